@@ -1,0 +1,3 @@
+//! SurfStore's fault-tolerant metadata store.
+
+pub mod value;

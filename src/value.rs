@@ -1,0 +1,108 @@
+//! The values that calls and answers are made of, and that hash lists keep.
+//!
+//! One type serves the wire and the store, because a hash list gives back every element with the type and value it
+//! came with. The module knows neither XML nor Raft.
+
+use std::fmt;
+
+/// A value of XML-RPC's types, without `dateTime.iso8601` and `nil`, which no method here takes or gives.
+///
+/// Boxed slices and strings keep an element of a stored hash list at 24 bytes plus its text.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Value {
+    /// `int`, `i4` or `i8`; what callers are answered always fits `int`, that is 32 bits.
+    Int(i64),
+    /// `boolean`.
+    Boolean(bool),
+    /// `double`, always finite.
+    Double(Double),
+    /// `string`, made of characters that XML 1.0 can carry.
+    String(Box<str>),
+    /// `base64`, decoded.
+    Base64(Box<[u8]>),
+    /// `array`.
+    Array(Box<[Value]>),
+    /// `struct`: its members in the order they were sent, no name twice.
+    Struct(Box<[(Box<str>, Value)]>),
+}
+
+/// A finite double compared bit by bit, so that every value equals itself and can be hashed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Double(u64);
+
+impl Double {
+    /// The double, or `None` for infinities and NaN, which XML-RPC cannot carry.
+    pub fn new(number: f64) -> Option<Double> {
+        number.is_finite().then(|| Double(number.to_bits()))
+    }
+
+    /// The number itself.
+    pub fn get(self) -> f64 {
+        f64::from_bits(self.0)
+    }
+}
+
+impl fmt::Debug for Double {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.get(), f)
+    }
+}
+
+/// How deep values nest at most, counted in arrays and structs; a scalar has depth 0.
+///
+/// Bounds every recursion over values: reading, writing, comparing and dropping.
+pub const DEPTH_MAX: usize = 64;
+
+impl From<bool> for Value {
+    fn from(truth: bool) -> Value {
+        Value::Boolean(truth)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Value {
+        Value::Int(number)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Value {
+        Value::String(text.into())
+    }
+}
+
+impl Value {
+    /// The memory that the value holds, in bytes, as the bounds on logs and batches count it.
+    pub fn size(&self) -> usize {
+        let held = match self {
+            Value::Int(_) | Value::Boolean(_) | Value::Double(_) => 0,
+            Value::String(text) => text.len(),
+            Value::Base64(bytes) => bytes.len(),
+            Value::Array(elements) => elements.iter().map(Value::size).sum(),
+            Value::Struct(members) => members
+                .iter()
+                .map(|(name, value)| size_of::<Box<str>>() + name.len() + value.size())
+                .sum(),
+        };
+        size_of::<Value>() + held
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_double_is_finite_and_equals_itself() {
+        assert_eq!(Double::new(f64::NAN), None);
+        assert_eq!(Double::new(f64::INFINITY), None);
+        assert_eq!(Double::new(0.5), Double::new(0.5));
+        assert_ne!(Double::new(0.0), Double::new(-0.0));
+    }
+
+    #[test]
+    fn an_element_takes_24_bytes_and_its_text() {
+        assert_eq!(size_of::<Value>(), 24);
+        assert_eq!(Value::from("abc").size(), 27);
+    }
+}
