@@ -1,0 +1,140 @@
+//! The file map: which files there are, at which version, made of which blocks.
+//!
+//! This is the state machine of §2 that every server applies the committed log to. It knows the version rule and
+//! nothing of Raft, of calls or of time, so that equal logs give equal maps.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::value::Value;
+
+/// The highest version a file can reach: answers carry versions as `int`.
+pub const VERSION_MAX: i64 = i32::MAX as i64;
+
+/// What `updatefile` asks for: that file `name` be made of the blocks `hashes` from version `version` on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Update {
+    /// The file's name, compared byte for byte.
+    pub name: Arc<str>,
+    /// The version that the file is to get; any number may be asked for.
+    pub version: i64,
+    /// The hash list; its elements keep the type and value they came with.
+    pub hashes: Box<[Value]>,
+}
+
+impl Update {
+    /// The memory that the update holds, in bytes.
+    pub fn size(&self) -> usize {
+        size_of::<Update>() + self.name.len() + self.hashes.iter().map(Value::size).sum::<usize>()
+    }
+}
+
+/// The file map, tombstones included.
+///
+/// A clone is a snapshot and costs nothing: the map is copied only if an update is applied while a snapshot is still
+/// held.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Files(Arc<BTreeMap<Arc<str>, Arc<Update>>>);
+
+impl Files {
+    /// The file's version; 0 where there has never been such a file.
+    pub fn version(&self, name: &str) -> i64 {
+        self.0.get(name).map_or(0, |newest| newest.version)
+    }
+
+    /// Applies the version rule: the update takes effect if it asks for exactly the next version, and says so.
+    ///
+    /// A deletion is an update like any other, so versions of a deleted and re-created file go on counting.
+    pub fn apply(&mut self, update: &Arc<Update>) -> bool {
+        let next = self.version(&update.name) + 1;
+        if update.version != next || VERSION_MAX < next {
+            return false;
+        }
+        Arc::make_mut(&mut self.0).insert(Arc::clone(&update.name), Arc::clone(update));
+        true
+    }
+
+    /// How many files there have ever been.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there has never been a file.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The newest accepted update of every file, ordered by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Update> {
+        self.0.values().map(|newest| &**newest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn update(name: &str, version: i64, hashes: &[Value]) -> Arc<Update> {
+        Arc::new(Update { name: name.into(), version, hashes: hashes.into() })
+    }
+
+    #[test]
+    fn an_update_takes_effect_only_at_exactly_the_next_version() {
+        for (stored, asked, effect) in [
+            (0, 1, true),
+            (0, 0, false),
+            (0, 2, false),
+            (0, -1, false),
+            (0, i64::MIN, false),
+            (0, i64::MAX, false),
+            (1, 1, false),
+            (1, 2, true),
+            (1, 3, false),
+        ] {
+            let mut files = Files::default();
+            for version in 1..=stored {
+                assert!(files.apply(&update("a.txt", version, &[])));
+            }
+            let before = files.clone();
+            assert_eq!(files.apply(&update("a.txt", asked, &[])), effect, "{asked} upon {stored}");
+            assert_eq!(files != before, effect, "a refused update changes nothing");
+        }
+    }
+
+    #[test]
+    fn a_version_never_exceeds_what_an_answer_can_carry() {
+        let newest = update("a.txt", VERSION_MAX, &[]);
+        let mut files = Files(Arc::new([("a.txt".into(), newest)].into()));
+        assert!(!files.apply(&update("a.txt", VERSION_MAX + 1, &[])));
+        assert_eq!(files.version("a.txt"), VERSION_MAX);
+    }
+
+    #[test]
+    fn a_deleted_file_keeps_counting_when_it_is_created_again() {
+        let mut files = Files::default();
+        assert!(files.apply(&update("a.txt", 1, &["h1".into()])));
+        assert!(files.apply(&update("a.txt", 2, &[0.into()])));
+        assert!(!files.apply(&update("a.txt", 1, &["h2".into()])));
+        assert!(files.apply(&update("a.txt", 3, &["h2".into()])));
+        assert_eq!(files.iter().map(|file| &*file.hashes).collect::<Vec<_>>(), [["h2".into()]]);
+    }
+
+    #[test]
+    fn names_are_compared_byte_for_byte() {
+        let mut files = Files::default();
+        for name in ["a", "A", " a", "a ", "", "\u{e4}", "a\u{308}"] {
+            assert!(files.apply(&update(name, 1, &[])), "{name:?} is a file of its own");
+        }
+        assert_eq!(files.len(), 7);
+        assert_eq!(files.version("b"), 0);
+    }
+
+    #[test]
+    fn a_snapshot_stays_as_it_was() {
+        let mut files = Files::default();
+        let before = files.clone();
+        assert!(files.apply(&update("a", 1, &[])));
+        assert!(before.is_empty());
+        assert_eq!(files.version("a"), 1);
+    }
+}

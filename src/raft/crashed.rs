@@ -1,0 +1,49 @@
+//! The crashed server (the handout's `crash()`): keeps everything and takes no part.
+
+use super::core::Core;
+use super::event::{Call, CallId, Effects, Event, Fault, Reply};
+use super::follower::Follower;
+use super::node::Node;
+use super::role::{Role, RoleName};
+use super::server::Server;
+
+/// A server that sends nothing, waits for nothing and refuses its peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Crashed;
+
+impl Role for Crashed {
+    const NAME: RoleName = RoleName::Crashed;
+
+    fn enter(&self, core: &mut Core, out: &mut Effects) {
+        out.stop_timers();
+        core.give_up(|_| true, Fault::OutcomeLost, out);
+    }
+}
+
+impl Node<Crashed> {
+    pub(super) fn step(self, event: Event, out: &mut Effects) -> Server {
+        match event {
+            Event::Call(call, request) => self.serve(call, request, out),
+            // Its timers are stopped, and what it sent before it crashed is no longer its concern.
+            Event::Timeout(_)
+            | Event::HangUp(_)
+            | Event::Response { .. }
+            | Event::Unanswered { .. } => Server::Crashed(self),
+        }
+    }
+
+    fn serve(self, call: CallId, request: Call, out: &mut Effects) -> Server {
+        match request {
+            Call::Crash => out.reply(call, Reply::Done),
+            Call::Restore => {
+                let follower = self.transition(Follower::default(), out);
+                out.reply(call, Reply::Done);
+                return Server::Follower(follower);
+            }
+            Call::Update(_) | Call::ReadFiles | Call::RequestVote(_) | Call::AppendEntries(_) => {
+                out.fault(call, Fault::Crashed);
+            }
+        }
+        Server::Crashed(self)
+    }
+}

@@ -1,0 +1,130 @@
+//! The follower (§5.2): answers candidates and its leader, and stands for election when it hears from none.
+
+use super::cluster::ServerId;
+use super::core::Core;
+use super::event::{Call, CallId, Effects, Event, Fault, Reply, Timer};
+use super::log::Term;
+use super::node::Node;
+use super::role::{Role, RoleName};
+use super::rpc::{AppendEntries, AppendOutcome, BallotKind, RequestVote};
+use super::server::Server;
+
+/// A server that takes its entries from a leader.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Follower {
+    /// The leader of the current term, from its first append on until the silence phase ends.
+    pub(super) leader: Option<ServerId>,
+    phase: Phase,
+}
+
+/// What the follower's one timer counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+enum Phase {
+    /// It trusts that there is a leader. Every sign of the leader starts this phase anew.
+    #[default]
+    Silence,
+    /// It takes the leader for lost and waits for its own turn to stand, or for another's.
+    Election,
+}
+
+impl Role for Follower {
+    const NAME: RoleName = RoleName::Follower;
+
+    fn enter(&self, _core: &mut Core, out: &mut Effects) {
+        out.arm(Timer::Silence);
+    }
+}
+
+impl Node<Follower> {
+    pub(super) fn step(self, event: Event, out: &mut Effects) -> Server {
+        match event {
+            Event::Timeout(timer) => self.time_out(timer, out),
+            Event::Call(call, request) => self.serve(call, request, out),
+            Event::HangUp(call) => {
+                let mut node = self;
+                node.core.forget(call);
+                Server::Follower(node)
+            }
+            // Whatever it asked for in another role is settled.
+            Event::Response { .. } | Event::Unanswered { .. } => Server::Follower(self),
+        }
+    }
+
+    fn time_out(mut self, timer: Timer, out: &mut Effects) -> Server {
+        match (timer, self.role.phase) {
+            (Timer::Silence, Phase::Silence) => {
+                self.role = Follower { leader: None, phase: Phase::Election };
+                self.core.fresh = false;
+                out.arm(Timer::Election);
+            }
+            (Timer::Election, Phase::Election) => return self.campaign(BallotKind::PreVote, out),
+            (Timer::Fate, _) => self.core.give_up(|_| true, Fault::OutcomeUnknown, out),
+            _ => {}
+        }
+        Server::Follower(self)
+    }
+
+    fn serve(mut self, call: CallId, request: Call, out: &mut Effects) -> Server {
+        match request {
+            Call::Update(_) | Call::ReadFiles => {
+                out.fault(call, Fault::NotLeader(self.role.leader))
+            }
+            Call::Crash => return self.crash(call, out),
+            Call::Restore => out.reply(call, Reply::Done),
+            Call::RequestVote(request) => self.answer_candidate(call, &request, out),
+            Call::AppendEntries(request) => self.answer_leader(call, request, out),
+        }
+        Server::Follower(self)
+    }
+
+    /// Receiver implementation of RequestVote (Figure 2), and of the pre-vote (thesis §9.6).
+    pub(super) fn answer_candidate(
+        &mut self,
+        call: CallId,
+        request: &RequestVote,
+        out: &mut Effects,
+    ) {
+        let granted = match request.kind {
+            // A follower that trusts in its leader helps nobody to unseat it.
+            BallotKind::PreVote => {
+                self.role.phase == Phase::Election && self.core.would_vote(request)
+            }
+            BallotKind::Vote => self.core.vote(request),
+        };
+        if granted && request.kind == BallotKind::Vote {
+            // §5.2: only a granted vote and the current leader restart the timer.
+            self.trust(None, out);
+        }
+        out.reply(call, self.core.vote_reply(request, granted));
+    }
+
+    /// Receiver implementation of AppendEntries (Figure 2).
+    pub(super) fn answer_leader(
+        &mut self,
+        call: CallId,
+        request: AppendEntries,
+        out: &mut Effects,
+    ) {
+        let round = request.round;
+        let outcome = if request.term < self.core.current_term {
+            AppendOutcome::Stale
+        } else {
+            if request.has_majority {
+                self.trust(Some(request.leader_id), out);
+            }
+            self.core.store(request, out)
+        };
+        out.reply(call, self.core.append_reply(round, outcome));
+    }
+
+    /// Enters a newer term in place: the timer runs on, for a newer term alone is no sign of a leader.
+    pub(super) fn enter_term(&mut self, term: Term) {
+        self.role.leader = None;
+        self.core.enter_term(term);
+    }
+
+    fn trust(&mut self, leader: Option<ServerId>, out: &mut Effects) {
+        self.role = Follower { leader, phase: Phase::Silence };
+        out.arm(Timer::Silence);
+    }
+}

@@ -1,0 +1,331 @@
+//! The leader (§5.3): takes calls, replicates entries, commits what a majority holds, and answers reads.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use super::candidate::Candidate;
+use super::cluster::ServerId;
+use super::core::Core;
+use super::event::{Call, CallId, Effects, Event, Fault, Reply, Timer};
+use super::log::{Command, Entry, LogIndex};
+use super::node::Node;
+use super::progress::Progress;
+use super::role::{Role, RoleName};
+use super::rpc::{
+    AppendEntries, AppendOutcome, AppendReply, BallotKind, Request, RequestVote, Response, Round,
+};
+use super::server::Server;
+use crate::metadata::Update;
+
+/// How many calls may wait for an answer at one server.
+pub const WAITING_MAX: usize = 1024;
+
+/// How many bytes of updates may wait in the log to be committed.
+pub const UNCOMMITTED_BYTES_MAX: usize = 64 << 20;
+
+/// How many bytes of entries one append carries at most, unless it carries only one entry.
+pub const BATCH_BYTES_MAX: usize = 1 << 20;
+
+/// The server that the others follow in its term.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Leader {
+    /// Every other server's progress.
+    progress: BTreeMap<ServerId, Progress>,
+    /// The number of the last append sent, to whomever.
+    last_round: Round,
+    /// The entry with which the term began.
+    noop: LogIndex,
+    /// How many bytes of the log are not committed.
+    uncommitted_bytes: usize,
+    /// The reads that wait, in the order they came.
+    reads: VecDeque<Read>,
+}
+
+/// A read that waits: it is answered once leadership has been confirmed after it came, from a map that includes
+/// whatever was committed when it came (ReadIndex, thesis §6.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Read {
+    call: CallId,
+    /// The number of the last append sent before the read came.
+    after: Round,
+    /// The entry that must be applied: the commit index when the read came, or the term's no-op where that is later,
+    /// since before it is committed a leader does not know what else is (§8).
+    index: LogIndex,
+}
+
+impl Role for Leader {
+    const NAME: RoleName = RoleName::Leader;
+
+    fn enter(&self, _core: &mut Core, out: &mut Effects) {
+        out.arm(Timer::Heartbeat);
+    }
+
+    fn leave(self, core: &mut Core, next: RoleName, out: &mut Effects) {
+        let fault = if next == RoleName::Crashed { Fault::Crashed } else { Fault::NotLeader(None) };
+        for read in self.reads {
+            out.fault(read.call, fault);
+        }
+        // Updates that an earlier leadership left behind have their timer running already, and it ends these as well.
+        let term = core.current_term;
+        let timer_runs = core.pending.keys().any(|(_, waiting_for)| *waiting_for != term);
+        if !core.pending.is_empty() && !timer_runs {
+            out.arm(Timer::Fate);
+        }
+    }
+}
+
+impl Leader {
+    fn new(core: &Core, voters: &BTreeSet<ServerId>, noop: LogIndex) -> Leader {
+        let follow = |peer| (peer, Progress::new(noop, voters.contains(&peer)));
+        Leader {
+            progress: core.cluster.peers().map(follow).collect(),
+            last_round: Round::default(),
+            noop,
+            uncommitted_bytes: core.log.bytes(core.commit_index, noop),
+            reads: VecDeque::new(),
+        }
+    }
+
+    /// How many reads wait.
+    pub(super) fn reads_waiting(&self) -> usize {
+        self.reads.len()
+    }
+
+    /// Whether at least a majority satisfies `claim`, the leader itself included.
+    fn majority(&self, core: &Core, claim: impl Fn(&Progress) -> bool) -> bool {
+        core.cluster.majority()
+            <= 1 + self.progress.values().filter(|follower| claim(follower)).count()
+    }
+
+    /// Whether a majority answered lately, so that the leader may still keep the others from electing another.
+    fn has_majority(&self, core: &Core) -> bool {
+        self.majority(core, Progress::is_in_touch)
+    }
+
+    /// The last entry that a majority holds.
+    fn majority_match(&self, core: &Core) -> LogIndex {
+        let mut matches: Vec<_> =
+            self.progress.values().map(|follower| follower.match_index).collect();
+        matches.push(core.log.last_index());
+        matches.sort_unstable_by(|a, b| b.cmp(a));
+        matches.get(core.cluster.majority() - 1).copied().unwrap_or_default()
+    }
+}
+
+impl Node<Candidate> {
+    /// Takes the lead of the term, having won its election (§5.2).
+    pub(super) fn lead(mut self, out: &mut Effects) -> Server {
+        // §8: an entry of its own term lets the leader find out what is committed, and commit it.
+        let noop = self.core.append(Command::Noop);
+        let leader = Leader::new(&self.core, self.role.voters(), noop);
+        let mut node = self.transition(leader, out);
+        node.go_on(out);
+        Server::Leader(node)
+    }
+}
+
+impl Node<Leader> {
+    pub(super) fn step(mut self, event: Event, out: &mut Effects) -> Server {
+        match event {
+            Event::Timeout(Timer::Heartbeat) => self.beat(out),
+            Event::Timeout(Timer::Fate) => {
+                let term = self.core.current_term;
+                self.core.give_up(|left| left != term, Fault::OutcomeUnknown, out);
+            }
+            Event::Call(call, Call::Update(update)) => self.propose(call, update, out),
+            Event::Call(call, Call::ReadFiles) => self.read(call, out),
+            Event::Call(call, Call::Crash) => return self.crash(call, out),
+            Event::Call(call, Call::Restore) => out.reply(call, Reply::Done),
+            Event::Call(call, Call::RequestVote(request)) => {
+                self.answer_candidate(call, &request, out)
+            }
+            // Another leader of this term is refused before this, so the term of this one is over.
+            Event::Call(call, Call::AppendEntries(request)) => {
+                out.reply(call, self.core.append_reply(request.round, AppendOutcome::Stale));
+            }
+            Event::HangUp(call) => {
+                self.core.forget(call);
+                self.role.reads.retain(|read| read.call != call);
+            }
+            Event::Response { from, response: Response::Append(reply) } => {
+                self.hear(from, reply, out)
+            }
+            Event::Unanswered { by, request: Request::AppendEntries(request) } => {
+                self.miss(by, &request)
+            }
+            // Its election is over.
+            Event::Timeout(Timer::Silence | Timer::Election | Timer::Campaign)
+            | Event::Response { response: Response::Vote(_), .. }
+            | Event::Unanswered { request: Request::RequestVote(_), .. } => {}
+        }
+        self.go_on(out);
+        Server::Leader(self)
+    }
+
+    /// Appends an update whatever its version: the version rule is applied with the entry, identically everywhere.
+    fn propose(&mut self, call: CallId, update: Update, out: &mut Effects) {
+        let entry =
+            Entry { term: self.core.current_term, command: Command::Update(Arc::new(update)) };
+        let bytes = self.role.uncommitted_bytes + entry.size();
+        if self.is_full() || UNCOMMITTED_BYTES_MAX < bytes {
+            return out.fault(call, Fault::Busy);
+        }
+        self.role.uncommitted_bytes = bytes;
+        let key = (self.core.log.last_index().next(), entry.term);
+        self.core.log.append(entry);
+        self.core.pending.insert(key, call);
+    }
+
+    fn read(&mut self, call: CallId, out: &mut Effects) {
+        if self.is_full() {
+            return out.fault(call, Fault::Busy);
+        }
+        let index = self.core.commit_index.max(self.role.noop);
+        self.role.reads.push_back(Read { call, after: self.role.last_round, index });
+    }
+
+    fn is_full(&self) -> bool {
+        WAITING_MAX <= self.core.pending.len() + self.role.reads.len()
+    }
+
+    fn answer_candidate(&mut self, call: CallId, request: &RequestVote, out: &mut Effects) {
+        let granted = match request.kind {
+            BallotKind::PreVote => {
+                !self.role.has_majority(&self.core) && self.core.would_vote(request)
+            }
+            BallotKind::Vote => self.core.vote(request),
+        };
+        out.reply(call, self.core.vote_reply(request, granted));
+    }
+
+    fn hear(&mut self, from: ServerId, reply: AppendReply, out: &mut Effects) {
+        let answers_this_term = reply.term == self.core.current_term;
+        if !answers_this_term || reply.outcome == AppendOutcome::Stale {
+            return;
+        }
+        let had_majority = self.role.has_majority(&self.core);
+        let Some(follower) = self.role.progress.get_mut(&from) else { return };
+        follower.answered(reply.round, reply.outcome, &self.core.log);
+        if !had_majority && self.role.has_majority(&self.core) {
+            // The followers' patience ran on while the leader was cut off: let them know at once that it is back.
+            self.send_heartbeats(out);
+        }
+    }
+
+    fn miss(&mut self, by: ServerId, request: &AppendEntries) {
+        if request.term == self.core.current_term
+            && let Some(follower) = self.role.progress.get_mut(&by)
+        {
+            follower.failed(request.round);
+        }
+    }
+
+    fn beat(&mut self, out: &mut Effects) {
+        out.arm(Timer::Heartbeat);
+        self.send_heartbeats(out);
+        self.role.progress.values_mut().for_each(Progress::beat);
+    }
+
+    fn send_heartbeats(&mut self, out: &mut Effects) {
+        for peer in self.core.cluster.peers() {
+            if self.role.progress.get(&peer).is_some_and(Progress::can_beat) {
+                self.send_heartbeat(peer, out);
+            }
+        }
+    }
+
+    /// Does what has become possible: commits, sends, answers, in this order, so that every follower within reach has
+    /// been sent the news of a commit before its caller is answered.
+    fn go_on(&mut self, out: &mut Effects) {
+        self.commit();
+        for peer in self.core.cluster.peers() {
+            self.replicate(peer, out);
+        }
+        self.core.apply(self.core.cluster.id(), out);
+        self.answer_reads(out);
+    }
+
+    /// §5.3, §5.4.2 (Figure 8): an entry is committed once a majority holds it *and* it is of the current term. The
+    /// entries before it are committed with it.
+    fn commit(&mut self) {
+        let index = self.role.majority_match(&self.core);
+        let is_current =
+            self.core.log.get(index).is_some_and(|entry| entry.term == self.core.current_term);
+        if is_current && self.core.commit_index < index {
+            self.role.uncommitted_bytes -= self.core.log.bytes(self.core.commit_index, index);
+            self.core.commit_index = index;
+        }
+    }
+
+    /// Sends a follower what it lacks: entries, news of a commit, or the append that a read waits for.
+    fn replicate(&mut self, peer: ServerId, out: &mut Effects) {
+        let Some(follower) = self.role.progress.get(&peer) else { return };
+        if follower.wants_entries(self.core.log.last_index()) {
+            let next_index = follower.next_index;
+            let entries = self.core.log.batch(next_index, BATCH_BYTES_MAX);
+            self.send(peer, next_index.previous(), entries, out);
+        }
+        let Some(follower) = self.role.progress.get(&peer) else { return };
+        let read_after = self.role.reads.back().map(|read| read.after);
+        if follower.wants_heartbeat(self.core.commit_index, read_after) {
+            self.send_heartbeat(peer, out);
+        }
+    }
+
+    /// An empty append after the last entry that the follower is known to hold, so that it is never refused.
+    fn send_heartbeat(&mut self, peer: ServerId, out: &mut Effects) {
+        if let Some(follower) = self.role.progress.get(&peer) {
+            self.send(peer, follower.match_index, Vec::new(), out);
+        }
+    }
+
+    fn send(
+        &mut self,
+        to: ServerId,
+        prev_log_index: LogIndex,
+        entries: Vec<Entry>,
+        out: &mut Effects,
+    ) {
+        self.role.last_round = self.role.last_round.next();
+        let request = AppendEntries {
+            term: self.core.current_term,
+            leader_id: self.core.cluster.id(),
+            prev_log: self.core.log.position(prev_log_index).unwrap_or_default(),
+            entries,
+            leader_commit: self.core.commit_index,
+            round: self.role.last_round,
+            has_majority: self.role.has_majority(&self.core),
+        };
+        if let Some(follower) = self.role.progress.get_mut(&to) {
+            follower.sent(&request);
+        }
+        out.send(to, Request::AppendEntries(request));
+    }
+
+    fn answer_reads(&mut self, out: &mut Effects) {
+        while let Some(read) = self.role.reads.front() {
+            let confirmed =
+                self.role.majority(&self.core, |follower| follower.has_answered_after(read.after));
+            if !confirmed || self.core.last_applied < read.index {
+                return;
+            }
+            out.reply(read.call, Reply::Files(self.core.files.clone()));
+            self.role.reads.pop_front();
+        }
+    }
+
+    /// Checks what must hold of a leader after every step.
+    pub(super) fn check(&self) {
+        let core = &self.core;
+        assert!(core.voted_for == Some(core.cluster.id()), "a leader voted for itself (§5.2)");
+        assert!(
+            self.role.noop <= core.log.last_index(),
+            "a leader's log has an entry of its term (§8)"
+        );
+        self.role.progress.values().for_each(|follower| follower.check(core.log.last_index()));
+        assert!(
+            core.pending.len() + self.role.reads.len() <= WAITING_MAX,
+            "waiting calls are bounded"
+        );
+    }
+}

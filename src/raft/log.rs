@@ -1,0 +1,177 @@
+//! The replicated log (§5.3): entries, each with the term in which a leader received it.
+//!
+//! The log knows positions and terms, not who leads, what is committed or what a command means.
+
+use std::sync::Arc;
+
+use crate::metadata::Update;
+
+/// A term: Raft's logical time (§5.1). Starts at 0, before any election; first elected leaders have 1 or more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Term(pub u64);
+
+/// The place of an entry in the log. The first entry has 1; 0 is the place before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogIndex(pub u64);
+
+/// The greatest term or index that a message may name: 2^53, far beyond what any cluster reaches, and far enough
+/// below `u64::MAX` that no sum of the core can overflow.
+pub const NUMBER_MAX: u64 = 1 << 53;
+
+impl Term {
+    /// The term after this one.
+    pub fn next(self) -> Term {
+        Term(self.0 + 1)
+    }
+}
+
+impl LogIndex {
+    /// The index `count` entries further on.
+    pub fn plus(self, count: usize) -> LogIndex {
+        LogIndex(self.0 + count as u64)
+    }
+
+    /// The index after this one.
+    pub fn next(self) -> LogIndex {
+        self.plus(1)
+    }
+
+    /// The index before this one; 0 stays 0.
+    pub fn previous(self) -> LogIndex {
+        LogIndex(self.0.saturating_sub(1))
+    }
+}
+
+/// Which entry a place in a log holds, as far as the Log Matching Property (§5.3) needs to know.
+///
+/// Positions are ordered by term, then by index: "at least as up-to-date" of §5.4.1 is `<=` between last positions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// The entry's term; 0 before the first entry.
+    pub term: Term,
+    /// The entry's index; 0 before the first entry.
+    pub index: LogIndex,
+}
+
+/// What an entry asks of the state machine.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Command {
+    /// Nothing: the entry with which every leader begins its term (§8).
+    Noop,
+    /// An update of a file, whatever its version: the version rule is applied when the entry is.
+    Update(Arc<Update>),
+}
+
+/// One entry of the log. Cloning it shares the command.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Entry {
+    /// The term in which a leader received the command.
+    pub term: Term,
+    /// The command.
+    pub command: Command,
+}
+
+impl Entry {
+    /// The memory that the entry holds, in bytes.
+    pub fn size(&self) -> usize {
+        let held = match &self.command {
+            Command::Noop => 0,
+            Command::Update(update) => update.size(),
+        };
+        size_of::<Entry>() + held
+    }
+}
+
+/// The entries from index 1 on; there is no compaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Log {
+    entries: Vec<Entry>,
+}
+
+impl Log {
+    /// The index of the last entry; 0 in an empty log.
+    pub fn last_index(&self) -> LogIndex {
+        LogIndex::default().plus(self.entries.len())
+    }
+
+    /// The position of the last entry.
+    pub fn last(&self) -> Position {
+        let term = self.entries.last().map_or(Term::default(), |entry| entry.term);
+        Position { term, index: self.last_index() }
+    }
+
+    /// The entry at `index`, if the log reaches so far.
+    pub fn get(&self, index: LogIndex) -> Option<&Entry> {
+        self.entries.get(offset(index.previous())).filter(|_| LogIndex::default() < index)
+    }
+
+    /// The position at `index`, if the log reaches so far; the place before the first entry is in every log.
+    pub fn position(&self, index: LogIndex) -> Option<Position> {
+        if index == LogIndex::default() {
+            return Some(Position::default());
+        }
+        self.get(index).map(|entry| Position { term: entry.term, index })
+    }
+
+    /// Whether the log holds an entry of that term at that index (§5.3, the consistency check of AppendEntries).
+    pub fn contains(&self, position: Position) -> bool {
+        self.position(position.index) == Some(position)
+    }
+
+    /// Adds one entry at the end.
+    pub fn append(&mut self, entry: Entry) {
+        self.entries.push(entry);
+    }
+
+    /// The first of `entries`, said to follow `prev_log_index`, that this log lacks or contradicts: its offset.
+    pub fn first_missing(&self, prev_log_index: LogIndex, entries: &[Entry]) -> Option<usize> {
+        let held = self.from(prev_log_index.next());
+        entries
+            .iter()
+            .enumerate()
+            .position(|(offset, entry)| held.get(offset).map(|held| held.term) != Some(entry.term))
+    }
+
+    /// Deletes every entry after `last` (§5.3: a follower's entries that conflict with its leader's).
+    pub fn truncate_after(&mut self, last: LogIndex) {
+        self.entries.truncate(offset(last));
+    }
+
+    /// The entries from `index` on.
+    pub fn from(&self, index: LogIndex) -> &[Entry] {
+        self.entries.get(offset(index.previous())..).unwrap_or_default()
+    }
+
+    /// Copies of the entries from `index` on, as many as fit into `bytes_max`, but one at least.
+    pub fn batch(&self, index: LogIndex, bytes_max: usize) -> Vec<Entry> {
+        let mut bytes = 0;
+        let fits = |entry: &&Entry| {
+            let first = bytes == 0;
+            bytes += entry.size();
+            first || bytes <= bytes_max
+        };
+        self.from(index).iter().take_while(fits).cloned().collect()
+    }
+
+    /// The memory that the entries after `from` up to `to` hold, in bytes.
+    pub fn bytes(&self, from: LogIndex, to: LogIndex) -> usize {
+        let count = offset(to).saturating_sub(offset(from));
+        self.from(from.next()).iter().take(count).map(Entry::size).sum()
+    }
+
+    /// The last position not beyond `index` whose term is not beyond `term`.
+    ///
+    /// Nothing after it can agree with a log that has `term` at `index`, because terms never fall along a log. Each
+    /// side of a refused append applies this to the other's answer, and so they skip a whole term per exchange (§5.3,
+    /// the optimisation at its end).
+    pub fn last_not_beyond(&self, Position { term, index }: Position) -> Position {
+        let reach = &self.entries[..self.entries.len().min(offset(index))];
+        let count = reach.partition_point(|entry| entry.term <= term);
+        self.position(LogIndex::default().plus(count)).unwrap_or_default()
+    }
+}
+
+/// An index as a count of entries, which is where the entry after it stands in the vector.
+fn offset(index: LogIndex) -> usize {
+    usize::try_from(index.0).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,75 @@
+//! A server in a known role, and the one function that changes roles.
+
+use super::candidate::Candidate;
+use super::cluster::Cluster;
+use super::core::Core;
+use super::crashed::Crashed;
+use super::event::{CallId, Effects, Reply};
+use super::follower::Follower;
+use super::log::Term;
+use super::role::{Becomes, Role};
+use super::rpc::BallotKind;
+use super::server::Server;
+
+/// A server in role `R`.
+///
+/// A node is made once, as a follower, and from then on only by [`Becomes`]-bounded transitions that consume the node
+/// in its old role: nobody can go on acting in a role that has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Node<R> {
+    pub(super) core: Core,
+    pub(super) role: R,
+    /// Keeps struct literals out of the other modules.
+    seal: (),
+}
+
+impl Node<Follower> {
+    /// A server as it starts: a follower in term 0 with an empty log.
+    pub(super) fn start(cluster: Cluster, out: &mut Effects) -> Node<Follower> {
+        let mut node = Node { core: Core::new(cluster), role: Follower::default(), seal: () };
+        node.role.enter(&mut node.core, out);
+        node
+    }
+}
+
+impl<R: Role> Node<R> {
+    /// Changes the role: the old one settles its debts, the new one arms its timer.
+    pub(super) fn transition<To: Role>(self, role: To, out: &mut Effects) -> Node<To>
+    where
+        R: Becomes<To>,
+    {
+        let Node { mut core, role: ended, seal } = self;
+        ended.leave(&mut core, To::NAME, out);
+        role.enter(&mut core, out);
+        Node { core, role, seal }
+    }
+
+    /// Gives up the role for a newer term (§5.1).
+    pub(super) fn step_down(self, term: Term, out: &mut Effects) -> Node<Follower>
+    where
+        R: Becomes<Follower>,
+    {
+        let mut node = self.transition(Follower::default(), out);
+        node.core.enter_term(term);
+        node
+    }
+
+    /// Stands for election in a new ballot: for a pre-vote or, once that is won, for the vote itself.
+    pub(super) fn campaign(mut self, kind: BallotKind, out: &mut Effects) -> Server
+    where
+        R: Becomes<Candidate>,
+    {
+        let candidate = Candidate::stand(kind, &mut self.core);
+        self.transition(candidate, out).ask(out)
+    }
+
+    /// Stops taking part, at the call of `crash()`.
+    pub(super) fn crash(self, call: CallId, out: &mut Effects) -> Server
+    where
+        R: Becomes<Crashed>,
+    {
+        let node = self.transition(Crashed, out);
+        out.reply(call, Reply::Done);
+        Server::Crashed(node)
+    }
+}

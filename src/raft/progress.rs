@@ -1,0 +1,157 @@
+//! What a leader knows of one follower (Figure 2's volatile state on leaders), and what it has under way to it.
+//!
+//! A follower has two lanes, each with at most one append under way: entries travel on one, empty appends
+//! (heartbeats, news of commits, rounds that reads wait for) on the other, so that a large batch holds no heartbeat up.
+
+use super::event::{HEARTBEAT_MS, SILENCE_MS};
+use super::log::{Log, LogIndex};
+use super::rpc::{AppendEntries, AppendOutcome, Round};
+
+/// After so many heartbeats without a reply a follower counts as out of touch: they make one silence timeout.
+const UNANSWERED_MAX: u64 = SILENCE_MS / HEARTBEAT_MS;
+
+/// A leader's view of one follower.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Progress {
+    /// The next entry to send. Initially the no-op with which the leader's term begins.
+    pub(super) next_index: LogIndex,
+    /// The last entry known to be in the follower's log. Initially 0; falls only when the follower is proven to have
+    /// lost its memory.
+    pub(super) match_index: LogIndex,
+    /// The append with entries under way.
+    batch: Option<Sent>,
+    /// The empty append under way.
+    heartbeat: Option<Sent>,
+    /// The number of the last append sent.
+    last_sent: Round,
+    /// The greatest number of an append that the follower answered in this term.
+    last_answered: Round,
+    /// The greatest commit index that the follower can know of from what was sent to it.
+    commit_sent: LogIndex,
+    /// Whether the last append got a reply. If not, the next heartbeat finds out; nothing else is sent before.
+    reachable: bool,
+    /// How many heartbeats were due since the last reply.
+    unanswered: u64,
+}
+
+/// What must be remembered of an append until it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Sent {
+    round: Round,
+    prev_log_index: LogIndex,
+    last_index: LogIndex,
+}
+
+impl Progress {
+    /// What a new leader assumes of a follower. `heard` says that the follower has just given it its vote.
+    pub(super) fn new(next_index: LogIndex, heard: bool) -> Progress {
+        Progress {
+            next_index,
+            match_index: LogIndex::default(),
+            batch: None,
+            heartbeat: None,
+            last_sent: Round::default(),
+            last_answered: Round::default(),
+            commit_sent: LogIndex::default(),
+            reachable: true,
+            unanswered: if heard { 0 } else { UNANSWERED_MAX },
+        }
+    }
+
+    /// Whether entries up to `last_index` can and should be sent now.
+    pub(super) fn wants_entries(&self, last_index: LogIndex) -> bool {
+        self.reachable && self.batch.is_none() && self.next_index <= last_index
+    }
+
+    /// Whether an empty append should be sent now: for news of a commit, or because a read waits for the follower to
+    /// answer an append sent after `read_after`.
+    pub(super) fn wants_heartbeat(
+        &self,
+        commit_index: LogIndex,
+        read_after: Option<Round>,
+    ) -> bool {
+        let news = self.commit_sent < commit_index.min(self.match_index);
+        let read = read_after.is_some_and(|after| self.last_sent <= after);
+        self.reachable && self.heartbeat.is_none() && (news || read)
+    }
+
+    /// Whether a heartbeat that is due can be sent: one at a time is under way.
+    pub(super) fn can_beat(&self) -> bool {
+        self.heartbeat.is_none()
+    }
+
+    /// Counts a heartbeat that was due.
+    pub(super) fn beat(&mut self) {
+        self.unanswered = self.unanswered.saturating_add(1);
+    }
+
+    /// Whether the follower answered lately, in this term.
+    pub(super) fn is_in_touch(&self) -> bool {
+        self.unanswered < UNANSWERED_MAX
+    }
+
+    /// Whether the follower answered an append that was sent after the one of that number.
+    pub(super) fn has_answered_after(&self, round: Round) -> bool {
+        round < self.last_answered
+    }
+
+    /// Notes an append as under way.
+    pub(super) fn sent(&mut self, request: &AppendEntries) {
+        let last_index = request.last_index();
+        let sent =
+            Sent { round: request.round, prev_log_index: request.prev_log.index, last_index };
+        let lane = if request.entries.is_empty() { &mut self.heartbeat } else { &mut self.batch };
+        *lane = Some(sent);
+        self.last_sent = request.round;
+        self.commit_sent = self.commit_sent.max(request.leader_commit.min(last_index));
+    }
+
+    /// Takes a reply of the current term into account. Replies to appends that are no longer under way say only that
+    /// the follower is there.
+    pub(super) fn answered(&mut self, round: Round, outcome: AppendOutcome, log: &Log) {
+        if self.last_sent < round {
+            return;
+        }
+        self.reachable = true;
+        self.unanswered = 0;
+        self.last_answered = self.last_answered.max(round);
+        let Some(sent) = self.take(round) else { return };
+        match outcome {
+            AppendOutcome::Accepted => {
+                self.match_index = self.match_index.max(sent.last_index);
+                self.next_index = self.next_index.max(self.match_index.next());
+            }
+            AppendOutcome::Mismatch(hint) => {
+                if sent.prev_log_index <= self.match_index {
+                    // The follower once held this entry in this term: its process was relaunched with an empty memory.
+                    // What it acknowledged before that, and is still on its way, must not count.
+                    self.match_index = LogIndex::default();
+                    self.heartbeat = None;
+                    self.batch = None;
+                }
+                self.next_index = log.last_not_beyond(hint).index.max(self.match_index).next();
+                self.commit_sent = LogIndex::default();
+            }
+            AppendOutcome::Stale => {}
+        }
+    }
+
+    /// Takes into account that an append got no reply.
+    pub(super) fn failed(&mut self, round: Round) {
+        if self.take(round).is_some() {
+            self.reachable = false;
+            self.commit_sent = LogIndex::default();
+        }
+    }
+
+    fn take(&mut self, round: Round) -> Option<Sent> {
+        let is_it = |sent: &mut Sent| sent.round == round;
+        self.heartbeat.take_if(is_it).or_else(|| self.batch.take_if(is_it))
+    }
+
+    /// Checks what must hold after every step.
+    pub(super) fn check(&self, last_index: LogIndex) {
+        assert!(self.match_index <= last_index, "a follower matches no more than the leader has");
+        assert!(self.match_index < self.next_index, "what a follower matches is not sent again");
+    }
+}

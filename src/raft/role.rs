@@ -1,0 +1,131 @@
+//! The roles and their legal changes: Figure 4, and the handout's crash and restore.
+
+use super::candidate::Candidate;
+use super::core::Core;
+use super::crashed::Crashed;
+use super::event::Effects;
+use super::follower::Follower;
+use super::leader::Leader;
+
+/// The name of a role, for people and for checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RoleName {
+    /// Answers candidates and its leader.
+    Follower,
+    /// Asks for votes.
+    Candidate,
+    /// Takes calls and replicates.
+    Leader,
+    /// Takes no part.
+    Crashed,
+}
+
+impl RoleName {
+    /// The name in lower case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RoleName::Follower => "follower",
+            RoleName::Candidate => "candidate",
+            RoleName::Leader => "leader",
+            RoleName::Crashed => "crashed",
+        }
+    }
+}
+
+/// What every role does when a server takes it and when it leaves it.
+///
+/// Its two functions speak of types that have no name outside the core, so the four roles here are all there are.
+pub trait Role: Sized {
+    /// The role's name.
+    const NAME: RoleName;
+
+    /// Arms the role's timer, or stops them all.
+    fn enter(&self, core: &mut Core, out: &mut Effects);
+
+    /// Settles what the role owes before the role named `next` begins.
+    fn leave(self, core: &mut Core, next: RoleName, out: &mut Effects) {
+        let _ = (core, next, out);
+    }
+}
+
+/// The legal changes of role: those of Figure 4, and the handout's `crash()` and `restore()`.
+///
+/// These nine lines are the only way from one role to another:
+///
+/// ```
+/// use surfstore::raft::{Becomes, Candidate, Crashed, Follower, Leader};
+/// fn becomes<From: Becomes<To>, To: surfstore::raft::Role>() {}
+///
+/// becomes::<Follower, Candidate>(); // No word from a leader: it stands for election.
+/// becomes::<Candidate, Candidate>(); // No winner: it stands anew, or goes from the pre-vote to the vote.
+/// becomes::<Candidate, Leader>(); // A majority voted for it.
+/// becomes::<Candidate, Follower>(); // It finds the current leader or a newer term.
+/// becomes::<Leader, Follower>(); // It finds a newer term.
+/// becomes::<Follower, Crashed>();
+/// becomes::<Candidate, Crashed>();
+/// becomes::<Leader, Crashed>();
+/// becomes::<Crashed, Follower>();
+/// ```
+///
+/// The other seven do not compile. A follower is never elected without standing:
+///
+/// ```compile_fail,E0277
+/// use surfstore::raft::{Becomes, Candidate, Crashed, Follower, Leader};
+/// fn becomes<From: Becomes<To>, To: surfstore::raft::Role>() {}
+/// becomes::<Follower, Leader>();
+/// ```
+///
+/// It stays a follower in place, not by becoming one again:
+///
+/// ```compile_fail,E0277
+/// use surfstore::raft::{Becomes, Candidate, Crashed, Follower, Leader};
+/// fn becomes<From: Becomes<To>, To: surfstore::raft::Role>() {}
+/// becomes::<Follower, Follower>();
+/// ```
+///
+/// A leader has nothing to stand for:
+///
+/// ```compile_fail,E0277
+/// use surfstore::raft::{Becomes, Candidate, Crashed, Follower, Leader};
+/// fn becomes<From: Becomes<To>, To: surfstore::raft::Role>() {}
+/// becomes::<Leader, Candidate>();
+/// ```
+///
+/// It leads once per term:
+///
+/// ```compile_fail,E0277
+/// use surfstore::raft::{Becomes, Candidate, Crashed, Follower, Leader};
+/// fn becomes<From: Becomes<To>, To: surfstore::raft::Role>() {}
+/// becomes::<Leader, Leader>();
+/// ```
+///
+/// A crashed server comes back as a follower, and as nothing else:
+///
+/// ```compile_fail,E0277
+/// use surfstore::raft::{Becomes, Candidate, Crashed, Follower, Leader};
+/// fn becomes<From: Becomes<To>, To: surfstore::raft::Role>() {}
+/// becomes::<Crashed, Candidate>();
+/// ```
+///
+/// ```compile_fail,E0277
+/// use surfstore::raft::{Becomes, Candidate, Crashed, Follower, Leader};
+/// fn becomes<From: Becomes<To>, To: surfstore::raft::Role>() {}
+/// becomes::<Crashed, Leader>();
+/// ```
+///
+/// ```compile_fail,E0277
+/// use surfstore::raft::{Becomes, Candidate, Crashed, Follower, Leader};
+/// fn becomes<From: Becomes<To>, To: surfstore::raft::Role>() {}
+/// becomes::<Crashed, Crashed>();
+/// ```
+pub trait Becomes<To: Role>: Role {}
+
+impl Becomes<Candidate> for Follower {}
+impl Becomes<Candidate> for Candidate {}
+impl Becomes<Leader> for Candidate {}
+impl Becomes<Follower> for Candidate {}
+impl Becomes<Follower> for Leader {}
+impl Becomes<Crashed> for Follower {}
+impl Becomes<Crashed> for Candidate {}
+impl Becomes<Crashed> for Leader {}
+impl Becomes<Follower> for Crashed {}
