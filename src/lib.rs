@@ -1,3 +1,4 @@
 //! SurfStore's fault-tolerant metadata store.
 
+pub mod config;
 pub mod value;
