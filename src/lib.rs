@@ -1,4 +1,5 @@
 //! SurfStore's fault-tolerant metadata store.
 
+pub mod blocks;
 pub mod config;
 pub mod value;
