@@ -2,4 +2,5 @@
 
 pub mod blocks;
 pub mod config;
+pub mod runtime;
 pub mod value;
