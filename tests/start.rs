@@ -12,7 +12,7 @@ use tempfile::TempDir;
 /// The script, with the release binary built, so that no build is in what it says.
 static SCRIPT: LazyLock<&str> = LazyLock::new(|| {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/run-server.sh");
-    let output = Command::new(script).args(["absent", "0"]).output().unwrap();
+    let output = start(script, Path::new("."), &["absent", "0"]);
     assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
     script
 });
@@ -27,7 +27,11 @@ fn folder(files: &[(&str, &[u8])]) -> TempDir {
 }
 
 fn start(program: &str, folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(program).args(arguments).current_dir(folder).output().unwrap()
+    let mut command = Command::new(program);
+    // The folder that these tests were built in: one named relative to another folder would be a new one here.
+    let target = Path::new(env!("CARGO_BIN_EXE_surfstore-server")).ancestors().nth(2).unwrap();
+    command.args(arguments).current_dir(folder).env("CARGO_TARGET_DIR", target);
+    command.output().unwrap()
 }
 
 /// The one line that a refused start says, without the program's name.
