@@ -1,0 +1,74 @@
+#!/bin/sh
+# Starts one server of a set in the foreground: run-server.sh CONFIG ID
+#
+# Builds the release binary first where it is missing or older than its sources. Needs no cargo where it is current.
+set -eu
+
+# A caller may have closed stderr, and a redirection to a closed stream would end the script.
+(: >&2) || exec 2>/dev/null
+
+say() {
+    echo "surfstore-server: $*" >&2
+}
+
+# Asked here as well as by the server, so that nobody waits for a build to learn it.
+if [ $# -ne 2 ]; then
+    say "wrong number of arguments; usage: run-server.sh CONFIG ID" \
+        "(the configuration file, and the number of this server, counted from 0)"
+    exit 2
+fi
+
+# The folder of the script itself, whatever links lead to it.
+script=$0
+while [ -L "$script" ]; do
+    link=$(readlink -- "$script")
+    case $link in
+        /*) script=$link ;;
+        *) script=$(dirname -- "$script")/$link ;;
+    esac
+done
+root=$(CDPATH='' cd -- "$(dirname -- "$script")" && pwd -P)
+
+# As for cargo itself, a relative folder is relative to the caller's.
+target=${CARGO_TARGET_DIR:-$root/target}
+binary=$target/release/surfstore-server
+
+# Whether a source was changed, added or removed since the file in $1 was written.
+sources_changed_since() {
+    [ -n "$(find "$root/src" "$root"/Cargo.* -newer "$1" 2>/dev/null | head -n 1)" ]
+}
+
+build() {
+    mkdir -p -- "$target"
+    # Its time is the moment before the build.
+    stamp=$(mktemp "$target/run-server.XXXXXX")
+    # Started several times at once, one cargo builds and the others wait for its lock.
+    cargo build --release --locked --bin surfstore-server \
+        --manifest-path "$root/Cargo.toml" --target-dir "$target" >&2 || {
+        status=$?
+        rm -f -- "$stamp"
+        say "the build failed: cargo ended with exit code $status"
+        exit 1
+    }
+    # Where cargo finds nothing to do the binary keeps its old time, and cargo would be called at every start. Where a
+    # source was changed during the build the binary may lack the change, and the next start must see that. In every
+    # other case the time stays as it is: cargo takes a binary that is older than its libraries for outdated.
+    if [ -z "$(find "$binary" -newer "$stamp" 2>/dev/null)" ] || sources_changed_since "$stamp"; then
+        touch -c -r "$stamp" -- "$binary"
+    fi
+    rm -f -- "$stamp"
+}
+
+if [ ! -x "$binary" ] || sources_changed_since "$binary"; then
+    if command -v cargo >/dev/null; then
+        build
+    elif [ -x "$binary" ]; then
+        say "warning: $binary is older than its sources, and there is no cargo to build it anew"
+    else
+        say "$binary is missing, and there is no cargo to build it; install Rust from https://rustup.rs"
+        exit 1
+    fi
+fi
+
+# In place of this shell, so that a signal reaches the server itself.
+exec "$binary" "$@"

@@ -1,0 +1,74 @@
+//! The address of one server: how it is written, and which ones are refused.
+//!
+//! Knows nothing of the other servers, and resolves no names.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+
+use anyhow::{Context, bail, ensure};
+
+use super::{number, quote};
+
+/// The length in bytes of a host name at most, as DNS bounds it.
+const HOST_BYTES_MAX: usize = 253;
+
+/// Where a server is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// A host name, an IPv4 address, or an IPv6 address without brackets in its shortest form.
+    pub host: String,
+    /// The TCP port, never 0.
+    pub port: u16,
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl Address {
+    /// Reads `host:port`; an IPv6 address stands in brackets.
+    pub(super) fn parse(text: &str) -> anyhow::Result<Address> {
+        let (host, port) = match text.rsplit_once(':') {
+            // The last colon of `[::1]` belongs to the host.
+            Some((host, port)) if !port.ends_with(']') => (host.trim_end(), port.trim_start()),
+            _ => bail!("the port is missing in {}; expected host:port", quote(text)),
+        };
+        let port = number(port)
+            .and_then(|port| u16::try_from(port).ok())
+            .filter(|port| *port != 0)
+            .with_context(|| {
+                format!("the port is {}; expected a number from 1 to 65535", quote(port))
+            })?;
+        Ok(Address { host: parse_host(host)?, port })
+    }
+
+    /// Whether both name the same host and port; host names are compared without case.
+    pub(super) fn is_same(&self, other: &Address) -> bool {
+        self.port == other.port && self.host.eq_ignore_ascii_case(&other.host)
+    }
+}
+
+/// Reads the host of an address and refuses what cannot be one, since it is sent to callers and peers as it stands.
+fn parse_host(text: &str) -> anyhow::Result<String> {
+    ensure!(!text.is_empty(), "the host is missing; expected host:port");
+    if let Some(literal) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+        let address: Ipv6Addr = literal.parse().ok().with_context(|| {
+            format!("{} is not an IPv6 address; expected one in brackets", quote(text))
+        })?;
+        // One spelling for each address, so that the same one twice is found.
+        return Ok(address.to_string());
+    }
+    let is_name = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    ensure!(
+        is_name && text.len() <= HOST_BYTES_MAX,
+        "the host is {}; expected a host name, an IPv4 address, or an IPv6 address in brackets",
+        quote(text)
+    );
+    Ok(text.to_owned())
+}

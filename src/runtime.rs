@@ -1,0 +1,3 @@
+//! What surrounds the core: everything that waits, listens or writes.
+
+pub mod output;

@@ -1,0 +1,204 @@
+//! What the server says: lines on stderr, each whole, none of which is ever waited for.
+//!
+//! Whoever starts a server may close its stderr or hand it a pipe that nobody reads; the server must neither end nor
+//! stand still for it. So lines go into a bounded queue, one thread writes them, and lines for which there is no room
+//! are dropped. The module is the backend of the `log` crate and knows nothing of what is said.
+
+use std::any::Any;
+use std::env;
+use std::ffi::OsStr;
+use std::io::{self, Write};
+use std::panic::{self, PanicHookInfo};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+/// The environment variable that names the least important level that is shown.
+const LEVEL_VARIABLE: &str = "SURFSTORE_LOG";
+
+/// How many lines wait to be written at most.
+const LINES_MAX: usize = 1024;
+
+/// How long a line is at most, in characters before any is escaped.
+const LINE_CHARS_MAX: usize = 4096;
+
+/// How long a panic waits until the line about it is written, since the process may end with it.
+const PANIC_FLUSH: Duration = Duration::from_millis(200);
+
+/// The way to the thread that writes; unset until `start`.
+static QUEUE: OnceLock<Queue> = OnceLock::new();
+
+/// Takes lines to the thread that writes them.
+struct Queue {
+    lines: SyncSender<String>,
+    /// How many lines are queued or being written.
+    unwritten: Mutex<usize>,
+    /// Told whenever `unwritten` falls to 0.
+    written: Condvar,
+}
+
+/// Sends everything to stderr that is logged from now on, and panics too.
+pub fn start() {
+    let (lines, queued) = mpsc::sync_channel(LINES_MAX);
+    let queue = Queue { lines, unwritten: Mutex::new(0), written: Condvar::new() };
+    if QUEUE.set(queue).is_err() {
+        return;
+    }
+    // Without the means for a thread the server goes on in silence: the queue counts as closed.
+    let _ = thread::Builder::new().name("output".to_owned()).spawn(move || write_all(&queued));
+    panic::set_hook(Box::new(say_panic));
+    let wanted = env::var_os(LEVEL_VARIABLE).unwrap_or_default();
+    let level = level(&wanted);
+    log::set_max_level(level.unwrap_or(LevelFilter::Info));
+    let _ = log::set_logger(&Logger);
+    if level.is_none() {
+        log::warn!("{LEVEL_VARIABLE} is {wanted:?}; expected error, warn, info, debug or trace");
+    }
+}
+
+/// Says one line, whatever the level; it is dropped where there is no room for it.
+pub fn say(line: &str) {
+    let Some(queue) = QUEUE.get() else { return };
+    let line = one_line(line);
+    // Held meanwhile, so that the line is counted before it can be counted as written.
+    let mut unwritten = queue.unwritten();
+    if queue.lines.try_send(line).is_ok() {
+        *unwritten += 1;
+    }
+}
+
+/// Waits until all lines are written, but not longer than this; for the moment before the process ends.
+pub fn flush(deadline: Duration) {
+    let Some(queue) = QUEUE.get() else { return };
+    // Whether they were written in time makes no difference to a process that ends.
+    let _ =
+        queue.written.wait_timeout_while(queue.unwritten(), deadline, |unwritten| 0 < *unwritten);
+}
+
+impl Queue {
+    /// The number is a plain count, right at every moment, so a panic elsewhere cannot have spoilt it.
+    fn unwritten(&self) -> MutexGuard<'_, usize> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count_written(&self) {
+        let mut unwritten = self.unwritten();
+        *unwritten -= 1;
+        if *unwritten == 0 {
+            self.written.notify_all();
+        }
+    }
+}
+
+/// The backend of the `log` crate.
+struct Logger;
+
+impl Log for Logger {
+    /// Only what this project says is for its operators; the libraries' lines are not.
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("surfstore")
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            say(&format!("{}{}", prefix(record.level()), record.args()));
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+fn prefix(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error: ",
+        Level::Warn => "warning: ",
+        Level::Info => "",
+        Level::Debug => "debug: ",
+        Level::Trace => "trace: ",
+    }
+}
+
+/// The level that is wanted: `info` where nothing is said, `None` where it is no level.
+fn level(wanted: &OsStr) -> Option<LevelFilter> {
+    if wanted.is_empty() {
+        return Some(LevelFilter::Info);
+    }
+    // Not parsed as a filter: that would take "off" too, and then a server ends without a word.
+    let level: Level = wanted.to_str()?.parse().ok()?;
+    Some(level.to_level_filter())
+}
+
+/// Writes the lines to stderr for as long as the process lives, however long the stream blocks.
+fn write_all(lines: &Receiver<String>) {
+    for line in lines {
+        // A stream that is closed loses the line, and nothing else.
+        let _ = io::stderr().write_all(line.as_bytes());
+        if let Some(queue) = QUEUE.get() {
+            queue.count_written();
+        }
+    }
+}
+
+/// Takes the place of the default hook, which writes to stderr itself and so may block.
+fn say_panic(panic: &PanicHookInfo<'_>) {
+    let what = message(panic.payload());
+    let place = panic.location().map(|place| format!(" at {}:{}", place.file(), place.line()));
+    say(&format!("error: internal error: {what}{}", place.unwrap_or_default()));
+    flush(PANIC_FLUSH);
+}
+
+/// What a panic was called with.
+fn message(payload: &(dyn Any + Send)) -> &str {
+    payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a message")
+}
+
+/// The text with its line ending, short enough, and without anything that would break the line or steer a terminal.
+fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len().min(LINE_CHARS_MAX) + 1);
+    for character in text.chars().take(LINE_CHARS_MAX) {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line.push('\n');
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_said_is_one_line_of_bounded_length() {
+        assert_eq!(one_line("plain ü"), "plain ü\n");
+        assert_eq!(one_line("two\nlines\r\n\u{1b}[31m"), "two\\nlines\\r\\n\\u{1b}[31m\n");
+        assert_eq!(
+            one_line(&"é".repeat(LINE_CHARS_MAX + 1)),
+            format!("{}\n", "é".repeat(LINE_CHARS_MAX))
+        );
+    }
+
+    #[test]
+    fn the_level_is_info_unless_another_is_named() {
+        let levels = [
+            ("", Some(LevelFilter::Info)),
+            ("error", Some(LevelFilter::Error)),
+            ("WARN", Some(LevelFilter::Warn)),
+            ("trace", Some(LevelFilter::Trace)),
+            ("off", None),
+            ("verbose", None),
+        ];
+        for (wanted, expected) in levels {
+            assert_eq!(level(OsStr::new(wanted)), expected, "{wanted}");
+        }
+    }
+}

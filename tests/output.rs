@@ -1,0 +1,155 @@
+//! What the server's lines look like on stderr, and that a stderr that takes none hinders nothing.
+//!
+//! Each test runs itself a second time as a process of its own, since a process has one stderr and one logger.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+use std::env;
+use std::io::Read;
+use std::panic;
+use std::process::{self, Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use surfstore::runtime::output;
+
+/// Set to the name of the test in the process that speaks.
+const SPEAKER: &str = "SURFSTORE_TEST_SPEAKER";
+
+/// The target of this project's lines; those of this test would else be taken for a stranger's.
+const TARGET: &str = "surfstore::test";
+
+/// How long a process may take to end that has nothing to wait for.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Whether this process is the one that the named test started to speak.
+fn is_speaker(test: &str) -> bool {
+    env::var(SPEAKER).is_ok_and(|name| name == test)
+}
+
+/// The command that runs the named test as a speaker at this level.
+fn speaker(test: &str, level: &str) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture"]).env(SPEAKER, test).env("SURFSTORE_LOG", level);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+/// What the named test says on stderr at this level.
+fn said(test: &str, level: &str) -> Vec<String> {
+    let output = speaker(test, level).output().unwrap();
+    String::from_utf8(output.stderr).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// How the process ended, within the time that it may take.
+fn end(mut child: Child) -> ExitStatus {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if PATIENCE < start.elapsed() {
+            child.kill().unwrap();
+            panic!("the process did not end: {:?}", child.wait());
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_line_says_its_level_unless_it_is_plain_information() {
+    let test = "a_line_says_its_level_unless_it_is_plain_information";
+    if is_speaker(test) {
+        output::start();
+        log::error!(target: TARGET, "one");
+        log::warn!(target: TARGET, "two\nlines");
+        log::info!(target: TARGET, "three");
+        log::debug!(target: TARGET, "four");
+        log::trace!(target: TARGET, "five");
+        log::error!(target: "async_io", "a stranger");
+        return output::flush(PATIENCE);
+    }
+    let all = ["error: one", r"warning: two\nlines", "three", "debug: four", "trace: five"];
+    for (level, count) in
+        [("error", 1), ("warn", 2), ("", 3), ("info", 3), ("debug", 4), ("trace", 5)]
+    {
+        assert_eq!(said(test, level), all[..count], "{level}");
+    }
+    let lines = said(test, "loud");
+    let unknown = r#"warning: SURFSTORE_LOG is "loud"; expected error, warn, info, debug or trace"#;
+    assert_eq!(lines[0], unknown);
+    assert_eq!(lines[1..], all[..3]);
+}
+
+#[test]
+fn a_panic_is_one_line() {
+    let test = "a_panic_is_one_line";
+    if is_speaker(test) {
+        output::start();
+        let _ = panic::catch_unwind(|| panic!("the {} fell\ndown", "sky"));
+        // Ends at once, as a process does whose main thread panics.
+        process::exit(0);
+    }
+    let lines = said(test, "error");
+    let [line] = lines.as_slice() else { panic!("{lines:?}") };
+    let expected = format!(r"error: internal error: the sky fell\ndown at {}:", file!());
+    assert!(line.starts_with(&expected), "{line}");
+}
+
+#[test]
+fn a_stream_that_nobody_reads_hinders_nothing() {
+    let test = "a_stream_that_nobody_reads_hinders_nothing";
+    if is_speaker(test) {
+        output::start();
+        // Ten times as much as a pipe holds, and more lines than wait for one.
+        for _ in 0..10_000 {
+            log::warn!(target: TARGET, "{:64}", "");
+        }
+        return output::flush(Duration::from_millis(200));
+    }
+    let mut child = speaker(test, "").spawn().unwrap();
+    let mut unread = child.stderr.take().unwrap();
+    assert!(end(child).success());
+    let mut written = Vec::new();
+    unread.read_to_end(&mut written).unwrap();
+    assert!(!written.is_empty(), "nothing was written before the pipe was full");
+}
+
+#[test]
+fn a_stream_whose_reader_has_gone_hinders_nothing() {
+    let test = "a_stream_whose_reader_has_gone_hinders_nothing";
+    if is_speaker(test) {
+        output::start();
+        log::warn!(target: TARGET, "into the void");
+        let start = Instant::now();
+        output::flush(PATIENCE);
+        assert!(start.elapsed() < PATIENCE, "a line that cannot be written was waited for");
+        return;
+    }
+    let mut child = speaker(test, "").spawn().unwrap();
+    drop(child.stderr.take());
+    assert!(end(child).success());
+}
+
+#[test]
+fn a_closed_stream_changes_no_exit_code() {
+    let mut command = Command::new("sh");
+    command.args([
+        "-c",
+        r#"exec "$0" "$@" 2>&-"#,
+        env!("CARGO_BIN_EXE_surfstore-server"),
+        "absent",
+        "0",
+    ]);
+    assert_eq!(end(command.spawn().unwrap()).code(), Some(2));
+}
+
+#[test]
+fn the_server_ends_with_its_exit_code_though_nobody_reads_its_refusal() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_surfstore-server"))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stderr.take());
+    assert_eq!(end(child).code(), Some(2));
+}
