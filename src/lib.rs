@@ -1,8 +1,9 @@
 //! SurfStore's fault-tolerant metadata store.
 
-pub mod blocks;
 pub mod config;
-pub mod runtime;
 pub mod value;
 pub mod metadata;
+pub mod blocks;
 pub mod raft;
+pub mod xmlrpc;
+pub mod runtime;

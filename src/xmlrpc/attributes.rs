@@ -1,0 +1,99 @@
+//! Attributes, which mean nothing to XML-RPC but must be well-formed, and those of the XML declaration, which say how the
+//! document is encoded.
+
+use super::characters::{is_name, is_space};
+use super::error::{ParseError, quoted};
+use super::reference::expand;
+
+/// More than any client sends; a bound, so that looking for duplicates stays cheap.
+const ATTRIBUTES_MAX: usize = 16;
+
+/// Encodings in which the bytes of a document can be what they are in UTF-8.
+///
+/// Some clients declare one of the others and send UTF-8 all the same, or nothing but ASCII.
+const ENCODINGS: [&str; 3] = ["utf-8", "us-ascii", "iso-8859-1"];
+
+/// The attributes as they are written, names and unexpanded values, from what follows an element's name in its tag.
+pub(super) fn attributes(tag_rest: &str) -> Result<Vec<(&str, &str)>, ParseError> {
+    let mut found: Vec<(&str, &str)> = Vec::new();
+    let mut rest = tag_rest;
+    loop {
+        let trimmed = rest.trim_start_matches(is_space);
+        if trimmed.is_empty() {
+            return Ok(found);
+        }
+        if trimmed.len() == rest.len() {
+            return Err(malformed(rest));
+        }
+        let Some((name, value, after)) = first(trimmed) else {
+            return Err(malformed(trimmed));
+        };
+        check_value(value)?;
+        if found.iter().any(|&(earlier, _)| earlier == name) {
+            return Err(ParseError::not_well_formed(format!(
+                "an element has the attribute {} twice",
+                quoted(name)
+            )));
+        }
+        if found.len() == ATTRIBUTES_MAX {
+            return Err(ParseError::not_well_formed(format!(
+                "an element has more than {ATTRIBUTES_MAX} attributes"
+            )));
+        }
+        found.push((name, value));
+        rest = after;
+    }
+}
+
+/// The name and the value of the attribute that the text begins with, and what follows it.
+fn first(text: &str) -> Option<(&str, &str, &str)> {
+    let (name, rest) = text.split_once('=')?;
+    let name = name.trim_end_matches(is_space);
+    let rest = rest.trim_start_matches(is_space);
+    let quote = rest.chars().next().filter(|character| matches!(character, '"' | '\''))?;
+    let (value, after) = rest.strip_prefix(quote)?.split_once(quote)?;
+    is_name(name).then_some((name, value, after))
+}
+
+fn check_value(value: &str) -> Result<(), ParseError> {
+    if value.contains('<') {
+        return Err(malformed(value));
+    }
+    for reference in value.split('&').skip(1) {
+        let (name, _) = reference.split_once(';').ok_or_else(|| malformed(value))?;
+        expand(name)?;
+    }
+    Ok(())
+}
+
+fn malformed(text: &str) -> ParseError {
+    ParseError::not_well_formed(format!("an attribute is malformed at {}", quoted(text)))
+}
+
+/// Checks an XML declaration, given without its angle brackets and question marks.
+pub(super) fn check_declaration(declaration: &str) -> Result<(), ParseError> {
+    let found = attributes(declaration.strip_prefix("xml").unwrap_or_default())?;
+    let (version, encoding, standalone) = match found[..] {
+        [("version", version)] => (version, None, None),
+        [("version", version), ("encoding", encoding)] => (version, Some(encoding), None),
+        [("version", version), ("standalone", standalone)] => (version, None, Some(standalone)),
+        [("version", version), ("encoding", encoding), ("standalone", standalone)] => {
+            (version, Some(encoding), Some(standalone))
+        }
+        _ => return Err(ParseError::not_well_formed("the XML declaration is malformed")),
+    };
+    if !version.starts_with("1.")
+        || standalone.is_some_and(|standalone| !matches!(standalone, "yes" | "no"))
+    {
+        return Err(ParseError::not_well_formed("the XML declaration is malformed"));
+    }
+    match encoding {
+        Some(name) if !ENCODINGS.iter().any(|known| known.eq_ignore_ascii_case(name)) => {
+            Err(ParseError::unknown_encoding(format!(
+                "the encoding {} is declared, not UTF-8",
+                quoted(name)
+            )))
+        }
+        _ => Ok(()),
+    }
+}

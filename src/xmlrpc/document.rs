@@ -1,0 +1,219 @@
+//! Well-formed XML: from bytes to tags and text, or the reason why the bytes are no XML document.
+//!
+//! `quick-xml` finds the tags; it leaves to its caller whether the document is complete, what a name is, which characters
+//! and references may occur, and what stands outside the root. All of that is decided here, so that the grammar of
+//! XML-RPC, which this module does not know, is read from sound XML only. Comments and processing instructions end here.
+
+use std::borrow::Cow;
+
+use quick_xml::Reader;
+use quick_xml::errors::{Error, IllFormedError};
+use quick_xml::events::{BytesStart, BytesText, Event};
+
+use super::attributes::{attributes, check_declaration};
+use super::characters::{is_blank, is_name, is_xml};
+use super::error::{ParseError, quoted};
+use super::reference::expand;
+
+/// How deep elements nest at most: room for 64 levels of values, three elements each, and what stands around them.
+const ELEMENTS_DEPTH_MAX: usize = 256;
+
+/// A document on the way from its first byte to its last.
+pub(super) struct Document<'a> {
+    reader: Reader<&'a [u8]>,
+    /// The elements that are open.
+    depth: usize,
+    /// Whether the last start tag closes itself, so that its end is still to be told.
+    self_closed: bool,
+    /// Whether anything came yet; the XML declaration must be the first.
+    begun: bool,
+    /// Whether the root element came yet; there is no second.
+    rooted: bool,
+}
+
+/// A piece of the document within its root element, the root's own tags included.
+pub(super) enum Token<'a> {
+    /// A start tag.
+    Start(Element<'a>),
+    /// The end of the innermost open element, which needs no name.
+    End,
+    /// Text with line ends made LF and references expanded; neighbours belong together.
+    Text(Cow<'a, str>),
+}
+
+/// An element that was opened.
+pub(super) struct Element<'a>(BytesStart<'a>);
+
+impl Element<'_> {
+    /// The name as it is written.
+    pub(super) fn name(&self) -> &str {
+        self.0.name().0
+    }
+
+    /// The name without the prefix of a namespace.
+    pub(super) fn local_name(&self) -> &str {
+        self.name().rsplit(':').next().unwrap_or_default()
+    }
+}
+
+impl<'a> Document<'a> {
+    /// A document of which only the encoding and the characters are known to be sound.
+    pub(super) fn new(bytes: &'a [u8]) -> Result<Document<'a>, ParseError> {
+        let mut reader = Reader::from_str(decoded(bytes)?);
+        reader.config_mut().check_comments = true;
+        Ok(Document { reader, depth: 0, self_closed: false, begun: false, rooted: false })
+    }
+
+    /// The next piece; before the root is closed there always is one, or the document breaks off.
+    pub(super) fn next(&mut self) -> Result<Token<'a>, ParseError> {
+        self.advance()?.ok_or_else(|| ParseError::not_well_formed("the document ends too early"))
+    }
+
+    /// Reads to the end, to find whether the rest is well-formed.
+    pub(super) fn finish(&mut self) -> Result<(), ParseError> {
+        while self.advance()?.is_some() {}
+        Ok(())
+    }
+
+    fn advance(&mut self) -> Result<Option<Token<'a>>, ParseError> {
+        if std::mem::take(&mut self.self_closed) {
+            return Ok(Some(self.end()));
+        }
+        loop {
+            let event = self.event()?;
+            let first = !std::mem::replace(&mut self.begun, true);
+            return Ok(Some(match event {
+                Event::Start(tag) => self.start(tag)?,
+                Event::Empty(tag) => {
+                    self.self_closed = true;
+                    self.start(tag)?
+                }
+                Event::End(_) => self.end(),
+                Event::Text(text) if self.depth == 0 && is_blank(&text) => continue,
+                Event::Text(_) | Event::CData(_) | Event::GeneralRef(_) if self.depth == 0 => {
+                    return Err(ParseError::not_well_formed(
+                        "there is text outside the root element",
+                    ));
+                }
+                Event::Text(text) => Token::Text(content(&text)?),
+                Event::CData(text) => Token::Text(text.xml10_content()),
+                Event::GeneralRef(name) => Token::Text(expand(&name)?),
+                Event::Comment(_) => continue,
+                Event::Decl(declaration) if first => {
+                    check_declaration(&declaration)?;
+                    continue;
+                }
+                Event::Decl(_) => {
+                    return Err(ParseError::not_well_formed(
+                        "the XML declaration is not at the document's beginning",
+                    ));
+                }
+                Event::PI(instruction) => {
+                    check_name(instruction.target())?;
+                    continue;
+                }
+                Event::DocType(_) => return Err(doctype()),
+                Event::Eof if self.depth > 0 => {
+                    return Err(ParseError::not_well_formed(
+                        "the document ends before its elements are closed",
+                    ));
+                }
+                Event::Eof if self.rooted => return Ok(None),
+                Event::Eof => {
+                    return Err(ParseError::not_well_formed("the document has no root element"));
+                }
+            }));
+        }
+    }
+
+    fn event(&mut self) -> Result<Event<'a>, ParseError> {
+        // A DOCTYPE is refused where it begins: nothing in it is worth a look, and it may be long.
+        if let [b'<', b'!', b'D' | b'd', ..] = self.reader.get_ref() {
+            return Err(doctype());
+        }
+        self.reader.read_event().map_err(broken)
+    }
+
+    fn start(&mut self, tag: BytesStart<'a>) -> Result<Token<'a>, ParseError> {
+        check_name(tag.name().0)?;
+        attributes(tag.attributes_raw())?;
+        if self.depth == 0 && self.rooted {
+            return Err(ParseError::not_well_formed("there is a second root element"));
+        }
+        if self.depth == ELEMENTS_DEPTH_MAX {
+            return Err(ParseError::not_well_formed(format!(
+                "elements nest deeper than {ELEMENTS_DEPTH_MAX}"
+            )));
+        }
+        self.rooted = true;
+        self.depth += 1;
+        Ok(Token::Start(Element(tag)))
+    }
+
+    /// An end tag always matches an open element: `quick-xml` has compared the names.
+    fn end(&mut self) -> Token<'a> {
+        self.depth -= 1;
+        Token::End
+    }
+}
+
+/// The document's text, if it is UTF-8 throughout and made of characters that XML can carry.
+///
+/// The characters of comments and instructions count too: no XML parser takes them.
+fn decoded(bytes: &[u8]) -> Result<&str, ParseError> {
+    // A UTF-16 document begins with a byte order mark, or with a `<` beside a zero.
+    if let [0xFE, 0xFF, ..] | [0xFF, 0xFE, ..] | [0, b'<', ..] | [b'<', 0, ..] = bytes {
+        return Err(ParseError::unknown_encoding(
+            "the document is in UTF-16, and UTF-8 is expected",
+        ));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        ParseError::bad_character(format!(
+            "the document is not UTF-8 at byte {}",
+            error.valid_up_to()
+        ))
+    })?;
+    match text.char_indices().find(|&(_, character)| !is_xml(character)) {
+        None => Ok(text),
+        Some((at, character)) => Err(ParseError::bad_character(format!(
+            "the character U+{:04X} at byte {at} cannot stand in an XML document",
+            u32::from(character)
+        ))),
+    }
+}
+
+/// Character data between markup.
+fn content<'a>(text: &BytesText<'a>) -> Result<Cow<'a, str>, ParseError> {
+    if text.contains("]]>") {
+        return Err(ParseError::not_well_formed(
+            "\"]]>\" stands in text, where it must be written \"]]&gt;\"",
+        ));
+    }
+    Ok(text.xml10_content())
+}
+
+fn check_name(name: &str) -> Result<(), ParseError> {
+    if is_name(name) {
+        return Ok(());
+    }
+    Err(ParseError::not_well_formed(format!("{} is no name in XML", quoted(name))))
+}
+
+fn doctype() -> ParseError {
+    ParseError::not_well_formed("the document has a DOCTYPE, and none is accepted")
+}
+
+/// What `quick-xml` found, in a sentence of bounded length.
+fn broken(error: Error) -> ParseError {
+    ParseError::not_well_formed(match error {
+        Error::IllFormed(IllFormedError::MismatchedEndTag { expected, found }) => {
+            format!("the element {} is closed by {}", quoted(&expected), quoted(&found))
+        }
+        Error::IllFormed(IllFormedError::UnmatchedEndTag(found)) => {
+            format!("{} is closed but was not opened", quoted(&found))
+        }
+        Error::IllFormed(other) => format!("the document is not well-formed: {other}"),
+        Error::Syntax(other) => format!("the document is not well-formed: {other}"),
+        _ => "the document is not well-formed".to_owned(),
+    })
+}

@@ -1,0 +1,83 @@
+//! Why a document was refused, as the list of fault codes for interoperability numbers it.
+
+use std::fmt;
+
+/// A document that cannot be read, with a sentence for whoever wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseError {
+    kind: Kind,
+    message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    NotWellFormed,
+    UnknownEncoding,
+    BadCharacter,
+    NotXmlRpc,
+    BadValue,
+}
+
+impl ParseError {
+    /// The fault code that answers such a document.
+    ///
+    /// - −32700: not well-formed XML, or beyond a bound on depth or attributes, or with a DOCTYPE.
+    /// - −32701: in UTF-16, or declared to be in an encoding that is not a part of UTF-8.
+    /// - −32702: bytes that are not UTF-8, or a character, raw or by number, that XML 1.0 cannot carry.
+    /// - −32600: well-formed, but not XML-RPC.
+    /// - −32602: XML-RPC with a value that is out of range, misspelt or of a type not used here, or too many parameters.
+    pub fn code(&self) -> i32 {
+        match self.kind {
+            Kind::NotWellFormed => -32700,
+            Kind::UnknownEncoding => -32701,
+            Kind::BadCharacter => -32702,
+            Kind::NotXmlRpc => -32600,
+            Kind::BadValue => -32602,
+        }
+    }
+
+    /// Whether XML itself is broken, so that nothing after the place can be relied on.
+    pub(super) fn breaks_xml(&self) -> bool {
+        match self.kind {
+            Kind::NotWellFormed | Kind::UnknownEncoding | Kind::BadCharacter => true,
+            Kind::NotXmlRpc | Kind::BadValue => false,
+        }
+    }
+
+    pub(super) fn not_well_formed(message: impl Into<String>) -> ParseError {
+        ParseError { kind: Kind::NotWellFormed, message: message.into() }
+    }
+
+    pub(super) fn unknown_encoding(message: impl Into<String>) -> ParseError {
+        ParseError { kind: Kind::UnknownEncoding, message: message.into() }
+    }
+
+    pub(super) fn bad_character(message: impl Into<String>) -> ParseError {
+        ParseError { kind: Kind::BadCharacter, message: message.into() }
+    }
+
+    pub(super) fn not_xml_rpc(message: impl Into<String>) -> ParseError {
+        ParseError { kind: Kind::NotXmlRpc, message: message.into() }
+    }
+
+    pub(super) fn bad_value(message: impl Into<String>) -> ParseError {
+        ParseError { kind: Kind::BadValue, message: message.into() }
+    }
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+/// Text of unknown length and intent, made fit to stand in a message: cut, quoted, and without control characters.
+pub(super) fn quoted(text: &str) -> String {
+    const SHOWN_MAX: usize = 40;
+    match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}

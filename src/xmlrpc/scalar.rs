@@ -1,0 +1,78 @@
+//! The values without parts: from the text of an element to the value that it spells.
+
+use std::borrow::Cow;
+
+use super::characters::is_space;
+use super::error::{ParseError, quoted};
+use crate::value::{Double, Value};
+
+/// Reads the text of one type's elements.
+type Decoder = fn(Cow<'_, str>) -> Result<Value, ParseError>;
+
+/// How elements of that name are read.
+pub(super) fn decoder(name: &str) -> Result<Decoder, ParseError> {
+    Ok(match name {
+        "string" => |text| Ok(Value::String(text.into())),
+        "int" | "i4" => |text| int(&text),
+        "i8" => |text| long(&text),
+        "boolean" => |text| boolean(&text),
+        "double" => |text| double(&text),
+        "base64" => |text| bytes(&text),
+        _ => {
+            return Err(ParseError::bad_value(format!(
+                "values of type {} are not used here: int, i4, i8, boolean, double, string, base64, array or struct is \
+                 expected",
+                quoted(name)
+            )));
+        }
+    })
+}
+
+fn int(text: &str) -> Result<Value, ParseError> {
+    match text.trim_matches(is_space).parse::<i32>() {
+        Ok(number) => Ok(Value::Int(number.into())),
+        Err(_) => Err(misspelt(text, "an integer of 32 bits")),
+    }
+}
+
+fn long(text: &str) -> Result<Value, ParseError> {
+    match text.trim_matches(is_space).parse() {
+        Ok(number) => Ok(Value::Int(number)),
+        Err(_) => Err(misspelt(text, "an integer of 64 bits")),
+    }
+}
+
+fn boolean(text: &str) -> Result<Value, ParseError> {
+    match text.trim_matches(is_space) {
+        "0" => Ok(Value::Boolean(false)),
+        "1" => Ok(Value::Boolean(true)),
+        _ => Err(misspelt(text, "a boolean, 0 or 1")),
+    }
+}
+
+/// The standard library reads `inf`, `NaN` and what overflows as well, none of which is finite.
+fn double(text: &str) -> Result<Value, ParseError> {
+    match text.trim_matches(is_space).parse().ok().and_then(Double::new) {
+        Some(number) => Ok(Value::Double(number)),
+        None => Err(misspelt(text, "a finite double")),
+    }
+}
+
+fn bytes(text: &str) -> Result<Value, ParseError> {
+    let mut symbols: Cow<'_, str> = Cow::Borrowed(text);
+    if text.contains(is_space) {
+        symbols.to_mut().retain(|symbol| !is_space(symbol));
+    }
+    // The padding tells nothing: it may be left away altogether, but not in part.
+    let bare = symbols.trim_end_matches('=');
+    let padding = symbols.len() - bare.len();
+    let is_padded = padding <= 2 && (padding == 0 || symbols.len().is_multiple_of(4));
+    match base64::decode_config(bare, base64::STANDARD_NO_PAD) {
+        Ok(bytes) if is_padded => Ok(Value::Base64(bytes.into())),
+        _ => Err(misspelt(text, "base64")),
+    }
+}
+
+fn misspelt(text: &str, expected: &str) -> ParseError {
+    ParseError::bad_value(format!("{} is not {expected}", quoted(text)))
+}

@@ -1,0 +1,208 @@
+//! Calls, answers and faults into bytes, value by value as they are told.
+
+use std::fmt::Display;
+use std::io::Write;
+
+use base64::display::Base64Display;
+
+use super::Fault;
+use super::characters::is_xml;
+use crate::value::{Double, Value};
+
+/// The document of a call.
+pub fn write_call(method: &str, write: impl FnOnce(&mut Params<'_>)) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.raw("<methodCall><methodName>");
+    writer.escaped(method);
+    writer.raw("</methodName><params>");
+    write(&mut Params { writer: &mut writer });
+    writer.raw("</params></methodCall>");
+    writer.out
+}
+
+/// The document of an answer, for which one value is written.
+pub fn write_response(write: impl FnOnce(&mut Writer)) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.raw("<methodResponse><params><param>");
+    write(&mut writer);
+    writer.raw("</param></params></methodResponse>");
+    writer.out
+}
+
+/// The document of an answer that is a fault.
+pub fn write_fault(fault: &Fault) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.raw("<methodResponse><fault>");
+    writer.structure(|members| {
+        members.member("faultCode", |value| value.int(fault.code.into()));
+        members.member("faultString", |value| value.string(&fault.message));
+    });
+    writer.raw("</fault></methodResponse>");
+    writer.out
+}
+
+/// Where values are written, one call for each.
+///
+/// ```
+/// use surfstore::xmlrpc::write_response;
+///
+/// let answer = write_response(|writer| {
+///     writer.structure(|map| {
+///         map.member("a.txt", |writer| {
+///             writer.array(|pair| {
+///                 pair.int(3);
+///                 pair.array(|hashes| hashes.string("e3b0"));
+///             });
+///         });
+///     });
+/// });
+/// assert!(surfstore::xmlrpc::parse_response(&answer).is_ok());
+/// ```
+#[derive(Debug)]
+pub struct Writer {
+    out: Vec<u8>,
+}
+
+/// Where the parameters of a call are written.
+#[derive(Debug)]
+pub struct Params<'w> {
+    writer: &'w mut Writer,
+}
+
+/// Where the members of a struct are written.
+#[derive(Debug)]
+pub struct Members<'w> {
+    writer: &'w mut Writer,
+}
+
+impl Params<'_> {
+    /// Writes the next parameter, for which one value is written.
+    pub fn param(&mut self, write: impl FnOnce(&mut Writer)) {
+        self.writer.raw("<param>");
+        write(self.writer);
+        self.writer.raw("</param>");
+    }
+}
+
+impl Members<'_> {
+    /// Writes a member, for which one value is written; no name may come twice.
+    pub fn member(&mut self, name: &str, write: impl FnOnce(&mut Writer)) {
+        self.writer.raw("<member><name>");
+        self.writer.escaped(name);
+        self.writer.raw("</name>");
+        write(self.writer);
+        self.writer.raw("</member>");
+    }
+}
+
+impl Writer {
+    fn new() -> Writer {
+        let mut writer = Writer { out: Vec::new() };
+        writer.raw("<?xml version=\"1.0\" encoding=\"UTF-8\"?>");
+        writer
+    }
+
+    /// Writes an `int`, or an `i8` where 32 bits are too few.
+    pub fn int(&mut self, number: i64) {
+        let name = if i32::try_from(number).is_ok() { "int" } else { "i8" };
+        self.scalar(name, number);
+    }
+
+    /// Writes a `boolean`, as `1` or `0`.
+    pub fn boolean(&mut self, truth: bool) {
+        self.scalar("boolean", u8::from(truth));
+    }
+
+    /// Writes a `double` in full, because XML-RPC knows no exponents, and with the point that it demands.
+    pub fn double(&mut self, number: Double) {
+        let mut digits = number.get().to_string();
+        if !digits.contains('.') {
+            digits.push_str(".0");
+        }
+        self.scalar("double", digits);
+    }
+
+    /// Writes a `string`.
+    pub fn string(&mut self, text: &str) {
+        self.raw("<value><string>");
+        self.escaped(text);
+        self.raw("</string></value>");
+    }
+
+    /// Writes `base64`.
+    pub fn base64(&mut self, bytes: &[u8]) {
+        self.scalar("base64", Base64Display::with_config(bytes, base64::STANDARD));
+    }
+
+    /// Writes an `array`, of the values that are written meanwhile.
+    pub fn array(&mut self, write: impl FnOnce(&mut Writer)) {
+        self.raw("<value><array><data>");
+        write(self);
+        self.raw("</data></array></value>");
+    }
+
+    /// Writes a `struct`, of the members that are written meanwhile.
+    pub fn structure(&mut self, write: impl FnOnce(&mut Members<'_>)) {
+        self.raw("<value><struct>");
+        write(&mut Members { writer: self });
+        self.raw("</struct></value>");
+    }
+
+    /// Writes a value with all its parts.
+    pub fn value(&mut self, value: &Value) {
+        match value {
+            Value::Int(number) => self.int(*number),
+            Value::Boolean(truth) => self.boolean(*truth),
+            Value::Double(number) => self.double(*number),
+            Value::String(text) => self.string(text),
+            Value::Base64(bytes) => self.base64(bytes),
+            Value::Array(elements) => {
+                self.array(|writer| elements.iter().for_each(|element| writer.value(element)))
+            }
+            Value::Struct(members) => self.structure(|writer| {
+                for (name, value) in members {
+                    writer.member(name, |writer| writer.value(value));
+                }
+            }),
+        }
+    }
+
+    fn scalar(&mut self, name: &str, content: impl Display) {
+        // Writing to memory does not fail.
+        let _ = write!(self.out, "<value><{name}>{content}</{name}></value>");
+    }
+
+    fn raw(&mut self, markup: &str) {
+        self.out.extend_from_slice(markup.as_bytes());
+    }
+
+    /// Writes text so that every XML parser gives it back, as far as XML can carry it.
+    fn escaped(&mut self, text: &str) {
+        let mut rest = text;
+        while let Some((at, character, replacement)) = first_unfit(rest) {
+            let (plain, after) = rest.split_at(at);
+            self.raw(plain);
+            self.raw(replacement);
+            rest = &after[character.len_utf8()..];
+        }
+        self.raw(rest);
+    }
+}
+
+/// The first character that cannot be written as it is, where it stands, and what to write instead.
+fn first_unfit(text: &str) -> Option<(usize, char, &'static str)> {
+    text.char_indices().find_map(|(at, character)| {
+        let replacement = match character {
+            '&' => "&amp;",
+            '<' => "&lt;",
+            // In "]]>" it must not stand by itself.
+            '>' => "&gt;",
+            // A bare CR would be read as LF.
+            '\r' => "&#13;",
+            _ if is_xml(character) => return None,
+            // Not even a reference could carry it, and one such character would make the whole document unreadable.
+            _ => "\u{FFFD}",
+        };
+        Some((at, character, replacement))
+    })
+}

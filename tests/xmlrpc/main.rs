@@ -1,0 +1,48 @@
+//! XML-RPC documents as the wire brings them, hostile ones included, and as the clients of other languages write and read
+//! them.
+
+#![allow(missing_docs)]
+
+mod clients;
+mod grammar;
+mod python;
+mod random;
+mod size;
+mod values;
+mod well_formed;
+mod written;
+
+use surfstore::value::Value;
+use surfstore::xmlrpc::{parse_call, parse_response};
+
+/// A call of `m` with one parameter, whose `value` element is given.
+fn call_with(value: &str) -> String {
+    format!(
+        "<methodCall><methodName>m</methodName><params><param>{value}</param></params></methodCall>"
+    )
+}
+
+/// What the server makes of one `value` element, or the fault code of its refusal.
+fn read_value(value: &str) -> Result<Value, i32> {
+    let call = parse_call(call_with(value).as_bytes()).map_err(|error| error.code())?;
+    let [value] = <[Value; 1]>::try_from(call.params).expect("one parameter was sent");
+    Ok(value)
+}
+
+/// The fault code with which a call is refused, or the name of its method if it is not.
+fn outcome(document: impl AsRef<[u8]>) -> Result<String, i32> {
+    parse_call(document.as_ref()).map(|call| call.method).map_err(|error| error.code())
+}
+
+/// The value in an answer that was written here.
+fn answered(document: &[u8]) -> Value {
+    parse_response(document).expect("the answer is readable").expect("the answer is no fault")
+}
+
+fn array(elements: impl IntoIterator<Item = Value>) -> Value {
+    Value::Array(elements.into_iter().collect())
+}
+
+fn structure<const N: usize>(members: [(&str, Value); N]) -> Value {
+    Value::Struct(members.into_iter().map(|(name, value)| (name.into(), value)).collect())
+}

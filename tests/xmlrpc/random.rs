@@ -1,0 +1,129 @@
+//! Properties over random values and random damage.
+
+use super::answered;
+use proptest::prelude::*;
+use surfstore::value::{Double, Value};
+use surfstore::xmlrpc::{parse_call, parse_response, write_call, write_response};
+
+/// Text of characters that XML can carry, with many that need care.
+fn text() -> impl Strategy<Value = String> {
+    let delicate = prop::sample::select(vec![
+        '&', '<', '>', ']', '\r', '\n', '\t', ' ', '"', '\u{FFFD}', '\u{7F}', 'é', '😀',
+    ]);
+    let any = any::<char>().prop_filter("XML carries it", |&character| {
+        (character >= ' ' || matches!(character, '\t' | '\n' | '\r'))
+            && !matches!(character, '\u{FFFE}' | '\u{FFFF}')
+    });
+    prop::collection::vec(prop_oneof![delicate, any], 0..12).prop_map(String::from_iter)
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let scalar = prop_oneof![
+        any::<i64>().prop_map(Value::Int),
+        any::<i32>().prop_map(|number| Value::Int(number.into())),
+        any::<bool>().prop_map(Value::Boolean),
+        any::<u64>().prop_filter_map("it is finite", |bits| Double::new(f64::from_bits(bits))
+            .map(Value::Double)),
+        text().prop_map(|text| Value::String(text.into())),
+        prop::collection::vec(any::<u8>(), 0..40).prop_map(|bytes| Value::Base64(bytes.into())),
+    ];
+    scalar.prop_recursive(8, 64, 6, |value| {
+        prop_oneof![
+            prop::collection::vec(value.clone(), 0..6)
+                .prop_map(|elements| Value::Array(elements.into())),
+            prop::collection::btree_map(text(), value, 0..6).prop_map(|members| {
+                Value::Struct(
+                    members.into_iter().map(|(name, value)| (name.into(), value)).collect(),
+                )
+            }),
+        ]
+    })
+}
+
+fn document() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(value(), 0..4).prop_map(|values| {
+        write_call("surfstore.updatefile", |params| {
+            values.iter().for_each(|value| params.param(|writer| writer.value(value)));
+        })
+    })
+}
+
+/// Places in a document, and the scraps that are put over what stands there.
+fn damage() -> impl Strategy<Value = Vec<(prop::sample::Index, usize, Vec<u8>)>> {
+    let scrap = prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..4),
+        prop::sample::select(vec![
+            "<",
+            ">",
+            "&",
+            ";",
+            "</",
+            "/>",
+            "<!--",
+            "-->",
+            "<![CDATA[",
+            "]]>",
+            "<?",
+            "?>",
+            "<!DOCTYPE",
+            "&#",
+            "&#x1;",
+            "='",
+            "\"",
+            "<value>",
+            "</value>",
+            "<array><data>",
+            "<struct>",
+            "<member>",
+            "<name>",
+        ])
+        .prop_map(|scrap| scrap.as_bytes().to_vec()),
+    ];
+    prop::collection::vec((any::<prop::sample::Index>(), 0..8_usize, scrap), 1..6)
+}
+
+proptest! {
+    #[test]
+    fn every_value_is_read_back_as_it_was_written(value in value()) {
+        prop_assert_eq!(&answered(&write_response(|writer| writer.value(&value))), &value);
+        let call = parse_call(&write_call("m", |params| params.param(|writer| writer.value(&value))));
+        prop_assert_eq!(call.map(|call| call.params), Ok(vec![value]));
+    }
+
+    #[test]
+    fn any_bytes_are_answered(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = parse_call(&bytes);
+        let _ = parse_response(&bytes);
+    }
+
+    #[test]
+    fn any_text_can_be_written(text in any::<String>()) {
+        let answer = write_response(|writer| writer.structure(|members| members.member(&text, |value| value.string(&text))));
+        prop_assert!(parse_response(&answer).is_ok());
+    }
+
+    #[test]
+    fn a_damaged_document_is_answered(document in document(), damage in damage()) {
+        let mut document = document;
+        for (place, length, scrap) in damage {
+            let start = place.index(document.len() + 1);
+            let end = document.len().min(start + length);
+            document.splice(start..end, scrap);
+        }
+        // Whatever was read can be written and is then read as the same.
+        if let Ok(call) = parse_call(&document) {
+            let again = write_call(&call.method, |params| {
+                call.params.iter().for_each(|value| params.param(|writer| writer.value(value)));
+            });
+            prop_assert_eq!(parse_call(&again), Ok(call));
+        }
+    }
+
+    #[test]
+    fn a_document_cut_short_is_no_call(document in document(), place in any::<prop::sample::Index>()) {
+        let cut = &document[..place.index(document.len())];
+        let code = parse_call(cut).expect_err("it is cut short").code();
+        // A cut through a character leaves bytes that are not UTF-8.
+        prop_assert!(code == -32700 || (code == -32702 && std::str::from_utf8(cut).is_err()), "{}", code);
+    }
+}

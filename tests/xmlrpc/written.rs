@@ -1,0 +1,113 @@
+//! The bytes that are written.
+
+use super::{array, read_value};
+use surfstore::value::{Double, Value};
+use surfstore::xmlrpc::{
+    Fault, Writer, parse_call, parse_response, write_call, write_fault, write_response,
+};
+
+const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>";
+
+/// The `value` element that is written, without the answer around it.
+fn written(write: impl FnOnce(&mut Writer)) -> String {
+    let answer = String::from_utf8(write_response(write)).expect("an answer is UTF-8");
+    let value = answer.strip_prefix(&format!("{DECLARATION}<methodResponse><params><param>"));
+    let value = value.and_then(|value| value.strip_suffix("</param></params></methodResponse>"));
+    value.expect("an answer is one parameter").to_owned()
+}
+
+#[test]
+fn integers_are_ints_as_long_as_32_bits_hold_them() {
+    for (number, element) in [
+        (0, "<int>0</int>"),
+        (2_147_483_647, "<int>2147483647</int>"),
+        (-2_147_483_648, "<int>-2147483648</int>"),
+        (2_147_483_648, "<i8>2147483648</i8>"),
+        (i64::MIN, "<i8>-9223372036854775808</i8>"),
+    ] {
+        assert_eq!(written(|writer| writer.int(number)), format!("<value>{element}</value>"));
+    }
+}
+
+#[test]
+fn booleans_are_digits_and_bytes_are_padded_base64() {
+    assert_eq!(written(|writer| writer.boolean(true)), "<value><boolean>1</boolean></value>");
+    assert_eq!(written(|writer| writer.boolean(false)), "<value><boolean>0</boolean></value>");
+    assert_eq!(written(|writer| writer.base64(b"a")), "<value><base64>YQ==</base64></value>");
+    assert_eq!(written(|writer| writer.base64(b"")), "<value><base64></base64></value>");
+}
+
+#[test]
+fn doubles_have_a_point_and_no_exponent_and_are_read_back_bit_by_bit() {
+    let double = |number| Double::new(number).expect("the test's doubles are finite");
+    for (number, text) in [
+        (5.0, "5.0"),
+        (-0.0, "-0.0"),
+        (0.1, "0.1"),
+        (1e20, "100000000000000000000.0"),
+        (1e-7, "0.0000001"),
+    ] {
+        assert_eq!(
+            written(|writer| writer.double(double(number))),
+            format!("<value><double>{text}</double></value>")
+        );
+    }
+    for number in [f64::MIN_POSITIVE, f64::MAX, 5e-324, -1.0 / 3.0] {
+        let element = written(|writer| writer.double(double(number)));
+        let digits =
+            element.trim_matches(|character| matches!(character, 'a'..='z' | '<' | '>' | '/'));
+        assert!(!digits.contains(['e', 'E']), "{element}");
+        assert_eq!(read_value(&element), Ok(Value::Double(double(number))));
+    }
+}
+
+#[test]
+fn strings_and_names_are_escaped() {
+    for (text, escaped) in [
+        ("", ""),
+        ("a&b<c>d", "a&amp;b&lt;c&gt;d"),
+        ("]]>", "]]&gt;"),
+        ("\r\n\t", "&#13;\n\t"),
+        ("\"'é😀", "\"'é😀"),
+        ("\0a\u{1}\u{FFFE}\u{FFFF}b", "\u{FFFD}a\u{FFFD}\u{FFFD}\u{FFFD}b"),
+    ] {
+        assert_eq!(
+            written(|writer| writer.string(text)),
+            format!("<value><string>{escaped}</string></value>")
+        );
+        assert_eq!(
+            written(|writer| writer.structure(|members| members.member(text, |value| value.int(3)))),
+            format!(
+                "<value><struct><member><name>{escaped}</name><value><int>3</int></value></member></struct></value>"
+            )
+        );
+    }
+}
+
+#[test]
+fn a_call_names_its_method_and_its_parameters_in_order() {
+    let call = write_call("surfstore.updatefile", |params| {
+        params.param(|writer| writer.string("a"));
+        params.param(|writer| writer.int(1));
+        params.param(|writer| {
+            writer.array(|hashes| ["b", "c"].iter().for_each(|hash| hashes.string(hash)))
+        });
+    });
+    let call = parse_call(&call).expect("the call is readable");
+    assert_eq!(call.method, "surfstore.updatefile");
+    assert_eq!(call.params, ["a".into(), Value::Int(1), array(["b".into(), "c".into()])]);
+    assert_eq!(
+        write_call("a<b", |_| {}),
+        format!(
+            "{DECLARATION}<methodCall><methodName>a&lt;b</methodName><params></params></methodCall>"
+        )
+        .into_bytes()
+    );
+}
+
+#[test]
+fn a_fault_is_readable_whatever_its_message_quotes() {
+    let fault = Fault { code: -32602, message: "bad name \"\u{1}\r<]]>\"".into() };
+    let read = parse_response(&write_fault(&fault)).expect("the fault is readable");
+    assert_eq!(read, Err(Fault { code: -32602, message: "bad name \"\u{FFFD}\r<]]>\"".into() }));
+}
