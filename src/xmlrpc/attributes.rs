@@ -82,7 +82,7 @@ pub(super) fn check_declaration(declaration: &str) -> Result<(), ParseError> {
         }
         _ => return Err(ParseError::not_well_formed("the XML declaration is malformed")),
     };
-    if !version.starts_with("1.")
+    if !is_version(version)
         || standalone.is_some_and(|standalone| !matches!(standalone, "yes" | "no"))
     {
         return Err(ParseError::not_well_formed("the XML declaration is malformed"));
@@ -96,4 +96,10 @@ pub(super) fn check_declaration(declaration: &str) -> Result<(), ParseError> {
         }
         _ => Ok(()),
     }
+}
+
+/// Every version 1 is read as 1.0, as the later editions of XML 1.0 ask of their readers.
+fn is_version(text: &str) -> bool {
+    text.strip_prefix("1.")
+        .is_some_and(|minor| !minor.is_empty() && minor.chars().all(|digit| digit.is_ascii_digit()))
 }

@@ -11,7 +11,7 @@ use quick_xml::errors::{Error, IllFormedError};
 use quick_xml::events::{BytesStart, BytesText, Event};
 
 use super::attributes::{attributes, check_declaration};
-use super::characters::{is_blank, is_name, is_xml};
+use super::characters::{first_unfit, is_blank, is_name};
 use super::error::{ParseError, quoted};
 use super::reference::expand;
 
@@ -39,6 +39,8 @@ pub(super) enum Token<'a> {
     End,
     /// Text with line ends made LF and references expanded; neighbours belong together.
     Text(Cow<'a, str>),
+    /// The end of the document, which comes when the root element is closed and not before.
+    Finish,
 }
 
 /// An element that was opened.
@@ -64,25 +66,21 @@ impl<'a> Document<'a> {
         Ok(Document { reader, depth: 0, self_closed: false, begun: false, rooted: false })
     }
 
-    /// The next piece; before the root is closed there always is one, or the document breaks off.
-    pub(super) fn next(&mut self) -> Result<Token<'a>, ParseError> {
-        self.advance()?.ok_or_else(|| ParseError::not_well_formed("the document ends too early"))
-    }
-
     /// Reads to the end, to find whether the rest is well-formed.
     pub(super) fn finish(&mut self) -> Result<(), ParseError> {
-        while self.advance()?.is_some() {}
+        while !matches!(self.next()?, Token::Finish) {}
         Ok(())
     }
 
-    fn advance(&mut self) -> Result<Option<Token<'a>>, ParseError> {
+    /// The next piece, or the reason why the document is not well-formed from here on.
+    pub(super) fn next(&mut self) -> Result<Token<'a>, ParseError> {
         if std::mem::take(&mut self.self_closed) {
-            return Ok(Some(self.end()));
+            return Ok(self.end());
         }
         loop {
             let event = self.event()?;
             let first = !std::mem::replace(&mut self.begun, true);
-            return Ok(Some(match event {
+            return Ok(match event {
                 Event::Start(tag) => self.start(tag)?,
                 Event::Empty(tag) => {
                     self.self_closed = true;
@@ -103,26 +101,14 @@ impl<'a> Document<'a> {
                     check_declaration(&declaration)?;
                     continue;
                 }
-                Event::Decl(_) => {
-                    return Err(ParseError::not_well_formed(
-                        "the XML declaration is not at the document's beginning",
-                    ));
-                }
+                Event::Decl(_) => return Err(reserved()),
                 Event::PI(instruction) => {
-                    check_name(instruction.target())?;
+                    check_target(instruction.target())?;
                     continue;
                 }
                 Event::DocType(_) => return Err(doctype()),
-                Event::Eof if self.depth > 0 => {
-                    return Err(ParseError::not_well_formed(
-                        "the document ends before its elements are closed",
-                    ));
-                }
-                Event::Eof if self.rooted => return Ok(None),
-                Event::Eof => {
-                    return Err(ParseError::not_well_formed("the document has no root element"));
-                }
-            }));
+                Event::Eof => self.end_of_document()?,
+            });
         }
     }
 
@@ -132,6 +118,16 @@ impl<'a> Document<'a> {
             return Err(doctype());
         }
         self.reader.read_event().map_err(broken)
+    }
+
+    fn end_of_document(&self) -> Result<Token<'a>, ParseError> {
+        match (self.depth, self.rooted) {
+            (0, true) => Ok(Token::Finish),
+            (0, false) => Err(ParseError::not_well_formed("the document has no root element")),
+            _ => {
+                Err(ParseError::not_well_formed("the document ends before its elements are closed"))
+            }
+        }
     }
 
     fn start(&mut self, tag: BytesStart<'a>) -> Result<Token<'a>, ParseError> {
@@ -173,7 +169,7 @@ fn decoded(bytes: &[u8]) -> Result<&str, ParseError> {
             error.valid_up_to()
         ))
     })?;
-    match text.char_indices().find(|&(_, character)| !is_xml(character)) {
+    match first_unfit(text) {
         None => Ok(text),
         Some((at, character)) => Err(ParseError::bad_character(format!(
             "the character U+{:04X} at byte {at} cannot stand in an XML document",
@@ -197,6 +193,20 @@ fn check_name(name: &str) -> Result<(), ParseError> {
         return Ok(());
     }
     Err(ParseError::not_well_formed(format!("{} is no name in XML", quoted(name))))
+}
+
+/// Checks the name of a processing instruction.
+fn check_target(target: &str) -> Result<(), ParseError> {
+    if target.eq_ignore_ascii_case("xml") {
+        return Err(reserved());
+    }
+    check_name(target)
+}
+
+fn reserved() -> ParseError {
+    ParseError::not_well_formed(
+        "an XML declaration stands elsewhere than at the beginning of the document",
+    )
 }
 
 fn doctype() -> ParseError {

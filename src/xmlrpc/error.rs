@@ -5,6 +5,12 @@ use std::fmt;
 /// A document that cannot be read, with a sentence for whoever wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError {
+    // Boxed, because every step of reading gives back what it read or this: a small word is cheaper to hand on.
+    refusal: Box<Refusal>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Refusal {
     kind: Kind,
     message: String,
 }
@@ -27,7 +33,7 @@ impl ParseError {
     /// - −32600: well-formed, but not XML-RPC.
     /// - −32602: XML-RPC with a value that is out of range, misspelt or of a type not used here, or too many parameters.
     pub fn code(&self) -> i32 {
-        match self.kind {
+        match self.refusal.kind {
             Kind::NotWellFormed => -32700,
             Kind::UnknownEncoding => -32701,
             Kind::BadCharacter => -32702,
@@ -38,36 +44,40 @@ impl ParseError {
 
     /// Whether XML itself is broken, so that nothing after the place can be relied on.
     pub(super) fn breaks_xml(&self) -> bool {
-        match self.kind {
+        match self.refusal.kind {
             Kind::NotWellFormed | Kind::UnknownEncoding | Kind::BadCharacter => true,
             Kind::NotXmlRpc | Kind::BadValue => false,
         }
     }
 
+    fn new(kind: Kind, message: String) -> ParseError {
+        ParseError { refusal: Box::new(Refusal { kind, message }) }
+    }
+
     pub(super) fn not_well_formed(message: impl Into<String>) -> ParseError {
-        ParseError { kind: Kind::NotWellFormed, message: message.into() }
+        ParseError::new(Kind::NotWellFormed, message.into())
     }
 
     pub(super) fn unknown_encoding(message: impl Into<String>) -> ParseError {
-        ParseError { kind: Kind::UnknownEncoding, message: message.into() }
+        ParseError::new(Kind::UnknownEncoding, message.into())
     }
 
     pub(super) fn bad_character(message: impl Into<String>) -> ParseError {
-        ParseError { kind: Kind::BadCharacter, message: message.into() }
+        ParseError::new(Kind::BadCharacter, message.into())
     }
 
     pub(super) fn not_xml_rpc(message: impl Into<String>) -> ParseError {
-        ParseError { kind: Kind::NotXmlRpc, message: message.into() }
+        ParseError::new(Kind::NotXmlRpc, message.into())
     }
 
     pub(super) fn bad_value(message: impl Into<String>) -> ParseError {
-        ParseError { kind: Kind::BadValue, message: message.into() }
+        ParseError::new(Kind::BadValue, message.into())
     }
 }
 
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.refusal.message)
     }
 }
 

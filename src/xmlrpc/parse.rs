@@ -221,7 +221,8 @@ impl<'a> Parser<'a> {
                 // Joining to nothing borrows: text in one piece is not copied.
                 Token::Text(piece) => text += piece,
                 Token::Start(element) => return Ok((text, Some(element))),
-                Token::End => return Ok((text, None)),
+                // The end of the document closes what is open, and nothing is.
+                Token::End | Token::Finish => return Ok((text, None)),
             }
         }
     }

@@ -179,7 +179,7 @@ impl Writer {
     /// Writes text so that every XML parser gives it back, as far as XML can carry it.
     fn escaped(&mut self, text: &str) {
         let mut rest = text;
-        while let Some((at, character, replacement)) = first_unfit(rest) {
+        while let Some((at, character, replacement)) = first_delicate(rest) {
             let (plain, after) = rest.split_at(at);
             self.raw(plain);
             self.raw(replacement);
@@ -190,7 +190,7 @@ impl Writer {
 }
 
 /// The first character that cannot be written as it is, where it stands, and what to write instead.
-fn first_unfit(text: &str) -> Option<(usize, char, &'static str)> {
+fn first_delicate(text: &str) -> Option<(usize, char, &'static str)> {
     text.char_indices().find_map(|(at, character)| {
         let replacement = match character {
             '&' => "&amp;",

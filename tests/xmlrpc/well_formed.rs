@@ -229,6 +229,7 @@ fn comments_and_instructions_are_well_formed_too() {
         "<? a?>",
         "<?a",
         "<?xml?>",
+        "<?XML a?>",
     ] {
         assert_eq!(
             outcome(format!("<methodCall>{markup}<methodName>m</methodName></methodCall>")),
@@ -304,6 +305,9 @@ fn the_declaration_is_optional_and_comes_first() {
         "<?xml?>",
         "<?xml encoding='UTF-8'?>",
         "<?xml version='2.0'?>",
+        "<?xml version='1'?>",
+        "<?xml version='1.'?>",
+        "<?xml version='1.0 '?>",
         "<?xml encoding='UTF-8' version='1.0'?>",
         "<?xml version='1.0' standalone='1'?>",
         "<?xml version='1.0' a='b'?>",
