@@ -6,4 +6,5 @@ pub mod metadata;
 pub mod blocks;
 pub mod raft;
 pub mod xmlrpc;
+pub mod protocol;
 pub mod runtime;

@@ -5,10 +5,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use surfstore::config::Arguments;
-use surfstore::runtime::output;
+use surfstore::runtime::{self, output};
 
 /// The exit code for arguments or a configuration that are refused; nothing was started.
 const EXIT_REFUSED: u8 = 2;
+
+/// The exit code for a server that could not be started for another reason, such as a port that is taken.
+const EXIT_FAILED: u8 = 1;
 
 /// How long the last lines are waited for.
 const LAST_FLUSH: Duration = Duration::from_millis(200);
@@ -16,20 +19,25 @@ const LAST_FLUSH: Duration = Duration::from_millis(200);
 fn main() -> ExitCode {
     output::start();
     let code = match Arguments::parse(env::args_os().skip(1)) {
-        Ok(arguments) => run(&arguments),
-        Err(error) => {
-            output::say(&format!("surfstore-server: {error:#}"));
-            ExitCode::from(EXIT_REFUSED)
-        }
+        Ok(arguments) => run(arguments),
+        Err(error) => refuse(&error, EXIT_REFUSED),
     };
     output::flush(LAST_FLUSH);
     code
 }
 
-/// Runs the server until it ends.
-fn run(arguments: &Arguments) -> ExitCode {
+/// Runs the server, which returns only if it could not be started.
+fn run(arguments: Arguments) -> ExitCode {
     for warning in &arguments.config.warnings {
         log::warn!("{warning}");
     }
-    ExitCode::SUCCESS
+    match runtime::run(arguments) {
+        Ok(never) => match never {},
+        Err(error) => refuse(&error, EXIT_FAILED),
+    }
+}
+
+fn refuse(error: &anyhow::Error, code: u8) -> ExitCode {
+    output::say(&format!("surfstore-server: {error:#}"));
+    ExitCode::from(code)
 }

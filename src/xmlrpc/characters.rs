@@ -1,7 +1,7 @@
 //! Which characters XML 1.0 allows, and where.
 
 /// Whether XML 1.0 can carry the character at all (production 2, `Char`).
-pub(super) fn is_xml(character: char) -> bool {
+pub fn is_xml(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
 

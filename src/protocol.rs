@@ -1,0 +1,240 @@
+//! The methods that can be called, and what is said in each: XML-RPC documents here, typed calls and replies there.
+//!
+//! One table names every method with its aliases, its signature and its help; dispatch and the `system.*` methods all
+//! read that table. What callers may leave out or send differently than the table says has one place, `calls`.
+//!
+//! The module knows the core's calls and replies but not its state, and neither HTTP nor time.
+
+pub mod fault;
+mod calls;
+mod peers;
+mod replies;
+
+use crate::raft;
+use crate::xmlrpc::{self, Fault};
+
+pub use calls::{NAME_BYTES_MAX, UPDATE_BYTES_MAX};
+pub use peers::{read_response, write_request};
+pub use replies::{Answer, Status, write_answer};
+
+use calls::Arguments;
+
+/// A call that names a method of the table and has the parameters that it wants.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Call {
+    /// Is anybody there?
+    Ping,
+    /// Does this server lead?
+    IsLeader,
+    /// Is this server crashed?
+    IsCrashed,
+    /// How is this server doing?
+    Status,
+    /// Which version of the file has this server applied?
+    Version(Box<str>),
+    /// What the core answers.
+    Raft(raft::Call),
+    /// Store a block here.
+    PutBlock(Box<[u8]>),
+    /// Give the block of that hash.
+    GetBlock(Box<str>),
+    /// Which of these blocks are stored here?
+    HasBlocks(Vec<Box<str>>),
+    /// `system.listMethods`
+    ListMethods,
+    /// `system.methodSignature`
+    MethodSignature(&'static Method),
+    /// `system.methodHelp`
+    MethodHelp(&'static Method),
+}
+
+/// A line of the table.
+#[derive(Debug)]
+pub struct Method {
+    /// The canonical name, which `system.listMethods` lists.
+    pub name: &'static str,
+    /// Other names it answers to.
+    aliases: &'static [&'static str],
+    /// The types of the answer and of each parameter, in this order.
+    pub signature: &'static [&'static str],
+    /// What it does, in a sentence or two.
+    pub help: &'static str,
+    /// Whether a crashed server serves it; if not, it answers `isCrashed` whatever the parameters.
+    pub while_crashed: bool,
+    read: fn(Arguments) -> Result<Call, Fault>,
+}
+
+impl PartialEq for Method {
+    fn eq(&self, other: &Method) -> bool {
+        self.name == other.name
+    }
+}
+
+/// What a document asks for: the method, and the call or what is wrong with its parameters.
+pub type Asked = (&'static Method, Result<Call, Fault>);
+
+/// Reads a call.
+///
+/// # Errors
+///
+/// The fault to answer if the document is not a call (−32700 to −32600) or names no method of the table (−32601).
+pub fn read_call(document: &[u8]) -> Result<Asked, Fault> {
+    let call = xmlrpc::parse_call(document)
+        .map_err(|error| Fault { code: error.code(), message: error.to_string() })?;
+    let method = find(&call.method).ok_or_else(|| fault::no_such_method(&call.method))?;
+    Ok((method, (method.read)(Arguments::new(method, call.params))))
+}
+
+/// What every canonical name begins with, those of `system.*` apart.
+const PREFIX: &str = "surfstore.";
+
+/// The method of that name, matched without regard to case and with or without the prefix.
+fn find(name: &str) -> Option<&'static Method> {
+    let name = name.to_ascii_lowercase();
+    let bare = name.strip_prefix(PREFIX).unwrap_or(&name);
+    METHODS.iter().find(|method| {
+        let canonical = method.name.strip_prefix(PREFIX).unwrap_or(method.name);
+        canonical.eq_ignore_ascii_case(bare) || method.aliases.contains(&bare)
+    })
+}
+
+/// The table of methods, in the order in which they are listed.
+pub const METHODS: [Method; 17] = [
+    Method {
+        name: "surfstore.ping",
+        aliases: &[],
+        signature: &["boolean"],
+        help: "Answers true.",
+        while_crashed: true,
+        read: |arguments| arguments.none(Call::Ping),
+    },
+    Method {
+        name: "surfstore.isLeader",
+        aliases: &[],
+        signature: &["boolean"],
+        help: "Tells whether this server is the leader and not crashed.",
+        while_crashed: true,
+        read: |arguments| arguments.none(Call::IsLeader),
+    },
+    Method {
+        name: "surfstore.isCrashed",
+        aliases: &[],
+        signature: &["boolean"],
+        help: "Tells whether this server is crashed.",
+        while_crashed: true,
+        read: |arguments| arguments.none(Call::IsCrashed),
+    },
+    Method {
+        name: "surfstore.crash",
+        aliases: &[],
+        signature: &["boolean"],
+        help: "Stops this server from taking part, as if it had failed. It keeps what it knows.",
+        while_crashed: true,
+        read: |arguments| arguments.none(Call::Raft(raft::Call::Crash)),
+    },
+    Method {
+        name: "surfstore.restore",
+        aliases: &[],
+        signature: &["boolean"],
+        help: "Lets a crashed server take part again, as a follower.",
+        while_crashed: true,
+        read: |arguments| arguments.none(Call::Raft(raft::Call::Restore)),
+    },
+    Method {
+        name: "surfstore.updatefile",
+        aliases: &[],
+        signature: &["boolean", "string", "int", "array"],
+        help: "updatefile(name, version, hashlist): makes the file consist of these blocks, at the leader. True: a \
+               majority holds the update. False: the version was not exactly one higher than the stored one.",
+        while_crashed: false,
+        read: Arguments::update,
+    },
+    Method {
+        name: "surfstore.getfileinfomap",
+        aliases: &["getfileinfo", "getfileinfos"],
+        signature: &["struct"],
+        help: "Gives the whole map, at the leader: name -> [version, hashlist], deleted files included.",
+        while_crashed: false,
+        read: |arguments| arguments.none(Call::Raft(raft::Call::ReadFiles)),
+    },
+    Method {
+        name: "surfstore.tester_getversion",
+        aliases: &["getversion"],
+        signature: &["int", "string"],
+        help: "tester_getversion(name): the version that this server has applied; 0 for an unknown file.",
+        while_crashed: true,
+        read: Arguments::version,
+    },
+    Method {
+        name: "surfstore.requestVote",
+        aliases: &[],
+        signature: &["struct", "struct"],
+        help: "Raft's RequestVote, between servers.",
+        while_crashed: false,
+        read: Arguments::request_vote,
+    },
+    Method {
+        name: "surfstore.appendEntries",
+        aliases: &[],
+        signature: &["struct", "struct"],
+        help: "Raft's AppendEntries, between servers.",
+        while_crashed: false,
+        read: Arguments::append_entries,
+    },
+    Method {
+        name: "surfstore.getblock",
+        aliases: &[],
+        signature: &["base64", "string"],
+        help: "getblock(hash): the block of that lower-case hexadecimal SHA-256, if it is stored at this server.",
+        while_crashed: false,
+        read: Arguments::get_block,
+    },
+    Method {
+        name: "surfstore.putblock",
+        aliases: &[],
+        signature: &["boolean", "base64"],
+        help: "putblock(bytes): stores a block at this server only, under its SHA-256.",
+        while_crashed: false,
+        read: Arguments::put_block,
+    },
+    Method {
+        name: "surfstore.hasblocks",
+        aliases: &[],
+        signature: &["array", "array"],
+        help: "hasblocks(hashes): those of the hashes whose blocks are stored at this server, in the order asked.",
+        while_crashed: false,
+        read: Arguments::has_blocks,
+    },
+    Method {
+        name: "surfstore.status",
+        aliases: &[],
+        signature: &["struct"],
+        help: "How this server is doing, for people: role, term, leader, indexes, counts.",
+        while_crashed: true,
+        read: |arguments| arguments.none(Call::Status),
+    },
+    Method {
+        name: "system.listMethods",
+        aliases: &[],
+        signature: &["array"],
+        help: "Gives the names of all methods.",
+        while_crashed: true,
+        read: |arguments| arguments.none(Call::ListMethods),
+    },
+    Method {
+        name: "system.methodSignature",
+        aliases: &[],
+        signature: &["array", "string"],
+        help: "methodSignature(name): a list of signatures, each the type of the answer and of the parameters.",
+        while_crashed: true,
+        read: |arguments| arguments.method(Call::MethodSignature),
+    },
+    Method {
+        name: "system.methodHelp",
+        aliases: &[],
+        signature: &["string", "string"],
+        help: "methodHelp(name): what the method does.",
+        while_crashed: true,
+        read: |arguments| arguments.method(Call::MethodHelp),
+    },
+];

@@ -1,0 +1,179 @@
+//! Parameters: from XML-RPC values to typed calls.
+//!
+//! The one place for leniency. Clients differ in what they send for a string, a list or a number: base64 where a string
+//! is due, a struct "1", "2", … where an array is due, a lone value where a list is due. What is accepted beyond the
+//! signature is accepted here.
+
+use super::fault::{no_such_method, wrong_parameters};
+use super::{Call, Method, find, peers, replies};
+use crate::metadata::Update;
+use crate::raft;
+use crate::value::Value;
+use crate::xmlrpc::Fault;
+
+/// The longest file name, in bytes.
+pub const NAME_BYTES_MAX: usize = 4 << 10;
+
+/// The largest update, in bytes of its XML-RPC values: one append must be able to carry it.
+pub const UPDATE_BYTES_MAX: usize = 4 << 20;
+
+/// How deep the elements of a hash list may nest: answers and appends must be able to carry them some levels deeper.
+const ELEMENT_DEPTH_MAX: usize = 16;
+
+/// The parameters of a call of a method.
+#[derive(Debug)]
+pub(super) struct Arguments {
+    method: &'static Method,
+    values: Vec<Value>,
+}
+
+type Read = Result<Call, Fault>;
+
+impl Arguments {
+    pub(super) fn new(method: &'static Method, values: Vec<Value>) -> Arguments {
+        Arguments { method, values }
+    }
+
+    pub(super) fn none(self, call: Call) -> Read {
+        self.take::<0>().map(|[]| call)
+    }
+
+    pub(super) fn update(self) -> Read {
+        let [name, version, hashes] = self.take()?;
+        let name = text(name).filter(|name| name.len() <= NAME_BYTES_MAX);
+        let name = name
+            .ok_or_else(|| wrong_parameters("the file name is a string of at most 4096 bytes"))?;
+        let Value::Int(version) = version else {
+            return Err(wrong_parameters("the version is an int"));
+        };
+        let hashes = list(hashes);
+        if !hashes.iter().all(|element| can_be_answered(element, ELEMENT_DEPTH_MAX)) {
+            return Err(wrong_parameters(
+                "an int of a hash list has 32 bits, and its elements nest at most 16 deep",
+            ));
+        }
+        let update = Update { name: (*name).into(), version, hashes };
+        if is_too_large(&update) {
+            return Err(wrong_parameters("an update is at most 4 MiB"));
+        }
+        Ok(Call::Raft(raft::Call::Update(update)))
+    }
+
+    pub(super) fn version(self) -> Read {
+        let [name] = self.take()?;
+        let name = text(name).ok_or_else(|| wrong_parameters("the file name is a string"))?;
+        Ok(Call::Version(name))
+    }
+
+    pub(super) fn request_vote(self) -> Read {
+        let [request] = self.take()?;
+        let request = peers::read_request_vote(request).map_err(wrong_parameters)?;
+        Ok(Call::Raft(raft::Call::RequestVote(request)))
+    }
+
+    pub(super) fn append_entries(self) -> Read {
+        let [request] = self.take()?;
+        let request = peers::read_append_entries(request).map_err(wrong_parameters)?;
+        Ok(Call::Raft(raft::Call::AppendEntries(request)))
+    }
+
+    pub(super) fn get_block(self) -> Read {
+        let [hash] = self.take()?;
+        let hash = block_hash(hash).ok_or_else(|| wrong_parameters("the hash is a string"))?;
+        Ok(Call::GetBlock(hash))
+    }
+
+    pub(super) fn put_block(self) -> Read {
+        match self.take()? {
+            [Value::Base64(block)] => Ok(Call::PutBlock(block)),
+            [Value::String(block)] => Ok(Call::PutBlock(block.into_boxed_bytes())),
+            _ => Err(wrong_parameters("the block is base64")),
+        }
+    }
+
+    pub(super) fn has_blocks(self) -> Read {
+        let [hashes] = self.take()?;
+        let hashes: Option<_> = list(hashes).into_iter().map(block_hash).collect();
+        hashes
+            .map(Call::HasBlocks)
+            .ok_or_else(|| wrong_parameters("the hashes are an array of strings"))
+    }
+
+    pub(super) fn method(self, call: fn(&'static Method) -> Call) -> Read {
+        let [name] = self.take()?;
+        let name = text(name).ok_or_else(|| wrong_parameters("the method's name is a string"))?;
+        find(&name).map(call).ok_or_else(|| no_such_method(&name))
+    }
+
+    fn take<const N: usize>(self) -> Result<[Value; N], Fault> {
+        let given = self.values.len();
+        self.values.try_into().map_err(|_| {
+            let types = self.method.signature.get(1..).unwrap_or_default().join(", ");
+            wrong_parameters(&format!("{} takes {N} ({types}), not {given}", self.method.name))
+        })
+    }
+}
+
+/// A string, or base64 of one.
+fn text(value: Value) -> Option<Box<str>> {
+    match value {
+        Value::String(text) => Some(text),
+        Value::Base64(bytes) => {
+            let text = String::from_utf8(bytes.into_vec()).ok()?;
+            text.chars().all(crate::xmlrpc::is_xml_character).then(|| text.into_boxed_str())
+        }
+        Value::Int(_)
+        | Value::Boolean(_)
+        | Value::Double(_)
+        | Value::Array(_)
+        | Value::Struct(_) => None,
+    }
+}
+
+/// A hash: a string, or an int that stands for its digits.
+fn block_hash(value: Value) -> Option<Box<str>> {
+    match value {
+        Value::Int(number) => Some(number.to_string().into_boxed_str()),
+        other => text(other),
+    }
+}
+
+/// A list: an array, a struct whose members are numbered from 1, as Lua sends it, or one element.
+fn list(value: Value) -> Box<[Value]> {
+    match value {
+        Value::Array(elements) => elements,
+        Value::Struct(members) if is_numbered(&members) => {
+            let mut members = members.into_vec();
+            members.sort_by_key(|(name, _)| name.parse().unwrap_or(usize::MAX));
+            members.into_iter().map(|(_, element)| element).collect()
+        }
+        element => [element].into(),
+    }
+}
+
+/// Whether the members' names are 1, 2, … up to their number, in any order.
+fn is_numbered(members: &[(Box<str>, Value)]) -> bool {
+    let mut numbers: Vec<usize> =
+        members.iter().filter_map(|(name, _)| name.parse().ok()).collect();
+    numbers.sort_unstable();
+    !members.is_empty() && numbers.into_iter().eq(1..=members.len())
+}
+
+/// Whether an element may be stored: an answer carries no int beyond 32 bits.
+fn can_be_answered(element: &Value, depth_max: usize) -> bool {
+    let deeper = |element: &Value| {
+        depth_max.checked_sub(1).is_some_and(|depth| can_be_answered(element, depth))
+    };
+    match element {
+        Value::Int(number) => i32::try_from(*number).is_ok(),
+        Value::Array(elements) => elements.iter().all(deeper),
+        Value::Struct(members) => members.iter().all(|(_, element)| deeper(element)),
+        Value::Boolean(_) | Value::Double(_) | Value::String(_) | Value::Base64(_) => true,
+    }
+}
+
+/// Whether the update takes more than [`UPDATE_BYTES_MAX`] when it is written.
+fn is_too_large(update: &Update) -> bool {
+    // Nothing takes more than five times its size when it is written, so a small update need not be written to know.
+    UPDATE_BYTES_MAX / 5 < update.size() && UPDATE_BYTES_MAX < replies::written_bytes(update)
+}

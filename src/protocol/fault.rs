@@ -1,0 +1,71 @@
+//! Faults: their codes and what they say.
+//!
+//! Codes 1 to 4 are this project's own, the others those of the XML-RPC fault code interoperability list. What a
+//! message begins with is part of the contract with callers.
+
+use crate::config::Config;
+use crate::raft;
+use crate::xmlrpc::Fault;
+
+/// This server is crashed. Definite: the call had no effect.
+pub const CRASHED: i32 = 1;
+/// This server is not the leader. Definite: the call had and will have no effect.
+pub const NOT_LEADER: i32 = 2;
+/// The update may or may not take effect: the version tells.
+pub const OUTCOME_UNKNOWN: i32 = 3;
+/// A bound is reached. Definite: the call had no effect.
+pub const BUSY: i32 = 4;
+/// No method has that name.
+pub const NO_SUCH_METHOD: i32 = -32601;
+/// The method takes other parameters.
+pub const WRONG_PARAMETERS: i32 = -32602;
+
+/// The fault for a call that a crashed server does not serve.
+pub fn crashed() -> Fault {
+    fault(CRASHED, "isCrashed: this server is crashed and the call had no effect")
+}
+
+/// The fault for parameters other than what the method takes. Definite.
+pub fn wrong_parameters(expected: &str) -> Fault {
+    fault(WRONG_PARAMETERS, &format!("wrong parameters: {expected}"))
+}
+
+/// The fault where a bound is reached.
+pub fn busy(bound: &str) -> Fault {
+    fault(BUSY, &format!("busy: {bound}; the call had no effect"))
+}
+
+/// The fault for a name that no method has.
+pub fn no_such_method(name: &str) -> Fault {
+    let shown: String = name.chars().take(40).flat_map(char::escape_debug).collect();
+    fault(
+        NO_SUCH_METHOD,
+        &format!("no method is called \"{shown}\"; system.listMethods gives the names"),
+    )
+}
+
+/// The fault that the core's refusal becomes.
+pub(super) fn of_core(reason: raft::Fault, config: &Config) -> Fault {
+    match reason {
+        raft::Fault::Crashed => crashed(),
+        raft::Fault::NotLeader(leader) => {
+            match leader.and_then(|id| config.servers.get(usize::from(id.0))) {
+                Some(address) => fault(NOT_LEADER, &format!("not the leader: {address} is")),
+                None => fault(NOT_LEADER, "not the leader"),
+            }
+        }
+        raft::Fault::OutcomeUnknown => fault(
+            OUTCOME_UNKNOWN,
+            "outcome unknown: this server stopped leading; the file's version will tell",
+        ),
+        raft::Fault::OutcomeLost => {
+            fault(OUTCOME_UNKNOWN, "outcome unknown: this server is crashed")
+        }
+        raft::Fault::Busy => busy("too many calls wait for a majority"),
+        raft::Fault::Forged(flaw) => wrong_parameters(flaw),
+    }
+}
+
+fn fault(code: i32, message: &str) -> Fault {
+    Fault { code, message: message.to_owned() }
+}

@@ -1,0 +1,252 @@
+//! What servers say to each other: RequestVote and AppendEntries as structs with Figure 2's names.
+//!
+//! Only the form is checked here. Whether a request can have come from a correct peer is for the core to say.
+
+use std::sync::Arc;
+
+use crate::metadata::Update;
+use crate::raft::{
+    AppendEntries, AppendOutcome, AppendReply, BallotKind, Command, Entry, LogIndex, NUMBER_MAX,
+    Position, Request, RequestVote, Response, Round, ServerId, Term, VoteReply,
+};
+use crate::value::Value;
+use crate::xmlrpc::{self, Members, Writer};
+
+/// Why a message is not what it should be.
+pub(super) type Garbled = &'static str;
+
+/// The document that asks a peer.
+pub fn write_request(request: &Request) -> Vec<u8> {
+    match request {
+        Request::RequestVote(request) => xmlrpc::write_call("surfstore.requestVote", |params| {
+            params.param(|writer| writer.structure(|members| write_request_vote(members, request)));
+        }),
+        Request::AppendEntries(request) => {
+            xmlrpc::write_call("surfstore.appendEntries", |params| {
+                params.param(|writer| {
+                    writer.structure(|members| write_append_entries(members, request))
+                });
+            })
+        }
+    }
+}
+
+fn write_request_vote(members: &mut Members<'_>, request: &RequestVote) {
+    number(members, "term", request.term.0);
+    number(members, "candidateId", u64::from(request.candidate_id.0));
+    number(members, "lastLogIndex", request.last_log.index.0);
+    number(members, "lastLogTerm", request.last_log.term.0);
+    number(members, "ballot", request.ballot);
+    members.member("preVote", |writer| writer.boolean(request.kind == BallotKind::PreVote));
+}
+
+fn write_append_entries(members: &mut Members<'_>, request: &AppendEntries) {
+    number(members, "term", request.term.0);
+    number(members, "leaderId", u64::from(request.leader_id.0));
+    number(members, "prevLogIndex", request.prev_log.index.0);
+    number(members, "prevLogTerm", request.prev_log.term.0);
+    members.member("entries", |writer| {
+        writer
+            .array(|entries| request.entries.iter().for_each(|entry| write_entry(entries, entry)));
+    });
+    number(members, "leaderCommit", request.leader_commit.0);
+    number(members, "round", request.round.0);
+    members.member("hasMajority", |writer| writer.boolean(request.has_majority));
+}
+
+/// An entry: [term] for a no-op, [term, update] for an update.
+fn write_entry(writer: &mut Writer, entry: &Entry) {
+    writer.array(|parts| {
+        parts.int(wide(entry.term.0));
+        if let Command::Update(update) = &entry.command {
+            write_update(parts, update);
+        }
+    });
+}
+
+/// An update: [name, version, hash list].
+pub(super) fn write_update(writer: &mut Writer, update: &Update) {
+    writer.array(|parts| {
+        parts.string(&update.name);
+        parts.int(update.version);
+        parts.array(|hashes| update.hashes.iter().for_each(|hash| hashes.value(hash)));
+    });
+}
+
+pub(super) fn write_vote_reply(writer: &mut Writer, reply: &VoteReply) {
+    writer.structure(|members| {
+        number(members, "term", reply.term.0);
+        members.member("voteGranted", |writer| writer.boolean(reply.vote_granted));
+        number(members, "ballot", reply.ballot);
+        members.member("preVote", |writer| writer.boolean(reply.kind == BallotKind::PreVote));
+    });
+}
+
+/// The outcome is `success` as in Figure 2; a mismatch adds the hint, and a refusal without one is a stale term.
+pub(super) fn write_append_reply(writer: &mut Writer, reply: &AppendReply) {
+    writer.structure(|members| {
+        number(members, "term", reply.term.0);
+        number(members, "round", reply.round.0);
+        let success = reply.outcome == AppendOutcome::Accepted;
+        members.member("success", |writer| writer.boolean(success));
+        if let AppendOutcome::Mismatch(hint) = reply.outcome {
+            number(members, "hintIndex", hint.index.0);
+            number(members, "hintTerm", hint.term.0);
+        }
+    });
+}
+
+fn number(members: &mut Members<'_>, name: &str, number: u64) {
+    members.member(name, |writer| writer.int(wide(number)));
+}
+
+/// Terms, indexes and counters never leave the range of `i64`.
+fn wide(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Reads a candidate's request.
+pub(super) fn read_request_vote(value: Value) -> Result<RequestVote, Garbled> {
+    let mut fields = Fields::of(value)?;
+    Ok(RequestVote {
+        term: Term(fields.number("term")?),
+        candidate_id: fields.server("candidateId")?,
+        last_log: fields.position("lastLogIndex", "lastLogTerm")?,
+        ballot: fields.number("ballot")?,
+        kind: fields.ballot_kind()?,
+    })
+}
+
+/// Reads a leader's request.
+pub(super) fn read_append_entries(value: Value) -> Result<AppendEntries, Garbled> {
+    let mut fields = Fields::of(value)?;
+    let Value::Array(entries) = fields.take("entries")? else { return Err("entries is an array") };
+    Ok(AppendEntries {
+        term: Term(fields.number("term")?),
+        leader_id: fields.server("leaderId")?,
+        prev_log: fields.position("prevLogIndex", "prevLogTerm")?,
+        entries: entries.into_iter().map(read_entry).collect::<Result<_, _>>()?,
+        leader_commit: LogIndex(fields.number("leaderCommit")?),
+        round: Round(fields.number("round")?),
+        has_majority: fields.boolean("hasMajority")?,
+    })
+}
+
+fn read_entry(value: Value) -> Result<Entry, Garbled> {
+    const EXPECTED: Garbled = "an entry is [term] or [term, [name, version, hashlist]]";
+    let Value::Array(parts) = value else { return Err(EXPECTED) };
+    let mut parts = parts.into_iter();
+    let term = Term(parts.next().and_then(natural).ok_or(EXPECTED)?);
+    let command = match (parts.next(), parts.next()) {
+        (None, None) => Command::Noop,
+        (Some(update), None) => Command::Update(Arc::new(read_update(update).ok_or(EXPECTED)?)),
+        _ => return Err(EXPECTED),
+    };
+    Ok(Entry { term, command })
+}
+
+fn read_update(value: Value) -> Option<Update> {
+    let Value::Array(parts) = value else { return None };
+    match *<Box<[Value; 3]>>::try_from(parts).ok()? {
+        [Value::String(name), Value::Int(version), Value::Array(hashes)] => {
+            Some(Update { name: name.into(), version, hashes })
+        }
+        _ => None,
+    }
+}
+
+/// Reads a peer's answer to `request`.
+///
+/// # Errors
+///
+/// One sentence if it is a fault, or not what a peer answers to such a request.
+pub fn read_response(request: &Request, document: &[u8]) -> Result<Response, String> {
+    let value = match xmlrpc::parse_response(document) {
+        Ok(Ok(value)) => value,
+        Ok(Err(fault)) => {
+            return Err(format!("it answered with fault {}: {}", fault.code, fault.message));
+        }
+        Err(error) => return Err(format!("it answered with garbled XML-RPC: {error}")),
+    };
+    let response = match request {
+        Request::RequestVote(_) => read_vote_reply(value).map(Response::Vote),
+        Request::AppendEntries(_) => read_append_reply(value).map(Response::Append),
+    };
+    response.map_err(|garbled| format!("its answer is none of a peer's: {garbled}"))
+}
+
+fn read_vote_reply(value: Value) -> Result<VoteReply, Garbled> {
+    let mut fields = Fields::of(value)?;
+    Ok(VoteReply {
+        term: Term(fields.number("term")?),
+        vote_granted: fields.boolean("voteGranted")?,
+        ballot: fields.number("ballot")?,
+        kind: fields.ballot_kind()?,
+    })
+}
+
+fn read_append_reply(value: Value) -> Result<AppendReply, Garbled> {
+    let mut fields = Fields::of(value)?;
+    let term = Term(fields.number("term")?);
+    let round = Round(fields.number("round")?);
+    let outcome = if fields.boolean("success")? {
+        AppendOutcome::Accepted
+    } else if fields.has("hintIndex") {
+        AppendOutcome::Mismatch(fields.position("hintIndex", "hintTerm")?)
+    } else {
+        AppendOutcome::Stale
+    };
+    Ok(AppendReply { term, round, outcome })
+}
+
+/// The members of a struct that have not been read yet.
+struct Fields(Vec<(Box<str>, Value)>);
+
+impl Fields {
+    fn of(value: Value) -> Result<Fields, Garbled> {
+        match value {
+            Value::Struct(members) => Ok(Fields(members.into_vec())),
+            _ => Err("a message between servers is a struct"),
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(member, _)| **member == *name)
+    }
+
+    fn take(&mut self, name: &str) -> Result<Value, Garbled> {
+        let found = self.0.iter().position(|(member, _)| **member == *name);
+        found.map(|index| self.0.swap_remove(index).1).ok_or("a member is missing")
+    }
+
+    /// Terms, indexes and counters: up to 2^53.
+    fn number(&mut self, name: &str) -> Result<u64, Garbled> {
+        natural(self.take(name)?).ok_or("terms, indexes and counters are whole numbers up to 2^53")
+    }
+
+    fn boolean(&mut self, name: &str) -> Result<bool, Garbled> {
+        match self.take(name)? {
+            Value::Boolean(truth) => Ok(truth),
+            _ => Err("preVote, voteGranted, success and hasMajority are booleans"),
+        }
+    }
+
+    fn server(&mut self, name: &str) -> Result<ServerId, Garbled> {
+        u8::try_from(self.number(name)?).map(ServerId).map_err(|_| "a server's id is below 10")
+    }
+
+    fn position(&mut self, index: &str, term: &str) -> Result<Position, Garbled> {
+        Ok(Position { index: LogIndex(self.number(index)?), term: Term(self.number(term)?) })
+    }
+
+    fn ballot_kind(&mut self) -> Result<BallotKind, Garbled> {
+        Ok(if self.boolean("preVote")? { BallotKind::PreVote } else { BallotKind::Vote })
+    }
+}
+
+fn natural(value: Value) -> Option<u64> {
+    match value {
+        Value::Int(number) => u64::try_from(number).ok().filter(|number| *number <= NUMBER_MAX),
+        _ => None,
+    }
+}

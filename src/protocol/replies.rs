@@ -1,0 +1,157 @@
+//! Answers: from the core's replies and the servers' own to XML-RPC documents.
+
+use std::time::Duration;
+
+use super::fault::{self, busy, wrong_parameters};
+use super::{METHODS, Method, peers};
+use crate::config::Config;
+use crate::metadata::{Files, Update};
+use crate::raft::{self, Reply, ServerId};
+use crate::xmlrpc::{self, Fault, Writer};
+
+/// What a call is answered with.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// A claim, or that the call was done.
+    Boolean(bool),
+    /// A file's version.
+    Version(i64),
+    /// What the core replied.
+    Raft(Reply),
+    /// A block.
+    Block(Box<[u8]>),
+    /// Hashes of blocks.
+    Hashes(Vec<Box<str>>),
+    /// How the server is doing.
+    Status(Status),
+    /// `system.listMethods`
+    Methods,
+    /// `system.methodSignature`
+    Signature(&'static Method),
+    /// `system.methodHelp`
+    Help(&'static Method),
+    /// No block of that hash is stored here.
+    NoSuchBlock,
+    /// The block store is full.
+    BlocksFull,
+    /// The call failed before it was made.
+    Fault(Fault),
+}
+
+/// How a server is doing, for people.
+#[derive(Clone, Copy, Debug)]
+pub struct Status {
+    /// The server.
+    pub id: ServerId,
+    /// What the core says of itself.
+    pub raft: raft::Status,
+    /// How many files there are, deleted ones included.
+    pub files: usize,
+    /// How many requests peers have sent to this server.
+    pub peer_requests: u64,
+    /// How long the process has been running.
+    pub uptime: Duration,
+}
+
+/// Writes an answer as the document to send. `config` gives the leader's address to callers who should go there.
+pub fn write_answer(answer: &Answer, config: &Config) -> Vec<u8> {
+    match answer {
+        Answer::Boolean(truth) => xmlrpc::write_response(|writer| writer.boolean(*truth)),
+        Answer::Version(version) => xmlrpc::write_response(|writer| writer.int(*version)),
+        Answer::Raft(reply) => write_reply(reply, config),
+        Answer::Block(block) => xmlrpc::write_response(|writer| writer.base64(block)),
+        Answer::Hashes(hashes) => write_strings(hashes.iter().map(|hash| &**hash)),
+        Answer::Status(status) => write_status(status, config),
+        Answer::Methods => write_strings(METHODS.iter().map(|method| method.name)),
+        Answer::Signature(method) => xmlrpc::write_response(|writer| {
+            writer.array(|signatures| {
+                signatures
+                    .array(|types| method.signature.iter().for_each(|name| types.string(name)));
+            });
+        }),
+        Answer::Help(method) => xmlrpc::write_response(|writer| writer.string(method.help)),
+        Answer::NoSuchBlock => {
+            xmlrpc::write_fault(&wrong_parameters("no block of that hash is stored here"))
+        }
+        Answer::BlocksFull => xmlrpc::write_fault(&busy("the block store of this server is full")),
+        Answer::Fault(fault) => xmlrpc::write_fault(fault),
+    }
+}
+
+fn write_reply(reply: &Reply, config: &Config) -> Vec<u8> {
+    match reply {
+        Reply::Updated(took_effect) => {
+            xmlrpc::write_response(|writer| writer.boolean(*took_effect))
+        }
+        Reply::Files(files) => xmlrpc::write_response(|writer| write_files(writer, files)),
+        Reply::Done => xmlrpc::write_response(|writer| writer.boolean(true)),
+        Reply::Vote(reply) => {
+            xmlrpc::write_response(|writer| peers::write_vote_reply(writer, reply))
+        }
+        Reply::Append(reply) => {
+            xmlrpc::write_response(|writer| peers::write_append_reply(writer, reply))
+        }
+        Reply::Fault(reason) => xmlrpc::write_fault(&fault::of_core(*reason, config)),
+    }
+}
+
+/// The map as callers know it: name -> [version, hash list].
+fn write_files(writer: &mut Writer, files: &Files) {
+    writer.structure(|members| {
+        for file in files.iter() {
+            members.member(&file.name, |writer| {
+                writer.array(|info| {
+                    info.int(file.version);
+                    info.array(|hashes| file.hashes.iter().for_each(|hash| hashes.value(hash)));
+                });
+            });
+        }
+    });
+}
+
+fn write_strings<'a>(strings: impl Iterator<Item = &'a str>) -> Vec<u8> {
+    xmlrpc::write_response(|writer| {
+        writer.array(|array| strings.for_each(|text| array.string(text)))
+    })
+}
+
+fn write_status(status: &Status, config: &Config) -> Vec<u8> {
+    let Status { id, raft, files, peer_requests, uptime } = status;
+    let address = |server: Option<ServerId>| {
+        server
+            .and_then(|id| config.servers.get(usize::from(id.0)))
+            .map_or(String::new(), ToString::to_string)
+    };
+    xmlrpc::write_response(|writer| {
+        writer.structure(|members| {
+            let mut count =
+                |name: &str, number: u64| members.member(name, |writer| writer.int(as_int(number)));
+            count("id", u64::from(id.0));
+            count("servers", config.servers.len() as u64);
+            count("term", raft.current_term.0);
+            count("commitIndex", raft.commit_index.0);
+            count("lastApplied", raft.last_applied.0);
+            count("lastLogIndex", raft.last_log.index.0);
+            count("lastLogTerm", raft.last_log.term.0);
+            count("files", *files as u64);
+            count("waitingCalls", raft.waiting as u64);
+            count("peerRequests", *peer_requests);
+            count("uptimeSeconds", uptime.as_secs());
+            let mut text =
+                |name: &str, text: &str| members.member(name, |writer| writer.string(text));
+            text("address", &address(Some(*id)));
+            text("role", raft.role.as_str());
+            text("leader", &address(raft.leader));
+        });
+    })
+}
+
+/// A count as callers can read it: `int` has 31 bits for it, and what does not fit shows as the greatest.
+fn as_int(number: u64) -> i64 {
+    i64::from(i32::try_from(number).unwrap_or(i32::MAX))
+}
+
+/// How many bytes the update takes in a document.
+pub(super) fn written_bytes(update: &Update) -> usize {
+    xmlrpc::write_response(|writer| peers::write_update(writer, update)).len()
+}

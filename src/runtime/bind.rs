@@ -1,0 +1,81 @@
+//! The sockets that a server listens on.
+//!
+//! The configuration names servers as the others call them. A server listens where that name leads to it, and on all
+//! interfaces where this cannot be known: a machine's own name is often mapped to a loopback address, and a cloud
+//! machine does not have its public address.
+
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+
+use anyhow::Context;
+
+use crate::config::Address;
+
+/// The sockets for an address of the configuration, and in words where they are.
+///
+/// # Errors
+///
+/// One sentence that names the port and says what the system says of it, such as that it is taken.
+pub(super) fn bind(address: &Address) -> anyhow::Result<(Vec<TcpListener>, String)> {
+    let Address { host, port } = address;
+    let refused = || format!("cannot listen on port {port} for {address}");
+    let (sockets, why) = if host.eq_ignore_ascii_case("localhost") {
+        let loopback = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
+        (bind_each(&loopback, *port).with_context(refused)?, String::new())
+    } else if let Some(socket) = bind_literal(host, *port).with_context(refused)? {
+        (vec![socket], String::new())
+    } else {
+        let why = format!(" (all interfaces, for {host} may lead to any of them)");
+        (bind_all(*port).with_context(refused)?, why)
+    };
+    let places: Vec<_> =
+        sockets.iter().flat_map(TcpListener::local_addr).map(|place| place.to_string()).collect();
+    Ok((sockets, format!("{}{why}", places.join(" and "))))
+}
+
+/// Binds an address that stands there literally, if it is one and this machine has it.
+fn bind_literal(host: &str, port: u16) -> io::Result<Option<TcpListener>> {
+    let Ok(address) = host.parse::<IpAddr>() else { return Ok(None) };
+    match TcpListener::bind(SocketAddr::new(address, port)) {
+        Ok(socket) => Ok(Some(socket)),
+        Err(error) if is_missing(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Binds those of the addresses that this machine has, which must be one at least.
+fn bind_each(addresses: &[IpAddr], port: u16) -> io::Result<Vec<TcpListener>> {
+    let mut sockets = Vec::new();
+    let mut missing = None;
+    for address in addresses {
+        match TcpListener::bind(SocketAddr::new(*address, port)) {
+            Ok(socket) => sockets.push(socket),
+            Err(error) if is_missing(&error) => missing = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    match missing {
+        Some(error) if sockets.is_empty() => Err(error),
+        _ => Ok(sockets),
+    }
+}
+
+/// Binds all interfaces in both address families, as far as the machine has them.
+fn bind_all(port: u16) -> io::Result<Vec<TcpListener>> {
+    let all = [IpAddr::from(Ipv6Addr::UNSPECIFIED), Ipv4Addr::UNSPECIFIED.into()];
+    let [v6, v4] = all.map(|address| TcpListener::bind(SocketAddr::new(address, port)));
+    match (v6, v4) {
+        (Ok(v6), Ok(v4)) => Ok(vec![v6, v4]),
+        // The first socket takes IPv4 as well, as is usual, and leaves nothing for the second.
+        (Ok(v6), Err(error)) if error.kind() == ErrorKind::AddrInUse => Ok(vec![v6]),
+        (Err(error), Ok(v4)) if is_missing(&error) => Ok(vec![v4]),
+        (Err(error), _) | (_, Err(error)) => Err(error),
+    }
+}
+
+/// Whether the machine has no such address, or no such family of addresses.
+fn is_missing(error: &io::Error) -> bool {
+    // EAFNOSUPPORT has no stable kind in the standard library.
+    const EAFNOSUPPORT: i32 = 97;
+    error.kind() == ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(EAFNOSUPPORT)
+}

@@ -1,0 +1,267 @@
+//! The one task that owns the server: takes what happens, steps the core, and does what the core wants done.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::time::Instant;
+
+use async_io::Timer as Clock;
+use smol::channel::{Receiver, Sender};
+use smol::future;
+
+use super::peer::Peer;
+use super::timing;
+use crate::blocks::Blocks;
+use crate::config::Config;
+use crate::protocol::{self, Answer, Call, Method, Status, fault};
+use crate::raft::{
+    self, CallId, Cluster, Effect, Event, Flaw, Reply, RoleName, Server, ServerId, Timer,
+};
+use crate::xmlrpc::Fault;
+
+/// How many bytes of blocks are kept.
+const BLOCK_BYTES_MAX: usize = 64 << 20;
+
+/// What happens to the driver.
+pub(super) enum Input {
+    /// A call came in; its answer is a document.
+    Call {
+        /// Names the call.
+        id: CallId,
+        /// The method that was called.
+        method: &'static Method,
+        /// The call, or what is wrong with its parameters.
+        call: Result<Call, Fault>,
+        /// Where the answer goes.
+        answer: Sender<Vec<u8>>,
+    },
+    /// The caller is gone.
+    HangUp(CallId),
+    /// What a lane to a peer has to tell the core.
+    Core(Event),
+}
+
+/// What surrounds the core: peers, callers, timers, and the blocks, of which the core knows nothing.
+pub(super) struct Driver {
+    cluster: Cluster,
+    config: Config,
+    peers: BTreeMap<ServerId, Peer>,
+    waiting: BTreeMap<CallId, Sender<Vec<u8>>>,
+    timers: Timers,
+    blocks: Blocks,
+    peer_requests: u64,
+    started: Instant,
+    /// The flaws of forged requests that were warned of: each once, for they may come in floods.
+    warned: BTreeSet<Flaw>,
+}
+
+impl Driver {
+    pub(super) fn new(cluster: Cluster, config: Config, peers: BTreeMap<ServerId, Peer>) -> Driver {
+        Driver {
+            cluster,
+            config,
+            peers,
+            waiting: BTreeMap::new(),
+            timers: Timers::default(),
+            blocks: Blocks::new(BLOCK_BYTES_MAX),
+            peer_requests: 0,
+            started: Instant::now(),
+            warned: BTreeSet::new(),
+        }
+    }
+
+    /// Drives the server, without end.
+    ///
+    /// # Panics
+    ///
+    /// If the core finds one of its invariants broken.
+    pub(super) async fn run(mut self, inbox: Receiver<Input>) -> anyhow::Result<Infallible> {
+        let (mut server, effects) = Server::start(self.cluster);
+        self.perform(effects);
+        loop {
+            let event = self.next_event(&server, &inbox).await?;
+            let before = server.role();
+            let (stepped, effects) = server.step(event);
+            server = stepped;
+            self.report(before, &server);
+            self.perform(effects);
+        }
+    }
+
+    /// Waits for what concerns the core, and meanwhile answers what does not.
+    async fn next_event(
+        &mut self,
+        server: &Server,
+        inbox: &Receiver<Input>,
+    ) -> anyhow::Result<Event> {
+        loop {
+            let timeout = async { Ok(Input::Core(Event::Timeout(self.timers.expire().await))) };
+            match future::or(timeout, inbox.recv()).await? {
+                Input::Core(event) => return Ok(event),
+                Input::HangUp(id) => {
+                    self.waiting.remove(&id);
+                    return Ok(Event::HangUp(id));
+                }
+                Input::Call { id, method, call, answer } => {
+                    if server.role() == RoleName::Crashed && !method.while_crashed {
+                        self.answer(&answer, &Answer::Fault(fault::crashed()));
+                        continue;
+                    }
+                    match call {
+                        Ok(Call::Raft(call)) => {
+                            self.count(&call);
+                            self.waiting.insert(id, answer);
+                            return Ok(Event::Call(id, call));
+                        }
+                        Ok(call) => {
+                            let served = self.serve(server, call);
+                            self.answer(&answer, &served);
+                        }
+                        Err(fault) => self.answer(&answer, &Answer::Fault(fault)),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Answers a call that changes nothing in the core.
+    fn serve(&mut self, server: &Server, call: Call) -> Answer {
+        match call {
+            // The core's own calls become events; nothing else comes here.
+            Call::Ping | Call::Raft(_) => Answer::Boolean(true),
+            Call::IsLeader => Answer::Boolean(server.role() == RoleName::Leader),
+            Call::IsCrashed => Answer::Boolean(server.role() == RoleName::Crashed),
+            Call::Version(name) => Answer::Version(server.files().version(&name)),
+            Call::Status => Answer::Status(self.status(server)),
+            Call::PutBlock(block) => match self.blocks.put(block) {
+                Ok(()) => Answer::Boolean(true),
+                Err(_) => Answer::BlocksFull,
+            },
+            Call::GetBlock(hash) => match self.blocks.get(&hash) {
+                Some(block) => Answer::Block(block.into()),
+                None => Answer::NoSuchBlock,
+            },
+            Call::HasBlocks(hashes) => {
+                Answer::Hashes(hashes.into_iter().filter(|hash| self.blocks.has(hash)).collect())
+            }
+            Call::ListMethods => Answer::Methods,
+            Call::MethodSignature(method) => Answer::Signature(method),
+            Call::MethodHelp(method) => Answer::Help(method),
+        }
+    }
+
+    fn status(&self, server: &Server) -> Status {
+        Status {
+            id: self.cluster.id(),
+            raft: server.status(),
+            files: server.files().len(),
+            peer_requests: self.peer_requests,
+            uptime: self.started.elapsed(),
+        }
+    }
+
+    fn count(&mut self, call: &raft::Call) {
+        if matches!(call, raft::Call::RequestVote(_) | raft::Call::AppendEntries(_)) {
+            self.peer_requests += 1;
+        }
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::ArmTimer(timer) => self.timers.arm(timer),
+                Effect::StopTimers => self.timers.stop(),
+                Effect::Send { to, request } => {
+                    if let Some(peer) = self.peers.get(&to) {
+                        peer.send(request);
+                    }
+                }
+                Effect::Reply(call, reply) => self.reply(call, reply),
+            }
+        }
+    }
+
+    fn reply(&mut self, call: CallId, reply: Reply) {
+        if let Reply::Fault(raft::Fault::Forged(flaw)) = &reply
+            && self.warned.insert(flaw)
+        {
+            log::warn!("refused a peer's request: {flaw}");
+        }
+        if let Some(answer) = self.waiting.remove(&call) {
+            self.answer(&answer, &Answer::Raft(reply));
+        }
+    }
+
+    /// Hands an answer over. A caller that is gone in this moment misses it.
+    fn answer(&self, to: &Sender<Vec<u8>>, answer: &Answer) {
+        let _ = to.try_send(protocol::write_answer(answer, &self.config));
+    }
+
+    /// One line per change of role; a candidate that stands anew is none.
+    fn report(&self, before: RoleName, server: &Server) {
+        let status = server.status();
+        if before == status.role {
+            return;
+        }
+        let (id, term) = (self.cluster.id().0, status.current_term.0);
+        match status.role {
+            RoleName::Leader => log::info!("server {id} is the leader of term {term}"),
+            RoleName::Candidate => log::info!("server {id} stands for election after term {term}"),
+            RoleName::Follower => log::info!("server {id} is a follower in term {term}"),
+            RoleName::Crashed => log::info!("server {id} is crashed in term {term}"),
+        }
+    }
+}
+
+/// The core's timers: one of the role, and the one for the fate of updates.
+struct Timers {
+    role: Option<(Timer, Instant)>,
+    fate: Option<Instant>,
+    /// Rings at the earlier of the two.
+    clock: Clock,
+}
+
+impl Default for Timers {
+    fn default() -> Timers {
+        Timers { role: None, fate: None, clock: Clock::never() }
+    }
+}
+
+impl Timers {
+    fn arm(&mut self, timer: Timer) {
+        let at = Instant::now() + timing::delay(timer);
+        match timer {
+            Timer::Fate => self.fate = Some(at),
+            Timer::Silence | Timer::Election | Timer::Campaign | Timer::Heartbeat => {
+                self.role = Some((timer, at));
+            }
+        }
+        self.wind();
+    }
+
+    fn stop(&mut self) {
+        *self = Timers::default();
+    }
+
+    /// Waits until a timer runs out, and says which.
+    async fn expire(&mut self) -> Timer {
+        loop {
+            let now = (&mut self.clock).await;
+            let expired = if let Some((timer, _)) = self.role.take_if(|(_, at)| *at <= now) {
+                Some(timer)
+            } else {
+                self.fate.take_if(|at| *at <= now).map(|_| Timer::Fate)
+            };
+            self.wind();
+            if let Some(timer) = expired {
+                return timer;
+            }
+        }
+    }
+
+    fn wind(&mut self) {
+        match self.role.map(|(_, at)| at).into_iter().chain(self.fate).min() {
+            Some(at) => self.clock.set_at(at),
+            None => self.clock = Clock::never(),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! How long each timer of the core runs.
+
+use std::time::Duration;
+
+use crate::raft::{ELECTION_SPREAD_MS, FATE_MS, HEARTBEAT_MS, SILENCE_MS, Timer};
+
+/// A delay for `timer`, with the random part drawn anew each time so that elections seldom collide (§5.2).
+pub(super) fn delay(timer: Timer) -> Duration {
+    let random = || Duration::from_millis(ELECTION_SPREAD_MS).mul_f64(fastrand::f64());
+    match timer {
+        Timer::Silence => Duration::from_millis(SILENCE_MS),
+        Timer::Election => random(),
+        Timer::Campaign => Duration::from_millis(SILENCE_MS) + random(),
+        Timer::Heartbeat => Duration::from_millis(HEARTBEAT_MS),
+        Timer::Fate => Duration::from_millis(FATE_MS),
+    }
+}
+
+/// How long a heartbeat or a request for a vote may take, connecting included: half a silence timeout, so that the
+/// next one is not late.
+pub(super) const CONTROL_DEADLINE: Duration = Duration::from_millis(SILENCE_MS / 2);
+
+/// How long an append with entries may make no progress before it is given up.
+pub(super) const STALL_DEADLINE: Duration = Duration::from_millis(2 * SILENCE_MS);
+
+/// How long a caller that has ended its side of the connection is still waited with: it may only have said that it
+/// will send no more.
+pub(super) const HALF_CLOSED_GRACE: Duration = Duration::from_secs(1);
+
+/// How long the listener pauses when a connection cannot be accepted.
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_random_part_of_an_election_timeout_covers_its_whole_range() {
+        let spread = Duration::from_millis(ELECTION_SPREAD_MS);
+        let drawn: Vec<_> = (0..10_000).map(|_| delay(Timer::Election)).collect();
+        assert!(drawn.iter().all(|delay| *delay <= spread));
+        assert!(drawn.iter().any(|delay| *delay < spread / 20));
+        assert!(drawn.iter().any(|delay| spread * 19 / 20 < *delay));
+    }
+
+    #[test]
+    fn a_heartbeat_fails_in_time_for_another_before_the_followers_lose_patience() {
+        let silence = delay(Timer::Silence);
+        assert!(CONTROL_DEADLINE + delay(Timer::Heartbeat) < silence);
+        assert!(CONTROL_DEADLINE * 2 <= silence);
+    }
+}
