@@ -82,8 +82,12 @@ impl Core {
         Reply::Vote(VoteReply { kind, ballot, term: self.current_term, vote_granted })
     }
 
-    /// What no leader would send to a server with this log.
+    /// What no leader of this term or a later one would send to a server with this log.
     pub(super) fn flaw(&self, request: &AppendEntries) -> Option<Flaw> {
+        // A former leader's entries may well have been overwritten since: it is told that its term is over.
+        if request.term < self.current_term {
+            return None;
+        }
         let prev_log_index = request.prev_log.index;
         let missing = self.log.first_missing(prev_log_index, &request.entries)?;
         // Leader Completeness (§5.4): no leader lacks what is committed.
