@@ -88,10 +88,15 @@ impl Core {
         if request.term < self.current_term {
             return None;
         }
-        let prev_log_index = request.prev_log.index;
-        let missing = self.log.first_missing(prev_log_index, &request.entries)?;
+        let contradicted = if self.log.contains(request.prev_log) {
+            let prev_log_index = request.prev_log.index;
+            let missing = self.log.first_missing(prev_log_index, &request.entries)?;
+            prev_log_index.next().plus(missing)
+        } else {
+            request.prev_log.index
+        };
         // Leader Completeness (§5.4): no leader lacks what is committed.
-        let rewrites = prev_log_index.plus(missing) < self.commit_index;
+        let rewrites = contradicted <= self.commit_index;
         rewrites.then_some("its entries contradict what is committed")
     }
 
