@@ -93,7 +93,7 @@ impl Node<Follower> {
         };
         if granted && request.kind == BallotKind::Vote {
             // §5.2: only a granted vote and the current leader restart the timer.
-            self.trust(None, out);
+            self.trust(self.role.leader, out);
         }
         out.reply(call, self.core.vote_reply(request, granted));
     }
