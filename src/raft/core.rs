@@ -21,6 +21,10 @@ pub struct Core {
     pub(super) log: Log,
     /// The last entry known to be committed. Never falls.
     pub(super) commit_index: LogIndex,
+    /// The last entry known to agree with the log of the current term's leader; 0 at the beginning of a term.
+    verified: LogIndex,
+    /// The greatest commit index that the current term's leader spoke of; 0 at the beginning of a term.
+    leader_commit: LogIndex,
     /// The last entry applied to `files`: the commit index again at the end of every step.
     pub(super) last_applied: LogIndex,
     /// The state machine.
@@ -43,6 +47,8 @@ impl Core {
             voted_for: None,
             log: Log::default(),
             commit_index: LogIndex::default(),
+            verified: LogIndex::default(),
+            leader_commit: LogIndex::default(),
             last_applied: LogIndex::default(),
             files: Files::default(),
             pending: BTreeMap::new(),
@@ -56,6 +62,8 @@ impl Core {
         debug_assert!(self.current_term < term);
         self.current_term = term;
         self.voted_for = None;
+        self.verified = LogIndex::default();
+        self.leader_commit = LogIndex::default();
     }
 
     /// Whether this server's log and term allow the candidate to win in the term that it proposes (thesis §9.6).
@@ -95,9 +103,13 @@ impl Core {
         } else {
             request.prev_log.index
         };
-        // Leader Completeness (§5.4): no leader lacks what is committed.
-        let rewrites = contradicted <= self.commit_index;
-        rewrites.then_some("its entries contradict what is committed")
+        // Leader Completeness (§5.4): no leader lacks what is committed. Leader Append-Only (§5.3): none takes back
+        // what it has sent in its term.
+        let same_leader = request.term == self.current_term;
+        let fixed =
+            if same_leader { self.verified.max(self.commit_index) } else { self.commit_index };
+        (contradicted <= fixed)
+            .then_some("it contradicts what is committed or was sent in its term before")
     }
 
     /// Stores a leader's entries: the receiver's steps 2 to 5 of AppendEntries in Figure 2.
@@ -105,11 +117,13 @@ impl Core {
         if !self.log.contains(request.prev_log) {
             return AppendOutcome::Mismatch(self.log.last_not_beyond(request.prev_log));
         }
-        let verified = request.last_index();
         let leader = request.leader_id;
-        let commit_index = request.leader_commit.min(verified);
+        self.verified = self.verified.max(request.last_index());
+        self.leader_commit = self.leader_commit.max(request.leader_commit);
         self.store_entries(request);
-        // Entries after the verified ones may still be another leader's, so `leader_commit` alone proves nothing.
+        // Entries after the verified ones may still be another leader's, so `leader_commit` alone proves nothing. What
+        // is verified stays so for the term, as a leader only appends: the two may come with different appends.
+        let commit_index = self.leader_commit.min(self.verified);
         if self.commit_index < commit_index {
             self.commit_index = commit_index;
             self.apply(leader, out);
@@ -206,6 +220,10 @@ impl Core {
     pub(super) fn check(&self) {
         assert!(self.last_applied == self.commit_index, "what is committed is applied at once");
         assert!(self.commit_index <= self.log.last_index(), "what is committed is in the log");
+        assert!(
+            self.verified <= self.log.last_index(),
+            "what agrees with the leader's log is in the log"
+        );
         assert!(self.log.last().term <= self.current_term, "no entry is of a term to come");
         let first = self.pending.first_key_value();
         assert!(

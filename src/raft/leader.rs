@@ -267,7 +267,7 @@ impl Node<Leader> {
         }
         let Some(follower) = self.role.progress.get(&peer) else { return };
         let read_after = self.role.reads.back().map(|read| read.after);
-        if follower.wants_heartbeat(self.core.commit_index, read_after) {
+        if follower.wants_heartbeat(&self.core.log, self.core.commit_index, read_after) {
             self.send_heartbeat(peer, out);
         }
     }

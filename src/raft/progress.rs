@@ -26,7 +26,7 @@ pub(super) struct Progress {
     last_sent: Round,
     /// The greatest number of an append that the follower answered in this term.
     last_answered: Round,
-    /// The greatest commit index that the follower can know of from what was sent to it.
+    /// The last entry that the follower will know to be committed once what was sent to it arrives.
     commit_sent: LogIndex,
     /// Whether the last append got a reply. If not, the next heartbeat finds out; nothing else is sent before.
     reachable: bool,
@@ -63,16 +63,23 @@ impl Progress {
         self.reachable && self.batch.is_none() && self.next_index <= last_index
     }
 
-    /// Whether an empty append should be sent now: for news of a commit, or because a read waits for the follower to
-    /// answer an append sent after `read_after`.
+    /// Whether an empty append should be sent now: for news of a commit, unless entries that wait will carry it soon,
+    /// or because a read waits for the follower to answer an append sent after `read_after`.
     pub(super) fn wants_heartbeat(
         &self,
+        log: &Log,
         commit_index: LogIndex,
         read_after: Option<Round>,
     ) -> bool {
-        let news = self.commit_sent < commit_index.min(self.match_index);
+        let news = self.commit_sent < commit_index.min(self.last_entry_sent());
+        let entries_wait = self.last_entry_sent() < log.last_index();
         let read = read_after.is_some_and(|after| self.last_sent <= after);
-        self.reachable && self.heartbeat.is_none() && (news || read)
+        self.reachable && self.heartbeat.is_none() && ((news && !entries_wait) || read)
+    }
+
+    /// The last entry that the follower has, or will have once the batch under way arrives.
+    fn last_entry_sent(&self) -> LogIndex {
+        self.batch.map_or(self.match_index, |batch| batch.last_index)
     }
 
     /// Whether a heartbeat that is due can be sent: one at a time is under way.
@@ -103,7 +110,7 @@ impl Progress {
         let lane = if request.entries.is_empty() { &mut self.heartbeat } else { &mut self.batch };
         *lane = Some(sent);
         self.last_sent = request.round;
-        self.commit_sent = self.commit_sent.max(request.leader_commit.min(last_index));
+        self.commit_sent = self.commit_sent.max(request.leader_commit.min(self.last_entry_sent()));
     }
 
     /// Takes a reply of the current term into account. Replies to appends that are no longer under way say only that
