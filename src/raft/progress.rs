@@ -28,8 +28,10 @@ pub(super) struct Progress {
     last_answered: Round,
     /// The last entry that the follower will know to be committed once what was sent to it arrives.
     commit_sent: LogIndex,
-    /// Whether the last append got a reply. If not, the next heartbeat finds out; nothing else is sent before.
-    reachable: bool,
+    /// The least number of an append whose reply shows that the follower is within reach. Initially 0: it is taken to
+    /// be. Once an append has failed, a reply to a later one; the next heartbeat asks for it, and nothing else is sent
+    /// before.
+    reachable_from: Round,
     /// How many heartbeats were due since the last reply.
     unanswered: u64,
 }
@@ -53,14 +55,14 @@ impl Progress {
             last_sent: Round::default(),
             last_answered: Round::default(),
             commit_sent: LogIndex::default(),
-            reachable: true,
+            reachable_from: Round::default(),
             unanswered: if heard { 0 } else { UNANSWERED_MAX },
         }
     }
 
     /// Whether entries up to `last_index` can and should be sent now.
     pub(super) fn wants_entries(&self, last_index: LogIndex) -> bool {
-        self.reachable && self.batch.is_none() && self.next_index <= last_index
+        self.is_reachable() && self.batch.is_none() && self.next_index <= last_index
     }
 
     /// Whether an empty append should be sent now: for news of a commit, unless entries that wait will carry it soon,
@@ -74,7 +76,7 @@ impl Progress {
         let news = self.commit_sent < commit_index.min(self.last_entry_sent());
         let entries_wait = self.last_entry_sent() < log.last_index();
         let read = read_after.is_some_and(|after| self.last_sent <= after);
-        self.reachable && self.heartbeat.is_none() && ((news && !entries_wait) || read)
+        self.is_reachable() && self.heartbeat.is_none() && ((news && !entries_wait) || read)
     }
 
     /// The last entry that the follower has, or will have once the batch under way arrives.
@@ -85,6 +87,10 @@ impl Progress {
     /// Whether a heartbeat that is due can be sent: one at a time is under way.
     pub(super) fn can_beat(&self) -> bool {
         self.heartbeat.is_none()
+    }
+
+    fn is_reachable(&self) -> bool {
+        self.reachable_from <= self.last_answered
     }
 
     /// Counts a heartbeat that was due.
@@ -119,7 +125,6 @@ impl Progress {
         if self.last_sent < round {
             return;
         }
-        self.reachable = true;
         self.unanswered = 0;
         self.last_answered = self.last_answered.max(round);
         let Some(sent) = self.take(round) else { return };
@@ -146,7 +151,7 @@ impl Progress {
     /// Takes into account that an append got no reply.
     pub(super) fn failed(&mut self, round: Round) {
         if self.take(round).is_some() {
-            self.reachable = false;
+            self.reachable_from = self.last_sent.next();
             self.commit_sent = LogIndex::default();
         }
     }
