@@ -1,4 +1,44 @@
-//! SurfStore's fault-tolerant metadata store.
+//! SurfStore's fault-tolerant metadata store: which files there are, at which version, made of which blocks, kept by
+//! N servers of which a minority may fail.
+//!
+//! # Three ideas
+//!
+//! **Roles are types.** A [`Follower`](raft::Follower), a [`Candidate`](raft::Candidate), a [`Leader`](raft::Leader)
+//! and a [`Crashed`](raft::Crashed) server are four types. The one function that changes roles consumes the old one and
+//! is bounded by [`Becomes`](raft::Becomes), whose nine implementations are Figure 4 of the Raft paper plus `crash()`
+//! and `restore()`. A change of role that Raft does not know does not compile.
+//!
+//! **The core is pure.** [`Server::step`](raft::Server::step) takes the server and one [`Event`](raft::Event), and
+//! gives back the server and the [`Effect`](raft::Effect)s that it wants. No clock, socket, thread, random number or
+//! error is in there, so a test can put a server into any situation, and the code that ships is the code that is tested.
+//!
+//! **Everything outside the core is thin.** It turns bytes into events and effects into bytes.
+//!
+//! # The way of a call
+//!
+//! ```text
+//!              bytes            values            typed call            event
+//!  caller ──▶ runtime::listener ──▶ xmlrpc::parse ──▶ protocol::calls ──▶ runtime::driver ──▶ raft::Server::step
+//!  caller ◀── runtime::listener ◀── xmlrpc::write ◀── protocol::replies ◀── runtime::driver ◀──┤ Effect::Reply
+//!  peer   ◀── runtime::peer     ◀── xmlrpc::write ◀── protocol::peers   ◀── runtime::driver ◀──┘ Effect::Send
+//! ```
+//!
+//! A peer's reply comes back the same way and becomes an event; a request that gets none becomes one as well.
+//!
+//! # The modules
+//!
+//! A module imports only from those above it in this file. [`raft`] and [`metadata`] know nothing of XML, HTTP or the
+//! runtime; [`xmlrpc`] knows nothing of Raft; only [`runtime`] does anything.
+//!
+//! # What is deliberately absent
+//!
+//! - *Persistence.* `crash()` is a simulated failure, which a server survives with its memory. The end of its process
+//!   is a loss of its memory. Should durability come, an effect of the core that goes before the `Send` or `Reply` it
+//!   protects is the place.
+//! - *Log compaction* and *changes of membership.* The log is kept whole; the set of servers is what the file says.
+//! - *Locks and threads.* One thread owns the server. (One more writes to stderr, which may block.)
+//! - *A leader's step-down for want of a majority.* Callers are promised that they block until it returns.
+//! - *Clock-based leases.* A read is confirmed by a majority every time.
 
 pub mod config;
 pub mod value;

@@ -1,4 +1,56 @@
-//! The consensus core.
+//! Consensus: the Raft algorithm as a pure state machine.
+//!
+//! "The paper" is Ongaro and Ousterhout, *In Search of an Understandable Consensus Algorithm (Extended Version)*; §
+//! stands for its sections, and "thesis" for Ongaro's *Consensus: Bridging Theory and Practice*. The names are the
+//! paper's.
+//!
+//! # Raft in a minute
+//!
+//! Every server keeps a log of commands and applies it, in order, to its copy of the file map. If the logs agree, the
+//! maps do. One server at a time *leads*: it alone takes commands, appends them to its log and sends them to the
+//! others. A command that a majority of all servers holds is *committed*: it will never be lost, since any two
+//! majorities share a server, and nobody is elected leader without the votes of a majority whose logs are no further
+//! than his own (§5.4.1).
+//!
+//! Time is cut into *terms*, each with at most one leader (§5.2). A server that hears from no leader stands for election
+//! in a new term; a server votes once per term. Whoever meets a newer term enters it as a follower (§5.1), so an old
+//! leader learns that its time is over from the first server of the new majority that it meets.
+//!
+//! # Where what is
+//!
+//! | The paper | Here |
+//! |---|---|
+//! | Figure 2, State | [`Server`]'s core, and each role's own part |
+//! | Figure 2, RequestVote and AppendEntries | [`RequestVote`], [`AppendEntries`] |
+//! | Figure 2, Rules for Servers | one file per role: `follower`, `candidate`, `leader` |
+//! | Figure 4, roles and their changes | [`Becomes`] |
+//! | §5.1, terms | [`Server::step`], once for all messages and roles |
+//! | §5.3, the log | [`Log`], and a leader's view of its followers in `progress` |
+//! | §5.4.2 and Figure 8, what may be committed | `leader` |
+//! | §8, the no-op of a new term, reads | `leader` |
+//!
+//! # What goes beyond the paper
+//!
+//! - **Pre-vote** (thesis §9.6). A server asks whether it could win before it raises its term, and only a server that
+//!   has itself lost its leader says yes. A follower therefore has two phases on its one timer: *silence*, in which it
+//!   trusts that there is a leader, and *election*, in which it waits for its turn. A server that was away does not
+//!   unseat a working leader by its return.
+//! - **A leader without a majority** keeps its role, because callers are promised that they wait and are answered. It
+//!   says so in its appends ([`AppendEntries::has_majority`]), which then no longer keep the followers from electing
+//!   somebody else.
+//! - **Reads** ([`Call::ReadFiles`]) are answered from memory once a majority has confirmed the leader's term after the
+//!   read came (ReadIndex, thesis §6.4).
+//! - **A relaunched process** has lost its memory. It helps nobody to be elected until it has waited one silence out,
+//!   and a leader that finds one counts nothing that it acknowledged before.
+//! - **Two lanes per follower.** Entries travel in batches, one under way at a time; empty appends beside them. So a
+//!   large batch delays no heartbeat and no news of a commit.
+//!
+//! # What is checked
+//!
+//! After each step the server checks itself in constant time, in release builds too: what must hold of any state
+//! (committed entries are in the log, a leader voted for itself, …) and what no step may do (lower the term or the
+//! commit index, vote twice, delete a leader's entries, …). No input can break these checks. If one fails the server is
+//! wrong, and stops.
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod cluster;

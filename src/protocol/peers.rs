@@ -54,7 +54,7 @@ fn write_append_entries(members: &mut Members<'_>, request: &AppendEntries) {
     members.member("hasMajority", |writer| writer.boolean(request.has_majority));
 }
 
-/// An entry: [term] for a no-op, [term, update] for an update.
+/// An entry: `[term]` for a no-op, `[term, update]` for an update.
 fn write_entry(writer: &mut Writer, entry: &Entry) {
     writer.array(|parts| {
         parts.int(wide(entry.term.0));
@@ -64,7 +64,7 @@ fn write_entry(writer: &mut Writer, entry: &Entry) {
     });
 }
 
-/// An update: [name, version, hash list].
+/// An update: `[name, version, hash list]`.
 pub(super) fn write_update(writer: &mut Writer, update: &Update) {
     writer.array(|parts| {
         parts.string(&update.name);

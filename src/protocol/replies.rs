@@ -95,7 +95,7 @@ fn write_reply(reply: &Reply, config: &Config) -> Vec<u8> {
     }
 }
 
-/// The map as callers know it: name -> [version, hash list].
+/// The map as callers know it: each name with `[version, hash list]`.
 fn write_files(writer: &mut Writer, files: &Files) {
     writer.structure(|members| {
         for file in files.iter() {

@@ -4,8 +4,9 @@
 
 use anyhow::{Context, bail, ensure};
 use async_h1::{client, server};
+pub(super) use http_types::Url;
 use http_types::headers::CONNECTION;
-use http_types::{Body, Method, Request, Response, StatusCode, Url};
+use http_types::{Body, Method, Request, Response, StatusCode};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::net::TcpStream;
 

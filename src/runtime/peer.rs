@@ -6,14 +6,13 @@
 use std::convert::Infallible;
 
 use anyhow::Context;
-use http_types::Url;
 use smol::channel::{Receiver, Sender};
 use smol::future::{self, FutureExt};
 use smol::net::TcpStream;
 
 use super::deadline::within;
 use super::driver::Input;
-use super::http;
+use super::http::{self, Url};
 use super::timing::{CONTROL_DEADLINE, STALL_DEADLINE};
 use crate::config::Address;
 use crate::protocol;

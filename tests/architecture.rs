@@ -1,0 +1,132 @@
+//! The architecture's borders, read from the source text: what a module must not name is not named there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The modules in the order of `lib.rs`, lowest first.
+const MODULES: [&str; 8] =
+    ["config", "value", "metadata", "blocks", "raft", "xmlrpc", "protocol", "runtime"];
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// Every line of code of a module with the file's name: `src/NAME.rs` and all below `src/NAME/`, comments left out.
+fn lines_of(module: &str) -> Vec<(String, String)> {
+    let mut files = vec![source().join(format!("{module}.rs"))];
+    let mut folders = vec![source().join(module)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten() {
+            let path = entry.expect("a folder of the sources can be listed").path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    let mut lines = Vec::new();
+    for file in files {
+        for line in fs::read_to_string(&file).expect("a source can be read").lines() {
+            let code = line.split("//").next().unwrap_or_default();
+            lines.push((file.display().to_string(), code.to_owned()));
+        }
+    }
+    assert!(!lines.is_empty(), "module {module} has no source");
+    lines
+}
+
+/// Fails if code of the module contains any of the words.
+fn assert_absent(module: &str, words: &[&str]) {
+    for (file, line) in lines_of(module) {
+        for word in words {
+            assert!(!line.contains(word), "{file} must not name {word}: {line}");
+        }
+    }
+}
+
+#[test]
+fn the_modules_are_those_of_lib_rs_in_its_order() {
+    let text = fs::read_to_string(source().join("lib.rs")).unwrap();
+    let named: Vec<_> =
+        text.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    assert_eq!(named, MODULES);
+}
+
+#[test]
+fn a_module_imports_only_from_those_above_it() {
+    for (index, module) in MODULES.iter().enumerate() {
+        let below: Vec<_> =
+            MODULES[index + 1..].iter().map(|name| format!("crate::{name}")).collect();
+        assert_absent(module, &below.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn the_core_and_the_metadata_know_no_wire_and_no_runtime() {
+    let outside =
+        ["smol", "async_io", "async_h1", "http_types", "quick_xml", "base64", "anyhow", "xmlrpc"];
+    for module in ["raft", "metadata", "value"] {
+        assert_absent(module, &outside);
+    }
+}
+
+#[test]
+fn the_core_has_no_clock_no_chance_no_io_and_no_errors() {
+    let impure = [
+        "std::time",
+        "Instant",
+        "SystemTime",
+        "Duration",
+        "fastrand",
+        "std::io",
+        "std::net",
+        "std::fs",
+        "std::env",
+        "std::thread",
+        "std::sync::Mutex",
+        "std::sync::mpsc",
+        "RefCell",
+        "Result<",
+        "println!",
+        "log::info",
+        "log::warn",
+        "log::debug",
+    ];
+    for module in ["raft", "metadata"] {
+        assert_absent(module, &impure);
+    }
+}
+
+#[test]
+fn the_core_never_unwraps() {
+    for module in ["raft", "metadata", "protocol"] {
+        let code: Vec<_> = lines_of(module);
+        let untested = code.iter().filter(|(_, line)| !line.contains("assert"));
+        for (file, line) in untested {
+            for word in [".expect(", "panic!(", "unreachable!(", "todo!(", "unsafe "] {
+                assert!(!line.contains(word), "{file}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn each_foreign_library_is_named_where_it_belongs_and_nowhere_else() {
+    for (library, home) in [
+        ("quick_xml", "xmlrpc"),
+        ("smol", "runtime"),
+        ("async_io", "runtime"),
+        ("async_h1", "runtime/http.rs"),
+        ("http_types", "runtime/http.rs"),
+        ("fastrand", "runtime/timing.rs"),
+    ] {
+        for (file, line) in MODULES.iter().flat_map(|module| lines_of(module)) {
+            let at_home = file.contains(&format!("/src/{home}"));
+            assert!(at_home || !line.contains(library), "{file} must not name {library}: {line}");
+        }
+    }
+}
+
+#[test]
+fn the_names_of_the_methods_stand_in_the_protocol_alone() {
+    for module in MODULES.iter().filter(|module| **module != "protocol") {
+        assert_absent(module, &["surfstore.", "appendEntries", "requestVote", "getfileinfomap"]);
+    }
+}
