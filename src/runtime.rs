@@ -8,6 +8,7 @@ mod bind;
 mod deadline;
 mod driver;
 mod http;
+mod input;
 mod listener;
 pub mod output;
 mod peer;

@@ -8,37 +8,18 @@ use async_io::Timer as Clock;
 use smol::channel::{Receiver, Sender};
 use smol::future;
 
+use super::input::Input;
 use super::peer::Peer;
 use super::timing;
 use crate::blocks::Blocks;
 use crate::config::Config;
-use crate::protocol::{self, Answer, Call, Method, Status, fault};
+use crate::protocol::{self, Answer, Call, Status, fault};
 use crate::raft::{
     self, CallId, Cluster, Effect, Event, Flaw, Reply, RoleName, Server, ServerId, Timer,
 };
-use crate::xmlrpc::Fault;
 
 /// How many bytes of blocks are kept.
 const BLOCK_BYTES_MAX: usize = 64 << 20;
-
-/// What happens to the driver.
-pub(super) enum Input {
-    /// A call came in; its answer is a document.
-    Call {
-        /// Names the call.
-        id: CallId,
-        /// The method that was called.
-        method: &'static Method,
-        /// The call, or what is wrong with its parameters.
-        call: Result<Call, Fault>,
-        /// Where the answer goes.
-        answer: Sender<Vec<u8>>,
-    },
-    /// The caller is gone.
-    HangUp(CallId),
-    /// What a lane to a peer has to tell the core.
-    Core(Event),
-}
 
 /// What surrounds the core: peers, callers, timers, and the blocks, of which the core knows nothing.
 pub(super) struct Driver {

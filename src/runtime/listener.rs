@@ -12,8 +12,8 @@ use smol::channel::Sender;
 use smol::future;
 use smol::net::TcpStream;
 
-use super::driver::Input;
 use super::http::{self, Status};
+use super::input::Input;
 use super::timing::{ACCEPT_PAUSE, HALF_CLOSED_GRACE};
 use crate::protocol;
 use crate::raft::CallId;

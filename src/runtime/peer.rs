@@ -11,8 +11,8 @@ use smol::future::{self, FutureExt};
 use smol::net::TcpStream;
 
 use super::deadline::within;
-use super::driver::Input;
 use super::http::{self, Url};
+use super::input::Input;
 use super::timing::{CONTROL_DEADLINE, STALL_DEADLINE};
 use crate::config::Address;
 use crate::protocol;

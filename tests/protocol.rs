@@ -1,0 +1,465 @@
+//! The protocol as tables: documents in, typed calls out, and answers back to documents.
+
+use proptest::prelude::*;
+use surfstore::config::Config;
+use surfstore::metadata::{Files, Update};
+use surfstore::protocol::{self, Answer, Call, METHODS, fault};
+use surfstore::raft::{
+    self, AppendEntries, AppendOutcome, AppendReply, BallotKind, Command, Entry, LogIndex,
+    NUMBER_MAX, Position, Reply, Request, RequestVote, Response, Round, ServerId, Term, VoteReply,
+};
+use surfstore::value::{Double, Value};
+use surfstore::xmlrpc::{self, Fault, write_call};
+
+/// A call of `method` with these parameters.
+fn document(method: &str, params: &[Value]) -> Vec<u8> {
+    write_call(method, |list| {
+        params.iter().for_each(|value| list.param(|writer| writer.value(value)))
+    })
+}
+
+/// What such a call is read as.
+fn read(method: &str, params: &[Value]) -> Result<Call, Fault> {
+    protocol::read_call(&document(method, params))?.1
+}
+
+fn array(elements: &[Value]) -> Value {
+    Value::Array(elements.into())
+}
+
+fn structure(members: &[(&str, Value)]) -> Value {
+    Value::Struct(members.iter().map(|(name, value)| ((*name).into(), value.clone())).collect())
+}
+
+fn base64(bytes: &[u8]) -> Value {
+    Value::Base64(bytes.into())
+}
+
+/// The update that such a call of `updatefile` asks for.
+fn update(name: Value, version: Value, hashes: Value) -> Result<Update, Fault> {
+    match read("surfstore.updatefile", &[name, version, hashes])? {
+        Call::Raft(raft::Call::Update(update)) => Ok(update),
+        other => panic!("{other:?} is no update"),
+    }
+}
+
+/// The hash list that an update with this third parameter stores.
+fn stored(hashes: Value) -> Result<Box<[Value]>, Fault> {
+    update("a".into(), 1.into(), hashes).map(|update| update.hashes)
+}
+
+#[test]
+fn a_method_is_found_in_any_case_with_or_without_the_prefix_and_by_its_aliases() {
+    for name in [
+        "surfstore.getfileinfomap",
+        "SURFSTORE.GetFileInfoMap",
+        "getFileInfoMap",
+        "getfileinfo",
+        "surfstore.getfileinfos",
+    ] {
+        assert_eq!(read(name, &[]), Ok(Call::Raft(raft::Call::ReadFiles)), "{name}");
+    }
+    assert_eq!(read("tester_getversion", &["a".into()]), Ok(Call::Version("a".into())));
+    assert_eq!(read("surfstore.getVersion", &["a".into()]), Ok(Call::Version("a".into())));
+    assert_eq!(read("system.listmethods", &[]), Ok(Call::ListMethods));
+}
+
+#[test]
+fn a_name_that_no_method_has_is_refused_by_name() {
+    for name in
+        ["nope", "surfstore.", "surfstore.surfstore.ping", "system.ping", "ping.", "surfstoreping"]
+    {
+        let fault = read(name, &[]).unwrap_err();
+        assert_eq!(fault.code, fault::NO_SUCH_METHOD, "{name}");
+        assert!(fault.message.contains(name), "{}", fault.message);
+    }
+}
+
+#[test]
+fn a_hostile_name_is_shown_in_part_and_escaped() {
+    let fault = read(&"\u{202e}x\n".repeat(1000), &[]).unwrap_err();
+    assert!(
+        fault.message.len() < 500 && !fault.message.contains(['\n', '\u{202e}']),
+        "{}",
+        fault.message
+    );
+}
+
+#[test]
+fn every_method_refuses_any_other_number_of_parameters_than_its_signature_has() {
+    for method in &METHODS {
+        let due = method.signature.len() - 1;
+        for given in (0..5).filter(|given| *given != due) {
+            let fault = read(method.name, &vec!["x".into(); given]).unwrap_err();
+            assert_eq!(fault.code, fault::WRONG_PARAMETERS, "{} with {given}", method.name);
+        }
+    }
+}
+
+#[test]
+fn every_method_accepts_parameters_of_its_signature() {
+    for method in METHODS.iter().filter(|method| !method.signature[1..].contains(&"struct")) {
+        let params: Vec<Value> = method.signature[1..]
+            .iter()
+            .map(|kind| match *kind {
+                "string" if method.name.starts_with("system.") => "surfstore.ping".into(),
+                "string" => "x".into(),
+                "int" => 1.into(),
+                "array" => array(&["x".into()]),
+                "base64" => base64(b"x"),
+                other => panic!("a signature of {} has type {other}", method.name),
+            })
+            .collect();
+        assert!(read(method.name, &params).is_ok(), "{}", method.name);
+    }
+}
+
+#[test]
+fn a_file_name_is_a_string_or_base64_of_one() {
+    let named =
+        |name: Value| update(name, 1.into(), array(&[])).map(|update| update.name.to_string());
+    assert_eq!(named("  a\t".into()), Ok("  a\t".to_owned()), "it is not trimmed");
+    assert_eq!(named(base64("ä".as_bytes())), Ok("ä".to_owned()));
+    assert_eq!(named("".into()), Ok(String::new()));
+    assert!(named("x".repeat(4096).as_str().into()).is_ok());
+    let refused: [Value; 7] = [
+        "x".repeat(4097).as_str().into(),
+        base64(b"\xff"),
+        base64(b"a\x01"),
+        base64("\u{fffe}".as_bytes()),
+        1.into(),
+        true.into(),
+        array(&["a".into()]),
+    ];
+    for name in refused {
+        assert_eq!(named(name.clone()).unwrap_err().code, fault::WRONG_PARAMETERS, "{name:?}");
+    }
+}
+
+#[test]
+fn a_version_is_an_int_of_any_size() {
+    let asked =
+        |version: Value| update("a".into(), version, array(&[])).map(|update| update.version);
+    for version in [0, -1, 1, i64::from(i32::MAX), i64::MAX, i64::MIN] {
+        assert_eq!(asked(version.into()), Ok(version));
+    }
+    for version in
+        ["1".into(), true.into(), Value::Double(Double::new(1.0).unwrap()), array(&[1.into()])]
+    {
+        assert_eq!(asked(version).unwrap_err().code, fault::WRONG_PARAMETERS);
+    }
+}
+
+#[test]
+fn a_hash_list_is_stored_as_it_was_sent() {
+    let nested = array(&[structure(&[("k", array(&[1.into()]))]), array(&[])]);
+    let sent = [
+        1.into(),
+        "1".into(),
+        true.into(),
+        base64(b"\0\xff"),
+        Value::Double(Double::new(-0.5).unwrap()),
+        nested,
+    ];
+    assert_eq!(stored(array(&sent)), Ok(sent.into()));
+    assert_eq!(stored(array(&[])), Ok([].into()));
+}
+
+#[test]
+fn what_stands_in_a_lists_place_becomes_a_list() {
+    assert_eq!(stored("0".into()), Ok(["0".into()].into()), "a scalar is a list of itself");
+    assert_eq!(stored(0.into()), Ok([0.into()].into()));
+    let lua: Vec<_> = (1..=11).rev().map(|n| (n.to_string(), Value::from(n))).collect();
+    let lua: Vec<_> = lua.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+    assert_eq!(
+        stored(structure(&lua)),
+        Ok((1..=11).map(Value::from).collect()),
+        "numbered from 1, in any order"
+    );
+    for other in [
+        structure(&[]),
+        structure(&[("0", 1.into())]),
+        structure(&[("1", 1.into()), ("3", 1.into())]),
+    ] {
+        assert_eq!(stored(other.clone()), Ok([other].into()), "any other struct is an element");
+    }
+}
+
+#[test]
+fn a_hash_that_no_answer_can_carry_is_refused() {
+    let mut deep: Value = 1.into();
+    for depth in 0..16 {
+        assert!(stored(array(std::slice::from_ref(&deep))).is_ok(), "{depth} levels");
+        deep = array(&[deep]);
+    }
+    assert!(stored(array(&[deep.clone()])).is_ok());
+    for bad in [array(&[deep]), Value::Int(1 << 31), structure(&[("x", Value::Int(i64::MIN))])] {
+        assert_eq!(
+            stored(array(std::slice::from_ref(&bad))).unwrap_err().code,
+            fault::WRONG_PARAMETERS,
+            "{bad:?}"
+        );
+    }
+}
+
+#[test]
+fn an_update_is_bounded_by_what_it_takes_when_it_is_written() {
+    let with =
+        |character: &str, count: usize| stored(array(&[character.repeat(count).as_str().into()]));
+    assert!(with("x", (4 << 20) - 1000).is_ok());
+    assert_eq!(with("x", 4 << 20).unwrap_err().code, fault::WRONG_PARAMETERS);
+    assert_eq!(
+        with("&", 1 << 20).unwrap_err().code,
+        fault::WRONG_PARAMETERS,
+        "each is written with five"
+    );
+    assert!(with("&", (4 << 20) / 5 - 1000).is_ok());
+}
+
+#[test]
+fn hashes_of_blocks_are_strings_base64_or_digits() {
+    let hash = |value| match read("getblock", &[value]) {
+        Ok(Call::GetBlock(hash)) => Ok(hash.to_string()),
+        Ok(other) => panic!("{other:?}"),
+        Err(fault) => Err(fault.code),
+    };
+    assert_eq!(hash("ab".into()), Ok("ab".to_owned()));
+    assert_eq!(hash(base64(b"ab")), Ok("ab".to_owned()));
+    assert_eq!(hash(12.into()), Ok("12".to_owned()));
+    assert_eq!(hash(true.into()), Err(fault::WRONG_PARAMETERS));
+    assert_eq!(read("hasblocks", &["ab".into()]), Ok(Call::HasBlocks(vec!["ab".into()])));
+    assert_eq!(read("putblock", &["ab".into()]), Ok(Call::PutBlock(b"ab"[..].into())));
+    assert_eq!(read("putblock", &[1.into()]).unwrap_err().code, fault::WRONG_PARAMETERS);
+}
+
+#[test]
+fn a_document_that_is_no_call_is_refused_with_the_parsers_code() {
+    for (document, code) in [("", -32700), ("<methodCall>", -32700), ("<x/>", -32600)] {
+        assert_eq!(protocol::read_call(document.as_bytes()).unwrap_err().code, code, "{document}");
+    }
+}
+
+fn config() -> Config {
+    Config::parse("M: 2\nmetadata0: localhost:9001\nmetadata1: [::1]:9002\n")
+        .expect("the configuration is good")
+}
+
+/// What a caller reads from an answer.
+fn answered(answer: &Answer) -> Result<Value, Fault> {
+    xmlrpc::parse_response(&protocol::write_answer(answer, &config()))
+        .expect("an answer can be read")
+}
+
+#[test]
+fn faults_begin_as_callers_expect_and_name_the_leader_where_it_is_known() {
+    let peer = Some(ServerId(1));
+    for (reason, code, message) in [
+        (raft::Fault::Crashed, 1, "isCrashed"),
+        (raft::Fault::NotLeader(None), 2, "not the leader"),
+        (raft::Fault::NotLeader(peer), 2, "not the leader: [::1]:9002"),
+        (raft::Fault::OutcomeUnknown, 3, "outcome unknown"),
+        (raft::Fault::OutcomeLost, 3, "outcome unknown: this server is crashed"),
+        (raft::Fault::Busy, 4, "busy"),
+        (raft::Fault::Forged("it has a flaw"), -32602, "wrong parameters: it has a flaw"),
+    ] {
+        let fault = answered(&Answer::Raft(Reply::Fault(reason))).unwrap_err();
+        assert_eq!(fault.code, code);
+        assert!(
+            fault.message.starts_with(message),
+            "{} should begin with {message}",
+            fault.message
+        );
+    }
+}
+
+#[test]
+fn the_map_is_answered_as_name_to_version_and_hash_list() {
+    let mut files = Files::default();
+    for (name, version, hash) in [("b", 1, "h"), ("a", 1, "x"), ("a", 2, "0")] {
+        let update = Update { name: name.into(), version, hashes: [hash.into()].into() };
+        assert!(files.apply(&update.into()));
+    }
+    let entry = |version: i64, hash: &str| array(&[version.into(), array(&[hash.into()])]);
+    let expected = structure(&[("a", entry(2, "0")), ("b", entry(1, "h"))]);
+    assert_eq!(answered(&Answer::Raft(Reply::Files(files))), Ok(expected));
+}
+
+#[test]
+fn introspection_tells_what_the_table_has() {
+    let names = METHODS.iter().map(|method| method.name.into()).collect();
+    assert_eq!(answered(&Answer::Methods), Ok(Value::Array(names)));
+    for method in &METHODS {
+        let types = method.signature.iter().map(|name| (*name).into()).collect();
+        assert_eq!(answered(&Answer::Signature(method)), Ok(array(&[Value::Array(types)])));
+        assert_eq!(answered(&Answer::Help(method)), Ok(method.help.into()));
+        let standard = ["int", "boolean", "double", "string", "base64", "array", "struct"];
+        assert!(method.signature.iter().all(|name| standard.contains(name)), "{}", method.name);
+    }
+}
+
+/// What the receiver of such a request reads.
+fn received(request: &Request) -> Result<Call, Fault> {
+    protocol::read_call(&protocol::write_request(request))?.1
+}
+
+/// What the sender of `request` reads when the receiver answers so.
+fn replied(request: &Request, reply: Reply) -> Result<Response, String> {
+    protocol::read_response(request, &protocol::write_answer(&Answer::Raft(reply), &config()))
+}
+
+fn number() -> impl Strategy<Value = u64> {
+    prop_oneof![0..10u64, Just(i32::MAX as u64), Just(1 << 31), 0..=NUMBER_MAX]
+}
+
+fn position() -> impl Strategy<Value = Position> {
+    (number(), number())
+        .prop_map(|(term, index)| Position { term: Term(term), index: LogIndex(index) })
+}
+
+fn ballot_kind() -> impl Strategy<Value = BallotKind> {
+    prop_oneof![Just(BallotKind::PreVote), Just(BallotKind::Vote)]
+}
+
+fn scalar() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        any::<i32>().prop_map(|number| Value::Int(number.into())),
+        any::<bool>().prop_map(Value::Boolean),
+        "[ -~äß漢\t\n\r]{0,20}".prop_map(|text| Value::from(text.as_str())),
+        prop::collection::vec(any::<u8>(), 0..20).prop_map(|bytes| base64(&bytes)),
+    ]
+}
+
+fn entry() -> impl Strategy<Value = Entry> {
+    let update = ("[a-zß&<>\r]{0,8}", any::<i64>(), prop::collection::vec(scalar(), 0..4))
+        .prop_map(|(name, version, hashes)| {
+            let update = Update { name: name.as_str().into(), version, hashes: hashes.into() };
+            Command::Update(update.into())
+        });
+    (number(), prop_oneof![1 => Just(Command::Noop), 4 => update])
+        .prop_map(|(term, command)| Entry { term: Term(term), command })
+}
+
+proptest! {
+    #[test]
+    fn a_candidates_request_arrives_as_it_was_sent(
+        kind in ballot_kind(), ballot in number(), term in number(), id in 0..10u8, last_log in position(),
+    ) {
+        let request = RequestVote { kind, ballot, term: Term(term), candidate_id: ServerId(id), last_log };
+        let call = Call::Raft(raft::Call::RequestVote(request));
+        prop_assert_eq!(received(&Request::RequestVote(request)), Ok(call));
+    }
+
+    #[test]
+    fn a_leaders_request_arrives_as_it_was_sent(
+        term in number(), id in 0..10u8, prev_log in position(), entries in prop::collection::vec(entry(), 0..5),
+        commit in number(), round in number(), has_majority in any::<bool>(),
+    ) {
+        let request = AppendEntries {
+            term: Term(term), leader_id: ServerId(id), prev_log, entries, leader_commit: LogIndex(commit),
+            round: Round(round), has_majority,
+        };
+        let call = Call::Raft(raft::Call::AppendEntries(request.clone()));
+        prop_assert_eq!(received(&Request::AppendEntries(request)), Ok(call));
+    }
+
+    #[test]
+    fn replies_arrive_as_they_were_sent(
+        kind in ballot_kind(), number in number(), term in number(), vote_granted in any::<bool>(), hint in position(),
+    ) {
+        let term = Term(term);
+        let reply = VoteReply { kind, ballot: number, term, vote_granted };
+        prop_assert_eq!(replied(&a_vote_request(), Reply::Vote(reply)), Ok(Response::Vote(reply)));
+        for outcome in [AppendOutcome::Accepted, AppendOutcome::Mismatch(hint), AppendOutcome::Stale] {
+            let reply = AppendReply { term, round: Round(number), outcome };
+            prop_assert_eq!(replied(&an_append(), Reply::Append(reply)), Ok(Response::Append(reply)));
+        }
+    }
+}
+
+fn a_vote_request() -> Request {
+    let last_log = Position::default();
+    Request::RequestVote(RequestVote {
+        kind: BallotKind::Vote,
+        ballot: 1,
+        term: Term(1),
+        candidate_id: ServerId(0),
+        last_log,
+    })
+}
+
+fn an_append() -> Request {
+    Request::AppendEntries(AppendEntries {
+        term: Term(1),
+        leader_id: ServerId(0),
+        prev_log: Position::default(),
+        entries: vec![],
+        leader_commit: LogIndex(0),
+        round: Round(1),
+        has_majority: true,
+    })
+}
+
+#[test]
+fn a_fault_or_a_strange_answer_is_no_reply_of_a_peer() {
+    assert!(
+        replied(&an_append(), Reply::Fault(raft::Fault::Crashed)).unwrap_err().contains("fault 1")
+    );
+    assert!(replied(&an_append(), Reply::Done).is_err());
+    let vote = VoteReply { kind: BallotKind::Vote, ballot: 1, term: Term(1), vote_granted: true };
+    assert!(replied(&an_append(), Reply::Vote(vote)).is_err(), "a vote answers no append");
+    assert!(protocol::read_response(&an_append(), b"garbage").is_err());
+}
+
+/// The members of a well-formed append, of which a test may garble one.
+fn append_members() -> Vec<(&'static str, Value)> {
+    vec![
+        ("term", 1.into()),
+        ("leaderId", 1.into()),
+        ("prevLogIndex", 0.into()),
+        ("prevLogTerm", 0.into()),
+        ("entries", array(&[array(&[1.into()])])),
+        ("leaderCommit", 0.into()),
+        ("round", 1.into()),
+        ("hasMajority", true.into()),
+    ]
+}
+
+#[test]
+fn a_garbled_append_is_refused() {
+    assert!(
+        read("appendEntries", &[structure(&append_members())]).is_ok(),
+        "the twin that is whole"
+    );
+    let garbled = |index: usize, value: Option<Value>| {
+        let mut members = append_members();
+        match value {
+            Some(value) => members[index].1 = value,
+            None => drop(members.remove(index)),
+        }
+        let fault = read("appendEntries", &[structure(&members)]).unwrap_err();
+        assert_eq!(fault.code, fault::WRONG_PARAMETERS, "{members:?}");
+    };
+    for index in 0..append_members().len() {
+        garbled(index, None);
+        garbled(index, Some("x".into()));
+        garbled(index, Some((-1).into()));
+    }
+    garbled(0, Some(Value::Int(NUMBER_MAX as i64 + 1)));
+    garbled(1, Some(256.into()));
+    let update = |parts: &[Value]| array(&[1.into(), array(parts)]);
+    for entry in [
+        array(&[]),
+        1.into(),
+        array(&["1".into()]),
+        array(&[1.into(), 2.into()]),
+        update(&[]),
+        update(&["a".into(), 1.into()]),
+        update(&["a".into(), 1.into(), 1.into()]),
+        update(&[1.into(), 1.into(), array(&[])]),
+        update(&["a".into(), "1".into(), array(&[])]),
+        update(&["a".into(), 1.into(), array(&[]), 1.into()]),
+        array(&[1.into(), array(&["a".into(), 1.into(), array(&[])]), 1.into()]),
+    ] {
+        garbled(4, Some(array(&[entry])));
+    }
+}
