@@ -1,0 +1,204 @@
+//! When an entry is committed (§5.3, §5.4.2, Figure 8), and how followers' logs are repaired (§5.3, Figure 7).
+
+mod support;
+use support::*;
+
+fn commit_index(server: &Server) -> u64 {
+    server.status().commit_index.0
+}
+
+/// The largest index that more than half of the servers hold, counted one by one.
+fn naive_commit_index(held: &[u64]) -> u64 {
+    let is_held = |index: &u64| {
+        held.len() < 2 * held.iter().filter(|last_held| *index <= **last_held).count()
+    };
+    (0..=3).rev().find(is_held).unwrap_or_default()
+}
+
+/// Lets each of the peers in `first` accept nothing, its first append, or its second as well, in every combination;
+/// `held` says what the others hold. Counts the combinations.
+fn check_all(server: &Server, first: &[(ServerId, AppendEntries)], held: &mut Vec<u64>) -> u32 {
+    let Some(((peer, request), others)) = first.split_first() else {
+        assert_eq!(commit_index(server), naive_commit_index(held), "{held:?}");
+        return 1;
+    };
+    let (once, effects) = server.clone().step(accepted(peer.0, request));
+    let second = appends_to(&effects, peer.0).remove(0);
+    let (twice, _) = once.clone().step(accepted(peer.0, &second));
+    let mut combinations = 0;
+    for (server, last_held) in [(server, 0), (&once, 1), (&twice, 3)] {
+        held.push(last_held);
+        combinations += check_all(server, others, held);
+        held.pop();
+    }
+    combinations
+}
+
+/// Figure 2, Leaders: "If there exists an N such that N > commitIndex, a majority of matchIndex[i] >= N, and
+/// log[N].term == currentTerm: set commitIndex = N". The first append to a peer has the no-op, the second two updates.
+#[test]
+fn commit_follows_the_majority_of_all_servers_for_every_vector_of_match_indexes() {
+    for of in 2..=10 {
+        let (server, effects) = elected(of, &[]);
+        let server = after(server, [update(1, "a", 1), update(2, "b", 1)]);
+        let combinations = check_all(&server, &append_requests(&effects), &mut vec![3]);
+        assert_eq!(combinations, 3_u32.pow(u32::from(of) - 1));
+    }
+}
+
+/// §5.3: a single server holds what it appends on a majority.
+#[test]
+fn a_single_server_commits_at_once() {
+    let server = after(server(0, 1), [timeout(Timer::Silence), timeout(Timer::Election)]);
+    assert_eq!(commit_index(&server), 1);
+    let (server, effects) = server.step(update(1, "a", 1));
+    assert_eq!(commit_index(&server), 2);
+    assert_eq!(effects, [Effect::Reply(CallId(1), Reply::Updated(true))]);
+}
+
+/// §5.4.2: "Raft never commits log entries from previous terms by counting replicas." Figure 8 (c): an entry of term 2
+/// is on a majority in term 3, and could still be overwritten. The entry is so large that it travels alone.
+#[test]
+fn an_entry_of_an_earlier_term_is_not_committed_by_counting() {
+    let large = entry(2, &"x".repeat(BATCH_BYTES_MAX), 1);
+    let log = [noops(&[1]), vec![large]].concat();
+    let follower =
+        after(server(0, 5), [timeout(Timer::Silence), appends(append(2, at(0, 0), log))]);
+    let (mut server, effects) = elect(follower);
+    for peer in [1, 2, 3] {
+        let refusal = AppendOutcome::Mismatch(at(1, 1));
+        let (told, sent) = server.step(answered(peer, &append_to(&effects, peer), refusal));
+        assert_eq!(append_to(&sent, peer).entries.len(), 1);
+        let (holds, next) = told.step(accepted(peer, &append_to(&sent, peer)));
+        assert_eq!(commit_index(&holds), 0, "{} of 5 hold 2/t2", peer + 1);
+        assert_eq!(append_to(&next, peer).entries, noops(&[3]));
+        server = holds;
+    }
+}
+
+/// §5.4.2, Figure 8 (e): "once an entry from the current term has been committed in this way, then all prior entries
+/// are committed indirectly".
+#[test]
+fn earlier_entries_are_committed_with_the_first_of_the_current_term() {
+    let (server, effects) = elected(5, &[1, 2]);
+    let server = after(server, [accepted(1, &append_to(&effects, 1))]);
+    assert_eq!(commit_index(&server), 0);
+    let (server, _) = server.step(accepted(2, &append_to(&effects, 2)));
+    assert_eq!(commit_index(&server), 3);
+}
+
+/// §5.3: a heartbeat that a longer log accepts proves no more than the place it names.
+#[test]
+fn an_accepted_heartbeat_commits_nothing_beyond_what_it_verified() {
+    let (server, _) = elected(3, &[1, 2]);
+    let (server, effects) = server.step(timeout(Timer::Heartbeat));
+    let (server, _) = server.step(accepted(1, &append_to(&effects, 1)));
+    assert_eq!(commit_index(&server), 0);
+}
+
+/// A refusal holds nothing, whatever place it names.
+#[test]
+fn a_refusal_is_not_counted() {
+    let (server, effects) = elected(3, &[1, 2]);
+    let hint = AppendOutcome::Mismatch(at(3, 3));
+    let (server, _) = server.step(answered(1, &append_to(&effects, 1), hint));
+    assert_eq!(commit_index(&server), 0);
+}
+
+/// §5.3: followers learn what is committed with the next append: here an empty one at once, not the next heartbeat.
+#[test]
+fn a_commit_is_told_to_the_followers_at_once() {
+    let (server, effects) = leader(3).step(update(1, "a", 1));
+    let (_, news) = server.step(accepted(1, &append_to(&effects, 1)));
+    assert_eq!(append_to(&news, 1).entries, []);
+    assert_eq!(append_to(&news, 1).leader_commit, LogIndex(2));
+    assert_eq!(append_requests(&news).len(), 1, "server 2 is told when it has the entry");
+}
+
+/// The next entries bring the news along, where there are any; then no empty append is needed.
+#[test]
+fn news_of_a_commit_travel_with_the_next_entries_where_there_are_any() {
+    let (server, effects) = leader(3).step(update(1, "a", 1));
+    let server = after(server, [update(2, "b", 1)]);
+    let (_, news) = server.step(accepted(1, &append_to(&effects, 1)));
+    assert_eq!(append_to(&news, 1).entries, [entry(2, "b", 1)]);
+    assert_eq!(append_to(&news, 1).leader_commit, LogIndex(2));
+}
+
+/// A leader with the first log in `term` brings server 1 with the second log level, both played by the core. How many
+/// appends were refused.
+fn refusals_until_level(leader_terms: &[u64], follower_terms: &[u64], term: u64) -> usize {
+    let before = Term(term - 1);
+    let enter = append(before.0, at(0, 0), vec![]);
+    let (mut leader, mut effects) =
+        elect(after(follower_holding(2, leader_terms), [appends(enter.clone())]));
+    let log = AppendEntries {
+        leader_id: SELF,
+        entries: noops(follower_terms),
+        has_majority: false,
+        ..enter
+    };
+    let mut follower = after(server(1, 2), [appends(log)]);
+    let mut refusals = 0;
+    while terms(&follower) != terms(&leader) {
+        let request = append_to(&effects, 1);
+        let (next, answer) = follower.step(appends(request.clone()));
+        follower = next;
+        refusals += usize::from(matches!(outcome(&answer), AppendOutcome::Mismatch(_)));
+        (leader, effects) = leader.step(answered(1, &request, outcome(&answer)));
+    }
+    refusals
+}
+
+/// Figure 7: "When the leader at the top comes to power, it is possible that any of scenarios (a–f) could occur in
+/// follower logs." All are brought level, each after one probe at
+/// most: follower f's two conflicting terms are skipped together.
+#[test]
+fn all_followers_of_figure_7_are_repaired() {
+    let leader = [1, 1, 1, 4, 4, 5, 5, 6, 6, 6];
+    let followers: [(&str, &[u64], usize); 6] = [
+        ("a", &[1, 1, 1, 4, 4, 5, 5, 6, 6], 1),
+        ("b", &[1, 1, 1, 4], 1),
+        ("c", &[1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 6], 0),
+        ("d", &[1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 7, 7], 0),
+        ("e", &[1, 1, 1, 4, 4, 4, 4], 1),
+        ("f", &[1, 1, 1, 2, 2, 2, 3, 3, 3, 3, 3], 1),
+    ];
+    for (name, follower, expected) in followers {
+        assert_eq!(refusals_until_level(&leader, follower, 8), expected, "follower {name}");
+    }
+}
+
+/// All logs of at most five entries of the terms 1 to 3.
+fn small_logs() -> Vec<Vec<u64>> {
+    let mut logs = vec![vec![]];
+    let mut shorter = 0;
+    while logs[shorter].len() < 5 {
+        let log = logs[shorter].clone();
+        let from = log.last().copied().unwrap_or(1);
+        logs.extend((from..=3).map(|term| [&log[..], &[term]].concat()));
+        shorter += 1;
+    }
+    logs
+}
+
+/// §5.3, end: "one AppendEntries RPC will be required for each term with conflicting entries, rather than one RPC per
+/// entry", after the first, for every pair of small logs that can meet.
+#[test]
+fn a_repair_takes_one_refusal_and_at_most_one_more_per_conflicting_term() {
+    let logs = small_logs();
+    assert_eq!(logs.len(), 56);
+    for leader in &logs {
+        for follower in &logs {
+            let agreed = leader.iter().zip(follower).take_while(|(a, b)| a == b).count();
+            let mut conflicting = follower[agreed..].to_vec();
+            conflicting.dedup();
+            // No leader of a term begins it at two places.
+            if conflicting.iter().any(|term| leader[agreed..].contains(term)) {
+                continue;
+            }
+            let refusals = refusals_until_level(leader, follower, 5);
+            assert!(refusals <= 1 + conflicting.len(), "{leader:?} and {follower:?}");
+        }
+    }
+}

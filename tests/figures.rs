@@ -1,0 +1,304 @@
+//! The rules of §5.1, §5.2 and §5.4.1, and what Figure 2 says of terms, votes and elections: a test for each.
+
+mod support;
+use support::*;
+
+use BallotKind::{PreVote, Vote};
+
+/// Each running role, by name, in term 1 or 2 with an empty or almost empty log.
+fn running() -> [(&'static str, Server); 5] {
+    [
+        ("follower", follower(5)),
+        ("leaderless follower", leaderless(5)),
+        ("pre-candidate", pre_candidate(5)),
+        ("candidate", candidate(5)),
+        ("leader", leader(5)),
+    ]
+}
+
+/// One message of each kind in `term`; none of them is granted or accepted.
+fn messages(term: u64) -> [(&'static str, Event); 5] {
+    let vote = |kind| VoteReply { kind, ballot: 1, term: Term(term), vote_granted: false };
+    let outcome = AppendOutcome::Stale;
+    let append_reply = AppendReply { term: Term(term), round: Round(1), outcome };
+    [
+        ("RequestVote", asks(ask(Vote, term, at(0, 0)))),
+        ("AppendEntries", appends(append(term, at(term, 9), vec![]))),
+        ("a pre-vote's reply", responds(1, Response::Vote(vote(PreVote)))),
+        ("a vote's reply", responds(1, Response::Vote(vote(Vote)))),
+        ("an append's reply", responds(1, Response::Append(append_reply))),
+    ]
+}
+
+/// Figure 2, Rules for Servers: "If RPC request or response contains term T > currentTerm: set currentTerm = T, convert
+/// to follower" (§5.1).
+#[test]
+fn every_message_of_a_newer_term_makes_every_role_a_follower_of_that_term() {
+    for (role, server) in running() {
+        for (message, event) in messages(8) {
+            let (server, _) = server.clone().step(event);
+            assert_eq!(server.role(), RoleName::Follower, "{role}, {message}");
+            assert_eq!(server.current_term(), Term(8), "{role}, {message}");
+        }
+    }
+}
+
+/// §5.1: the vote belongs to a term, so a newer one begins without.
+#[test]
+fn nobody_has_voted_yet_in_a_newer_term() {
+    for (message, event) in messages(8).into_iter().skip(1) {
+        let (server, _) = candidate(5).step(event);
+        assert_eq!(server.status().voted_for, None, "{message}");
+    }
+}
+
+/// §5.1: "If a server receives a request with a stale term number, it rejects the request", and its reply carries the
+/// newer term.
+#[test]
+fn a_request_of_an_earlier_term_is_refused_and_changes_nothing() {
+    for (role, server) in running() {
+        let server = match server.current_term() {
+            Term(1) => after(server, [appends(append(2, at(0, 0), vec![]))]),
+            _ => server,
+        };
+        let (voted, effects) = server.clone().step(asks(ask(Vote, 1, at(0, 0))));
+        let refusal = VoteReply { kind: Vote, ballot: 9, term: Term(2), vote_granted: false };
+        assert_eq!(effects, [Effect::Reply(PEER, Reply::Vote(refusal))], "{role}");
+        assert_eq!(voted, server, "{role}");
+        let (stored, effects) = server.clone().step(appends(append(1, at(0, 0), noops(&[1]))));
+        let outcome = AppendOutcome::Stale;
+        let refusal = AppendReply { term: Term(2), round: Round(7), outcome };
+        assert_eq!(effects, [Effect::Reply(PEER, Reply::Append(refusal))], "{role}");
+        assert_eq!(stored, server, "{role}");
+    }
+}
+
+/// §5.1: a reply of an earlier term answers nothing that is still asked.
+#[test]
+fn a_reply_of_an_earlier_term_changes_nothing() {
+    for (role, server) in running() {
+        for (message, event) in messages(0).into_iter().skip(2) {
+            let (answered, effects) = server.clone().step(event);
+            assert_eq!(effects, [], "{role}, {message}");
+            assert_eq!(answered, server, "{role}, {message}");
+        }
+    }
+}
+
+/// Figure 2, State; §5.2: "When servers start up, they begin as followers."
+#[test]
+fn a_server_starts_as_a_follower_in_term_0_with_an_empty_log() {
+    let (server, effects) = Server::start(Cluster::new(SELF, 3).unwrap());
+    assert_eq!(effects, [Effect::ArmTimer(Timer::Silence)]);
+    let expected = Status {
+        role: RoleName::Follower,
+        current_term: Term(0),
+        voted_for: None,
+        leader: None,
+        commit_index: LogIndex(0),
+        last_applied: LogIndex(0),
+        last_log: at(0, 0),
+        waiting: 0,
+    };
+    assert_eq!(server.status(), expected);
+}
+
+/// §5.2: "A server remains in follower state as long as it receives valid RPCs from a leader", here an empty one.
+#[test]
+fn an_append_of_the_current_leader_starts_the_silence_phase_anew() {
+    for server in [follower(3), leaderless(3)] {
+        let (server, effects) = server.step(appends(append(1, at(0, 0), vec![])));
+        assert_eq!(armed(&effects), [Timer::Silence]);
+        assert_eq!(server.leader(), Some(ServerId(1)));
+    }
+}
+
+/// §5.2: the leader whose append is refused for its log is the leader all the same.
+#[test]
+fn an_append_that_does_not_fit_the_log_starts_the_silence_phase_anew() {
+    let (server, effects) = leaderless(3).step(appends(append(1, at(1, 4), vec![])));
+    assert_eq!(armed(&effects), [Timer::Silence]);
+    assert_eq!(server.leader(), Some(ServerId(1)));
+}
+
+/// Figure 2, Followers: the timer restarts on "AppendEntries RPC from current leader" only.
+#[test]
+fn an_append_of_a_former_leader_leaves_the_timer_alone() {
+    let server = after(leaderless(3), [asks(ask(Vote, 3, at(0, 0)))]);
+    let (_, effects) = server.step(appends(append(2, at(0, 0), vec![])));
+    assert_eq!(armed(&effects), []);
+}
+
+/// Figure 2, Followers: the timer restarts on "granting vote to candidate".
+#[test]
+fn a_granted_vote_starts_the_silence_phase_anew() {
+    let (server, effects) = leaderless(3).step(asks(ask(Vote, 2, at(0, 0))));
+    assert!(is_granted(&effects));
+    assert_eq!(armed(&effects), [Timer::Silence]);
+    let (_, effects) = server.step(asks(ask(PreVote, 3, at(0, 0))));
+    assert!(!is_granted(&effects), "it gives the candidate time to win");
+}
+
+/// Figure 2, Followers: a refused vote is no reason to wait longer, not even in a newer term.
+#[test]
+fn a_refused_vote_leaves_the_timer_alone() {
+    let server = after(follower_holding(3, &[1]), [timeout(Timer::Silence)]);
+    let (server, effects) = server.step(asks(ask(Vote, 2, at(0, 0))));
+    assert!(!is_granted(&effects));
+    assert_eq!(armed(&effects), []);
+    let (server, _) = server.step(timeout(Timer::Election));
+    assert_eq!(server.role(), RoleName::Candidate, "it is still in its election phase");
+}
+
+/// Figure 2, Candidates: "Increment currentTerm; vote for self; reset election timer; send RequestVote RPCs to all other
+/// servers", all this once the pre-vote is won.
+#[test]
+fn a_candidate_raises_its_term_votes_for_itself_and_asks_every_peer() {
+    let server = after(follower_holding(3, &[1, 4]), [timeout(Timer::Silence)]);
+    let (server, effects) = server.step(timeout(Timer::Election));
+    let (server, effects) = server.step(granted(2, &vote_requests(&effects)[0].1));
+    assert_eq!(server.current_term(), Term(5));
+    assert_eq!(server.status().voted_for, Some(SELF));
+    assert_eq!(armed(&effects), [Timer::Campaign]);
+    let request = RequestVote { candidate_id: SELF, ballot: 2, ..ask(Vote, 5, at(4, 2)) };
+    assert_eq!(vote_requests(&effects), [(ServerId(1), request), (ServerId(2), request)]);
+}
+
+/// §5.2: "Each server will vote for at most one candidate in a given term, on a first-come-first-served basis."
+#[test]
+fn a_follower_votes_for_at_most_one_candidate_in_a_term() {
+    let server = after(follower(5), [asks(ask(Vote, 2, at(0, 0)))]);
+    let other = RequestVote { candidate_id: ServerId(3), ..ask(Vote, 2, at(1, 9)) };
+    let (server, effects) = server.step(asks(other));
+    assert!(!is_granted(&effects));
+    assert_eq!(armed(&effects), []);
+    assert_eq!(server.status().voted_for, Some(ServerId(2)));
+}
+
+/// Figure 2, RequestVote: "If votedFor is null or candidateId". The reply to the first request may have been lost.
+#[test]
+fn a_repeated_request_of_the_same_candidate_is_granted_again() {
+    let server = after(follower(5), [asks(ask(Vote, 2, at(0, 0)))]);
+    let (_, effects) = server.step(asks(ask(Vote, 2, at(0, 0))));
+    assert!(is_granted(&effects));
+}
+
+/// §5.2: candidates and leaders have voted for themselves.
+#[test]
+fn a_candidate_or_leader_votes_for_nobody_else_in_its_term() {
+    for server in [candidate(5), leader(5)] {
+        let (answered, effects) = server.clone().step(asks(ask(Vote, 2, at(1, 9))));
+        assert!(!is_granted(&effects));
+        assert_eq!(answered, server);
+    }
+}
+
+/// A late copy of the request that the vote was given to brings no news of who leads.
+#[test]
+fn a_repeated_vote_does_not_make_a_follower_forget_its_leader() {
+    let server =
+        after(follower(5), [asks(ask(Vote, 2, at(0, 0))), appends(append(2, at(0, 0), vec![]))]);
+    let (server, _) = server.step(asks(ask(Vote, 2, at(0, 0))));
+    assert_eq!(server.leader(), Some(ServerId(1)));
+}
+
+/// §5.4.1: a voter "denies its vote if its own log is more up-to-date than that of the candidate": the later last term
+/// wins; of equal last terms, the longer log.
+#[test]
+fn a_vote_is_granted_exactly_to_a_log_at_least_as_up_to_date() {
+    let voter = after(follower_holding(5, &[1, 3, 3]), [timeout(Timer::Silence)]);
+    let table = [
+        (at(0, 0), false),
+        (at(2, 2), false),
+        (at(2, 3), false),
+        (at(2, 9), false),
+        (at(3, 2), false),
+        (at(3, 3), true),
+        (at(3, 4), true),
+        (at(4, 1), true),
+        (at(4, 3), true),
+        (at(4, 4), true),
+    ];
+    for kind in [PreVote, Vote] {
+        for (last_log, expected) in table {
+            let (_, effects) = voter.clone().step(asks(ask(kind, 5, last_log)));
+            assert_eq!(is_granted(&effects), expected, "{kind:?} for {last_log:?}");
+        }
+    }
+}
+
+/// §5.2: "A candidate wins an election if it receives votes from a majority of the servers in the full cluster."
+#[test]
+fn a_candidate_wins_with_a_majority_of_all_servers_and_not_before() {
+    for of in 2..=10 {
+        let (server, vote) = nearly_elected(follower(of));
+        assert_eq!(server.role(), RoleName::Candidate, "{} votes of {of}", of / 2);
+        let (server, _) = server.step(granted(of / 2, &vote));
+        assert_eq!(server.role(), RoleName::Leader, "{} votes of {of}", of / 2 + 1);
+    }
+}
+
+/// §5.2: a server by itself is a majority of one.
+#[test]
+fn a_single_server_elects_itself() {
+    let (server, effects) = leaderless(1).step(timeout(Timer::Election));
+    assert_eq!(server.role(), RoleName::Leader);
+    assert_eq!(server.current_term(), Term(1));
+    assert_eq!(armed(&effects).last(), Some(&Timer::Heartbeat));
+}
+
+/// §5.2: a majority is counted in servers, not in messages, and only in votes for this very ballot.
+#[test]
+fn a_vote_counts_once_from_a_peer_and_for_its_own_ballot_only() {
+    let (server, vote) = nearly_elected(follower(5));
+    let table = [
+        ("a repeated vote", granted(1, &vote)),
+        ("a refusal", refused(2, &vote, 2)),
+        ("its own vote", granted(0, &vote)),
+        ("a stranger's vote", granted(5, &vote)),
+        ("an earlier ballot's vote", granted(2, &RequestVote { ballot: vote.ballot - 1, ..vote })),
+        ("a pre-vote's grant", granted(2, &RequestVote { kind: PreVote, ..vote })),
+        ("no answer", Event::Unanswered { by: ServerId(2), request: Request::RequestVote(vote) }),
+    ];
+    for (what, event) in table {
+        let (counted, effects) = server.clone().step(event);
+        assert_eq!(effects, [], "{what}");
+        assert_eq!(counted, server, "{what}");
+    }
+}
+
+/// §5.2: "Once a candidate wins an election, it becomes leader. It then sends heartbeat messages to all of the other
+/// servers"; here the no-op of §8 is the first.
+#[test]
+fn a_new_leader_is_heard_by_every_peer_at_once() {
+    let (server, effects) = elected(5, &[1]);
+    let peers: Vec<_> = append_requests(&effects).into_iter().map(|(to, _)| to.0).collect();
+    assert_eq!(peers, [1, 2, 3, 4]);
+    assert_eq!(append_to(&effects, 4).entries, noops(&[2]));
+    assert_eq!(append_to(&effects, 4).leader_id, SELF);
+    assert_eq!(server.leader(), Some(SELF));
+}
+
+/// §5.2: "If the leader's term is at least as large as the candidate's current term, then the candidate recognizes the
+/// leader as legitimate and returns to follower state."
+#[test]
+fn a_candidate_follows_the_winner_of_its_term() {
+    for server in [pre_candidate(3), candidate(3)] {
+        let term = server.current_term().0;
+        let (server, effects) = server.step(appends(append(term, at(0, 0), noops(&[term]))));
+        assert_eq!(server.role(), RoleName::Follower);
+        assert_eq!(server.leader(), Some(ServerId(1)));
+        assert_eq!(outcome(&effects), AppendOutcome::Accepted);
+        assert_eq!(terms(&server), [term]);
+    }
+}
+
+/// §5.2: split votes: "each candidate will time out and start a new election".
+#[test]
+fn a_candidate_without_a_majority_stands_anew_when_its_time_is_up() {
+    let (server, effects) = candidate(5).step(timeout(Timer::Campaign));
+    assert_eq!(server.role(), RoleName::Candidate);
+    assert_eq!(armed(&effects), [Timer::Campaign]);
+    let request = RequestVote { candidate_id: SELF, ballot: 3, ..ask(PreVote, 3, at(0, 0)) };
+    assert_eq!(vote_requests(&effects), [1, 2, 3, 4].map(|peer| (ServerId(peer), request)));
+}
