@@ -1,0 +1,256 @@
+//! Elections beyond the paper: the pre-vote (thesis §9.6), a leader without a majority, and the process that has just
+//! been started and may have forgotten a vote.
+
+mod support;
+use support::*;
+
+use BallotKind::{PreVote, Vote};
+
+const BEAT: Event = Event::Timeout(Timer::Heartbeat);
+
+/// A leader that has not heard from its followers for as long as a silence phase takes.
+fn cut_off(of: u8) -> Server {
+    after(leader(of), [BEAT, BEAT, BEAT])
+}
+
+/// An append of server 1 that says it has no majority.
+fn marked(term: u64, prev_log: Position, entries: Vec<Entry>) -> AppendEntries {
+    AppendEntries { has_majority: false, ..append(term, prev_log, entries) }
+}
+
+/// No reply to anything that a step sent.
+fn lost(effects: &[Effect]) -> Vec<Event> {
+    append_requests(effects).iter().map(|(to, request)| unanswered(to.0, request)).collect()
+}
+
+#[test]
+fn a_candidate_asks_for_pre_votes_first_and_neither_votes_nor_raises_its_term() {
+    let server = after(follower_holding(3, &[1, 4]), [timeout(Timer::Silence)]);
+    let (server, effects) = server.step(timeout(Timer::Election));
+    assert_eq!((server.current_term(), server.status().voted_for), (Term(4), None));
+    let request = RequestVote { candidate_id: SELF, ballot: 1, ..ask(PreVote, 5, at(4, 2)) };
+    assert_eq!(vote_requests(&effects), [(ServerId(1), request), (ServerId(2), request)]);
+}
+
+#[test]
+fn only_a_majority_of_pre_votes_starts_the_election() {
+    let (server, effects) = leaderless(5).step(timeout(Timer::Election));
+    let request = vote_requests(&effects)[0].1;
+    let server =
+        after(server, [granted(1, &request), granted(1, &request), refused(2, &request, 1)]);
+    assert_eq!(server, after(pre_candidate(5), [granted(1, &request)]));
+    let (server, effects) = server.step(granted(4, &request));
+    assert_eq!(server.current_term(), Term(2));
+    assert_eq!(vote_requests(&effects)[0].1.kind, Vote);
+}
+
+#[test]
+fn a_pre_vote_is_granted_only_by_a_follower_that_takes_its_leader_for_lost() {
+    let request = ask(PreVote, 2, at(0, 0));
+    let restored = after(leaderless(3), [crash(1), restore(2)]);
+    let stepped_down = after(leader(3), [appends(append(3, at(0, 0), vec![]))]);
+    let table = [
+        ("follower", follower(3), false),
+        ("leaderless follower", leaderless(3), true),
+        ("restored follower", restored, false),
+        ("former leader", stepped_down, false),
+        ("voter", after(leaderless(3), [asks(ask(Vote, 2, at(0, 0)))]), false),
+    ];
+    for (who, server, expected) in table {
+        let term = server.current_term().next().0;
+        let (_, effects) =
+            server.step(asks(RequestVote { term: Term(term), last_log: at(0, 0), ..request }));
+        assert_eq!(is_granted(&effects), expected, "{who}");
+    }
+}
+
+#[test]
+fn a_pre_vote_is_granted_only_for_a_term_above_the_own() {
+    let candidates = [leaderless(3), pre_candidate(3)];
+    for server in candidates {
+        for (term, expected) in [(1, false), (2, true), (3, true)] {
+            let (_, effects) = server.clone().step(asks(ask(PreVote, term, at(0, 0))));
+            assert_eq!(is_granted(&effects), expected, "for term {term}");
+        }
+    }
+    let (_, effects) = candidate(3).step(asks(ask(PreVote, 2, at(0, 0))));
+    assert!(!is_granted(&effects), "a candidate has reached term 2 itself");
+}
+
+/// The term that a pre-vote proposes is nobody's yet, and helping a candidate to ask is not voting for it.
+#[test]
+fn a_pre_vote_changes_nothing_at_the_server_that_answers() {
+    for server in
+        [follower(3), leaderless(3), pre_candidate(3), candidate(3), leader(3), cut_off(3)]
+    {
+        for term in [1, 2, 3, 9] {
+            let (same, effects) = server.clone().step(asks(ask(PreVote, term, at(0, 0))));
+            let Reply::Vote(reply) = reply(&effects) else { panic!("no answer") };
+            assert_eq!((reply.kind, reply.ballot), (PreVote, 9));
+            assert_eq!(reply.term, server.current_term(), "the replier's own");
+            assert_eq!(effects.len(), 1, "no timer moves");
+            assert_eq!(same, server);
+        }
+    }
+}
+
+/// Else two servers, one with the higher term and one with the longer log, could refuse each other for ever.
+#[test]
+fn a_pre_candidate_adopts_the_higher_term_of_a_refusal() {
+    let (server, effects) = leaderless(3).step(timeout(Timer::Election));
+    let (server, effects) = server.step(refused(1, &vote_requests(&effects)[0].1, 6));
+    assert_eq!((server.role(), server.current_term()), (RoleName::Follower, Term(6)));
+    assert_eq!(armed(&effects), [Timer::Silence]);
+}
+
+#[test]
+fn the_term_of_a_server_that_reaches_nobody_does_not_climb() {
+    let mut server = leaderless(3);
+    let mut timer = Timer::Election;
+    for _ in 0..20 {
+        let effects;
+        (server, effects) = server.step(timeout(timer));
+        timer = armed(&effects)[0];
+        assert_eq!(vote_requests(&effects).len(), 2, "one request per peer and ballot");
+        for (by, request) in vote_requests(&effects) {
+            let request = Request::RequestVote(request);
+            server = after(server, [Event::Unanswered { by, request }]);
+        }
+    }
+    assert_eq!((server.role(), server.current_term()), (RoleName::Candidate, Term(1)));
+}
+
+#[test]
+fn a_leader_refuses_pre_votes_while_it_has_a_majority() {
+    let request = ask(PreVote, 3, at(2, 1));
+    let (_, effects) = after(leader(3), [BEAT, BEAT]).step(asks(request));
+    assert!(!is_granted(&effects));
+    let (server, effects) = cut_off(3).step(asks(request));
+    assert!(is_granted(&effects));
+    let (_, effects) = server.step(asks(ask(PreVote, 3, at(1, 1))));
+    assert!(!is_granted(&effects), "§5.4.1 holds for it as for all");
+}
+
+/// A voter is a server heard from; so is one that answers an append, and one that was merely sent to is not.
+#[test]
+fn a_leader_has_a_majority_until_it_misses_replies_for_a_silence_phase() {
+    let is_marked = |effects: &[Effect]| !append_requests(effects)[0].1.has_majority;
+    let (server, first) = elected(3, &[]);
+    assert!(!is_marked(&first), "its voters count as heard from");
+    let (server, second) = server.step(BEAT);
+    let server = after(server, lost(&second));
+    let (server, third) = server.step(BEAT);
+    let server = after(server, lost(&third));
+    let (server, fourth) = server.step(BEAT);
+    let server = after(server, lost(&fourth));
+    assert!(![second, third, fourth].iter().any(|effects| is_marked(effects)));
+    let (server, fifth) = server.step(BEAT);
+    assert!(is_marked(&fifth), "three heartbeats without a reply make one silence phase");
+    let (server, effects) = server.step(accepted(2, &append_to(&fifth, 2)));
+    assert!(!is_marked(&effects), "and the next append after a reply has a majority again");
+    assert_eq!(server.role(), RoleName::Leader);
+}
+
+/// A server without a majority keeps its role and its callers: the handout wants them to wait until it is back.
+#[test]
+fn a_leader_without_a_majority_keeps_its_role_and_its_waiting_calls() {
+    let mut server = after(leader(3), [read(1), update(2, "a", 1)]);
+    for _ in 0..50 {
+        let effects;
+        (server, effects) = server.step(BEAT);
+        assert_eq!(replies(&effects), []);
+    }
+    assert_eq!((server.role(), server.status().waiting), (RoleName::Leader, 2));
+}
+
+/// Faults are no replies; nor are replies of the wrong kind or term.
+#[test]
+fn only_a_reply_of_the_current_term_shows_a_leader_that_it_is_heard() {
+    let (server, effects) = leader(5).step(BEAT);
+    let server = after(server, [BEAT, BEAT]);
+    let heard = append_to(&effects, 1);
+    let late = AppendEntries { term: Term(1), ..heard.clone() };
+    let events = [
+        unanswered(2, &append_to(&effects, 2)),
+        accepted(2, &late),
+        answered(2, &append_to(&effects, 2), AppendOutcome::Stale),
+    ];
+    let server = after(after(server, events), [accepted(1, &heard)]);
+    let (_, effects) = server.step(BEAT);
+    assert!(append_requests(&effects).iter().all(|(_, request)| !request.has_majority));
+}
+
+#[test]
+fn a_single_server_always_has_its_majority() {
+    let server = after(server(0, 1), [timeout(Timer::Silence), timeout(Timer::Election)]);
+    let (_, effects) = after(server, [BEAT, BEAT, BEAT, BEAT]).step(read(1));
+    assert_eq!(replies(&effects).len(), 1);
+}
+
+/// What a marked append brings is checked, stored, committed and acknowledged like any other.
+#[test]
+fn a_marked_append_is_stored_like_any_other() {
+    for server in [follower(3), leaderless(3), pre_candidate(3)] {
+        let entries = vec![entry(1, "a", 1)];
+        let request = AppendEntries { leader_commit: LogIndex(1), ..marked(1, at(0, 0), entries) };
+        let (server, effects) = server.step(appends(request));
+        assert_eq!(outcome(&effects), AppendOutcome::Accepted);
+        assert_eq!(server.files().version("a"), 1);
+        let (_, effects) = server.step(appends(marked(1, at(1, 2), vec![])));
+        assert_eq!(outcome(&effects), AppendOutcome::Mismatch(at(1, 1)));
+    }
+}
+
+/// It moves neither timer nor phase, known leader or role, so that a leader cut off from the majority holds nobody back.
+#[test]
+fn a_marked_append_holds_nobody_back_from_an_election() {
+    for server in [leaderless(3), pre_candidate(3), candidate(3)] {
+        let term = server.current_term().0;
+        let (same, effects) = server.clone().step(appends(marked(term, at(0, 0), vec![])));
+        assert_eq!(armed(&effects), []);
+        assert_eq!(same, server);
+    }
+    let voter = after(leaderless(3), [asks(ask(Vote, 2, at(0, 0)))]);
+    let (server, effects) = voter.step(appends(marked(2, at(0, 0), vec![])));
+    assert_eq!(armed(&effects), []);
+    assert_eq!(server.leader(), None);
+}
+
+/// A newer term counts, whoever brings it (§5.1).
+#[test]
+fn a_marked_append_of_a_newer_term_ends_a_candidacy() {
+    let (server, _) = candidate(3).step(appends(marked(3, at(0, 0), vec![])));
+    assert_eq!((server.role(), server.current_term()), (RoleName::Follower, Term(3)));
+    assert_eq!(server.leader(), None);
+}
+
+/// A process that has just been started may have voted before it was killed.
+#[test]
+fn a_fresh_process_votes_for_nobody_until_its_first_silence_phase_is_over() {
+    let vote = asks(ask(Vote, 1, at(0, 0)));
+    let (fresh, effects) = server(0, 3).step(vote.clone());
+    assert!(!is_granted(&effects));
+    assert_eq!((fresh.current_term(), fresh.status().voted_for), (Term(1), None));
+    let (_, effects) = fresh.clone().step(asks(ask(PreVote, 2, at(0, 0))));
+    assert!(!is_granted(&effects));
+    let (_, effects) = after(fresh, [timeout(Timer::Silence)]).step(vote);
+    assert!(is_granted(&effects));
+}
+
+/// Neither its leader's appends nor crash() and restore() are the end of its first silence.
+#[test]
+fn a_fresh_process_stays_fresh_while_it_is_not_silent() {
+    let heard = after(server(0, 3), [appends(append(1, at(0, 0), vec![]))]);
+    let restored = after(server(0, 3), [crash(1), restore(2)]);
+    for server in [heard, restored] {
+        let (_, effects) = server.step(asks(ask(Vote, 2, at(0, 0))));
+        assert!(!is_granted(&effects));
+    }
+}
+
+/// restore() is no fresh start: nothing was forgotten.
+#[test]
+fn a_restored_server_votes_at_once() {
+    let (_, effects) = after(crashed(3), [restore(2)]).step(asks(ask(Vote, 2, at(0, 0))));
+    assert!(is_granted(&effects));
+}
