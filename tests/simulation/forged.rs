@@ -1,0 +1,220 @@
+//! Forged messages: whatever a server is told, it neither panics nor breaks a promise to those who call it.
+//!
+//! Nothing global is claimed here, since who may lie as a peer can break everything that peers agree on.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use surfstore::metadata::Update;
+use surfstore::raft::{
+    AppendEntries, AppendOutcome, AppendReply, BallotKind, Call, CallId, Cluster, Command, Effect,
+    Entry, Event, Fault, LogIndex, NUMBER_MAX, Position, Reply, Request, RequestVote, Response,
+    Round, Server, ServerId, Term, Timer, VoteReply,
+};
+
+/// Draws what a forger might send: mostly numbers close to the server's own, some of them absurd.
+struct Forger {
+    rng: fastrand::Rng,
+    /// The server's term, last index and last ballot or round, or what comes close to them.
+    near: [u64; 3],
+    /// The last request that the server sent, to be answered as it would like.
+    last: Option<Request>,
+    /// Whether it sends absurd numbers, too. A server that believes one of them never leads again.
+    absurd: bool,
+}
+
+impl Forger {
+    fn number(&mut self, near: u64) -> u64 {
+        match self.rng.u8(0..60) {
+            _ if !self.absurd => (near + self.rng.u64(0..4)).saturating_sub(2),
+            0 => u64::MAX,
+            1 => NUMBER_MAX + self.rng.u64(0..2),
+            2 => self.rng.u64(..),
+            _ => (near + self.rng.u64(0..4)).saturating_sub(2),
+        }
+    }
+
+    fn term(&mut self) -> Term {
+        Term(self.number(self.near[0]))
+    }
+
+    fn index(&mut self) -> LogIndex {
+        let near = if self.rng.bool() { self.near[1] } else { self.rng.u64(0..=self.near[1]) };
+        LogIndex(self.number(near))
+    }
+
+    fn position(&mut self) -> Position {
+        if self.rng.u8(0..4) == 0 {
+            return Position::default();
+        }
+        Position { term: self.term(), index: self.index() }
+    }
+
+    fn server(&mut self) -> ServerId {
+        ServerId(self.rng.u8(0..6))
+    }
+
+    fn kind(&mut self) -> BallotKind {
+        if self.rng.bool() { BallotKind::PreVote } else { BallotKind::Vote }
+    }
+
+    fn entries(&mut self) -> Vec<Entry> {
+        let mut term = self.term();
+        let mut entries = Vec::new();
+        for _ in 0..self.rng.u8(0..4) {
+            let command = if self.rng.bool() {
+                Command::Noop
+            } else {
+                Command::Update(Arc::new(self.update()))
+            };
+            entries.push(Entry { term, command });
+            term = if self.rng.bool() { term } else { self.term() };
+        }
+        entries
+    }
+
+    fn update(&mut self) -> Update {
+        let version = [1, 2, 3, 0, -1, i64::MAX, i64::MIN][self.rng.usize(0..7)];
+        Update { name: "a".into(), version, hashes: Box::default() }
+    }
+
+    fn request_vote(&mut self) -> RequestVote {
+        RequestVote {
+            kind: self.kind(),
+            ballot: self.number(self.near[2]),
+            term: self.term(),
+            candidate_id: self.server(),
+            last_log: self.position(),
+        }
+    }
+
+    fn append_entries(&mut self) -> AppendEntries {
+        AppendEntries {
+            term: self.term(),
+            leader_id: self.server(),
+            prev_log: self.position(),
+            entries: self.entries(),
+            leader_commit: self.index(),
+            round: Round(self.number(self.near[2])),
+            has_majority: self.rng.bool(),
+        }
+    }
+
+    fn response(&mut self) -> Response {
+        let term = self.term();
+        match (self.rng.bool(), &self.last) {
+            (true, Some(Request::RequestVote(request))) => {
+                Forger::vote_for(Term(self.near[0]), request)
+            }
+            (true, Some(Request::AppendEntries(request))) => {
+                let (term, round) = (request.term, request.round);
+                Response::Append(AppendReply { term, round, outcome: self.outcome() })
+            }
+            (true, None) => {
+                let (kind, ballot) = (self.kind(), self.number(self.near[2]));
+                let vote_granted = self.rng.bool();
+                Response::Vote(VoteReply { kind, ballot, term, vote_granted })
+            }
+            (false, _) => {
+                let round = Round(self.number(self.near[2]));
+                Response::Append(AppendReply { term, round, outcome: self.outcome() })
+            }
+        }
+    }
+
+    /// A vote as a candidate in that term wants it.
+    fn vote_for(term: Term, request: &RequestVote) -> Response {
+        let RequestVote { kind, ballot, .. } = *request;
+        Response::Vote(VoteReply { kind, ballot, term, vote_granted: true })
+    }
+
+    fn outcome(&mut self) -> AppendOutcome {
+        match self.rng.u8(0..4) {
+            0 => AppendOutcome::Stale,
+            1 => AppendOutcome::Mismatch(self.position()),
+            _ => AppendOutcome::Accepted,
+        }
+    }
+
+    fn event(&mut self, call: CallId) -> Event {
+        use Timer::{Campaign, Election, Fate, Heartbeat, Silence};
+        let request = match self.rng.u8(0..20) {
+            0..=2 => Call::Update(self.update()),
+            3 => Call::ReadFiles,
+            4 if self.rng.u8(0..8) == 0 => Call::Crash,
+            5 => Call::Restore,
+            6 | 7 => Call::RequestVote(self.request_vote()),
+            8..=10 => Call::AppendEntries(self.append_entries()),
+            11 => return Event::HangUp(CallId(self.rng.u64(0..=call.0))),
+            12 => {
+                let request = Request::AppendEntries(self.append_entries());
+                return Event::Unanswered { by: self.server(), request };
+            }
+            13 | 14 => {
+                let timers = [Silence, Election, Campaign, Heartbeat, Fate];
+                return Event::Timeout(timers[self.rng.usize(0..timers.len())]);
+            }
+            _ => return Event::Response { from: self.server(), response: self.response() },
+        };
+        Event::Call(call, request)
+    }
+
+    /// Learns the numbers with which it can do harm from what the server sends.
+    fn observe(&mut self, server: &Server, effects: &[Effect]) {
+        let status = server.status();
+        self.near[0] = status.current_term.0;
+        self.near[1] = status.last_log.index.0;
+        for effect in effects {
+            let Effect::Send { request, .. } = effect else { continue };
+            self.near[2] = match request {
+                Request::AppendEntries(append) => append.round.0,
+                Request::RequestVote(vote) => vote.ballot,
+            };
+            self.last = Some(request.clone());
+        }
+    }
+}
+
+/// Feeds one server with forged events; `false` if it never led.
+fn attack(seed: u64) -> bool {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let cluster = Cluster::new(ServerId(0), rng.u8(1..6)).expect("a member");
+    let (mut server, _) = Server::start(cluster);
+    let mut forger = Forger { rng, near: [0; 3], last: None, absurd: seed.is_multiple_of(2) };
+    let mut waiting = BTreeSet::new();
+    let mut led = false;
+    for number in 0..1_000 {
+        let event = forger.event(CallId(number));
+        match &event {
+            Event::Call(call, _) => _ = waiting.insert(*call),
+            Event::HangUp(call) => _ = waiting.remove(call),
+            _ => {}
+        }
+        let before = server.clone();
+        let (after, effects) = server.step(event);
+        for effect in &effects {
+            let Effect::Reply(call, reply) = effect else { continue };
+            assert!(
+                waiting.remove(call),
+                "seed {seed}: {call:?} was answered twice, or never asked"
+            );
+            let refused = matches!(reply, Reply::Fault(Fault::Forged(_)));
+            assert!(!refused || before == after, "seed {seed}: what is refused changes nothing");
+        }
+        led |= after.leader() == Some(cluster.id());
+        forger.observe(&after, &effects);
+        server = after;
+    }
+    assert!(
+        waiting.len() == server.status().waiting,
+        "seed {seed}: every call waits or is answered"
+    );
+    led
+}
+
+#[test]
+fn no_forged_message_makes_a_server_panic_or_answer_twice() {
+    let seeds = crate::number("SEEDS").unwrap_or(if cfg!(debug_assertions) { 200 } else { 2_000 });
+    let led = (0..seeds).filter(|seed| attack(*seed)).count() as u64;
+    assert!(seeds / 4 < led, "the forger seldom makes a leader: {led} of {seeds}");
+}
