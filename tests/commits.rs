@@ -112,7 +112,37 @@ fn a_commit_is_told_to_the_followers_at_once() {
     let (_, news) = server.step(accepted(1, &append_to(&effects, 1)));
     assert_eq!(append_to(&news, 1).entries, []);
     assert_eq!(append_to(&news, 1).leader_commit, LogIndex(2));
-    assert_eq!(append_requests(&news).len(), 1, "server 2 is told when it has the entry");
+}
+
+/// A follower whose batch is still under way is told as well: its caller may ask it next.
+#[test]
+fn a_commit_is_told_ahead_of_the_reply_to_a_batch_under_way() {
+    let (server, effects) = leader(3).step(update(1, "a", 1));
+    let (server, news) = server.step(accepted(1, &append_to(&effects, 1)));
+    assert_eq!(append_to(&news, 2).entries, []);
+    assert_eq!(append_to(&news, 2).leader_commit, LogIndex(2));
+    let server = after(server, [accepted(2, &append_to(&news, 2))]);
+    let (_, more) = server.step(accepted(2, &append_to(&effects, 2)));
+    assert_eq!(append_requests(&more), [], "it need not be told twice");
+}
+
+/// What a follower has verified stays so for the term, and so does what its leader has committed.
+#[test]
+fn entries_and_the_news_of_their_commit_may_arrive_in_either_order() {
+    let entries = append(1, at(0, 0), noops(&[1, 1]));
+    let news = AppendEntries { leader_commit: LogIndex(2), ..append(1, at(0, 0), vec![]) };
+    for order in [[entries.clone(), news.clone()], [news, entries]] {
+        let server = after(follower(3), order.map(appends));
+        assert_eq!(commit_index(&server), 2);
+    }
+}
+
+/// Neither of the two outlives its term: the next leader has not verified the entries that another one sent.
+#[test]
+fn what_an_earlier_leader_verified_is_not_committed_by_the_next() {
+    let server = after(follower(3), [appends(append(1, at(0, 0), noops(&[1, 1])))]);
+    let news = AppendEntries { leader_commit: LogIndex(2), ..append(2, at(0, 0), vec![]) };
+    assert_eq!(commit_index(&after(server, [appends(news)])), 0);
 }
 
 /// The next entries bring the news along, where there are any; then no empty append is needed.

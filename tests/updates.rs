@@ -74,7 +74,8 @@ fn the_news_of_a_commit_is_sent_before_the_caller_is_answered() {
         }
         _ => None,
     };
-    assert_eq!(effects.iter().map(news).collect::<Vec<_>>(), [Some((1, 2)), Some((2, 2)), None]);
+    let told = [1, 2, 3, 4].map(|peer| Some((peer, 2)));
+    assert_eq!(effects.iter().map(news).collect::<Vec<_>>(), [&told[..], &[None]].concat());
     assert_eq!(replies(&effects), [(5, UPDATED)]);
 }
 
