@@ -17,6 +17,7 @@ use crate::protocol::{self, Answer, Call, Status, fault};
 use crate::raft::{
     self, CallId, Cluster, Effect, Event, Flaw, Reply, RoleName, Server, ServerId, Timer,
 };
+use crate::xmlrpc::Fault;
 
 /// How many bytes of blocks are kept.
 const BLOCK_BYTES_MAX: usize = 64 << 20;
@@ -83,13 +84,13 @@ impl Driver {
                     return Ok(Event::HangUp(id));
                 }
                 Input::Call { id, method, call, answer } => {
+                    self.count(&call);
                     if server.role() == RoleName::Crashed && !method.while_crashed {
                         self.answer(&answer, &Answer::Fault(fault::crashed()));
                         continue;
                     }
                     match call {
                         Ok(Call::Raft(call)) => {
-                            self.count(&call);
                             self.waiting.insert(id, answer);
                             return Ok(Event::Call(id, call));
                         }
@@ -140,8 +141,10 @@ impl Driver {
         }
     }
 
-    fn count(&mut self, call: &raft::Call) {
-        if matches!(call, raft::Call::RequestVote(_) | raft::Call::AppendEntries(_)) {
+    /// Counts the requests of peers; one that comes while the server is crashed has been received as well.
+    fn count(&mut self, call: &Result<Call, Fault>) {
+        use raft::Call::{AppendEntries, RequestVote};
+        if matches!(call, Ok(Call::Raft(RequestVote(_) | AppendEntries(_)))) {
             self.peer_requests += 1;
         }
     }
