@@ -1,0 +1,281 @@
+//! A blocking XML-RPC client with a connection that it keeps, and the methods that tests call with it.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::sync::Mutex;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use surfstore::value::Value;
+use surfstore::xmlrpc::{Fault, parse_response, write_call};
+
+use crate::wait::{PATIENCE, wait_until};
+
+/// What a call is answered with.
+pub(crate) type Answer = Result<Value, Fault>;
+
+/// The file map: name -> version and hash list.
+pub(crate) type Files = BTreeMap<String, (i64, Value)>;
+
+/// The answer of a call that was done.
+pub(crate) const TRUE: Answer = Ok(Value::Boolean(true));
+
+/// The answer of an update whose version is not the next.
+pub(crate) const FALSE: Answer = Ok(Value::Boolean(false));
+
+/// What a server says of itself, without what time alone changes.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct State {
+    pub(crate) role: Value,
+    pub(crate) leader: Value,
+    pub(crate) term: i64,
+    pub(crate) commit_index: i64,
+    pub(crate) last_log: (i64, i64),
+    pub(crate) files: i64,
+    pub(crate) waiting_calls: i64,
+}
+
+/// A client of one server. Its calls come one after another over one connection, made anew where the last one ended.
+#[derive(Debug)]
+pub(crate) struct Client {
+    address: String,
+    kept: Mutex<Option<BufReader<TcpStream>>>,
+}
+
+impl Client {
+    pub(crate) fn new(address: &str) -> Client {
+        Client { address: address.to_owned(), kept: Mutex::new(None) }
+    }
+
+    /// The server's `host:port`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// A client of the same server with a connection of its own.
+    pub(crate) fn another(&self) -> Client {
+        Client::new(&self.address)
+    }
+
+    /// Sends a document and reads the answer.
+    pub(crate) fn try_send(&self, document: &[u8]) -> io::Result<Answer> {
+        let mut kept = self.kept.lock().unwrap();
+        let mut connection = match kept.take() {
+            Some(connection) if is_quiet(connection.get_ref()) => connection,
+            _ => {
+                let stream = TcpStream::connect(&self.address)?;
+                stream.set_nodelay(true)?;
+                stream.set_read_timeout(Some(2 * PATIENCE))?;
+                BufReader::new(stream)
+            }
+        };
+        let mut request = format!(
+            "POST /RPC2 HTTP/1.1\r\nHost: {}\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n",
+            self.address,
+            document.len()
+        )
+        .into_bytes();
+        request.extend_from_slice(document);
+        connection.get_mut().write_all(&request)?;
+        let body = read_http(&mut connection)?;
+        *kept = Some(connection);
+        parse_response(&body).map_err(|error| io::Error::other(error.to_string()))
+    }
+
+    /// Calls a method.
+    pub(crate) fn try_call(&self, method: &str, params: &[Value]) -> io::Result<Answer> {
+        self.try_send(&document(method, params))
+    }
+
+    /// Sends a document to a server that must answer.
+    #[track_caller]
+    pub(crate) fn send(&self, document: &[u8]) -> Answer {
+        match self.try_send(document) {
+            Ok(answer) => answer,
+            Err(error) => panic!("{} does not answer: {error}", self.address),
+        }
+    }
+
+    /// Calls a method of a server that must answer.
+    #[track_caller]
+    pub(crate) fn call(&self, method: &str, params: &[Value]) -> Answer {
+        self.send(&document(method, params))
+    }
+
+    /// Calls a method over a connection of its own, without waiting for the answer.
+    pub(crate) fn begin(&self, method: &str, params: &[Value]) -> Pending {
+        let client = self.another();
+        let document = document(method, params);
+        Pending { call: thread::spawn(move || client.try_send(&document)) }
+    }
+
+    #[track_caller]
+    fn truth(&self, method: &str) -> bool {
+        match self.call(method, &[]) {
+            Ok(Value::Boolean(truth)) => truth,
+            other => panic!("{method} answered {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn is_leader(&self) -> bool {
+        self.truth("surfstore.isLeader")
+    }
+
+    #[track_caller]
+    pub(crate) fn is_crashed(&self) -> bool {
+        self.truth("surfstore.isCrashed")
+    }
+
+    #[track_caller]
+    pub(crate) fn crash(&self) {
+        assert_eq!(self.call("surfstore.crash", &[]), TRUE);
+    }
+
+    #[track_caller]
+    pub(crate) fn restore(&self) {
+        assert_eq!(self.call("surfstore.restore", &[]), TRUE);
+    }
+
+    #[track_caller]
+    pub(crate) fn update(&self, name: &str, version: i64, hashes: &Value) -> Answer {
+        self.call("surfstore.updatefile", &update(name, version, hashes))
+    }
+
+    /// The version that this server has applied.
+    #[track_caller]
+    pub(crate) fn version(&self, name: &str) -> i64 {
+        match self.call("surfstore.tester_getversion", &[name.into()]) {
+            Ok(Value::Int(version)) => version,
+            other => panic!("tester_getversion answered {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn files(&self) -> Result<Files, Fault> {
+        self.call("surfstore.getfileinfomap", &[]).map(files)
+    }
+
+    #[track_caller]
+    pub(crate) fn state(&self) -> State {
+        let answer = self.call("surfstore.status", &[]);
+        let Ok(Value::Struct(members)) = answer else { panic!("status answered {answer:?}") };
+        let members: BTreeMap<_, _> = members.into_iter().collect();
+        let number = |name: &str| match members[name] {
+            Value::Int(number) => number,
+            ref other => panic!("{name} is {other:?}"),
+        };
+        State {
+            role: members["role"].clone(),
+            leader: members["leader"].clone(),
+            term: number("term"),
+            commit_index: number("commitIndex"),
+            last_log: (number("lastLogIndex"), number("lastLogTerm")),
+            files: number("files"),
+            waiting_calls: number("waitingCalls"),
+        }
+    }
+}
+
+/// A call that was begun.
+#[must_use]
+pub(crate) struct Pending {
+    call: JoinHandle<io::Result<Answer>>,
+}
+
+impl Pending {
+    /// Whether no answer has come yet.
+    pub(crate) fn is_blocked(&self) -> bool {
+        !self.call.is_finished()
+    }
+
+    /// The answer, which must come within that time.
+    #[track_caller]
+    pub(crate) fn answer(self, within: Duration) -> Answer {
+        wait_until(within, "a call that was begun is answered", || !self.is_blocked());
+        match self.call.join().unwrap() {
+            Ok(answer) => answer,
+            Err(error) => panic!("a call that was begun got no answer: {error}"),
+        }
+    }
+}
+
+/// The parameters of an update.
+pub(crate) fn update(name: &str, version: i64, hashes: &Value) -> [Value; 3] {
+    [name.into(), version.into(), hashes.clone()]
+}
+
+/// A list of values.
+pub(crate) fn list<const N: usize>(elements: [Value; N]) -> Value {
+    Value::Array(elements.into())
+}
+
+/// A list of one hash.
+pub(crate) fn hash(text: &str) -> Value {
+    list([text.into()])
+}
+
+/// The file map in the answer of `getfileinfomap`.
+#[track_caller]
+pub(crate) fn files(answer: Value) -> Files {
+    let Value::Struct(members) = answer else { panic!("getfileinfomap answered {answer:?}") };
+    let file = |(name, info): (Box<str>, Value)| match info {
+        Value::Array(info) => match &*info {
+            [Value::Int(version), hashes @ Value::Array(_)] => {
+                (name.into(), (*version, hashes.clone()))
+            }
+            other => panic!("{name:?} is {other:?}"),
+        },
+        other => panic!("{name:?} is {other:?}"),
+    };
+    members.into_iter().map(file).collect()
+}
+
+/// Checks that a call failed with this code, and a message that begins like this.
+#[track_caller]
+pub(crate) fn assert_fault(answer: &Answer, code: i32, begin: &str) {
+    let Err(fault) = answer else { panic!("no fault {code} but {answer:?}") };
+    assert_eq!(fault.code, code, "{fault:?}");
+    assert!(fault.message.starts_with(begin), "{fault:?} does not begin with {begin:?}");
+}
+
+fn document(method: &str, params: &[Value]) -> Vec<u8> {
+    write_call(method, |out| params.iter().for_each(|value| out.param(|out| out.value(value))))
+}
+
+/// Whether an idle connection is still open, with nothing in it that nobody asked for.
+fn is_quiet(stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    let peeked = stream.peek(&mut [0]);
+    stream.set_nonblocking(false).unwrap();
+    peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+}
+
+/// Reads a response of known length. Every outcome of XML-RPC, faults included, comes with status 200.
+fn read_http(connection: &mut BufReader<TcpStream>) -> io::Result<Vec<u8>> {
+    let status = read_line(connection)?;
+    if !status.starts_with("HTTP/1.1 200 ") {
+        return Err(io::Error::other(format!("the response begins with {status:?}")));
+    }
+    let mut length = None;
+    loop {
+        let line = read_line(connection)?.to_ascii_lowercase();
+        if line.is_empty() {
+            break;
+        }
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().ok();
+        }
+    }
+    let mut body = vec![0; length.ok_or_else(|| io::Error::other("no Content-Length"))?];
+    connection.read_exact(&mut body)?;
+    Ok(body)
+}
+
+fn read_line(connection: &mut BufReader<TcpStream>) -> io::Result<String> {
+    let mut line = String::new();
+    connection.read_line(&mut line)?;
+    let line = line.strip_suffix("\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
+    Ok(line.to_owned())
+}

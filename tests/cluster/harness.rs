@@ -1,0 +1,218 @@
+//! A cluster of servers, each a process of its own.
+
+use std::fmt::Write;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, LazyLock};
+use std::{iter, thread};
+
+use tempfile::TempDir;
+
+use crate::client::{Client, TRUE, hash};
+use crate::turns::{Turn, free_port};
+use crate::wait::{ELECTION, PATIENCE, wait_until};
+
+/// The script, with the release binary built, so that no server has to wait for that.
+static SCRIPT: LazyLock<&str> = LazyLock::new(|| {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/run-server.sh");
+    let output = command(script, Path::new("absent"), 0).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    script
+});
+
+fn command(script: &str, config: &Path, id: usize) -> Command {
+    let mut command = Command::new(script);
+    // The folder that these tests were built in, where the server is built too.
+    let target = Path::new(env!("CARGO_BIN_EXE_surfstore-server")).ancestors().nth(2).unwrap();
+    command.arg(config).arg(id.to_string()).env("CARGO_TARGET_DIR", target).stdin(Stdio::null());
+    command
+}
+
+/// A set of servers of which any may be running. All are killed when it is dropped.
+///
+/// What they write is kept in files, and shown if the test fails.
+pub(crate) struct Cluster {
+    folder: TempDir,
+    servers: Vec<Client>,
+    processes: Vec<Option<Child>>,
+    _turn: Arc<Turn>,
+}
+
+impl Cluster {
+    /// A cluster on `localhost` of which nothing runs yet.
+    pub(crate) fn stopped(size: usize) -> Cluster {
+        Cluster::on("localhost", size, Arc::new(Turn::take()))
+    }
+
+    /// A cluster on that host of which nothing runs yet.
+    pub(crate) fn on(host: &str, size: usize, turn: Arc<Turn>) -> Cluster {
+        let folder = tempfile::tempdir().unwrap();
+        let servers: Vec<_> =
+            (0..size).map(|_| Client::new(&format!("{host}:{}", free_port()))).collect();
+        let mut config = format!("M: {size}\n");
+        for (id, server) in servers.iter().enumerate() {
+            writeln!(config, "metadata{id}: {}", server.address()).unwrap();
+        }
+        fs::write(folder.path().join("config"), config).unwrap();
+        let processes = iter::repeat_with(|| None).take(size).collect();
+        Cluster { folder, servers, processes, _turn: turn }
+    }
+
+    /// A cluster that runs, with its leader.
+    pub(crate) fn led(size: usize) -> (Cluster, usize) {
+        let mut cluster = Cluster::stopped(size);
+        cluster.start(0..size);
+        let leader = cluster.leader();
+        (cluster, leader)
+    }
+
+    /// Clusters that run, each with a leader, in one turn: for tests that wait much and load little.
+    pub(crate) fn several(count: usize, size: usize) -> Vec<Cluster> {
+        let turn = Arc::new(Turn::take());
+        let started = |_| {
+            let mut cluster = Cluster::on("localhost", size, Arc::clone(&turn));
+            cluster.start(0..size);
+            cluster.leader();
+            cluster
+        };
+        (0..count).map(started).collect()
+    }
+
+    /// Starts servers, and waits until they answer.
+    pub(crate) fn start(&mut self, ids: impl IntoIterator<Item = usize> + Clone) {
+        for id in ids.clone() {
+            let log = |name: &str| {
+                let path = self.log(id, name);
+                File::options().create(true).append(true).open(path).unwrap()
+            };
+            let mut command = self.command(id);
+            command.stdout(log("stdout")).stderr(log("stderr"));
+            self.run(id, &mut command);
+        }
+        for id in ids {
+            self.await_answer(id);
+        }
+    }
+
+    /// The command that starts a server, whose streams are still to be said.
+    pub(crate) fn command(&self, id: usize) -> Command {
+        command(&SCRIPT, &self.folder.path().join("config"), id)
+    }
+
+    /// Starts a server by that command.
+    pub(crate) fn run(&mut self, id: usize, command: &mut Command) {
+        assert!(self.processes[id].is_none(), "server {id} runs already");
+        self.processes[id] = Some(command.spawn().unwrap());
+    }
+
+    #[track_caller]
+    pub(crate) fn await_answer(&self, id: usize) {
+        wait_until(PATIENCE, "a server that was started answers", || {
+            self.at(id).try_call("surfstore.ping", &[]).is_ok()
+        });
+    }
+
+    /// Ends a server's process by SIGKILL.
+    pub(crate) fn kill(&mut self, id: usize) {
+        let mut process = self.processes[id].take().expect("the server runs");
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+
+    /// The file that keeps what the server writes to that stream.
+    fn log(&self, id: usize, stream: &str) -> PathBuf {
+        self.folder.path().join(format!("{stream}{id}"))
+    }
+
+    /// What the server has written to that stream.
+    pub(crate) fn written(&self, id: usize, stream: &str) -> String {
+        fs::read_to_string(self.log(id, stream)).unwrap_or_default()
+    }
+
+    /// The client of a server. Calls that may block are begun instead, for all share it.
+    pub(crate) fn at(&self, id: usize) -> &Client {
+        &self.servers[id]
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.servers.len()
+    }
+
+    /// The servers that run, crashed or not.
+    pub(crate) fn running(&self) -> Vec<usize> {
+        (0..self.size()).filter(|id| self.processes[*id].is_some()).collect()
+    }
+
+    /// The servers that run, except that one.
+    pub(crate) fn others(&self, id: usize) -> Vec<usize> {
+        self.running().into_iter().filter(|other| *other != id).collect()
+    }
+
+    /// The servers that say they lead.
+    #[track_caller]
+    pub(crate) fn leaders(&self) -> Vec<usize> {
+        self.running().into_iter().filter(|id| self.at(*id).is_leader()).collect()
+    }
+
+    /// The one leader, which must be there within the time of an election.
+    #[track_caller]
+    pub(crate) fn leader(&self) -> usize {
+        let mut leaders = Vec::new();
+        wait_until(ELECTION, "exactly one server leads", || {
+            leaders = self.leaders();
+            leaders.len() == 1
+        });
+        leaders[0]
+    }
+
+    pub(crate) fn crash(&self, ids: &[usize]) {
+        ids.iter().for_each(|id| self.at(*id).crash());
+    }
+
+    pub(crate) fn restore(&self, ids: &[usize]) {
+        ids.iter().for_each(|id| self.at(*id).restore());
+    }
+
+    /// Updates a file at the leader, and waits until these servers have applied it.
+    #[track_caller]
+    pub(crate) fn agree(&self, leader: usize, ids: &[usize], name: &str, version: i64) {
+        let hashes = hash(&format!("{name} {version}"));
+        assert_eq!(self.at(leader).update(name, version, &hashes), TRUE);
+        self.await_version(ids, name, version);
+        let files = self.at(leader).files().unwrap();
+        assert_eq!(files.get(name), Some(&(version, hashes)));
+    }
+
+    #[track_caller]
+    pub(crate) fn await_version(&self, ids: &[usize], name: &str, version: i64) {
+        for id in ids {
+            let what = format!("server {id} has version {version} of {name:?}");
+            wait_until(PATIENCE, &what, || self.at(*id).version(name) == version);
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for process in self.processes.iter_mut().flatten() {
+            // It may have ended by itself.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+        if thread::panicking() {
+            self.show();
+        }
+    }
+}
+
+impl Cluster {
+    /// Shows what every server wrote.
+    #[expect(clippy::print_stderr, reason = "the test harness shows it where a test fails")]
+    fn show(&self) {
+        for (id, server) in self.servers.iter().enumerate() {
+            let written = self.written(id, "stderr");
+            eprintln!("server {id} at {} wrote:\n{written}", server.address());
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Clusters of real processes, started through `run-server.sh` and held to what callers are promised.
+//!
+//! The servers are black boxes here: everything is seen through XML-RPC, stderr and exit codes.
+//!
+//! - `harness`, `client`, `turns` and `wait` start servers, talk to them and wait for what they do;
+//! - the other modules are the tests, one module per promise.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod client;
+mod harness;
+mod turns;
+mod wait;
+
+mod blocking;
+mod crashing;
+mod election;
+mod replication;
