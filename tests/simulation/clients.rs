@@ -44,6 +44,11 @@ impl Clients {
         self.waiting.remove(&call).map(|waiting| waiting.server)
     }
 
+    /// The server that was asked, if the call still waits.
+    pub(crate) fn server(&self, call: CallId) -> Option<ServerId> {
+        self.waiting.get(&call).map(|waiting| waiting.server)
+    }
+
     pub(crate) fn waiting(&self) -> impl Iterator<Item = (&CallId, &Waiting)> {
         self.waiting.iter()
     }
@@ -94,6 +99,9 @@ fn check_fault(
 ) {
     match fault {
         Fault::NotLeader(_) | Fault::Crashed | Fault::Busy => {
+            if fault == Fault::Busy {
+                marks.hit("a bound is reached");
+            }
             if kind == Kind::Update {
                 history.refuse(call);
                 if waiting.since < now {

@@ -151,5 +151,9 @@ pub(crate) fn drawn_world(seed: u64) -> (World, Plan) {
     let size = rng.choice(sizes).expect("a size");
     let network = Network::drawn(&mut rng, size);
     let plan = Plan::drawn(&mut rng);
-    (World::new(seed, rng, network, size), plan)
+    let ballast = if rng.u8(0..6) == 0 { rng.usize(0..4 << 20) } else { 0 };
+    let mut world = World::new(rng, network, size);
+    world.seed = Some(seed);
+    world.ballast = ballast;
+    (world, plan)
 }

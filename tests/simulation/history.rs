@@ -196,10 +196,10 @@ impl History {
     }
 }
 
-/// The call that made the update: every update of the simulation carries its number as its only hash.
+/// The call that made the update: every update of the simulation carries its number as its first hash.
 fn call_of(hashes: &[Value]) -> CallId {
     match hashes {
-        [Value::Int(call)] => CallId(u64::try_from(*call).expect("a call's number")),
+        [Value::Int(call), ..] => CallId(u64::try_from(*call).expect("a call's number")),
         other => panic!("no update of this simulation: {other:?}"),
     }
 }

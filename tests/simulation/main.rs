@@ -5,6 +5,7 @@
 //! that repeats it.
 
 mod clients;
+mod clock;
 mod faults;
 mod forged;
 mod history;
@@ -12,12 +13,13 @@ mod marks;
 mod network;
 mod recovery;
 mod timing;
+mod wire;
 mod world;
 
 use crate::marks::Marks;
 
 /// How many seeds are run unless told otherwise.
-const SEEDS: u64 = if cfg!(debug_assertions) { 150 } else { 3_000 };
+const SEEDS: u64 = if cfg!(debug_assertions) { 60 } else { 3_000 };
 
 fn run(seed: u64) -> Marks {
     let (mut world, plan) = faults::drawn_world(seed);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 pub(crate) struct Marks(BTreeMap<&'static str, u64>);
 
 /// The situations without which a set of runs is void.
-const REQUIRED: [&str; 18] = [
+const REQUIRED: [&str; 19] = [
     "a conflicting suffix is truncated",
     "an entry of an older term is on a majority, uncommitted (Figure 8)",
     "an election ends without a winner",
@@ -26,6 +26,7 @@ const REQUIRED: [&str; 18] = [
     "a caller waits for more than two seconds and is answered",
     "an update's entry is overwritten and its caller told so",
     "an update's outcome is unknown to its caller",
+    "a bound is reached",
 ];
 
 impl Marks {

@@ -1,4 +1,5 @@
-//! How long elections take, and how much is sent at rest, in a network with links of about a millisecond.
+//! What is to be had in a network with links of about a millisecond: quick elections, also where some links are cut
+//! for good, quick news, and silence at rest.
 
 use surfstore::raft::ServerId;
 
@@ -8,7 +9,7 @@ use crate::world::World;
 
 fn healthy_world(seed: u64, size: u8) -> World {
     let network = Network::healthy(size, 2 * MILLISECOND);
-    World::new(seed, fastrand::Rng::with_seed(seed), network, size)
+    World::new(fastrand::Rng::with_seed(seed), network, size)
 }
 
 /// How long a cluster without a leader needs to elect one, in microseconds.
@@ -83,4 +84,64 @@ fn world_at_rest(size: u8, down: usize, leader_goes: bool) -> World {
     ids.iter().take(down).for_each(|id| world.crash(*id));
     world.run_for(ELECTION_MAX);
     world
+}
+
+/// A cluster that has had a leader for a while, and its leader.
+fn led_world(seed: u64, size: u8) -> (World, ServerId) {
+    let mut world = healthy_world(seed, size);
+    world.run_for(ELECTION_MAX);
+    let leader = world.leader().expect("five seconds are enough");
+    (world, leader)
+}
+
+#[test]
+fn a_server_that_hears_nobody_unseats_nobody() {
+    for seed in 0..20 {
+        let (mut world, leader) = led_world(seed, 5);
+        let term = world.server(leader).current_term();
+        let deaf = ServerId((leader.0 + 1) % 5);
+        world.ids().for_each(|id| world.network.set_cut(id, deaf, true));
+        world.run_for(60 * SECOND);
+        world.network.heal();
+        world.run_for(SECOND);
+        assert!(world.leaders() == [leader]);
+        assert!(world.server(leader).current_term() == term);
+    }
+}
+
+#[test]
+fn a_leader_that_hears_nobody_holds_nobody_back() {
+    for seed in 0..20 {
+        let (mut world, leader) = led_world(seed, 5);
+        world.ids().for_each(|id| world.network.set_cut(id, leader, true));
+        world.run_for(ELECTION_MAX);
+        assert!(world.leader() != Some(leader), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_server_that_alone_reaches_a_majority_becomes_the_leader() {
+    for seed in 0..20 {
+        let (mut world, leader) = led_world(seed, 5);
+        let hub = ServerId((leader.0 + 1) % 5);
+        for (from, to) in world.ids().flat_map(|from| (0..5).map(move |to| (from, ServerId(to)))) {
+            world.network.set_cut(from, to, from != hub && to != hub);
+        }
+        world.run_for(ELECTION_MAX);
+        assert!(world.leader() == Some(hub), "seed {seed}");
+    }
+}
+
+#[test]
+fn every_follower_applies_an_update_right_after_its_caller_is_answered() {
+    for seed in 0..20 {
+        let (mut world, leader) = led_world(seed, 5);
+        world.update(leader, "a", 1);
+        while 0 < world.clients.waiting().count() {
+            world.run_for(MILLISECOND / 10);
+        }
+        // An append under way is waited for: its reply, and then the news.
+        world.run_for(6 * MILLISECOND);
+        assert!(world.ids().all(|id| world.server(id).files().version("a") == 1), "seed {seed}");
+    }
 }

@@ -7,28 +7,29 @@ use std::collections::{BTreeMap, VecDeque};
 
 use surfstore::metadata::Update;
 use surfstore::raft::{
-    AppendOutcome, AppendReply, BallotKind, Call, CallId, Cluster, ELECTION_SPREAD_MS, Effect,
-    Event, FATE_MS, Fault, HEARTBEAT_MS, LogIndex, Position, Reply, Request, Response, RoleName,
-    SILENCE_MS, Server, ServerId, Status, Timer, VoteReply,
+    Call, CallId, Cluster, Effect, Event, LogIndex, Reply, Request, Response, RoleName, Server,
+    ServerId, Status, Term, Timer,
 };
+use surfstore::value::Value;
 
 use crate::clients::{Clients, Kind, Waiting};
+use crate::clock::Timers;
 use crate::history::History;
 use crate::marks::Marks;
-use crate::network::{MILLISECOND, Network, SECOND};
-
-/// How long a sender waits for a reply: half the silence timeout, and longer where entries are to be carried.
-const DEADLINE: u64 = SILENCE_MS * MILLISECOND / 2;
-const DEADLINE_ENTRIES: u64 = 2 * SECOND;
+use crate::network::Network;
+use crate::wire::{Sent, Traffic};
 
 /// How many events a failing run tells of.
 const TRACE_MAX: usize = 30;
 
+/// How many characters it says of each.
+const LINE_MAX: usize = 400;
+
 /// When something happens, and in which order among what happens at the same time.
-type Moment = (u64, u64);
+pub(crate) type Moment = (u64, u64);
 
 /// Something that is going to happen.
-enum Happening {
+pub(crate) enum Happening {
     Timeout(ServerId, Timer),
     /// A request reaches a peer.
     Arrival {
@@ -48,47 +49,29 @@ enum Happening {
     Deadline(u64),
 }
 
-/// A request whose sender waits for its outcome.
-struct Sent {
-    by: ServerId,
-    to: ServerId,
-    request: Request,
-}
-
-/// The moments at which a server's timers run out.
-#[derive(Clone, Copy, Default)]
-struct Timers {
-    role: Option<(Timer, Moment)>,
-    fate: Option<Moment>,
-}
-
 /// A cluster in its world.
 pub(crate) struct World {
-    seed: u64,
+    /// The seed that repeats the whole run, if one does.
+    pub(crate) seed: Option<u64>,
     pub(crate) rng: fastrand::Rng,
     pub(crate) now: u64,
     pub(crate) network: Network,
     pub(crate) clients: Clients,
     pub(crate) history: History,
     pub(crate) marks: Marks,
-    servers: Vec<Server>,
-    timers: Vec<Timers>,
-    queue: BTreeMap<Moment, Happening>,
-    open: BTreeMap<u64, Sent>,
+    pub(crate) servers: Vec<Server>,
+    pub(crate) timers: Vec<Timers>,
+    pub(crate) queue: BTreeMap<Moment, Happening>,
+    pub(crate) open: BTreeMap<u64, Sent>,
     last_number: u64,
+    /// How many bytes some updates carry beside what identifies them.
+    pub(crate) ballast: usize,
+    /// The number of the newest append that each server got from the leader of each term.
+    pub(crate) heard: BTreeMap<(Term, ServerId), u64>,
     /// When each server received requests.
     pub(crate) received: Vec<Vec<u64>>,
-    traffic: Traffic,
+    pub(crate) traffic: Traffic,
     trace: VecDeque<(u64, ServerId, Event)>,
-}
-
-/// What was sent within the current second, and how many client calls may account for it.
-#[derive(Default)]
-struct Traffic {
-    second: u64,
-    calls: u64,
-    calls_before: u64,
-    sent: BTreeMap<(ServerId, ServerId), u64>,
 }
 
 impl Drop for World {
@@ -96,20 +79,23 @@ impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
             for (time, server, event) in &self.trace {
-                eprintln!("{time:>10} us  {server:?}  {event:?}");
+                let event: String = format!("{event:?}").chars().take(LINE_MAX).collect();
+                eprintln!("{time:>10} us  {server:?}  {event}");
             }
-            eprintln!("SEED={} cargo test --release --test simulation", self.seed);
+            if let Some(seed) = self.seed {
+                eprintln!("SEED={seed} cargo test --release --test simulation");
+            }
         }
     }
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, mut rng: fastrand::Rng, network: Network, size: u8) -> World {
+    pub(crate) fn new(rng: fastrand::Rng, network: Network, size: u8) -> World {
         let start = |id| Server::start(Cluster::new(ServerId(id), size).expect("a member"));
         let (servers, effects): (Vec<_>, Vec<_>) = (0..size).map(start).unzip();
         let mut world = World {
-            seed,
-            rng: rng.fork(),
+            seed: None,
+            rng,
             now: 0,
             network,
             clients: Clients::default(),
@@ -120,6 +106,8 @@ impl World {
             queue: BTreeMap::new(),
             open: BTreeMap::new(),
             last_number: 0,
+            ballast: 0,
+            heard: BTreeMap::new(),
             received: vec![Vec::new(); usize::from(size)],
             traffic: Traffic::default(),
             trace: VecDeque::new(),
@@ -185,7 +173,10 @@ impl World {
 
     pub(crate) fn update(&mut self, server: ServerId, name: &str, version: i64) -> CallId {
         let call = CallId(self.number());
-        let hashes = [i64::try_from(call.0).expect("few calls").into()].into();
+        let own = i64::try_from(call.0).expect("few calls").into();
+        // Updates of which an append carries but a few leave followers with a part of what they lack.
+        let ballast = if self.rng.u8(0..4) == 0 { self.ballast } else { 0 };
+        let hashes = [own, Value::Base64(vec![0; ballast].into())].into();
         self.ask(
             server,
             call,
@@ -258,101 +249,8 @@ impl World {
         }
     }
 
-    fn time_out(&mut self, id: ServerId, timer: Timer) {
-        let timers = &mut self.timers[usize::from(id.0)];
-        if timer == Timer::Fate {
-            timers.fate = None;
-        } else {
-            timers.role = None;
-        }
-        let status = self.server(id).status();
-        if timer == Timer::Campaign && status.voted_for == Some(id) {
-            self.marks.hit("an election ends without a winner");
-        }
-        self.settle(id, Event::Timeout(timer));
-    }
-
-    fn arrive(&mut self, send: u64, from: ServerId, to: ServerId, request: Request) {
-        if !self.network.passes(from, to) {
-            return;
-        }
-        if !self.open.contains_key(&send) {
-            self.marks.hit("a request arrives twice or too late");
-        }
-        self.received[usize::from(to.0)].push(self.now);
-        let last_log = self.server(to).status().last_log;
-        let call = CallId(self.number());
-        let reply = match request.clone() {
-            Request::RequestVote(request) => self.ask_at_once(to, call, Call::RequestVote(request)),
-            Request::AppendEntries(request) => {
-                if !request.has_majority {
-                    self.marks
-                        .hit("an append is marked as coming from a leader without a majority");
-                }
-                self.ask_at_once(to, call, Call::AppendEntries(request))
-            }
-        };
-        let response = match reply {
-            Reply::Vote(reply) => {
-                self.mark_vote(&request, &reply, last_log);
-                Some(Response::Vote(reply))
-            }
-            Reply::Append(reply) => {
-                self.mark_append(&reply);
-                Some(Response::Append(reply))
-            }
-            Reply::Fault(Fault::Crashed) => None,
-            other => panic!("{other:?} is no reply to a correct peer"),
-        };
-        self.reply(send, to, from, response);
-    }
-
-    fn mark_vote(&mut self, request: &Request, reply: &VoteReply, last_log: Position) {
-        let Request::RequestVote(request) = request else { return };
-        if request.kind == BallotKind::Vote && !reply.vote_granted && request.last_log < last_log {
-            self.marks.hit("a vote is refused for a stale log");
-        }
-    }
-
-    fn mark_append(&mut self, reply: &AppendReply) {
-        if matches!(reply.outcome, AppendOutcome::Mismatch(_)) {
-            self.marks.hit("an append is refused for lack of its previous entry");
-        }
-    }
-
-    /// Sends a reply back, or the fault of a crashed server.
-    fn reply(&mut self, send: u64, from: ServerId, to: ServerId, response: Option<Response>) {
-        if self.network.drops(&mut self.rng) {
-            return;
-        }
-        for delay in self.network.delays(&mut self.rng) {
-            self.schedule(delay, Happening::Return { send, from, to, response });
-        }
-    }
-
-    fn come_back(&mut self, send: u64, from: ServerId, to: ServerId, response: Option<Response>) {
-        if !self.network.passes(from, to) {
-            return;
-        }
-        let Some(response) = response else { return self.miss(send) };
-        if self.open.remove(&send).is_none() {
-            // Exactly one outcome per request is promised; the core is to bear more.
-            self.marks.hit("a reply arrives twice or too late");
-        }
-        if response.term() < self.server(to).current_term() {
-            self.marks.hit("a reply arrives from an older term");
-        }
-        self.settle(to, Event::Response { from, response });
-    }
-
-    fn miss(&mut self, send: u64) {
-        if let Some(Sent { by, to, request }) = self.open.remove(&send) {
-            self.settle(by, Event::Unanswered { by: to, request });
-        }
-    }
-
     /// A step that answers `call` itself, as those of peers and operators do.
-    fn ask_at_once(&mut self, id: ServerId, call: CallId, request: Call) -> Reply {
+    pub(crate) fn ask_at_once(&mut self, id: ServerId, call: CallId, request: Call) -> Reply {
         let mut own = None;
         for (answered, reply) in self.step(id, Event::Call(call, request)) {
             if answered == call {
@@ -366,14 +264,25 @@ impl World {
     }
 
     /// A step that may answer clients.
-    fn settle(&mut self, id: ServerId, event: Event) {
+    pub(crate) fn settle(&mut self, id: ServerId, event: Event) {
         for (call, reply) in self.step(id, event) {
             self.answer(call, &reply);
         }
     }
 
     fn answer(&mut self, call: CallId, reply: &Reply) {
+        if let (Reply::Files(_), Some(server)) = (reply, self.clients.server(call)) {
+            self.check_confirmed(call, server);
+        }
         self.clients.answered((call, reply, self.now), &mut self.history, &mut self.marks);
+    }
+
+    /// Whoever answers a read has led a majority by an append that was sent after the read came.
+    fn check_confirmed(&self, read: CallId, leader: ServerId) {
+        let term = self.server(leader).current_term();
+        let heard = |id: &ServerId| self.heard.get(&(term, *id)).is_some_and(|sent| read.0 < *sent);
+        let followers = self.ids().filter(heard).count();
+        assert!(self.servers.len() < 2 * (1 + followers), "{read:?} was answered unconfirmed");
     }
 
     /// Takes a server one step on, performs its effects, checks the whole, and returns its answers.
@@ -415,96 +324,10 @@ impl World {
         replies
     }
 
-    fn arm(&mut self, id: ServerId, timer: Timer) {
-        let spread = self.rng.u64(0..=ELECTION_SPREAD_MS * MILLISECOND);
-        let delay = match timer {
-            Timer::Silence => SILENCE_MS * MILLISECOND,
-            Timer::Election => spread,
-            Timer::Campaign => SILENCE_MS * MILLISECOND + spread,
-            Timer::Heartbeat => HEARTBEAT_MS * MILLISECOND,
-            Timer::Fate => FATE_MS * MILLISECOND,
-        };
-        if timer == Timer::Fate {
-            self.disarm_fate(id);
-            let moment = self.schedule(delay, Happening::Timeout(id, timer));
-            self.timers[usize::from(id.0)].fate = Some(moment);
-        } else {
-            self.disarm_role(id);
-            let moment = self.schedule(delay, Happening::Timeout(id, timer));
-            self.timers[usize::from(id.0)].role = Some((timer, moment));
-        }
-    }
-
-    fn disarm_role(&mut self, id: ServerId) {
-        if let Some((_, moment)) = self.timers[usize::from(id.0)].role.take() {
-            self.queue.remove(&moment);
-        }
-    }
-
-    fn disarm_fate(&mut self, id: ServerId) {
-        if let Some(moment) = self.timers[usize::from(id.0)].fate.take() {
-            self.queue.remove(&moment);
-        }
-    }
-
-    /// Sends a request. Its outcome is the first reply or, at the deadline, that there was none.
-    fn send(&mut self, by: ServerId, to: ServerId, request: Request) {
-        assert!(by != to && usize::from(to.0) < self.servers.len(), "requests go to peers");
-        assert!(self.is_up(by), "a crashed server sends nothing");
-        self.traffic.count(self.now, (by, to));
-        let send = self.number();
-        let carries =
-            matches!(&request, Request::AppendEntries(append) if !append.entries.is_empty());
-        let deadline = if carries { DEADLINE_ENTRIES } else { DEADLINE };
-        if self.network.drops(&mut self.rng) {
-            // A refused connection is known at once, a lost packet is not.
-            let known = if self.rng.bool() { MILLISECOND } else { deadline };
-            self.schedule(known, Happening::Deadline(send));
-        } else {
-            for delay in self.network.delays(&mut self.rng) {
-                let request = request.clone();
-                self.schedule(delay, Happening::Arrival { send, from: by, to, request });
-            }
-            self.schedule(deadline, Happening::Deadline(send));
-        }
-        self.open.insert(send, Sent { by, to, request });
-    }
-
-    fn schedule(&mut self, delay: u64, happening: Happening) -> Moment {
+    pub(crate) fn schedule(&mut self, delay: u64, happening: Happening) -> Moment {
         let moment = (self.now + delay, self.number());
         self.queue.insert(moment, happening);
         moment
-    }
-
-    /// Every role owns exactly its own timer, and a crashed server none.
-    fn check_timers(&self, id: ServerId) {
-        let Timers { role, fate } = self.timers[usize::from(id.0)];
-        let role = role.map(|(timer, _)| timer);
-        let fits = match self.server(id).role() {
-            RoleName::Follower => matches!(role, Some(Timer::Silence | Timer::Election)),
-            RoleName::Candidate => role == Some(Timer::Campaign),
-            RoleName::Leader => role == Some(Timer::Heartbeat),
-            RoleName::Crashed => role.is_none() && fate.is_none(),
-        };
-        assert!(fits, "{id:?} has the timer {role:?} in the wrong role");
-        let status = self.server(id).status();
-        let decides = status.role == RoleName::Leader || status.waiting == 0 || fate.is_some();
-        assert!(decides, "{id:?} keeps callers waiting without end");
-    }
-}
-
-impl Traffic {
-    /// Counts a request, and refuses more of them on a link than heartbeats, ballots, repairs and calls account for.
-    fn count(&mut self, now: u64, link: (ServerId, ServerId)) {
-        if self.second != now / SECOND {
-            self.second = now / SECOND;
-            self.calls_before = std::mem::take(&mut self.calls);
-            self.sent.clear();
-        }
-        let sent = self.sent.entry(link).or_default();
-        *sent += 1;
-        let accounted = 60 + 4 * (self.calls + self.calls_before);
-        assert!(*sent <= accounted, "{sent} requests within a second on the link {link:?}");
     }
 }
 
