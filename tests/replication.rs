@@ -44,6 +44,14 @@ fn every_heartbeat_timeout_sends_an_empty_append_to_every_follower() {
     assert_eq!(server.role(), RoleName::Leader);
 }
 
+/// An empty append follows the last entry that the follower is known to hold, so that it is never refused.
+#[test]
+fn a_heartbeat_names_the_last_entry_that_the_follower_is_known_to_hold() {
+    let (server, _) = newly_elected();
+    let (_, effects) = server.step(BEAT);
+    assert_eq!(append_to(&effects, 1).prev_log, at(0, 0));
+}
+
 /// §5.3: "The leader appends the command to its log as a new entry, then issues AppendEntries RPCs in parallel to each
 /// of the other servers", without waiting for a heartbeat.
 #[test]
@@ -137,19 +145,24 @@ fn a_failed_append_is_tried_again_at_the_next_heartbeat_and_not_before() {
 /// such reply would send a batch anew that the follower can't take.
 #[test]
 fn a_reply_to_an_earlier_append_does_not_bring_the_retry_forward() {
-    let (server, effects) = leader(3).step(BEAT);
-    let heartbeat = append_to(&effects, 1);
-    let (server, effects) = server.step(update(1, "a", 1));
-    let batch = append_to(&effects, 1);
-    let server = after(server, [unanswered(1, &batch)]);
-    let (server, effects) = server.step(accepted(1, &heartbeat));
-    assert_eq!(effects, []);
-    let (server, effects) = server.step(BEAT);
-    let (_, effects) = server.step(accepted(1, &append_to(&effects, 1)));
-    assert_eq!(append_to(&effects, 1).entries, batch.entries);
+    let heartbeat_first = [BEAT, update(1, "a", 1)];
+    let batch_first = [update(1, "a", 1), BEAT];
+    for [one, other] in [heartbeat_first, batch_first] {
+        let (server, first) = leader(3).step(one);
+        let (server, second) = server.step(other);
+        let mut under_way = [append_to(&first, 1), append_to(&second, 1)];
+        under_way.sort_by_key(|request| request.entries.len());
+        let [heartbeat, batch] = under_way;
+        let server = after(server, [unanswered(1, &batch)]);
+        let (server, effects) = server.step(accepted(1, &heartbeat));
+        assert_eq!(effects, []);
+        let (server, effects) = server.step(BEAT);
+        let (_, effects) = server.step(accepted(1, &append_to(&effects, 1)));
+        assert_eq!(append_to(&effects, 1).entries, batch.entries);
+    }
 }
 
-/// One follower that fails delays nothing at the others.
+/// One follower that fails delays nothing at the others, and is told with the entries that they are committed.
 #[test]
 fn a_follower_out_of_reach_delays_no_other() {
     let (server, effects) = leader(3).step(update(1, "a", 1));
@@ -157,6 +170,9 @@ fn a_follower_out_of_reach_delays_no_other() {
     let (server, effects) = server.step(accepted(2, &append_to(&effects, 2)));
     assert_eq!(server.status().commit_index, LogIndex(2));
     assert_eq!(replies(&effects), [(1, Reply::Updated(true))]);
+    let (server, effects) = server.step(BEAT);
+    let (_, effects) = server.step(accepted(1, &append_to(&effects, 1)));
+    assert_eq!(append_to(&effects, 1).leader_commit, LogIndex(2));
 }
 
 /// A reply settles the append that it answers and no other; a second copy settles nothing.
