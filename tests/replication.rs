@@ -97,6 +97,17 @@ fn a_batch_carries_as_many_entries_as_fit_but_one_at_least() {
     }
 }
 
+/// Two entries that fill a batch to the byte travel together.
+#[test]
+fn the_bound_on_a_batch_is_inclusive() {
+    let size = |name| entry(2, name, 1).size();
+    let rest = "x".repeat(BATCH_BYTES_MAX - size("b") - size(""));
+    let (server, effects) = leader(3).step(update(1, "a", 1));
+    let server = after(server, [update(2, "b", 1), update(3, &rest, 1)]);
+    let (_, effects) = server.step(accepted(1, &append_to(&effects, 1)));
+    assert_eq!(append_to(&effects, 1).entries.len(), 2);
+}
+
 /// A large batch on its way holds no heartbeat up, and a heartbeat under way no batch.
 #[test]
 fn entries_and_heartbeats_travel_independently() {
