@@ -175,6 +175,7 @@ fn refusals_until_level(leader_terms: &[u64], follower_terms: &[u64], term: u64)
         let (next, answer) = follower.step(appends(request.clone()));
         follower = next;
         refusals += usize::from(matches!(outcome(&answer), AppendOutcome::Mismatch(_)));
+        assert!(refusals < 100, "{leader_terms:?} and {follower_terms:?} never become level");
         (leader, effects) = leader.step(answered(1, &request, outcome(&answer)));
     }
     refusals

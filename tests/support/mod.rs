@@ -93,7 +93,10 @@ pub(crate) fn leader(of: u8) -> Server {
 /// The server after its peers have accepted what it sent, and what it sent upon that, until it is silent.
 pub(crate) fn settled(mut server: Server, effects: &[Effect]) -> Server {
     let mut under_way = append_requests(effects);
+    let mut sent = 0;
     while !under_way.is_empty() {
+        sent += under_way.len();
+        assert!(sent < 100, "a leader that is answered falls silent");
         let mut next = Vec::new();
         for (to, request) in under_way {
             let effects;
