@@ -49,11 +49,6 @@ impl Candidate {
         core.ballots += 1;
         Candidate { kind, ballot: core.ballots, term, granted: [id].into() }
     }
-
-    /// Who voted for it, itself included.
-    pub(super) fn voters(&self) -> &BTreeSet<ServerId> {
-        &self.granted
-    }
 }
 
 impl Node<Candidate> {

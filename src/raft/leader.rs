@@ -1,6 +1,6 @@
 //! The leader (§5.3): takes calls, replicates entries, commits what a majority holds, and answers reads.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::candidate::Candidate;
@@ -75,8 +75,8 @@ impl Role for Leader {
 }
 
 impl Leader {
-    fn new(core: &Core, voters: &BTreeSet<ServerId>, noop: LogIndex) -> Leader {
-        let follow = |peer| (peer, Progress::new(noop, voters.contains(&peer)));
+    fn new(core: &Core, noop: LogIndex) -> Leader {
+        let follow = |peer| (peer, Progress::new(noop));
         Leader {
             progress: core.cluster.peers().map(follow).collect(),
             last_round: Round::default(),
@@ -117,7 +117,7 @@ impl Node<Candidate> {
     pub(super) fn lead(mut self, out: &mut Effects) -> Server {
         // §8: an entry of its own term lets the leader find out what is committed, and commit it.
         let noop = self.core.append(Command::Noop);
-        let leader = Leader::new(&self.core, self.role.voters(), noop);
+        let leader = Leader::new(&self.core, noop);
         let mut node = self.transition(leader, out);
         node.go_on(out);
         Server::Leader(node)

@@ -24,6 +24,8 @@ pub(super) struct Progress {
     heartbeat: Option<Sent>,
     /// The number of the last append sent.
     last_sent: Round,
+    /// The number of the last empty append sent. A batch that is under way may take long, so reads do not wait for it.
+    last_heartbeat: Round,
     /// The greatest number of an append that the follower answered in this term.
     last_answered: Round,
     /// The last entry that the follower will know to be committed once what was sent to it arrives.
@@ -45,18 +47,19 @@ struct Sent {
 }
 
 impl Progress {
-    /// What a new leader assumes of a follower. `heard` says that the follower has just given it its vote.
-    pub(super) fn new(next_index: LogIndex, heard: bool) -> Progress {
+    /// What a new leader assumes of a follower: that it is there, as the majority that has just voted is.
+    pub(super) fn new(next_index: LogIndex) -> Progress {
         Progress {
             next_index,
             match_index: LogIndex::default(),
             batch: None,
             heartbeat: None,
             last_sent: Round::default(),
+            last_heartbeat: Round::default(),
             last_answered: Round::default(),
             commit_sent: LogIndex::default(),
             reachable_from: Round::default(),
-            unanswered: if heard { 0 } else { UNANSWERED_MAX },
+            unanswered: 0,
         }
     }
 
@@ -75,7 +78,8 @@ impl Progress {
     ) -> bool {
         let news = self.commit_sent < commit_index.min(self.last_entry_sent());
         let entries_wait = self.last_entry_sent() < log.last_index();
-        let read = read_after.is_some_and(|after| self.last_sent <= after);
+        let read =
+            read_after.is_some_and(|after| self.last_heartbeat.max(self.last_answered) <= after);
         self.is_reachable() && self.heartbeat.is_none() && ((news && !entries_wait) || read)
     }
 
@@ -113,8 +117,12 @@ impl Progress {
         let last_index = request.last_index();
         let sent =
             Sent { round: request.round, prev_log_index: request.prev_log.index, last_index };
-        let lane = if request.entries.is_empty() { &mut self.heartbeat } else { &mut self.batch };
-        *lane = Some(sent);
+        if request.entries.is_empty() {
+            self.heartbeat = Some(sent);
+            self.last_heartbeat = request.round;
+        } else {
+            self.batch = Some(sent);
+        }
         self.last_sent = request.round;
         self.commit_sent = self.commit_sent.max(request.leader_commit.min(self.last_entry_sent()));
     }
@@ -142,7 +150,6 @@ impl Progress {
                     self.batch = None;
                 }
                 self.next_index = log.last_not_beyond(hint).index.max(self.match_index).next();
-                self.commit_sent = LogIndex::default();
             }
             AppendOutcome::Stale => {}
         }
@@ -152,7 +159,6 @@ impl Progress {
     pub(super) fn failed(&mut self, round: Round) {
         if self.take(round).is_some() {
             self.reachable_from = self.last_sent.next();
-            self.commit_sent = LogIndex::default();
         }
     }
 

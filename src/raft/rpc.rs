@@ -187,7 +187,5 @@ fn is_reached(term: Term) -> bool {
 
 /// Whether a log can have such a position: both numbers 0 before the first entry, neither after it.
 fn is_place(position: Position) -> bool {
-    position.index.0 <= NUMBER_MAX
-        && position.term.0 <= NUMBER_MAX
-        && (position.index.0 == 0) == (position.term.0 == 0)
+    position.index.0 <= NUMBER_MAX && (position.index.0 == 0) == (position.term.0 == 0)
 }

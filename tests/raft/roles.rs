@@ -1,8 +1,7 @@
 //! Figure 4 and the handout's crash and restore: every legal change of role, by real events; the timer that each role
 //! runs on; and what ends with a role.
 
-mod support;
-use support::*;
+use crate::support::*;
 
 use BallotKind::{PreVote, Vote};
 

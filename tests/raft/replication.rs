@@ -1,7 +1,6 @@
 //! The leader's side of AppendEntries: what it sends to whom and when (§5.3), and what a reply or its absence changes.
 
-mod support;
-use support::*;
+use crate::support::*;
 
 const BEAT: Event = Event::Timeout(Timer::Heartbeat);
 

@@ -1,7 +1,6 @@
 //! The rules of §5.1, §5.2 and §5.4.1, and what Figure 2 says of terms, votes and elections: a test for each.
 
-mod support;
-use support::*;
+use crate::support::*;
 
 use BallotKind::{PreVote, Vote};
 

@@ -1,7 +1,6 @@
 //! Updates (§5.3, §8): when a caller is answered, with what, and what bounds the wait and the memory it takes.
 
-mod support;
-use support::*;
+use crate::support::*;
 
 const UPDATED: Reply = Reply::Updated(true);
 const REFUSED: Reply = Reply::Updated(false);

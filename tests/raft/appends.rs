@@ -1,7 +1,6 @@
 //! The receiver of AppendEntries: Figure 2's steps 1 to 5, §5.3, and what no correct peer can have sent.
 
-mod support;
-use support::*;
+use crate::support::*;
 
 use BallotKind::{PreVote, Vote};
 

@@ -1,8 +1,7 @@
 //! Elections beyond the paper: the pre-vote (thesis §9.6), a leader without a majority, and the process that has just
 //! been started and may have forgotten a vote.
 
-mod support;
-use support::*;
+use crate::support::*;
 
 use BallotKind::{PreVote, Vote};
 

@@ -1,7 +1,6 @@
 //! Reads (ReadIndex, thesis §6.4; §8): none is answered from the memory of a server that may have been deposed.
 
-mod support;
-use support::*;
+use crate::support::*;
 
 const BEAT: Event = Event::Timeout(Timer::Heartbeat);
 
@@ -45,6 +44,17 @@ fn a_read_waits_for_more_than_half_of_all_servers() {
         let (_, answer) = server.step(accepted(of / 2, &append_to(&effects, of / 2)));
         assert_eq!(versions(&answer), [(5, 0)], "{} of {of}", of / 2 + 1);
     }
+}
+
+/// A batch may be large and take long, so a read does not wait for it where an empty append can be answered sooner.
+#[test]
+fn a_read_does_not_wait_for_a_batch_that_left_after_it() {
+    let (server, beat) = leader_with_a_file().step(BEAT);
+    let server = after(server, [read(5), update(6, "b", 1)]);
+    let (server, effects) = server.step(accepted(1, &append_to(&beat, 1)));
+    assert_eq!(append_to(&effects, 1).entries, []);
+    let (_, effects) = server.step(accepted(1, &append_to(&effects, 1)));
+    assert_eq!(versions(&effects), [(5, 1)]);
 }
 
 /// An answer to what was sent before the read shows only that this server led before the read.

@@ -2,7 +2,6 @@
 //!
 //! The server under test has number 0, its peers 1, 2 and so on. Nothing here takes the step that a test is about, and
 //! nothing here checks a rule of Raft.
-#![allow(dead_code, reason = "every test file compiles its own copy and uses a part of it")]
 
 use std::sync::Arc;
 

@@ -1,0 +1,12 @@
+//! The core, one event at a time, through its public interface: the claims of the Raft paper that constrain code, and
+//! those of this project beyond it.
+
+mod appends;
+mod commits;
+mod figures;
+mod prevotes;
+mod reads;
+mod replication;
+mod roles;
+mod support;
+mod updates;
