@@ -82,28 +82,33 @@ impl Cluster {
     /// Starts servers, and waits until they answer.
     pub(crate) fn start(&mut self, ids: impl IntoIterator<Item = usize> + Clone) {
         for id in ids.clone() {
-            let log = |name: &str| {
-                let path = self.log(id, name);
-                File::options().create(true).append(true).open(path).unwrap()
-            };
-            let mut command = self.command(id);
-            command.stdout(log("stdout")).stderr(log("stderr"));
-            self.run(id, &mut command);
+            let command = self.command(id);
+            self.launch(id, command);
         }
         for id in ids {
             self.await_answer(id);
         }
     }
 
-    /// The command that starts a server, whose streams are still to be said.
+    /// The command that starts a server and keeps what it writes in files.
     pub(crate) fn command(&self, id: usize) -> Command {
-        command(&SCRIPT, &self.folder.path().join("config"), id)
+        let log = |stream: &str| {
+            File::options().create(true).append(true).open(self.log(id, stream)).unwrap()
+        };
+        let mut command = command(&SCRIPT, &self.folder.path().join("config"), id);
+        command.stdout(log("stdout")).stderr(log("stderr"));
+        command
     }
 
-    /// Starts a server by that command.
-    pub(crate) fn run(&mut self, id: usize, command: &mut Command) {
+    /// Starts a server by that command, and leaves it to the caller to wait.
+    pub(crate) fn launch(&mut self, id: usize, mut command: Command) {
         assert!(self.processes[id].is_none(), "server {id} runs already");
         self.processes[id] = Some(command.spawn().unwrap());
+    }
+
+    /// The process of a server that runs.
+    pub(crate) fn process(&mut self, id: usize) -> &mut Child {
+        self.processes[id].as_mut().expect("the server runs")
     }
 
     #[track_caller]

@@ -12,7 +12,13 @@ mod harness;
 mod turns;
 mod wait;
 
+mod addresses;
 mod blocking;
+mod chaos;
 mod crashing;
 mod election;
+mod methods;
+mod process;
+mod refusals;
 mod replication;
+mod values;

@@ -1,5 +1,6 @@
 //! Waiting for conditions, with an end; and watching that they hold, for a while.
 
+use std::io::{self, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -33,4 +34,10 @@ pub(crate) fn holds_for(time: Duration, what: &str, mut condition: impl FnMut() 
         assert!(condition(), "not so after {:?}: {what}", start.elapsed());
         thread::sleep(5 * PAUSE);
     }
+}
+
+/// Says what could not be tried on this machine, so that it is seen though the test passes.
+pub(crate) fn loud_note(what: &str) {
+    // What is printed by macros is shown for tests that fail only.
+    let _ = writeln!(io::stderr(), "\n*** NOT TESTED: {what} ***");
 }

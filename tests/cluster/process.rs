@@ -1,0 +1,162 @@
+//! A server as a process: its exit codes, the signals that end it, and what it writes.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use crate::client::{FALSE, TRUE, hash, update};
+use crate::harness::Cluster;
+use crate::wait::{ELECTION, PATIENCE, SEVERAL_ELECTIONS, holds_for, loud_note, wait_until};
+
+/// How a server's process ends, which it must do within that time.
+#[track_caller]
+fn end(cluster: &mut Cluster, id: usize, within: Duration) -> ExitStatus {
+    let mut ended = None;
+    wait_until(within, "the process ends", || {
+        ended = cluster.process(id).try_wait().unwrap();
+        ended.is_some()
+    });
+    ended.unwrap()
+}
+
+fn lines(cluster: &Cluster, id: usize) -> Vec<String> {
+    cluster.written(id, "stderr").lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_port_that_is_taken_ends_the_start_with_one_line_and_exit_code_1() {
+    let mut cluster = Cluster::stopped(3);
+    let port = cluster.at(0).address().rsplit(':').next().unwrap().to_owned();
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, port.parse().unwrap())).unwrap();
+    cluster.launch(0, cluster.command(0));
+    assert_eq!(end(&mut cluster, 0, PATIENCE).code(), Some(1));
+    let [line] = &lines(&cluster, 0)[..] else { panic!("{:?}", lines(&cluster, 0)) };
+    assert!(line.contains(&port), "{line:?} does not name port {port}");
+    assert_eq!(cluster.written(0, "stdout"), "");
+    drop(taken);
+}
+
+#[test]
+fn sigterm_and_sigint_end_a_server_at_once_though_calls_are_blocked() {
+    // A shell that starts a job in the background has it ignore SIGINT, and all that the job starts.
+    let ignored = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = ignored.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.map_or(0, |mask| u64::from_str_radix(mask.trim(), 16).unwrap());
+    for (name, number) in [("TERM", 15), ("INT", 2)] {
+        if ignored & (1 << (number - 1)) != 0 {
+            loud_note(&format!("these tests were started to ignore SIG{name}, which is not tried"));
+            continue;
+        }
+        let (mut cluster, leader) = Cluster::led(2);
+        cluster.crash(&cluster.others(leader));
+        let blocked = cluster.at(leader).begin("surfstore.getfileinfomap", &[]);
+        wait_until(PATIENCE, "the call waits", || cluster.at(leader).state().waiting_calls == 1);
+        let id = cluster.process(leader).id();
+        let kill = Command::new("sh").args(["-c", &format!("kill -{name} {id}")]).status();
+        assert!(kill.unwrap().success());
+        let ended = end(&mut cluster, leader, Duration::from_secs(1));
+        assert_eq!(ended.signal(), Some(number));
+        assert!(!cluster.written(leader, "stderr").contains("error"));
+        drop(blocked);
+    }
+}
+
+/// Makes calls of all sorts, at the leader and at the others.
+fn make_calls(cluster: &Cluster, leader: usize) {
+    for version in 1..=50 {
+        let next = update("a.txt", version, &hash("x"));
+        assert_eq!(cluster.at(leader).call("surfstore.updatefile", &next), TRUE);
+        assert_eq!(cluster.at(leader).call("surfstore.updatefile", &next), FALSE);
+        for id in cluster.running() {
+            assert_eq!(cluster.at(id).call("surfstore.ping", &[]), TRUE);
+            assert_eq!(cluster.at(id).files().is_ok(), id == leader);
+            assert!(cluster.at(id).call("no such method", &[]).is_err());
+            assert!(cluster.at(id).send(b"garbage").is_err());
+        }
+    }
+}
+
+#[test]
+fn a_server_says_where_it_listens_and_which_role_it_takes_and_nothing_else() {
+    let (cluster, leader) = Cluster::led(3);
+    make_calls(&cluster, leader);
+    for id in cluster.running() {
+        let lines = lines(&cluster, id);
+        assert!(lines[0].starts_with(&format!("server {id} of 3 listens on ")), "{lines:?}");
+        let roles = ["follower", "stands for election", "leader"];
+        for line in &lines[1..] {
+            let tells_a_role = roles.iter().any(|role| line.contains(role));
+            assert!(line.starts_with(&format!("server {id} ")) && tells_a_role, "{line:?}");
+        }
+        assert!(lines.len() < 10, "{lines:?}");
+        assert_eq!(cluster.written(id, "stdout"), "");
+    }
+    let said: Vec<_> = cluster.running().iter().map(|id| lines(&cluster, *id)).collect();
+    let follower = cluster.others(leader)[0];
+    cluster.crash(&[follower, follower]);
+    wait_until(PATIENCE, "a crash is one line", || {
+        lines(&cluster, follower).len() == said[follower].len() + 1
+    });
+    cluster.restore(&[follower, follower]);
+    wait_until(PATIENCE, "a restore is one line", || {
+        lines(&cluster, follower).len() == said[follower].len() + 2
+    });
+    for id in cluster.others(follower) {
+        assert_eq!(lines(&cluster, id), said[id], "nothing happened to server {id}");
+    }
+}
+
+#[test]
+fn ballots_that_are_repeated_without_end_are_one_line() {
+    let mut cluster = Cluster::stopped(5);
+    cluster.start([0, 1]);
+    for id in [0, 1] {
+        wait_until(ELECTION, "the server stands for election", || lines(&cluster, id).len() == 2);
+    }
+    holds_for(SEVERAL_ELECTIONS, "nothing more is said", || {
+        [0, 1].into_iter().all(|id| lines(&cluster, id).len() == 2)
+    });
+}
+
+#[test]
+fn a_server_goes_on_though_nobody_reads_what_it_writes_and_its_reader_leaves() {
+    let mut cluster = Cluster::stopped(1);
+    let mut command = cluster.command(0);
+    command.stderr(Stdio::piped());
+    cluster.launch(0, command);
+    cluster.await_answer(0);
+    let reader = cluster.process(0).stderr.take().unwrap();
+    // A line each; a pipe holds 64 KiB.
+    (0..2_000).for_each(|_| {
+        cluster.crash(&[0]);
+        cluster.restore(&[0]);
+    });
+    assert_eq!(cluster.leader(), 0);
+    cluster.agree(0, &[0], "a.txt", 1);
+
+    drop(reader);
+    cluster.crash(&[0]);
+    cluster.restore(&[0]);
+    assert_eq!(cluster.leader(), 0);
+    cluster.agree(0, &[0], "a.txt", 2);
+}
+
+#[test]
+fn a_server_starts_and_goes_on_with_its_streams_closed() {
+    let mut cluster = Cluster::stopped(1);
+    let script = cluster.command(0);
+    let mut closing = Command::new("sh");
+    closing.args(["-c", r#"exec "$0" "$@" <&- >&- 2>&-"#]).arg(script.get_program());
+    closing.args(script.get_args());
+    closing.envs(script.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    cluster.launch(0, closing);
+    cluster.await_answer(0);
+    assert_eq!(cluster.leader(), 0);
+    cluster.agree(0, &[0], "a.txt", 1);
+    cluster.crash(&[0]);
+    cluster.restore(&[0]);
+    assert_eq!(cluster.leader(), 0);
+    cluster.agree(0, &[0], "a.txt", 2);
+}

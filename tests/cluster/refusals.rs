@@ -1,0 +1,314 @@
+//! Calls that are no calls, or not of any method, or forged: each gets its fault and changes nothing.
+
+use surfstore::value::{Double, Value};
+
+use crate::client::{Client, State, TRUE, assert_fault, hash, list};
+use crate::harness::Cluster;
+use crate::wait::{PATIENCE, wait_until};
+
+/// A struct.
+fn structure(members: &[(&str, Value)]) -> Value {
+    Value::Struct(members.iter().map(|(name, value)| ((*name).into(), value.clone())).collect())
+}
+
+/// A cluster with a file, and the states of its servers, which have settled.
+fn settled() -> (Cluster, usize, Vec<State>) {
+    let (cluster, leader) = Cluster::led(3);
+    cluster.agree(leader, &cluster.running(), "a.txt", 1);
+    let states = states(&cluster);
+    assert!(states.iter().all(|state| state.commit_index == states[leader].commit_index));
+    (cluster, leader, states)
+}
+
+fn states(cluster: &Cluster) -> Vec<State> {
+    cluster.running().into_iter().map(|id| cluster.at(id).state()).collect()
+}
+
+/// Checks that the calls left no trace: neither in the servers' states, nor in the map, nor later.
+fn assert_unchanged(cluster: &Cluster, leader: usize, before: &[State]) {
+    assert_eq!(states(cluster), before);
+    assert_eq!(cluster.at(leader).files().unwrap()["a.txt"], (1, hash("a.txt 1")));
+    cluster.agree(leader, &cluster.running(), "a.txt", 2);
+    assert_eq!(cluster.at(leader).state().term, before[leader].term);
+}
+
+#[test]
+fn wrong_parameters_are_refused_and_change_nothing() {
+    let (cluster, leader, before) = settled();
+    let (name, version, hashes) = (Value::from("a.txt"), Value::from(2), hash("x"));
+    let half = Value::Double(Double::new(2.0).unwrap());
+    let wide = Value::Int(2_147_483_648);
+    let calls: Vec<(&str, Vec<Value>)> = vec![
+        ("surfstore.ping", vec![1.into()]),
+        ("surfstore.isLeader", vec![1.into()]),
+        ("surfstore.isCrashed", vec!["".into()]),
+        ("surfstore.crash", vec![true.into()]),
+        ("surfstore.restore", vec![true.into()]),
+        ("surfstore.status", vec![0.into()]),
+        ("surfstore.getfileinfomap", vec![name.clone()]),
+        ("surfstore.tester_getversion", vec![]),
+        ("surfstore.tester_getversion", vec![1.into()]),
+        ("surfstore.tester_getversion", vec![name.clone(), name.clone()]),
+        ("surfstore.updatefile", vec![]),
+        ("surfstore.updatefile", vec![name.clone(), version.clone()]),
+        (
+            "surfstore.updatefile",
+            vec![name.clone(), version.clone(), hashes.clone(), hashes.clone()],
+        ),
+        ("surfstore.updatefile", vec![version.clone(), name.clone(), hashes.clone()]),
+        ("surfstore.updatefile", vec![name.clone(), "2".into(), hashes.clone()]),
+        ("surfstore.updatefile", vec![name.clone(), true.into(), hashes.clone()]),
+        ("surfstore.updatefile", vec![name.clone(), half, hashes.clone()]),
+        ("surfstore.updatefile", vec![list([name.clone()]), version.clone(), hashes]),
+        ("surfstore.updatefile", vec![name, version, list([wide])]),
+        ("surfstore.getblock", vec![]),
+        ("surfstore.putblock", vec![1.into()]),
+        ("surfstore.hasblocks", vec![list([list([])])]),
+        ("system.listMethods", vec![1.into()]),
+        ("system.methodHelp", vec![]),
+        ("system.methodSignature", vec![1.into()]),
+    ];
+    for id in cluster.running() {
+        for (method, params) in &calls {
+            let answer = cluster.at(id).call(method, params);
+            assert!(answer.is_err(), "{method} {params:?} was answered with {answer:?}");
+            assert_fault(&answer, -32602, "");
+        }
+    }
+    assert_unchanged(&cluster, leader, &before);
+}
+
+#[test]
+fn methods_that_do_not_exist_are_refused_and_change_nothing() {
+    let (cluster, leader, before) = settled();
+    for method in [
+        "surfstore",
+        "surfstore.",
+        "surfstore.surfstore.ping",
+        "surfstore.update",
+        "system.ping",
+        "ping.",
+        "system.multicall.x",
+        "\u{1F600}",
+        &"x".repeat(4096),
+    ] {
+        assert_fault(&cluster.at(leader).call(method, &[]), -32601, "");
+    }
+    let help = cluster.at(leader).call("system.methodHelp", &["no such method".into()]);
+    assert!(help.is_err(), "{help:?}");
+    assert_unchanged(&cluster, leader, &before);
+}
+
+#[test]
+fn documents_that_are_no_calls_are_refused_and_change_nothing() {
+    const CRASH: &str =
+        "<methodCall><methodName>surfstore.crash</methodName><params/></methodCall>";
+    let (cluster, leader, before) = settled();
+    let doctype = format!("<!DOCTYPE methodCall [<!ENTITY a \"a\">]>{CRASH}");
+    let not_well_formed = [
+        "",
+        " \n",
+        "GET",
+        "<methodCall>",
+        &CRASH[..CRASH.len() - 1],
+        &CRASH[..40],
+        &format!("{CRASH}{CRASH}"),
+        &format!("{CRASH}x"),
+        &CRASH.replace("<params/>", "<params></param>"),
+        &CRASH.replace("crash", "cr&ash"),
+        &CRASH.replace("crash", "cr&unknown;ash"),
+        &CRASH.replace("<params/>", "<params a=1/>"),
+        &doctype,
+        &format!("{}{}", "<a>".repeat(100_000), "</a>".repeat(100_000)),
+    ];
+    for document in not_well_formed {
+        let answer = cluster.at(leader).send(document.as_bytes());
+        let shown: String = document.chars().take(80).collect();
+        assert!(answer.as_ref().is_err_and(|fault| fault.code == -32700), "{shown}: {answer:?}");
+    }
+    let no_calls = [
+        "<a/>",
+        "<methodCall/>",
+        "<methodCall><params/></methodCall>",
+        "<methodResponse><params/></methodResponse>",
+        "<methodCall><methodName>surfstore.crash</methodName><methodName>x</methodName></methodCall>",
+        "<methodCall><methodName>surfstore.crash</methodName><params><value/></params></methodCall>",
+    ];
+    for document in no_calls {
+        assert_fault(&cluster.at(leader).send(document.as_bytes()), -32600, "");
+    }
+    for bytes in [&b"<methodCall>\xff</methodCall>"[..], b"<a>\0</a>", b"\xfe\xff\0<\0a\0/\0>"] {
+        let fault = cluster.at(leader).send(bytes).unwrap_err();
+        assert!((-32702..=-32700).contains(&fault.code), "{fault:?}");
+    }
+    assert_unchanged(&cluster, leader, &before);
+}
+
+/// A member of a peer's request in which every member is right, and what is wrong to put in its place.
+type Forgery = (&'static str, Vec<Value>);
+
+/// Terms, indexes and counters that no server has.
+fn impossible_numbers() -> Vec<Value> {
+    vec![
+        (-1).into(),
+        ((1 << 53) + 1).into(),
+        i64::MAX.into(),
+        i64::MIN.into(),
+        "1".into(),
+        true.into(),
+    ]
+}
+
+#[test]
+fn forged_votes_are_refused_and_change_nothing() {
+    let (cluster, leader, before) = settled();
+    for target in cluster.running() {
+        let (own, peer) = (target as i64, cluster.others(target)[0] as i64);
+        for pre_vote in [false, true] {
+            let right = [
+                ("term", before[target].term.into()),
+                ("candidateId", peer.into()),
+                ("lastLogIndex", 1.into()),
+                ("lastLogTerm", Value::from(0)),
+                ("ballot", 1.into()),
+                ("preVote", pre_vote.into()),
+            ];
+            let wrong: [Forgery; 6] = [
+                ("term", [impossible_numbers(), vec![0.into()]].concat()),
+                (
+                    "candidateId",
+                    [impossible_numbers(), vec![own.into(), 3.into(), 256.into()]].concat(),
+                ),
+                ("lastLogIndex", impossible_numbers()),
+                ("lastLogTerm", [impossible_numbers(), vec![0.into(), (1 << 53).into()]].concat()),
+                ("ballot", impossible_numbers()),
+                ("preVote", vec![1.into(), "true".into(), list([])]),
+            ];
+            assert_forgeries_refused(cluster.at(target), "surfstore.requestVote", &right, &wrong);
+        }
+    }
+    assert_unchanged(&cluster, leader, &before);
+}
+
+#[test]
+fn forged_appends_are_refused_and_change_nothing() {
+    let (cluster, leader, before) = settled();
+    for target in cluster.running() {
+        let (own, peer) = (target as i64, cluster.others(target)[0] as i64);
+        let term = before[target].term;
+        let entry = |update: Value| list([list([term.into(), update])]);
+        let right = [
+            ("term", Value::from(term)),
+            ("leaderId", peer.into()),
+            ("prevLogIndex", 0.into()),
+            ("prevLogTerm", 0.into()),
+            ("entries", list([])),
+            ("leaderCommit", 0.into()),
+            ("round", 1.into()),
+            ("hasMajority", true.into()),
+        ];
+        let entries = vec![
+            1.into(),
+            list([1.into()]),
+            list([list([])]),
+            list([list([(term + 1).into()])]),
+            list([list([0.into()])]),
+            list([list([(-1).into()])]),
+            list([list([term.into()]), list([(term - 1).into()])]),
+            list([list([term.into(), 1.into(), 2.into()])]),
+            entry(list([])),
+            entry(list(["a.txt".into(), 2.into()])),
+            entry(list([1.into(), 2.into(), list([])])),
+            entry(list(["a.txt".into(), "2".into(), list([])])),
+            entry(list(["a.txt".into(), 2.into(), "x".into()])),
+            entry(structure(&[("name", "a.txt".into())])),
+        ];
+        let wrong: [Forgery; 8] = [
+            ("term", [impossible_numbers(), vec![0.into()]].concat()),
+            ("leaderId", [impossible_numbers(), vec![own.into(), 3.into(), 256.into()]].concat()),
+            ("prevLogIndex", [impossible_numbers(), vec![1.into()]].concat()),
+            ("prevLogTerm", [impossible_numbers(), vec![term.into()]].concat()),
+            ("entries", entries),
+            ("leaderCommit", impossible_numbers()),
+            ("round", impossible_numbers()),
+            ("hasMajority", vec![1.into(), "".into()]),
+        ];
+        assert_forgeries_refused(cluster.at(target), "surfstore.appendEntries", &right, &wrong);
+    }
+    assert_unchanged(&cluster, leader, &before);
+}
+
+/// Sends a peer's request with each of its members in turn missing or wrong, and with none.
+#[track_caller]
+fn assert_forgeries_refused(
+    server: &Client,
+    method: &str,
+    right: &[(&'static str, Value)],
+    wrong: &[Forgery],
+) {
+    let refused = |params: &[Value]| {
+        let answer = server.call(method, params);
+        let is_refused = answer.as_ref().is_err_and(|fault| fault.code == -32602);
+        assert!(is_refused, "{method} {params:?} was answered with {answer:?}");
+    };
+    for (member, values) in wrong {
+        let others: Vec<_> = right.iter().filter(|(name, _)| name != member).cloned().collect();
+        assert_eq!(others.len() + 1, right.len(), "{member} is a member");
+        refused(&[structure(&others)]);
+        for value in values {
+            refused(&[structure(&[&others[..], &[(*member, value.clone())]].concat())]);
+        }
+    }
+    refused(&[]);
+    refused(&[structure(&[])]);
+    refused(&[list([])]);
+    refused(&["garbage".into()]);
+    refused(&[structure(right), structure(right)]);
+}
+
+#[test]
+fn a_forged_append_from_a_second_leader_of_the_term_is_refused() {
+    let (cluster, leader, before) = settled();
+    let [follower, usurper] = cluster.others(leader)[..] else { panic!("there are three") };
+    let State { term, last_log: (index, log_term), .. } = before[leader];
+    let update = list(["a.txt".into(), 2.into(), list([])]);
+    for target in [leader, follower] {
+        let forged = structure(&[
+            ("term", term.into()),
+            ("leaderId", (usurper as i64).into()),
+            ("prevLogIndex", index.into()),
+            ("prevLogTerm", log_term.into()),
+            ("entries", list([list([term.into(), update.clone()])])),
+            ("leaderCommit", (index + 1).into()),
+            ("round", 1_000_000.into()),
+            ("hasMajority", true.into()),
+        ]);
+        let answer = cluster.at(target).call("surfstore.appendEntries", &[forged]);
+        assert_fault(&answer, -32602, "");
+    }
+    assert_unchanged(&cluster, leader, &before);
+}
+
+#[test]
+fn an_election_works_as_ever_after_a_flood_of_forgeries() {
+    let (cluster, leader, before) = settled();
+    let forged = structure(&[("term", i64::MAX.into()), ("candidateId", 77.into())]);
+    for id in cluster.running() {
+        for _ in 0..200 {
+            assert!(
+                cluster
+                    .at(id)
+                    .call("surfstore.requestVote", std::slice::from_ref(&forged))
+                    .is_err()
+            );
+        }
+    }
+    assert_eq!(states(&cluster), before);
+    cluster.crash(&[leader]);
+    let new = cluster.leader();
+    assert_eq!(cluster.at(new).update("a.txt", 2, &hash("x")), TRUE);
+    cluster.restore(&[leader]);
+    wait_until(PATIENCE, "the restored server catches up", || {
+        cluster.at(leader).version("a.txt") == 2
+    });
+}
