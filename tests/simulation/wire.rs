@@ -16,6 +16,12 @@ use crate::world::{Happening, World};
 const DEADLINE: u64 = SILENCE_MS * MILLISECOND / 2;
 const DEADLINE_ENTRIES: u64 = 2 * SECOND;
 
+/// How many replies may be repeated.
+const PAST_MAX: usize = 200;
+
+/// The number of no request.
+const NOBODYS: u64 = 0;
+
 /// A request whose sender waits for its outcome.
 pub(crate) struct Sent {
     by: ServerId,
@@ -98,6 +104,8 @@ impl World {
 
     fn mark_vote(&mut self, request: &Request, reply: &VoteReply, last_log: Position) {
         let Request::RequestVote(request) = request else { return };
+        let refused_or_due = !reply.vote_granted || last_log <= request.last_log;
+        assert!(refused_or_due, "a vote or pre-vote for a stale log (§5.4.1)");
         if request.kind == BallotKind::Vote && !reply.vote_granted && request.last_log < last_log {
             self.marks.hit("a vote is refused for a stale log");
         }
@@ -134,10 +142,31 @@ impl World {
             // Exactly one outcome per request is promised; the core is to bear more.
             self.marks.hit("a reply arrives twice or too late");
         }
+        if send != NOBODYS {
+            self.remember(from, to, response);
+        }
         if response.term() < self.server(to).current_term() {
             self.marks.hit("a reply arrives from an older term");
         }
         self.settle(to, Event::Response { from, response });
+    }
+
+    fn remember(&mut self, from: ServerId, to: ServerId, response: Response) {
+        if self.past.len() == PAST_MAX {
+            self.past.pop_front();
+        }
+        self.past.push_back((from, to, response));
+    }
+
+    /// Lets a new leader hear all over again what it was told in its earlier terms.
+    pub(crate) fn repeat_the_past(&mut self, leader: ServerId) {
+        for (from, to, response) in self.past.clone() {
+            if to == leader && self.rng.f64() < self.network.duplicate {
+                let delay = self.rng.u64(0..50 * MILLISECOND);
+                let response = Some(response);
+                self.schedule(delay, Happening::Return { send: NOBODYS, from, to, response });
+            }
+        }
     }
 
     pub(crate) fn miss(&mut self, send: u64) {

@@ -64,6 +64,8 @@ pub(crate) struct World {
     pub(crate) queue: BTreeMap<Moment, Happening>,
     pub(crate) open: BTreeMap<u64, Sent>,
     last_number: u64,
+    /// The latest replies that arrived.
+    pub(crate) past: VecDeque<(ServerId, ServerId, Response)>,
     /// How many bytes some updates carry beside what identifies them.
     pub(crate) ballast: usize,
     /// The number of the newest append that each server got from the leader of each term.
@@ -106,6 +108,7 @@ impl World {
             queue: BTreeMap::new(),
             open: BTreeMap::new(),
             last_number: 0,
+            past: VecDeque::new(),
             ballast: 0,
             heard: BTreeMap::new(),
             received: vec![Vec::new(); usize::from(size)],
@@ -304,6 +307,9 @@ impl World {
             && 0 < before.waiting
         {
             self.marks.hit("a leader is deposed while callers wait");
+        }
+        if before.role != RoleName::Leader && self.server(id).role() == RoleName::Leader {
+            self.repeat_the_past(id);
         }
         replies
     }
