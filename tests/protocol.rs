@@ -368,46 +368,57 @@ proptest! {
     ) {
         let term = Term(term);
         let reply = VoteReply { kind, ballot: number, term, vote_granted };
-        prop_assert_eq!(replied(&a_vote_request(), Reply::Vote(reply)), Ok(Response::Vote(reply)));
+        let request = a_vote_request(kind, number);
+        prop_assert_eq!(replied(&request, Reply::Vote(reply)), Ok(Response::Vote(reply)));
         for outcome in [AppendOutcome::Accepted, AppendOutcome::Mismatch(hint), AppendOutcome::Stale] {
             let reply = AppendReply { term, round: Round(number), outcome };
-            prop_assert_eq!(replied(&an_append(), Reply::Append(reply)), Ok(Response::Append(reply)));
+            prop_assert_eq!(replied(&an_append(number), Reply::Append(reply)), Ok(Response::Append(reply)));
         }
     }
 }
 
-fn a_vote_request() -> Request {
+fn a_vote_request(kind: BallotKind, ballot: u64) -> Request {
     let last_log = Position::default();
     Request::RequestVote(RequestVote {
-        kind: BallotKind::Vote,
-        ballot: 1,
+        kind,
+        ballot,
         term: Term(1),
         candidate_id: ServerId(0),
         last_log,
     })
 }
 
-fn an_append() -> Request {
+fn an_append(round: u64) -> Request {
     Request::AppendEntries(AppendEntries {
         term: Term(1),
         leader_id: ServerId(0),
         prev_log: Position::default(),
         entries: vec![],
         leader_commit: LogIndex(0),
-        round: Round(1),
+        round: Round(round),
         has_majority: true,
     })
 }
 
 #[test]
 fn a_fault_or_a_strange_answer_is_no_reply_of_a_peer() {
-    assert!(
-        replied(&an_append(), Reply::Fault(raft::Fault::Crashed)).unwrap_err().contains("fault 1")
-    );
-    assert!(replied(&an_append(), Reply::Done).is_err());
+    let crashed = replied(&an_append(1), Reply::Fault(raft::Fault::Crashed));
+    assert!(crashed.unwrap_err().contains("fault 1"));
+    assert!(replied(&an_append(1), Reply::Done).is_err());
     let vote = VoteReply { kind: BallotKind::Vote, ballot: 1, term: Term(1), vote_granted: true };
-    assert!(replied(&an_append(), Reply::Vote(vote)).is_err(), "a vote answers no append");
-    assert!(protocol::read_response(&an_append(), b"garbage").is_err());
+    assert!(replied(&an_append(1), Reply::Vote(vote)).is_err(), "a vote answers no append");
+    assert!(protocol::read_response(&an_append(1), b"garbage").is_err());
+}
+
+#[test]
+fn an_answer_that_echoes_another_request_is_no_reply_to_this_one() {
+    let append = AppendReply { term: Term(1), round: Round(1), outcome: AppendOutcome::Accepted };
+    assert!(replied(&an_append(1), Reply::Append(append)).is_ok());
+    assert!(replied(&an_append(2), Reply::Append(append)).is_err());
+    let vote = VoteReply { kind: BallotKind::Vote, ballot: 1, term: Term(1), vote_granted: true };
+    assert!(replied(&a_vote_request(BallotKind::Vote, 1), Reply::Vote(vote)).is_ok());
+    assert!(replied(&a_vote_request(BallotKind::Vote, 2), Reply::Vote(vote)).is_err());
+    assert!(replied(&a_vote_request(BallotKind::PreVote, 1), Reply::Vote(vote)).is_err());
 }
 
 /// The members of a well-formed append, of which a test may garble one.

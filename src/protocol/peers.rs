@@ -169,10 +169,21 @@ pub fn read_response(request: &Request, document: &[u8]) -> Result<Response, Str
         Err(error) => return Err(format!("it answered with garbled XML-RPC: {error}")),
     };
     let response = match request {
-        Request::RequestVote(_) => read_vote_reply(value).map(Response::Vote),
-        Request::AppendEntries(_) => read_append_reply(value).map(Response::Append),
+        Request::RequestVote(asked) => read_vote_reply(value)
+            .and_then(|reply| {
+                answers((asked.kind, asked.ballot), (reply.kind, reply.ballot)).map(|()| reply)
+            })
+            .map(Response::Vote),
+        Request::AppendEntries(sent) => read_append_reply(value)
+            .and_then(|reply| answers(sent.round, reply.round).map(|()| reply))
+            .map(Response::Append),
     };
     response.map_err(|garbled| format!("its answer is none of a peer's: {garbled}"))
+}
+
+/// What a reply echoes tells that it is the reply to the request, and not to another one.
+fn answers<T: PartialEq>(asked: T, echoed: T) -> Result<(), Garbled> {
+    if asked == echoed { Ok(()) } else { Err("it answers another request") }
 }
 
 fn read_vote_reply(value: Value) -> Result<VoteReply, Garbled> {
