@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::time::Instant;
 
-use async_io::Timer as Clock;
 use smol::channel::{Receiver, Sender};
 use smol::future;
 
+use super::deadline::Alarm;
 use super::input::Input;
 use super::peer::Peer;
 use super::timing;
@@ -43,7 +43,7 @@ impl Driver {
             config,
             peers,
             waiting: BTreeMap::new(),
-            timers: Timers::default(),
+            timers: Timers::new(),
             blocks: Blocks::new(BLOCK_BYTES_MAX),
             peer_requests: 0,
             started: Instant::now(),
@@ -200,17 +200,14 @@ impl Driver {
 struct Timers {
     role: Option<(Timer, Instant)>,
     fate: Option<Instant>,
-    /// Rings at the earlier of the two.
-    clock: Clock,
-}
-
-impl Default for Timers {
-    fn default() -> Timers {
-        Timers { role: None, fate: None, clock: Clock::never() }
-    }
+    alarm: Alarm,
 }
 
 impl Timers {
+    fn new() -> Timers {
+        Timers { role: None, fate: None, alarm: Alarm::new() }
+    }
+
     fn arm(&mut self, timer: Timer) {
         let at = Instant::now() + timing::delay(timer);
         match timer {
@@ -219,33 +216,26 @@ impl Timers {
                 self.role = Some((timer, at));
             }
         }
-        self.wind();
     }
 
     fn stop(&mut self) {
-        *self = Timers::default();
+        self.role = None;
+        self.fate = None;
     }
 
     /// Waits until a timer runs out, and says which.
     async fn expire(&mut self) -> Timer {
-        loop {
-            let now = (&mut self.clock).await;
-            let expired = if let Some((timer, _)) = self.role.take_if(|(_, at)| *at <= now) {
-                Some(timer)
-            } else {
-                self.fate.take_if(|at| *at <= now).map(|_| Timer::Fate)
-            };
-            self.wind();
-            if let Some(timer) = expired {
-                return timer;
+        let role = self.role.map(|(timer, at)| (at, timer));
+        let fate = self.fate.map(|at| (at, Timer::Fate));
+        let next = role.into_iter().chain(fate).min_by_key(|(at, _)| *at);
+        let Some((at, timer)) = next else { return future::pending().await };
+        self.alarm.until(at).await;
+        match timer {
+            Timer::Fate => self.fate = None,
+            Timer::Silence | Timer::Election | Timer::Campaign | Timer::Heartbeat => {
+                self.role = None;
             }
         }
-    }
-
-    fn wind(&mut self) {
-        match self.role.map(|(_, at)| at).into_iter().chain(self.fate).min() {
-            Some(at) => self.clock.set_at(at),
-            None => self.clock = Clock::never(),
-        }
+        timer
     }
 }

@@ -10,7 +10,7 @@ use http_types::{Body, Method, Request, Response, StatusCode};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::net::TcpStream;
 
-use super::deadline::within;
+use super::deadline::Alarm;
 use super::timing::STALL_DEADLINE;
 use crate::config::Address;
 
@@ -99,6 +99,7 @@ pub(super) async fn post(
     stream: &mut TcpStream,
     url: &Url,
     document: Vec<u8>,
+    alarm: &mut Alarm,
 ) -> anyhow::Result<Vec<u8>> {
     let mut request = Request::new(Method::Post, url.clone());
     request.set_body(document);
@@ -106,9 +107,9 @@ pub(super) async fn post(
     let mut bytes = Vec::new();
     client::Encoder::new(request).read_to_end(&mut bytes).await?;
     for chunk in bytes.chunks(CHUNK_BYTES) {
-        within(STALL_DEADLINE, stream.write_all(chunk)).await??;
+        alarm.within(STALL_DEADLINE, stream.write_all(chunk)).await??;
     }
-    within(STALL_DEADLINE, read_response(stream.clone())).await?
+    alarm.within(STALL_DEADLINE, read_response(stream.clone())).await?
 }
 
 async fn read_response(stream: TcpStream) -> anyhow::Result<Vec<u8>> {

@@ -4,13 +4,16 @@
 //! behind entries. Whatever happens, the core hears of each request exactly once.
 
 use std::convert::Infallible;
+use std::io::ErrorKind;
+use std::net;
+use std::sync::Arc;
 
 use anyhow::Context;
+use async_io::Async;
 use smol::channel::{Receiver, Sender};
-use smol::future::{self, FutureExt};
 use smol::net::TcpStream;
 
-use super::deadline::within;
+use super::deadline::Alarm;
 use super::http::{self, Url};
 use super::input::Input;
 use super::timing::{CONTROL_DEADLINE, STALL_DEADLINE};
@@ -74,11 +77,12 @@ impl Lane {
     /// Carries requests, one after another.
     pub(super) async fn run(self) -> anyhow::Result<Infallible> {
         let mut connection = None;
+        let (mut stalled, mut late) = (Alarm::new(), Alarm::new());
         loop {
             let request = self.requests.recv().await?;
-            let exchange = self.exchange(&mut connection, &request);
+            let exchange = self.exchange(&mut connection, &request, &mut stalled);
             let outcome = if self.is_control {
-                within(CONTROL_DEADLINE, exchange).await.flatten()
+                late.within(CONTROL_DEADLINE, exchange).await.flatten()
             } else {
                 exchange.await
             };
@@ -99,12 +103,14 @@ impl Lane {
         &self,
         kept: &mut Option<TcpStream>,
         request: &Request,
+        stalled: &mut Alarm,
     ) -> anyhow::Result<Response> {
         let mut stream = match kept.take() {
-            Some(stream) if is_quiet(&stream).await => stream,
-            _ => within(STALL_DEADLINE, self.connect()).await??,
+            Some(stream) if is_quiet(&stream) => stream,
+            _ => stalled.within(STALL_DEADLINE, self.connect()).await??,
         };
-        let answer = http::post(&mut stream, &self.url, protocol::write_request(request)).await?;
+        let document = protocol::write_request(request);
+        let answer = http::post(&mut stream, &self.url, document, stalled).await?;
         *kept = Some(stream);
         protocol::read_response(request, &answer).map_err(anyhow::Error::msg)
     }
@@ -120,10 +126,7 @@ impl Lane {
 }
 
 /// Whether nothing has come over an idle connection: neither its end nor bytes that nobody asked for.
-async fn is_quiet(stream: &TcpStream) -> bool {
-    let word = async {
-        let _ = stream.peek(&mut [0]).await;
-        false
-    };
-    word.or(future::ready(true)).await
+fn is_quiet(stream: &TcpStream) -> bool {
+    let socket: Arc<Async<net::TcpStream>> = stream.clone().into();
+    socket.get_ref().peek(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
 }
