@@ -28,7 +28,8 @@
 //! # The modules
 //!
 //! A module imports only from those above it in this file. [`raft`] and [`metadata`] know nothing of XML, HTTP or the
-//! runtime; [`xmlrpc`] knows nothing of Raft; only [`runtime`] does anything.
+//! runtime; [`xmlrpc`] knows nothing of Raft; [`gate`] tells where an HTTP request begins and ends, and nothing of what
+//! is in it; only [`runtime`] does anything.
 //!
 //! # What is deliberately absent
 //!
@@ -46,5 +47,6 @@ pub mod metadata;
 pub mod blocks;
 pub mod raft;
 pub mod xmlrpc;
+pub mod gate;
 pub mod protocol;
 pub mod runtime;

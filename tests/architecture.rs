@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules in the order of `lib.rs`, lowest first.
-const MODULES: [&str; 8] =
-    ["config", "value", "metadata", "blocks", "raft", "xmlrpc", "protocol", "runtime"];
+const MODULES: [&str; 9] =
+    ["config", "value", "metadata", "blocks", "raft", "xmlrpc", "gate", "protocol", "runtime"];
 
 fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
@@ -95,8 +95,33 @@ fn the_core_has_no_clock_no_chance_no_io_and_no_errors() {
 }
 
 #[test]
-fn the_core_never_unwraps() {
-    for module in ["raft", "metadata", "protocol"] {
+fn the_gate_has_no_clock_no_io_and_no_library_but_its_parser() {
+    let impure = [
+        "smol",
+        "async_",
+        "http_types",
+        "quick_xml",
+        "anyhow",
+        "fastrand",
+        "xmlrpc",
+        "std::time",
+        "Instant",
+        "Duration",
+        "std::io",
+        "Tcp",
+        "std::fs",
+        "std::env",
+        "std::thread",
+        "RefCell",
+        "println!",
+        "log::",
+    ];
+    assert_absent("gate", &impure);
+}
+
+#[test]
+fn the_core_and_the_gate_never_unwrap() {
+    for module in ["raft", "metadata", "gate", "protocol"] {
         let code: Vec<_> = lines_of(module);
         let untested = code.iter().filter(|(_, line)| !line.contains("assert"));
         for (file, line) in untested {
@@ -111,6 +136,7 @@ fn the_core_never_unwraps() {
 fn each_foreign_library_is_named_where_it_belongs_and_nowhere_else() {
     for (library, home) in [
         ("quick_xml", "xmlrpc"),
+        ("httparse", "gate/headers.rs"),
         ("smol", "runtime"),
         ("async_io", "runtime"),
         ("async_h1", "runtime/http.rs"),

@@ -1,0 +1,152 @@
+//! Bodies that come in chunks, each with its size before it.
+//!
+//! Extensions and trailers must be sound, and mean nothing.
+
+use super::Refusal;
+use super::body::Content;
+use super::fields::{Fields, expect_line_feed};
+
+/// The digits that a size has at most, leading zeros included; no number of so many is out of the range of 64 bits.
+const SIZE_DIGITS_MAX: u32 = 16;
+
+/// The bytes that the extensions and trailers of one body have together at most.
+const IGNORED_BYTES_MAX: usize = 8 << 10;
+
+/// Follows the chunks of one body to their end.
+#[derive(Debug)]
+pub(super) struct Chunked {
+    place: Place,
+    /// The bytes of extensions and trailers so far, at most [`IGNORED_BYTES_MAX`].
+    ignored: usize,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// In the line before a chunk, behind so many digits that are worth so much.
+    Size {
+        digits: u32,
+        size: u64,
+    },
+    /// Behind a blank after the size, where only blanks or an extension may follow.
+    Blank {
+        size: usize,
+    },
+    Extension {
+        size: usize,
+    },
+    /// Behind the CR of the line.
+    SizeEnd {
+        size: usize,
+    },
+    /// In a chunk of which so much is missing.
+    Data {
+        left: usize,
+    },
+    DataCarriageReturn,
+    DataLineFeed,
+    /// Behind the chunk of size 0, which is the last.
+    Trailers(Fields),
+}
+
+impl Chunked {
+    pub(super) fn new() -> Chunked {
+        Chunked { place: SIZE_START, ignored: 0 }
+    }
+
+    /// Reads on, adds what was in the chunks to the content, and tells whether the body is whole.
+    pub(super) fn read(
+        &mut self,
+        unread: &mut &[u8],
+        content: &mut Content,
+    ) -> Result<bool, Refusal> {
+        while let Some((&byte, rest)) = unread.split_first() {
+            if let Place::Data { left } = &mut self.place {
+                *left -= content.take(unread, *left);
+                if *left == 0 {
+                    self.place = Place::DataCarriageReturn;
+                }
+                continue;
+            }
+            *unread = rest;
+            if self.step(byte, content.room())? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes the next byte, which is not data, and tells whether it was the last.
+    fn step(&mut self, byte: u8, room: usize) -> Result<bool, Refusal> {
+        if let Place::Trailers(fields) = &mut self.place {
+            let is_last = fields.step(byte)?;
+            self.ignore_one()?;
+            return Ok(is_last);
+        }
+        self.place = match self.place {
+            Place::Size { digits, size } => self.step_size(byte, digits, size, room)?,
+            Place::Blank { size } => self.step_behind_size(byte, size)?,
+            Place::Extension { size } => match byte {
+                b'\r' => Place::SizeEnd { size },
+                b'\t' | b' '..=b'~' | 0x80.. => {
+                    self.ignore_one()?;
+                    Place::Extension { size }
+                }
+                _ => return Err(BAD_SIZE_LINE),
+            },
+            Place::SizeEnd { size } => {
+                expect_line_feed(byte)?;
+                match size {
+                    0 => Place::Trailers(Fields::new()),
+                    left => Place::Data { left },
+                }
+            }
+            Place::DataCarriageReturn if byte == b'\r' => Place::DataLineFeed,
+            Place::DataLineFeed if byte == b'\n' => SIZE_START,
+            _ => return Err(Refusal::bad_request("a chunk is longer than its size")),
+        };
+        Ok(false)
+    }
+
+    fn step_size(
+        &mut self,
+        byte: u8,
+        digits: u32,
+        size: u64,
+        room: usize,
+    ) -> Result<Place, Refusal> {
+        match char::from(byte).to_digit(16) {
+            Some(_) if digits == SIZE_DIGITS_MAX => Err(BAD_SIZE_LINE),
+            Some(digit) => {
+                Ok(Place::Size { digits: digits + 1, size: size << 4 | u64::from(digit) })
+            }
+            None if digits == 0 => Err(BAD_SIZE_LINE),
+            None => match usize::try_from(size) {
+                Ok(size) if size <= room => self.step_behind_size(byte, size),
+                _ => Err(Refusal::BODY_TOO_LARGE),
+            },
+        }
+    }
+
+    fn step_behind_size(&mut self, byte: u8, size: usize) -> Result<Place, Refusal> {
+        match byte {
+            b'\r' => return Ok(Place::SizeEnd { size }),
+            b' ' | b'\t' | b';' => self.ignore_one()?,
+            _ => return Err(BAD_SIZE_LINE),
+        }
+        Ok(if byte == b';' { Place::Extension { size } } else { Place::Blank { size } })
+    }
+
+    fn ignore_one(&mut self) -> Result<(), Refusal> {
+        if self.ignored == IGNORED_BYTES_MAX {
+            let reason = "the extensions and trailers of the chunks have more than 8 KiB";
+            return Err(Refusal { status: 431, reason });
+        }
+        self.ignored += 1;
+        Ok(())
+    }
+}
+
+const SIZE_START: Place = Place::Size { digits: 0, size: 0 };
+
+const BAD_SIZE_LINE: Refusal =
+    Refusal::bad_request("a chunk does not begin with its size in at most 16 hexadecimal digits");

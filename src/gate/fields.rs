@@ -1,0 +1,89 @@
+//! The lines of a head after the first, and the trailers of a chunked body: whether they are sound, byte by byte.
+//!
+//! Decides the grammar alone, so that what is broken is refused at the byte that breaks it. What the lines say is for
+//! others.
+
+use super::{HEADERS_MAX, Refusal};
+
+/// Follows header lines to the empty line that ends them.
+#[derive(Debug)]
+pub(super) struct Fields {
+    place: Place,
+    /// The lines begun so far, at most [`HEADERS_MAX`].
+    count: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    LineStart,
+    Name,
+    Value,
+    /// Behind the CR of a line.
+    LineEnd,
+    /// Behind the CR of the empty line.
+    LastEnd,
+}
+
+impl Fields {
+    pub(super) fn new() -> Fields {
+        Fields { place: Place::LineStart, count: 0 }
+    }
+
+    /// Takes the next byte, and tells whether it was the last.
+    pub(super) fn step(&mut self, byte: u8) -> Result<bool, Refusal> {
+        self.place = match self.place {
+            Place::LineStart => self.begin_line(byte)?,
+            Place::Name => match byte {
+                b':' => Place::Value,
+                _ if is_token(byte) => Place::Name,
+                b' ' | b'\t' => {
+                    return Err(Refusal::bad_request("a header name has a blank behind it"));
+                }
+                _ => return Err(Refusal::bad_request("a header name has a bad character")),
+            },
+            Place::Value => match byte {
+                b'\r' => Place::LineEnd,
+                b'\t' | b' '..=b'~' | 0x80.. => Place::Value,
+                _ => return Err(Refusal::bad_request("a header value has a control character")),
+            },
+            Place::LineEnd => {
+                expect_line_feed(byte)?;
+                Place::LineStart
+            }
+            Place::LastEnd => {
+                expect_line_feed(byte)?;
+                return Ok(true);
+            }
+        };
+        Ok(false)
+    }
+
+    fn begin_line(&mut self, byte: u8) -> Result<Place, Refusal> {
+        match byte {
+            b'\r' => Ok(Place::LastEnd),
+            b' ' | b'\t' => Err(Refusal::bad_request("a header is folded over two lines")),
+            _ if !is_token(byte) => Err(Refusal::bad_request("a header has no name")),
+            _ if self.count == HEADERS_MAX => {
+                Err(Refusal { status: 431, reason: "there are more than 64 headers" })
+            }
+            _ => {
+                self.count += 1;
+                Ok(Place::Name)
+            }
+        }
+    }
+}
+
+/// Whether the byte can stand in the name of a header or method.
+pub(super) fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// The byte behind every CR.
+pub(super) fn expect_line_feed(byte: u8) -> Result<(), Refusal> {
+    if byte == b'\n' {
+        Ok(())
+    } else {
+        Err(Refusal::bad_request("a carriage return is not followed by a line feed"))
+    }
+}

@@ -1,0 +1,125 @@
+//! Where a head begins and ends, found byte by byte.
+//!
+//! Every byte is looked at once, when it comes. Knows the grammar and the bounds, and of the meaning only what cannot
+//! wait for the end: a first line that is not HTTP/1.0 or HTTP/1.1 may not have an end behind it.
+
+use std::mem;
+
+use super::fields::{Fields, expect_line_feed, is_token};
+use super::request_line::RequestLine;
+use super::{HEAD_BYTES_MAX, Refusal};
+
+/// Gathers one head.
+#[derive(Debug)]
+pub(super) struct HeadReader {
+    place: Place,
+    /// The bytes of the part that is being read: first of the request line, then of the header lines.
+    bytes: Vec<u8>,
+    /// The bytes taken so far, empty lines before the request included; at most [`HEAD_BYTES_MAX`].
+    taken: usize,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// Before the request, where some clients leave the line end of the body before.
+    Start,
+    /// Behind the CR of an empty line before the request.
+    EmptyLineEnd,
+    RequestLine,
+    /// Behind the CR of the request line.
+    RequestLineEnd,
+    Fields(RequestLine, Fields),
+}
+
+impl HeadReader {
+    pub(super) fn new() -> HeadReader {
+        HeadReader { place: Place::Start, bytes: Vec::new(), taken: 0 }
+    }
+
+    /// Whether there is more than empty lines.
+    pub(super) fn has_begun(&self) -> bool {
+        !matches!(self.place, Place::Start | Place::EmptyLineEnd)
+    }
+
+    /// The memory in bytes that the head takes.
+    pub(super) fn buffered(&self) -> usize {
+        match &self.place {
+            Place::Fields(line, _) => line.target.capacity() + self.bytes.capacity(),
+            _ => self.bytes.capacity(),
+        }
+    }
+
+    /// Reads on; the request line and the header lines once the head is whole, which is then behind the reader.
+    pub(super) fn read(
+        &mut self,
+        unread: &mut &[u8],
+    ) -> Result<Option<(RequestLine, Vec<u8>)>, Refusal> {
+        while let Some((&byte, rest)) = unread.split_first() {
+            if self.taken == HEAD_BYTES_MAX {
+                return Err(self.too_long());
+            }
+            self.taken += 1;
+            *unread = rest;
+            if self.step(byte)? {
+                return Ok(self.finish());
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes the next byte, and tells whether it was the last.
+    fn step(&mut self, byte: u8) -> Result<bool, Refusal> {
+        match &mut self.place {
+            Place::Start => self.begin(byte)?,
+            Place::EmptyLineEnd => {
+                expect_line_feed(byte)?;
+                self.place = Place::Start;
+            }
+            Place::RequestLine => match byte {
+                b'\r' => self.place = Place::RequestLineEnd,
+                b' '..=b'~' => self.bytes.push(byte),
+                _ => return Err(Refusal::bad_request("the request line has a bad character")),
+            },
+            Place::RequestLineEnd => {
+                expect_line_feed(byte)?;
+                let line = RequestLine::read(&mem::take(&mut self.bytes))?;
+                self.place = Place::Fields(line, Fields::new());
+            }
+            Place::Fields(_, fields) => {
+                self.bytes.push(byte);
+                return fields.step(byte);
+            }
+        }
+        Ok(false)
+    }
+
+    fn begin(&mut self, byte: u8) -> Result<(), Refusal> {
+        if byte == b'\r' {
+            self.place = Place::EmptyLineEnd;
+            return Ok(());
+        }
+        // What opens TLS, for one, is no token.
+        if !is_token(byte) {
+            return Err(Refusal::bad_request("the request does not begin with a method"));
+        }
+        self.bytes.push(byte);
+        self.place = Place::RequestLine;
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Option<(RequestLine, Vec<u8>)> {
+        match mem::replace(self, HeadReader::new()) {
+            HeadReader { place: Place::Fields(line, _), bytes, .. } => Some((line, bytes)),
+            _ => None,
+        }
+    }
+
+    fn too_long(&self) -> Refusal {
+        match self.place {
+            Place::RequestLine | Place::RequestLineEnd if self.bytes.contains(&b' ') => {
+                RequestLine::TARGET_TOO_LONG
+            }
+            _ => Refusal { status: 431, reason: "the head has more than 8 KiB" },
+        }
+    }
+}

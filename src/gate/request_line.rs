@@ -1,0 +1,70 @@
+//! The first line of a request: method, target and version.
+//!
+//! Decides whether it is one; which methods and targets are served is for others.
+
+use super::Refusal;
+use super::fields::is_token;
+
+/// The bytes that a target has at most. HTTP asks for no less than 8000, and the HTTP library takes heads of less than
+/// 8 KiB, of which the headers of a clean request need a part.
+const TARGET_BYTES_MAX: usize = 8000;
+
+/// The request line in its parts.
+#[derive(Debug)]
+pub(super) struct RequestLine {
+    /// A token.
+    pub(super) method: String,
+    /// Printable ASCII without blanks, never empty, at most [`TARGET_BYTES_MAX`] bytes.
+    pub(super) target: String,
+    pub(super) version: Version,
+}
+
+/// The versions that are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    Http10,
+    Http11,
+}
+
+impl RequestLine {
+    pub(super) const TARGET_TOO_LONG: Refusal =
+        Refusal { status: 414, reason: "the target of the request is too long" };
+
+    /// Reads the line, which is without its end.
+    pub(super) fn read(line: &[u8]) -> Result<RequestLine, Refusal> {
+        let bad = Refusal::bad_request("the request line is not a method, a target and a version");
+        let line = std::str::from_utf8(line).map_err(|_| bad)?;
+        let mut parts = line.split(' ');
+        let (Some(method), Some(target)) = (parts.next(), parts.next()) else { return Err(bad) };
+        if !method.bytes().all(is_token) || target.is_empty() {
+            return Err(bad);
+        }
+        // HTTP/0.9 names no version.
+        let version = version(parts.next().unwrap_or("HTTP/0.9"))?;
+        if parts.next().is_some() {
+            return Err(bad);
+        }
+        if target.len() > TARGET_BYTES_MAX {
+            return Err(RequestLine::TARGET_TOO_LONG);
+        }
+        Ok(RequestLine { method: method.to_owned(), target: target.to_owned(), version })
+    }
+}
+
+fn version(text: &str) -> Result<Version, Refusal> {
+    let number = text.strip_prefix("HTTP/").unwrap_or_default();
+    match number {
+        "1.1" => Ok(Version::Http11),
+        "1.0" => Ok(Version::Http10),
+        _ if is_version_number(number) => {
+            Err(Refusal { status: 505, reason: "only HTTP/1.1 and HTTP/1.0 are spoken here" })
+        }
+        _ => Err(Refusal::bad_request("the request line does not end with a version of HTTP")),
+    }
+}
+
+/// Whether another version is named: `2.0`, or `2`, as some write it.
+fn is_version_number(text: &str) -> bool {
+    let (major, minor) = text.split_once('.').unwrap_or((text, "0"));
+    [major, minor].iter().all(|part| part.len() == 1 && part.bytes().all(|b| b.is_ascii_digit()))
+}

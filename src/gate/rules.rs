@@ -1,0 +1,160 @@
+//! What a whole head asks for, and whether that is served.
+//!
+//! First what makes the request's end uncertain, then what is not served, so that a refusal names the graver reason.
+
+use super::body::Framing;
+use super::headers::Headers;
+use super::origin::{self, Authority};
+use super::request_line::{RequestLine, Version};
+use super::{BODY_BYTES_MAX, Method, Refusal};
+
+/// The digits that a length has at most; no number of so many is out of the range of 64 bits.
+const LENGTH_DIGITS_MAX: usize = 16;
+
+/// What the head of a request that is served asks for.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) method: Method,
+    pub(super) target: String,
+    pub(super) close: bool,
+    /// Whether the client sends its body only when it is told to.
+    pub(super) expects_continue: bool,
+    pub(super) framing: Framing,
+}
+
+/// What the head announces of the body, not held against any bound.
+#[derive(Clone, Copy)]
+enum Announced {
+    Nothing,
+    Length(u64),
+    Chunks,
+}
+
+/// Decides over a head: its first line, and the lines after it.
+pub(super) fn judge(line: RequestLine, lines: &[u8], own_host: &str) -> Result<Asked, Refusal> {
+    let headers = Headers::read(lines)?;
+    let host = host(&headers, line.version)?;
+    let announced = announced(&headers, line.version)?;
+    let method = method(&line.method)?;
+    let target = target(line.target)?;
+    origin::check(headers.only("origin", origin::FOREIGN)?, host.as_ref(), own_host)?;
+    check_encoding(&headers)?;
+    let expects_continue = expects_continue(&headers)? && line.version == Version::Http11;
+    let close = line.version == Version::Http10 || asks_to_close(&headers)?;
+    let framing = framing(method, announced)?;
+    let expects_continue = expects_continue && framing != Framing::EMPTY;
+    Ok(Asked { method, target, close, expects_continue, framing })
+}
+
+/// The server's name in the request, by the `Host` header; HTTP/1.0 can do without.
+fn host(headers: &Headers<'_>, version: Version) -> Result<Option<Authority>, Refusal> {
+    let several = Refusal::bad_request("there are several Host headers");
+    match headers.only("host", several)? {
+        Some(value) => match Authority::read(value) {
+            Some(host) => Ok(Some(host)),
+            None => Err(Refusal::bad_request("the Host header is not a host and a port")),
+        },
+        None if version == Version::Http10 => Ok(None),
+        None => Err(Refusal::bad_request("the Host header is missing")),
+    }
+}
+
+/// How the body is announced. It is never guessed: what follows a body that was taken for shorter than it was meant
+/// would be read as a request.
+fn announced(headers: &Headers<'_>, version: Version) -> Result<Announced, Refusal> {
+    let lengths = headers.values("content-length")?;
+    match headers.values("transfer-encoding")?.as_slice() {
+        [] => announced_length(&lengths),
+        _ if !lengths.is_empty() => {
+            Err(Refusal::bad_request("Content-Length and Transfer-Encoding exclude each other"))
+        }
+        [coding] if coding.eq_ignore_ascii_case("chunked") && version == Version::Http11 => {
+            Ok(Announced::Chunks)
+        }
+        _ => Err(Refusal::bad_request("the only Transfer-Encoding is chunked, in HTTP/1.1")),
+    }
+}
+
+/// The length, which may be repeated as long as it stays the same.
+fn announced_length(lengths: &[&str]) -> Result<Announced, Refusal> {
+    let Some((first, others)) = lengths.split_first() else { return Ok(Announced::Nothing) };
+    if others.iter().any(|other| other != first) {
+        return Err(Refusal::bad_request("there are several lengths"));
+    }
+    let is_number = first.len() <= LENGTH_DIGITS_MAX && first.bytes().all(|b| b.is_ascii_digit());
+    match first.parse() {
+        // `parse` alone would let a sign through.
+        Ok(length) if is_number => Ok(Announced::Length(length)),
+        _ => Err(Refusal::bad_request("the Content-Length is not a number of at most 16 digits")),
+    }
+}
+
+fn method(name: &str) -> Result<Method, Refusal> {
+    match name {
+        "POST" => Ok(Method::Post),
+        "GET" => Ok(Method::Get),
+        "HEAD" => Ok(Method::Head),
+        "PUT" | "DELETE" | "PATCH" | "OPTIONS" | "TRACE" => Err(NOT_ALLOWED),
+        _ if name.eq_ignore_ascii_case("POST") => Err(NOT_ALLOWED),
+        _ => Err(Refusal { status: 501, reason: "the method is not known here" }),
+    }
+}
+
+const NOT_ALLOWED: Refusal = Refusal { status: 405, reason: "calls are made with POST" };
+
+/// The path and query. Whoever takes this server for a proxy names it in the target as well.
+fn target(target: String) -> Result<String, Refusal> {
+    if target.starts_with('/') {
+        return Ok(target);
+    }
+    let bad = Refusal::bad_request("the target is not a path");
+    let (scheme, rest) = target.split_at_checked("http://".len()).ok_or(bad)?;
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    if !scheme.eq_ignore_ascii_case("http://") || Authority::read(authority).is_none() {
+        return Err(bad);
+    }
+    Ok(if path.starts_with('/') { path.to_owned() } else { format!("/{path}") })
+}
+
+/// Refuses compressed bodies: a small one can expand to any size.
+fn check_encoding(headers: &Headers<'_>) -> Result<(), Refusal> {
+    let values = headers.values("content-encoding")?;
+    if values.iter().all(|value| value.eq_ignore_ascii_case("identity")) {
+        Ok(())
+    } else {
+        Err(Refusal { status: 415, reason: "no Content-Encoding is understood here" })
+    }
+}
+
+fn expects_continue(headers: &Headers<'_>) -> Result<bool, Refusal> {
+    let values = headers.values("expect")?;
+    if values.iter().all(|value| value.eq_ignore_ascii_case("100-continue")) {
+        Ok(!values.is_empty())
+    } else {
+        Err(Refusal { status: 417, reason: "no expectation but 100-continue is met here" })
+    }
+}
+
+fn asks_to_close(headers: &Headers<'_>) -> Result<bool, Refusal> {
+    let values = headers.values("connection")?;
+    let mut options = values.iter().flat_map(|value| value.split(','));
+    Ok(options.any(|option| option.trim_matches([' ', '\t']).eq_ignore_ascii_case("close")))
+}
+
+/// How the body is read, within its bounds.
+fn framing(method: Method, announced: Announced) -> Result<Framing, Refusal> {
+    match (method, announced) {
+        (Method::Post, Announced::Nothing) => {
+            Err(Refusal { status: 411, reason: "the length of the body is missing" })
+        }
+        (Method::Post, Announced::Chunks) => Ok(Framing::Chunks),
+        (Method::Post, Announced::Length(length)) => match usize::try_from(length) {
+            Ok(length) if length <= BODY_BYTES_MAX => Ok(Framing::Length(length)),
+            _ => Err(Refusal::BODY_TOO_LARGE),
+        },
+        (Method::Get | Method::Head, Announced::Nothing | Announced::Length(0)) => {
+            Ok(Framing::EMPTY)
+        }
+        (Method::Get | Method::Head, _) => Err(Refusal::bad_request("only a POST has a body here")),
+    }
+}
