@@ -51,13 +51,14 @@ pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// Reads requests out of the bytes of one connection.
 ///
-/// The caller pushes what it has read and asks for the [`next`](Gate::next) request until more is needed. While a
-/// request is unanswered it reads nothing, so what is read ahead is at most the rest of one push.
+/// The caller pushes what it has read, asks for the [`next`](Gate::next) request until more is needed, and only then reads
+/// on. What is read ahead, behind a request that is not answered yet, is so at most the rest of one push.
 #[derive(Debug)]
 pub struct Gate {
     /// The host of this server in the configuration, by which its own pages name it.
     own_host: String,
-    /// What was pushed; the part before `start` is done with.
+    /// What was pushed since all was looked at; the part before `start` is done with. It goes as a whole, so that nothing
+    /// is moved for each of many small requests.
     input: Vec<u8>,
     /// Where the bytes that were not looked at begin; never beyond the end of `input`.
     start: usize,
@@ -108,15 +109,9 @@ impl Gate {
 
     /// Takes bytes that came over the connection; after a refusal they are dropped.
     pub fn push(&mut self, bytes: &[u8]) {
-        if matches!(self.state, State::Refused(_)) {
-            return;
+        if !matches!(self.state, State::Refused(_)) {
+            self.input.extend_from_slice(bytes);
         }
-        // What is done with is given up once it is the greater part, so that moving the rest costs no more than reading.
-        if self.start > self.input.len() / 2 {
-            self.input.drain(..self.start);
-            self.start = 0;
-        }
-        self.input.extend_from_slice(bytes);
     }
 
     /// Reads on to the end of the next request, or as far as the bytes go.

@@ -8,7 +8,7 @@ use super::{HEADERS_MAX, Refusal};
 
 /// The headers of one head, in their order.
 pub(super) struct Headers<'a> {
-    /// Names and values, at most [`HEADERS_MAX`].
+    /// Names, and values without the blanks around them; at most [`HEADERS_MAX`].
     fields: Vec<(&'a str, &'a [u8])>,
 }
 
@@ -25,17 +25,15 @@ impl<'a> Headers<'a> {
         }
     }
 
-    /// The values of all headers of this name, without blanks around them.
+    /// The values of all headers of this name.
     ///
     /// # Errors
     ///
     /// If one is not ASCII: no header that is asked for has a meaning beyond it.
     pub(super) fn values(&self, name: &str) -> Result<Vec<&'a str>, Refusal> {
         let named = self.fields.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
-        let ascii = |value: &&'a [u8]| value.is_ascii();
         named
-            .map(|(_, value)| Some(*value).filter(ascii).and_then(|v| std::str::from_utf8(v).ok()))
-            .map(|value| value.map(|value| value.trim_matches([' ', '\t'])))
+            .map(|(_, value)| std::str::from_utf8(value).ok().filter(|value| value.is_ascii()))
             .collect::<Option<Vec<_>>>()
             .ok_or(Refusal::bad_request("a header that matters has a value that is not ASCII"))
     }

@@ -137,8 +137,9 @@ fn nothing_is_read_or_held_behind_a_refusal() {
     gate.push(&[b'a'; 100_000]);
     let refusal = gate.next().expect_err("it is broken");
     assert_eq!(refusal.status, 400);
-    gate.push(post_with("").as_bytes());
-    assert_eq!(gate.next(), Err::<Progress, Refusal>(refusal));
     assert_eq!(gate.buffered(), 0);
+    gate.push(post_with("").as_bytes());
+    assert_eq!(gate.buffered(), 0);
+    assert_eq!(gate.next(), Err::<Progress, Refusal>(refusal));
     assert_eq!(gate.phase(), Phase::Idle);
 }

@@ -20,6 +20,7 @@ fn a_broken_request_line_is_refused() {
     for line in [
         "POST",
         "POST /RPC2 HTTP/1.1 ",
+        "POST  HTTP/1.1",
         "POST  /RPC2 HTTP/1.1",
         "POST /RPC2  HTTP/1.1",
         "POST /a b HTTP/1.1",
@@ -87,6 +88,12 @@ fn a_broken_header_line_is_refused() {
         let first = format!("POST / HTTP/1.1\r\n{line}");
         assert_eq!(refused(&first), 400, "{line:?} as the first header");
     }
+}
+
+#[test]
+fn who_folds_a_header_is_told_so() {
+    let refusal = read_pieces([b"POST / HTTP/1.1\r\nHost: a\r\n b".as_slice()]).refusal;
+    assert_eq!(refusal.map(|refusal| refusal.reason), Some("a header is folded over two lines"));
 }
 
 #[test]
