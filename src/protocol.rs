@@ -48,6 +48,14 @@ pub enum Call {
     MethodHelp(&'static Method),
 }
 
+impl Call {
+    /// Whether it is one that only peers make.
+    pub fn is_from_peer(&self) -> bool {
+        use raft::Call::{AppendEntries, RequestVote};
+        matches!(self, Call::Raft(RequestVote(_) | AppendEntries(_)))
+    }
+}
+
 /// A line of the table.
 #[derive(Debug)]
 pub struct Method {

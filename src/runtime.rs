@@ -5,8 +5,10 @@
 //! anywhere else ends the process: nothing is left that listens and does not answer.
 
 mod bind;
+mod connection;
 mod deadline;
 mod driver;
+mod housekeeping;
 mod http;
 mod input;
 mod listener;
@@ -28,6 +30,7 @@ use smol::{LocalExecutor, Task, future};
 use crate::config::{Arguments, Config};
 use crate::raft::{Cluster, ServerId};
 use driver::Driver;
+use housekeeping::House;
 use listener::Reception;
 use peer::Peer;
 
@@ -49,12 +52,15 @@ pub fn run(Arguments { config, id }: Arguments) -> anyhow::Result<Infallible> {
             .servers
             .get(usize::from(peer.0))
             .context("a peer is not in the configuration")?;
-        let (handle, lanes) = Peer::new(peer, address, &inbox)?;
+        let (handle, lanes) = Peer::new(peer, address, &inbox);
         peers.insert(peer, handle);
         tasks.extend(lanes.map(|lane| executor.spawn(lane.run())));
     }
+    let own_host = address.host.clone();
     tasks.push(executor.spawn(Driver::new(cluster, config, peers).run(inputs)));
-    let reception = Reception::new(inbox);
+    let house = House::new();
+    tasks.push(executor.spawn(Rc::clone(&house).keep(inbox.clone())));
+    let reception = Reception::new(house, inbox, &own_host);
     for socket in sockets {
         let listening = Rc::clone(&reception).listen(Async::new(socket)?, Rc::clone(&executor));
         tasks.push(executor.spawn(listening));

@@ -143,8 +143,7 @@ impl Driver {
 
     /// Counts the requests of peers; one that comes while the server is crashed has been received as well.
     fn count(&mut self, call: &Result<Call, Fault>) {
-        use raft::Call::{AppendEntries, RequestVote};
-        if matches!(call, Ok(Call::Raft(RequestVote(_) | AppendEntries(_)))) {
+        if call.as_ref().is_ok_and(Call::is_from_peer) {
             self.peer_requests += 1;
         }
     }

@@ -1,78 +1,38 @@
-//! HTTP/1.1 on both sides, by async-h1: the one file that names it.
+//! XML-RPC's requests and responses as async-h1 reads and writes them: the one file that names it.
 //!
-//! Requests and responses are written whole, each with one write, so that none waits for another packet.
+//! The library sees one request at a time, which the gate has found whole and sound and has written anew.
 
-use anyhow::{Context, bail, ensure};
-use async_h1::{client, server};
-pub(super) use http_types::Url;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use anyhow::Context as _;
+use async_h1::server;
 use http_types::headers::CONNECTION;
-use http_types::{Body, Method, Request, Response, StatusCode};
-use smol::io::{AsyncReadExt, AsyncWriteExt};
-use smol::net::TcpStream;
+use http_types::{Method, Response, StatusCode};
+use smol::io::{self, AsyncRead, AsyncReadExt, AsyncWrite};
 
-use super::deadline::Alarm;
-use super::timing::STALL_DEADLINE;
-use crate::config::Address;
+use crate::gate;
 
-/// The largest request body, in bytes: an append with the largest update fits twice.
-const REQUEST_BYTES_MAX: usize = 8 << 20;
-
-/// The largest body of a peer's response, in bytes: a reply has a few numbers, a fault a sentence.
-const RESPONSE_BYTES_MAX: usize = 64 << 10;
-
-/// How much is written between two looks at the clock, in bytes.
-const CHUNK_BYTES: usize = 64 << 10;
-
-/// What came over a connection.
-pub(super) struct Incoming {
-    /// Whether the method is POST.
-    pub(super) is_post: bool,
-    /// The body.
-    pub(super) body: Vec<u8>,
-    /// Whether the caller wants the connection to be closed after the response.
-    pub(super) closes: bool,
-}
-
-/// The status of a response.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Status {
-    /// Every outcome of XML-RPC, faults included: many clients cannot read a fault with another status.
-    Ok,
-    /// There is nothing to be had but by POST.
-    MethodNotAllowed,
-}
-
-/// Reads the next request; `None` at the end of the connection.
+/// The document that a request carries.
 ///
 /// # Errors
 ///
-/// If what comes is no whole request: nothing of it may then be executed.
-pub(super) async fn receive(stream: &TcpStream) -> anyhow::Result<Option<Incoming>> {
-    let decoded = server::decode(stream.clone()).await.map_err(http_types::Error::into_inner)?;
-    // The second part serves to skip what is not read of the body; the body is read here to its end.
-    let Some((mut request, _)) = decoded else { return Ok(None) };
-    let body = read_body(request.take_body(), REQUEST_BYTES_MAX).await?;
-    let closes = request
-        .header(CONNECTION)
-        .is_some_and(|value| value.as_str().to_ascii_lowercase().contains("close"));
-    Ok(Some(Incoming { is_post: request.method() == Method::Post, body, closes }))
+/// If the library does not take for a request what the gate has written.
+pub(super) async fn document(request: gate::Request) -> anyhow::Result<Vec<u8>> {
+    let bytes = Message { bytes: Arc::new(request.into_clean()), read: 0 };
+    let decoded = server::decode(bytes).await.map_err(http_types::Error::into_inner)?;
+    let (mut request, _) = decoded.context("a request is missing")?;
+    let mut document = Vec::with_capacity(request.len().unwrap_or_default());
+    request.take_body().read_to_end(&mut document).await?;
+    Ok(document)
 }
 
-/// Writes a response.
-pub(super) async fn respond(
-    stream: &mut TcpStream,
-    status: Status,
-    document: Vec<u8>,
-    closes: bool,
-) -> anyhow::Result<()> {
-    let mut response = match status {
-        Status::Ok => Response::new(StatusCode::Ok),
-        Status::MethodNotAllowed => {
-            let mut response = Response::new(StatusCode::MethodNotAllowed);
-            response.insert_header("allow", "POST");
-            response
-        }
-    };
+/// The response that carries a document, as bytes to be written at once.
+///
+/// Its status is 200 whatever the document says: many clients cannot read a fault with another status.
+pub(super) async fn response(document: Vec<u8>, closes: bool) -> anyhow::Result<Vec<u8>> {
+    let mut response = Response::new(StatusCode::Ok);
     response.set_body(document);
     response.insert_header("content-type", "text/xml");
     if closes {
@@ -80,52 +40,45 @@ pub(super) async fn respond(
     }
     let mut bytes = Vec::new();
     server::Encoder::new(response, Method::Post).read_to_end(&mut bytes).await?;
-    stream.write_all(&bytes).await?;
-    Ok(())
-}
-
-/// The URL at which a peer takes calls.
-///
-/// # Errors
-///
-/// If the configured host cannot stand in a URL.
-pub(super) fn url(address: &Address) -> anyhow::Result<Url> {
-    Url::parse(&format!("http://{address}/RPC2"))
-        .with_context(|| format!("{address} is no address that can be called"))
-}
-
-/// Posts a document to a peer and gives the document that it answers. It may take as long as it makes progress.
-pub(super) async fn post(
-    stream: &mut TcpStream,
-    url: &Url,
-    document: Vec<u8>,
-    alarm: &mut Alarm,
-) -> anyhow::Result<Vec<u8>> {
-    let mut request = Request::new(Method::Post, url.clone());
-    request.set_body(document);
-    request.insert_header("content-type", "text/xml");
-    let mut bytes = Vec::new();
-    client::Encoder::new(request).read_to_end(&mut bytes).await?;
-    for chunk in bytes.chunks(CHUNK_BYTES) {
-        alarm.within(STALL_DEADLINE, stream.write_all(chunk)).await??;
-    }
-    alarm.within(STALL_DEADLINE, read_response(stream.clone())).await?
-}
-
-async fn read_response(stream: TcpStream) -> anyhow::Result<Vec<u8>> {
-    let mut response = client::decode(stream).await.map_err(http_types::Error::into_inner)?;
-    if response.status() != StatusCode::Ok {
-        bail!("it answered with HTTP status {}", response.status());
-    }
-    read_body(response.take_body(), RESPONSE_BYTES_MAX).await
-}
-
-async fn read_body(body: Body, bytes_max: usize) -> anyhow::Result<Vec<u8>> {
-    let announced = body.len();
-    ensure!(announced.is_none_or(|len| len <= bytes_max), "a body has at most {bytes_max} bytes");
-    let mut bytes = Vec::with_capacity(announced.unwrap_or_default());
-    body.take(bytes_max as u64 + 1).read_to_end(&mut bytes).await?;
-    ensure!(bytes.len() <= bytes_max, "a body has at most {bytes_max} bytes");
-    ensure!(announced.is_none_or(|len| len == bytes.len()), "the body was cut short");
     Ok(bytes)
+}
+
+/// A request in memory, in place of the connection that the library would read it from.
+#[derive(Clone)]
+struct Message {
+    bytes: Arc<Vec<u8>>,
+    read: usize,
+}
+
+impl AsyncRead for Message {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let rest = self.bytes.get(self.read..).unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        self.read += count;
+        Poll::Ready(Ok(count))
+    }
+}
+
+/// The library writes only what the gate has seen to already.
+impl AsyncWrite for Message {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(buffer.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
 }

@@ -2,32 +2,40 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::future::Future;
 use std::net::TcpListener;
 use std::rc::Rc;
 
 use async_io::{Async, Timer};
 use smol::LocalExecutor;
 use smol::channel::Sender;
-use smol::future;
 use smol::net::TcpStream;
 
-use super::http::{self, Status};
+use super::connection::Connection;
+use super::housekeeping::House;
+use super::http;
 use super::input::Input;
-use super::timing::{ACCEPT_PAUSE, HALF_CLOSED_GRACE};
+use super::timing::ACCEPT_PAUSE;
+use crate::gate::{self, Gate, Method, Progress, Refusal};
 use crate::protocol;
 use crate::raft::CallId;
 use crate::xmlrpc;
 
+/// How much is read of a connection at once, in bytes.
+const READ_BYTES: usize = 8 << 10;
+
 /// What every connection shares.
 pub(super) struct Reception {
+    house: Rc<House>,
     inbox: Sender<Input>,
+    /// The host under which this server is configured.
+    own_host: String,
     last_call: Cell<u64>,
 }
 
 impl Reception {
-    pub(super) fn new(inbox: Sender<Input>) -> Rc<Reception> {
-        Rc::new(Reception { inbox, last_call: Cell::new(0) })
+    pub(super) fn new(house: Rc<House>, inbox: Sender<Input>, own_host: &str) -> Rc<Reception> {
+        let own_host = own_host.to_owned();
+        Rc::new(Reception { house, inbox, own_host, last_call: Cell::new(0) })
     }
 
     /// Takes connections, without end. Each has a task of its own: what happens to it happens to it alone.
@@ -38,13 +46,11 @@ impl Reception {
     ) -> anyhow::Result<Infallible> {
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => {
-                    let serving = Rc::clone(&self).serve(stream.into());
-                    executor.spawn(serving).detach();
-                }
-                // The connection broke before it was taken, or the process is out of descriptors: it may get better.
+                Ok((stream, _)) => executor.spawn(Rc::clone(&self).serve(stream.into())).detach(),
+                // The connection broke before it was taken, or the process is out of descriptors.
                 Err(error) => {
                     log::debug!("a connection could not be accepted: {error}");
+                    self.house.make_room();
                     Timer::after(ACCEPT_PAUSE).await;
                 }
             }
@@ -52,51 +58,85 @@ impl Reception {
     }
 
     async fn serve(self: Rc<Reception>, stream: TcpStream) {
-        if let Err(error) = self.converse(stream).await {
+        let Some(place) = Place::take(&self.house, stream) else { return };
+        if let Err(error) = self.converse(&place).await {
             log::debug!("a connection ended: {error:#}");
         }
     }
 
     /// Answers the requests of one connection, one after another.
-    async fn converse(&self, mut stream: TcpStream) -> anyhow::Result<()> {
-        stream.set_nodelay(true)?;
-        while let Some(request) = http::receive(&stream).await? {
-            let (status, document) = if request.is_post {
-                let Some(document) = self.answer(&request.body, hang_up(&stream)).await? else {
-                    return Ok(());
-                };
-                (Status::Ok, document)
-            } else {
-                (Status::MethodNotAllowed, Vec::new())
+    async fn converse(&self, place: &Place<'_>) -> anyhow::Result<()> {
+        let connection = &place.connection;
+        connection.stream().set_nodelay(true)?;
+        let mut gate = Gate::new(&self.own_host);
+        let mut buffer = vec![0; READ_BYTES];
+        loop {
+            let refusal = match gate.next() {
+                Ok(Progress::Request(request)) if request.method == Method::Post => {
+                    place.hold(gate.buffered());
+                    if self.answer(connection, request).await? { continue } else { return Ok(()) }
+                }
+                Ok(Progress::Request(request)) => no_page(request.method),
+                Ok(Progress::Continue) => {
+                    connection.send(gate::CONTINUE).await?;
+                    continue;
+                }
+                Ok(Progress::NeedMore) => {
+                    let bytes = connection.receive(gate.phase(), &mut buffer).await?;
+                    gate.push(bytes);
+                    if connection.is_late() {
+                        TOO_SLOW.response()
+                    } else if bytes.is_empty() {
+                        return Ok(());
+                    } else if !place.hold(gate.buffered()) {
+                        TOO_MUCH.response()
+                    } else {
+                        continue;
+                    }
+                }
+                Err(refusal) => refusal.response(),
             };
-            http::respond(&mut stream, status, document, request.closes).await?;
-            if request.closes {
-                return Ok(());
-            }
+            drop(gate);
+            connection.send(&refusal).await?;
+            return Ok(connection.linger().await?);
         }
-        Ok(())
     }
 
-    /// The answer to a document; `None` if the caller is `gone` before it comes.
+    /// Answers one call. Whether the connection goes on.
     async fn answer(
         &self,
+        connection: &Connection,
+        request: gate::Request,
+    ) -> anyhow::Result<bool> {
+        let closes = request.close;
+        let document = http::document(request).await?;
+        let Some(answer) = self.call(connection, &document).await? else { return Ok(false) };
+        connection.send(&http::response(answer, closes).await?).await?;
+        if closes {
+            connection.linger().await?;
+        }
+        Ok(!closes)
+    }
+
+    /// The answer to a document; `None` if the caller is gone before it comes.
+    async fn call(
+        &self,
+        connection: &Connection,
         document: &[u8],
-        gone: impl Future<Output = ()>,
     ) -> anyhow::Result<Option<Vec<u8>>> {
         let (method, call) = match protocol::read_call(document) {
             Ok(asked) => asked,
             Err(fault) => return Ok(Some(xmlrpc::write_fault(&fault))),
         };
+        if call.as_ref().is_ok_and(protocol::Call::is_from_peer) {
+            self.house.keep_for_peer(connection);
+        }
         let id = self.next_call();
         let (answer, answered) = smol::channel::bounded(1);
+        connection.wait(id);
         self.inbox.send(Input::Call { id, method, call, answer }).await?;
-        let answered = async { Ok(Some(answered.recv().await?)) };
-        let gone = async {
-            gone.await;
-            self.inbox.send(Input::HangUp(id)).await?;
-            Ok(None)
-        };
-        future::or(answered, gone).await
+        // The driver drops what it would answer with once it hears that the caller is gone.
+        Ok(answered.recv().await.ok())
     }
 
     fn next_call(&self) -> CallId {
@@ -105,14 +145,49 @@ impl Reception {
     }
 }
 
-/// Waits until a caller that waits for its answer is gone.
-async fn hang_up(stream: &TcpStream) {
-    match stream.peek(&mut [0]).await {
-        Ok(0) => {
-            Timer::after(HALF_CLOSED_GRACE).await;
-        }
-        // It sends its next request already, so it is there.
-        Ok(_) => future::pending().await,
-        Err(_) => {}
+/// Said to a caller whose request has taken longer than it may.
+const TOO_SLOW: Refusal = Refusal { status: 408, reason: "the request took too long" };
+
+/// Said to a caller whose request finds too many others under way.
+const TOO_MUCH: Refusal =
+    Refusal { status: 503, reason: "too many bytes of requests are under way" };
+
+/// The response to a request for a page: there are none.
+fn no_page(method: Method) -> Vec<u8> {
+    let mut response =
+        Refusal { status: 404, reason: "there are no pages here: calls are sent by POST" }
+            .response();
+    if method == Method::Head
+        && let Some(end) = response.windows(4).position(|four| four == b"\r\n\r\n")
+    {
+        response.truncate(end + 4);
+    }
+    response
+}
+
+/// A connection's place in the house, given back when its task ends, however it ends.
+struct Place<'h> {
+    house: &'h House,
+    id: u64,
+    connection: Rc<Connection>,
+    held: Cell<usize>,
+}
+
+impl Place<'_> {
+    fn take(house: &House, stream: TcpStream) -> Option<Place<'_>> {
+        let (id, connection) = house.admit(stream)?;
+        Some(Place { house, id, connection, held: Cell::new(0) })
+    }
+
+    /// Notes how many bytes of a request are held for the connection. Whether there is room for them.
+    fn hold(&self, bytes: usize) -> bool {
+        self.house.hold(self.held.replace(bytes), bytes)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.hold(0);
+        self.house.leave(self.id);
     }
 }

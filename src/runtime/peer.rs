@@ -4,22 +4,22 @@
 //! behind entries. Whatever happens, the core hears of each request exactly once.
 
 use std::convert::Infallible;
-use std::io::ErrorKind;
-use std::net;
-use std::sync::Arc;
 
-use anyhow::Context;
-use async_io::Async;
+use anyhow::{Context, ensure};
 use smol::channel::{Receiver, Sender};
+use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::net::TcpStream;
 
 use super::deadline::Alarm;
-use super::http::{self, Url};
 use super::input::Input;
 use super::timing::{CONTROL_DEADLINE, STALL_DEADLINE};
 use crate::config::Address;
+use crate::gate;
 use crate::protocol;
 use crate::raft::{Event, Request, Response, ServerId};
+
+/// How much is written between two looks at the clock, in bytes.
+const CHUNK_BYTES: usize = 64 << 10;
 
 /// Where requests to a peer are handed over.
 pub(super) struct Peer {
@@ -29,27 +29,16 @@ pub(super) struct Peer {
 
 impl Peer {
     /// The peer's handle, and its two lanes, which have to be kept running.
-    pub(super) fn new(
-        id: ServerId,
-        address: &Address,
-        inbox: &Sender<Input>,
-    ) -> anyhow::Result<(Peer, [Lane; 2])> {
-        let url = http::url(address)?;
+    pub(super) fn new(id: ServerId, address: &Address, inbox: &Sender<Input>) -> (Peer, [Lane; 2]) {
         let lane = |is_control| {
             let (sender, requests) = smol::channel::unbounded();
-            let lane = Lane {
-                id,
-                address: address.clone(),
-                url: url.clone(),
-                is_control,
-                requests,
-                inbox: inbox.clone(),
-            };
+            let lane =
+                Lane { id, address: address.clone(), is_control, requests, inbox: inbox.clone() };
             (sender, lane)
         };
         let (control, control_lane) = lane(true);
         let (batches, batch_lane) = lane(false);
-        Ok((Peer { control, batches }, [control_lane, batch_lane]))
+        (Peer { control, batches }, [control_lane, batch_lane])
     }
 
     /// Sends a request on the lane where it belongs. The lanes live as long as the process.
@@ -67,7 +56,6 @@ impl Peer {
 pub(super) struct Lane {
     id: ServerId,
     address: Address,
-    url: Url,
     is_control: bool,
     requests: Receiver<Request>,
     inbox: Sender<Input>,
@@ -105,14 +93,39 @@ impl Lane {
         request: &Request,
         stalled: &mut Alarm,
     ) -> anyhow::Result<Response> {
-        let mut stream = match kept.take() {
-            Some(stream) if is_quiet(&stream) => stream,
-            _ => stalled.within(STALL_DEADLINE, self.connect()).await??,
+        let message = self.message(&protocol::write_request(request));
+        // A connection may have ended while it was idle, with its server's process for one, and says so only now. The
+        // requests of Raft may come twice.
+        let mut answered = None;
+        if let Some(mut stream) = kept.take()
+            && let Ok(answer) = post(&mut stream, &message, stalled).await
+        {
+            answered = Some((stream, answer));
+        }
+        let (stream, answer) = match answered {
+            Some(answered) => answered,
+            None => {
+                let mut stream = stalled.within(STALL_DEADLINE, self.connect()).await??;
+                let answer = post(&mut stream, &message, stalled).await?;
+                (stream, answer)
+            }
         };
-        let document = protocol::write_request(request);
-        let answer = http::post(&mut stream, &self.url, document, stalled).await?;
         *kept = Some(stream);
         protocol::read_response(request, &answer).map_err(anyhow::Error::msg)
+    }
+
+    /// The document as an HTTP request: one write, so that none of it waits for another packet.
+    fn message(&self, document: &[u8]) -> Vec<u8> {
+        let head = format!(
+            "POST /RPC2 HTTP/1.1\r\n\
+             Host: {}\r\n\
+             Content-Type: text/xml\r\n\
+             Content-Length: {}\r\n\
+             \r\n",
+            self.address,
+            document.len(),
+        );
+        [head.as_bytes(), document].concat()
     }
 
     /// Connects to the configured host, resolved anew.
@@ -125,8 +138,24 @@ impl Lane {
     }
 }
 
-/// Whether nothing has come over an idle connection: neither its end nor bytes that nobody asked for.
-fn is_quiet(stream: &TcpStream) -> bool {
-    let socket: Arc<Async<net::TcpStream>> = stream.clone().into();
-    socket.get_ref().peek(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+/// Sends a message and gives the document that is answered. It may take as long as it makes progress.
+async fn post(
+    stream: &mut TcpStream,
+    message: &[u8],
+    stalled: &mut Alarm,
+) -> anyhow::Result<Vec<u8>> {
+    for chunk in message.chunks(CHUNK_BYTES) {
+        stalled.within(STALL_DEADLINE, stream.write_all(chunk)).await??;
+    }
+    let mut received = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        let count = stalled.within(STALL_DEADLINE, stream.read(&mut chunk)).await??;
+        ensure!(0 < count, "it closed the connection");
+        received.extend_from_slice(chunk.get(..count).unwrap_or_default());
+        if let Some(response) = gate::Response::read(&received).map_err(anyhow::Error::msg)? {
+            ensure!(response.status == 200, "it answered with HTTP status {}", response.status);
+            return Ok(response.body.to_vec());
+        }
+    }
 }

@@ -23,10 +23,6 @@ pub(super) const CONTROL_DEADLINE: Duration = Duration::from_millis(SILENCE_MS /
 /// How long an append with entries may make no progress before it is given up.
 pub(super) const STALL_DEADLINE: Duration = Duration::from_millis(2 * SILENCE_MS);
 
-/// How long a caller that has ended its side of the connection is still waited with: it may only have said that it
-/// will send no more.
-pub(super) const HALF_CLOSED_GRACE: Duration = Duration::from_secs(1);
-
 /// How long the listener pauses when a connection cannot be accepted.
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 

@@ -1,0 +1,90 @@
+//! The response of a peer: what comes back over a connection on which one request was sent.
+
+use super::headers::Headers;
+use super::{HEAD_BYTES_MAX, Refusal};
+
+/// The bytes that the body of a peer's response has at most: a reply has a few numbers, a fault a sentence.
+pub const RESPONSE_BYTES_MAX: usize = 64 << 10;
+
+/// A response that is whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Response<'a> {
+    /// The status of HTTP.
+    pub status: u16,
+    /// The body.
+    pub body: &'a [u8],
+}
+
+/// Why bytes are no response that a server of this project gives.
+pub(super) type Garbled = &'static str;
+
+impl<'a> Response<'a> {
+    /// The response that all these bytes are, or `None` while some are missing.
+    ///
+    /// Read anew with every packet that comes: the head of a response is short, and most come in one packet.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot become one: servers here answer with HTTP/1.1 and a length, and send nothing unasked.
+    pub fn read(bytes: &'a [u8]) -> Result<Option<Response<'a>>, Garbled> {
+        let Some(end) = bytes.windows(4).take(HEAD_BYTES_MAX).position(|four| four == b"\r\n\r\n")
+        else {
+            let is_short = bytes.len() < HEAD_BYTES_MAX;
+            return if is_short { Ok(None) } else { Err("its response has no end of the head") };
+        };
+        let (head, body) = bytes.split_at(end + 4);
+        let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let status = status(line).ok_or("its response is not HTTP/1.1")?;
+        let length = length(head.get(line.len() + 1..).unwrap_or_default())
+            .ok_or("its response has no length, or more than 64 KiB")?;
+        match body.len() {
+            received if received < length => Ok(None),
+            received if received == length => Ok(Some(Response { status, body })),
+            _ => Err("it sent more than its response"),
+        }
+    }
+}
+
+/// The status that a status line gives.
+fn status(line: &[u8]) -> Option<u16> {
+    let digits = line.strip_prefix(b"HTTP/1.1 ")?.get(..3)?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// The length of the body, as the header lines give it.
+fn length(lines: &[u8]) -> Option<usize> {
+    const SEVERAL: Refusal = Refusal::bad_request("a response has one length");
+    let value = Headers::read(lines).ok()?.only("content-length", SEVERAL).ok()??;
+    value.parse().ok().filter(|length| *length <= RESPONSE_BYTES_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_is_read_once_it_is_whole() {
+        let whole = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ndate: now\r\n\r\nhello";
+        for end in 0..whole.len() {
+            assert_eq!(Response::read(&whole[..end]), Ok(None), "{end} bytes");
+        }
+        assert_eq!(Response::read(whole), Ok(Some(Response { status: 200, body: b"hello" })));
+    }
+
+    #[test]
+    fn what_no_server_here_sends_is_refused() {
+        for bytes in [
+            &b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n"[..],
+            b"HTTP/1.1 2x0 OK\r\nContent-Length: 0\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 65537\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab",
+            b"garbage\r\n\r\n",
+            &[b'x'; HEAD_BYTES_MAX],
+        ] {
+            assert!(Response::read(bytes).is_err(), "{}", String::from_utf8_lossy(bytes));
+        }
+    }
+}

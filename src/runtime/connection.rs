@@ -1,0 +1,214 @@
+//! One caller's connection: what it is doing, since when, and until when it may.
+//!
+//! A connection has no timer of its own. It notes what it waits for, and the housekeeper, who looks at all of them a
+//! few times a second, ends the wait by shutting the socket down.
+
+use std::cell::Cell;
+use std::net::Shutdown;
+use std::time::{Duration, Instant};
+
+use smol::future;
+use smol::io::{self, AsyncReadExt, AsyncWriteExt};
+use smol::net::TcpStream;
+
+use crate::gate::Phase;
+use crate::raft::CallId;
+
+/// How long a connection may be idle between requests.
+const IDLE_TIME: Duration = Duration::from_secs(30);
+
+/// How long a head may take, from its first byte to its last.
+const HEAD_TIME: Duration = Duration::from_secs(5);
+
+/// How long a body or an answer may take for each [`PACE_BYTES`].
+const PACE_TIME: Duration = Duration::from_secs(10);
+
+/// What must have come or gone within [`PACE_TIME`]: 1 KiB a second.
+const PACE_BYTES: usize = 10 << 10;
+
+/// How long a caller that was refused is still listened to. Closing at once could cost it the answer.
+const LINGER_TIME: Duration = Duration::from_secs(2);
+
+/// How long a caller that waits may have its side of the connection closed. It may only have said that it will send no
+/// more, but a caller that is gone looks the same.
+const HALF_CLOSED_TIME: Duration = Duration::from_millis(500);
+
+/// How much is read or written at once, in bytes.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// What a connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Activity {
+    /// Nothing: it waits for a request.
+    Idle,
+    /// The head of a request is coming in.
+    Head,
+    /// The body of a request is coming in.
+    Body,
+    /// A call waits for its answer, as long as it takes.
+    Waiting(CallId),
+    /// An answer is going out.
+    Sending,
+    /// Nothing more will be served.
+    Lingering,
+}
+
+/// A connection, as the task that serves it and the housekeeper share it.
+pub(super) struct Connection {
+    stream: TcpStream,
+    activity: Cell<Activity>,
+    since: Cell<Instant>,
+    deadline: Cell<Option<Instant>>,
+    /// The bytes moved since the deadline was set.
+    moved: Cell<usize>,
+    is_late: Cell<bool>,
+    /// Whether a peer speaks over it.
+    pub(super) is_peer: Cell<bool>,
+    /// Since when the caller has said that it will send no more.
+    half_closed: Cell<Option<Instant>>,
+}
+
+impl Connection {
+    pub(super) fn new(stream: TcpStream) -> Connection {
+        let now = Instant::now();
+        Connection {
+            stream,
+            activity: Cell::new(Activity::Idle),
+            since: Cell::new(now),
+            deadline: Cell::new(Some(now + IDLE_TIME)),
+            moved: Cell::new(0),
+            is_late: Cell::new(false),
+            is_peer: Cell::new(false),
+            half_closed: Cell::new(None),
+        }
+    }
+
+    pub(super) fn activity(&self) -> Activity {
+        self.activity.get()
+    }
+
+    /// Since when it has been doing what it does.
+    pub(super) fn since(&self) -> Instant {
+        self.since.get()
+    }
+
+    pub(super) fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// Notes what the connection does from now on, and until when it may.
+    fn begin(&self, activity: Activity) {
+        let time = match activity {
+            Activity::Idle => Some(IDLE_TIME),
+            Activity::Head => Some(HEAD_TIME),
+            Activity::Body | Activity::Sending => Some(PACE_TIME),
+            // Callers are promised that they may wait.
+            Activity::Waiting(_) => None,
+            Activity::Lingering => Some(LINGER_TIME),
+        };
+        let now = Instant::now();
+        self.activity.set(activity);
+        self.since.set(now);
+        self.deadline.set(time.map(|time| now + time));
+        self.moved.set(0);
+    }
+
+    /// Notes that a call waits for its answer.
+    pub(super) fn wait(&self, call: CallId) {
+        self.half_closed.set(None);
+        self.begin(Activity::Waiting(call));
+    }
+
+    /// Puts the deadline off once enough has come or gone since it was set.
+    fn keep_pace(&self, bytes: usize) {
+        self.moved.set(self.moved.get() + bytes);
+        if PACE_BYTES <= self.moved.get() {
+            self.begin(self.activity.get());
+        }
+    }
+
+    /// Ends the wait of a connection that is past its deadline.
+    pub(super) fn end_if_late(&self, now: Instant) {
+        if self.deadline.get().is_some_and(|deadline| deadline <= now) {
+            self.is_late.set(true);
+            // Whoever is too slow with a request is told so.
+            let is_asking = matches!(self.activity.get(), Activity::Head | Activity::Body);
+            self.shut(if is_asking { Shutdown::Read } else { Shutdown::Both });
+        }
+    }
+
+    /// Closes the connection, because another needs its place.
+    pub(super) fn evict(&self) {
+        self.shut(Shutdown::Both);
+    }
+
+    fn shut(&self, side: Shutdown) {
+        // A connection that is closed already is what was wanted.
+        let _ = self.stream.shutdown(side);
+    }
+
+    /// Reads what comes next of a request that has come as far as `phase`; nothing at the end of the connection.
+    ///
+    /// # Errors
+    ///
+    /// If the connection broke.
+    pub(super) async fn receive<'b>(
+        &self,
+        phase: Phase,
+        buffer: &'b mut [u8],
+    ) -> io::Result<&'b [u8]> {
+        let activity = match phase {
+            Phase::Idle => Activity::Idle,
+            Phase::Head => Activity::Head,
+            Phase::Body => Activity::Body,
+        };
+        if activity == Activity::Idle || self.activity.get() != activity {
+            self.begin(activity);
+        }
+        let count = self.stream.clone().read(buffer).await?;
+        if activity == Activity::Body {
+            self.keep_pace(count);
+        }
+        Ok(buffer.get(..count).unwrap_or_default())
+    }
+
+    /// Notes that the caller has closed its side. Whether it had done so long enough ago to be taken for gone.
+    pub(super) fn has_been_half_closed(&self, now: Instant) -> bool {
+        let since = self.half_closed.get().unwrap_or(now);
+        self.half_closed.set(Some(since));
+        HALF_CLOSED_TIME <= now - since
+    }
+
+    /// Whether the housekeeper has ended its wait.
+    pub(super) fn is_late(&self) -> bool {
+        self.is_late.get()
+    }
+
+    /// Writes an answer.
+    ///
+    /// # Errors
+    ///
+    /// If the connection broke.
+    pub(super) async fn send(&self, bytes: &[u8]) -> io::Result<()> {
+        self.begin(Activity::Sending);
+        let mut stream = self.stream.clone();
+        for chunk in bytes.chunks(CHUNK_BYTES) {
+            stream.write_all(chunk).await?;
+            self.keep_pace(chunk.len());
+        }
+        Ok(())
+    }
+
+    /// Ends the connection after a last answer. What the caller still sends is read and dropped for a while: to close
+    /// on it at once would reset the connection and could cost the caller the answer.
+    pub(super) async fn linger(&self) -> io::Result<()> {
+        self.begin(Activity::Lingering);
+        self.shut(Shutdown::Write);
+        let mut buffer = vec![0; CHUNK_BYTES];
+        while 0 < self.stream.clone().read(&mut buffer).await? {
+            // Who sends without a pause keeps nobody else from being served.
+            future::yield_now().await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,134 @@
+//! Looks after the connections as a whole: how many there are, how long they take, and whether their callers are there.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use async_io::Timer;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use smol::channel::Sender;
+use smol::net::TcpStream;
+
+use super::connection::{Activity, Connection};
+use super::input::Input;
+use crate::raft::{CallId, WAITING_MAX};
+
+/// How many connections there may be: one for each call that may wait, and some for the others.
+const CONNECTIONS_MAX: usize = WAITING_MAX + 128;
+
+/// How many connections of peers are never given up for others.
+const PEER_PLACES: usize = 64;
+
+/// How many bytes of requests may be held over all connections.
+pub(super) const HELD_BYTES_MAX: usize = 64 << 20;
+
+/// The time between two looks at all connections.
+const ROUND_TIME: Duration = Duration::from_millis(250);
+
+/// The connections that are open.
+pub(super) struct House {
+    connections: RefCell<BTreeMap<u64, Rc<Connection>>>,
+    last: Cell<u64>,
+    /// The bytes of requests that are held.
+    held: Cell<usize>,
+}
+
+impl House {
+    pub(super) fn new() -> Rc<House> {
+        Rc::new(House { connections: RefCell::default(), last: Cell::new(0), held: Cell::new(0) })
+    }
+
+    /// Takes in a connection, in place of the one that has been idle for longest if there are too many; `None` if all
+    /// of them are being answered.
+    pub(super) fn admit(&self, stream: TcpStream) -> Option<(u64, Rc<Connection>)> {
+        if CONNECTIONS_MAX <= self.connections.borrow().len() && !self.make_room() {
+            return None;
+        }
+        let id = self.last.get() + 1;
+        self.last.set(id);
+        let connection = Rc::new(Connection::new(stream));
+        self.connections.borrow_mut().insert(id, Rc::clone(&connection));
+        Some((id, connection))
+    }
+
+    /// Forgets a connection that has ended.
+    pub(super) fn leave(&self, id: u64) {
+        self.connections.borrow_mut().remove(&id);
+    }
+
+    /// Marks a connection as a peer's, whose place is kept while there are not too many of them.
+    pub(super) fn keep_for_peer(&self, connection: &Connection) {
+        let connections = self.connections.borrow();
+        if !connection.is_peer.get() {
+            let peers = connections.values().filter(|other| other.is_peer.get()).count();
+            connection.is_peer.set(peers < PEER_PLACES);
+        }
+    }
+
+    /// Counts bytes that a connection holds in place of those it held before. Whether all are within the bound.
+    pub(super) fn hold(&self, before: usize, now: usize) -> bool {
+        self.held.set(self.held.get().saturating_sub(before) + now);
+        now <= before || self.held.get() <= HELD_BYTES_MAX
+    }
+
+    /// Closes the connection that has been waiting for its caller for longest. A call that came in whole is answered.
+    pub(super) fn make_room(&self) -> bool {
+        let mut connections = self.connections.borrow_mut();
+        let waits_for_caller = |connection: &Connection| {
+            matches!(
+                connection.activity(),
+                Activity::Idle | Activity::Head | Activity::Body | Activity::Lingering
+            )
+        };
+        let oldest = connections
+            .iter()
+            .filter(|(_, connection)| !connection.is_peer.get() && waits_for_caller(connection))
+            .min_by_key(|(_, connection)| connection.since())
+            .map(|(id, _)| *id);
+        let evicted = oldest.and_then(|id| connections.remove(&id));
+        evicted.inspect(|connection| connection.evict()).is_some()
+    }
+
+    /// Keeps house, without end.
+    pub(super) async fn keep(self: Rc<House>, inbox: Sender<Input>) -> anyhow::Result<Infallible> {
+        loop {
+            Timer::after(ROUND_TIME).await;
+            let now = Instant::now();
+            let connections: Vec<_> = self.connections.borrow().values().cloned().collect();
+            connections.iter().for_each(|connection| connection.end_if_late(now));
+            for call in gone(&connections, now) {
+                inbox.send(Input::HangUp(call)).await?;
+            }
+        }
+    }
+}
+
+/// The calls whose callers are gone while they wait for their answers.
+fn gone(connections: &[Rc<Connection>], now: Instant) -> Vec<CallId> {
+    let waiting: Vec<_> = connections
+        .iter()
+        .filter_map(|connection| match connection.activity() {
+            Activity::Waiting(call) => Some((call, connection)),
+            _ => None,
+        })
+        .collect();
+    let mut sockets: Vec<_> = waiting
+        .iter()
+        .map(|(_, connection)| PollFd::new(connection.stream(), PollFlags::RDHUP))
+        .collect();
+    if sockets.is_empty() || poll(&mut sockets, Some(&Timespec::default())).is_err() {
+        return Vec::new();
+    }
+    let is_gone = |connection: &Connection, signs: PollFlags| {
+        signs.intersects(PollFlags::HUP | PollFlags::ERR)
+            || (signs.contains(PollFlags::RDHUP) && connection.has_been_half_closed(now))
+    };
+    waiting
+        .iter()
+        .zip(&sockets)
+        .filter(|((_, connection), socket)| is_gone(connection, socket.revents()))
+        .map(|((call, _), _)| *call)
+        .collect()
+}
