@@ -2,7 +2,7 @@
 
 use crate::client::assert_fault;
 use crate::harness::Cluster;
-use crate::wait::{SEVERAL_ELECTIONS, holds_for};
+use crate::wait::{ELECTION, SEVERAL_ELECTIONS, holds_for, wait_until};
 
 /// How a server is lost.
 type Loss = fn(&mut Cluster, usize);
@@ -66,6 +66,27 @@ fn leaders_are_replaced(lose: Loss, regain: Return) {
     cluster.await_version(&cluster.running(), "a.txt", 3);
     assert_eq!(cluster.leaders(), [leader], "those that return unseat nobody");
     cluster.agree(leader, &cluster.running(), "a.txt", 4);
+}
+
+#[test]
+fn a_server_that_missed_an_update_is_not_elected_in_place_of_one_that_has_it() {
+    let (cluster, mut leader) = Cluster::led(3);
+    for version in 1..=4 {
+        let [behind, level] = cluster.others(leader)[..] else { panic!("there are three") };
+        cluster.crash(&[behind]);
+        cluster.agree(leader, &[leader, level], "a.txt", version);
+        cluster.crash(&[leader, level]);
+        // It gets a start over the other, and asks it for its vote again and again.
+        cluster.restore(&[behind]);
+        wait_until(ELECTION, "it stands for election", || {
+            cluster.at(behind).state().role == "candidate".into()
+        });
+        cluster.restore(&[level]);
+        assert_eq!(cluster.leader(), level);
+        cluster.restore(&[leader]);
+        cluster.await_version(&cluster.running(), "a.txt", version);
+        leader = level;
+    }
 }
 
 #[test]

@@ -20,6 +20,26 @@ fn settled() -> (Cluster, usize, Vec<State>) {
     (cluster, leader, states)
 }
 
+/// The same after a second election, so that there is a term that is over. A request of that term is harmless in
+/// itself: if all of it is right, it is answered and changes nothing.
+fn settled_in_a_later_term() -> (Cluster, usize, Vec<State>) {
+    let (cluster, first, _) = settled();
+    cluster.crash(&[first]);
+    let leader = cluster.leader();
+    cluster.restore(&[first]);
+    wait_until(PATIENCE, "all servers are in the same state", || {
+        let [one, two, three] = &states(&cluster)[..] else { panic!("there are three") };
+        let same = |a: &State, b: &State| {
+            (a.term, a.commit_index, a.last_log) == (b.term, b.commit_index, b.last_log)
+        };
+        same(one, two)
+            && same(two, three)
+            && cluster.at(first).state().leader == cluster.at(leader).address().into()
+    });
+    let states = states(&cluster);
+    (cluster, leader, states)
+}
+
 fn states(cluster: &Cluster) -> Vec<State> {
     cluster.running().into_iter().map(|id| cluster.at(id).state()).collect()
 }
@@ -161,15 +181,15 @@ fn impossible_numbers() -> Vec<Value> {
 
 #[test]
 fn forged_votes_are_refused_and_change_nothing() {
-    let (cluster, leader, before) = settled();
+    let (cluster, leader, before) = settled_in_a_later_term();
     for target in cluster.running() {
         let (own, peer) = (target as i64, cluster.others(target)[0] as i64);
         for pre_vote in [false, true] {
             let right = [
-                ("term", before[target].term.into()),
+                ("term", Value::from(before[target].term - 1)),
                 ("candidateId", peer.into()),
-                ("lastLogIndex", 1.into()),
-                ("lastLogTerm", Value::from(0)),
+                ("lastLogIndex", 0.into()),
+                ("lastLogTerm", 0.into()),
                 ("ballot", 1.into()),
                 ("preVote", pre_vote.into()),
             ];
@@ -179,8 +199,8 @@ fn forged_votes_are_refused_and_change_nothing() {
                     "candidateId",
                     [impossible_numbers(), vec![own.into(), 3.into(), 256.into()]].concat(),
                 ),
-                ("lastLogIndex", impossible_numbers()),
-                ("lastLogTerm", [impossible_numbers(), vec![0.into(), (1 << 53).into()]].concat()),
+                ("lastLogIndex", [impossible_numbers(), vec![1.into()]].concat()),
+                ("lastLogTerm", [impossible_numbers(), vec![1.into(), (1 << 53).into()]].concat()),
                 ("ballot", impossible_numbers()),
                 ("preVote", vec![1.into(), "true".into(), list([])]),
             ];
@@ -192,10 +212,10 @@ fn forged_votes_are_refused_and_change_nothing() {
 
 #[test]
 fn forged_appends_are_refused_and_change_nothing() {
-    let (cluster, leader, before) = settled();
+    let (cluster, leader, before) = settled_in_a_later_term();
     for target in cluster.running() {
         let (own, peer) = (target as i64, cluster.others(target)[0] as i64);
-        let term = before[target].term;
+        let term = before[target].term - 1;
         let entry = |update: Value| list([list([term.into(), update])]);
         let right = [
             ("term", Value::from(term)),
@@ -238,7 +258,7 @@ fn forged_appends_are_refused_and_change_nothing() {
     assert_unchanged(&cluster, leader, &before);
 }
 
-/// Sends a peer's request with each of its members in turn missing or wrong, and with none.
+/// Sends a peer's request with each of its members in turn missing or wrong, and with none; and once as it is right.
 #[track_caller]
 fn assert_forgeries_refused(
     server: &Client,
@@ -259,6 +279,8 @@ fn assert_forgeries_refused(
             refused(&[structure(&[&others[..], &[(*member, value.clone())]].concat())]);
         }
     }
+    let answer = server.call(method, &[structure(right)]);
+    assert!(answer.is_ok(), "{method} {right:?} was answered with {answer:?}");
     refused(&[]);
     refused(&[structure(&[])]);
     refused(&[list([])]);
