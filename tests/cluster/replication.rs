@@ -14,22 +14,16 @@ const SHOWN: Duration = Duration::from_millis(100);
 #[test]
 fn an_update_that_was_answered_with_true_is_shown_by_every_follower_within_100_ms() {
     let (cluster, leader) = Cluster::led(3);
-    let mut late = 0;
     for version in 1..=100 {
         assert_eq!(cluster.at(leader).update("a.txt", version, &hash("x")), TRUE);
         let answered = Instant::now();
         for id in cluster.running() {
-            if cluster.at(id).version("a.txt") != version {
-                late += 1;
-                let left = SHOWN.saturating_sub(answered.elapsed());
-                wait_until(left, "every follower shows the version", || {
-                    cluster.at(id).version("a.txt") == version
-                });
-            }
+            let left = SHOWN.saturating_sub(answered.elapsed());
+            wait_until(left, "every follower shows the version", || {
+                cluster.at(id).version("a.txt") == version
+            });
         }
     }
-    // On a busy machine a follower may look at its connections in another order.
-    assert!(late <= 10, "{late} of 200 times a follower did not show an update at once");
 }
 
 #[test]
