@@ -87,3 +87,38 @@ async fn first(tasks: Vec<Task<anyhow::Result<Infallible>>>) -> anyhow::Result<I
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    /// What comes of a run in which `bystander` is a connection's task and `essential` one that must never end.
+    fn run_with(
+        bystander: impl Future<Output = ()> + 'static,
+        essential: impl Future<Output = anyhow::Result<Infallible>> + 'static,
+    ) -> Result<anyhow::Result<Infallible>, Box<dyn std::any::Any + Send>> {
+        let executor = LocalExecutor::new();
+        executor.spawn(bystander).detach();
+        let tasks = vec![executor.spawn(future::pending()), executor.spawn(essential)];
+        catch_unwind(AssertUnwindSafe(|| smol::block_on(executor.run(first(tasks)))))
+    }
+
+    /// Lets every other task run before it ends.
+    async fn fail() -> anyhow::Result<Infallible> {
+        future::yield_now().await;
+        anyhow::bail!("the end")
+    }
+
+    #[test]
+    fn a_panic_in_the_driver_ends_the_process() {
+        assert!(run_with(async {}, async { panic!("an invariant is broken") }).is_err());
+    }
+
+    #[test]
+    fn a_panic_in_a_connections_task_ends_that_connection_alone() {
+        let ended = run_with(async { panic!("a connection") }, fail());
+        assert_eq!(ended.expect("no panic reaches the run").unwrap_err().to_string(), "the end");
+    }
+}
