@@ -1,0 +1,26 @@
+//! The edge of a running server: raw bytes over sockets, as odd clients, broken ones and attackers send them, and what
+//! comes back.
+//!
+//! - `raw` and `servers` send the bytes and start the servers, with the harness of the cluster tests;
+//! - the other modules are the tests: the framing of requests, the documents within, and what connections may cost.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+#[path = "../cluster/client.rs"]
+#[allow(dead_code, reason = "the cluster tests use the rest")]
+mod client;
+#[path = "../cluster/harness.rs"]
+#[allow(dead_code, reason = "the cluster tests use the rest")]
+mod harness;
+#[path = "../cluster/turns.rs"]
+mod turns;
+#[path = "../cluster/wait.rs"]
+#[allow(dead_code, reason = "the cluster tests use the rest")]
+mod wait;
+
+mod raw;
+mod servers;
+
+mod bodies;
+mod heads;
+mod requests;
