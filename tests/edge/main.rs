@@ -22,5 +22,7 @@ mod raw;
 mod servers;
 
 mod bodies;
+mod documents;
 mod heads;
 mod requests;
+mod values;
