@@ -25,6 +25,7 @@ use std::task::Poll;
 
 use anyhow::Context;
 use async_io::Async;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smol::{LocalExecutor, Task, future};
 
 use crate::config::{Arguments, Config};
@@ -34,6 +35,9 @@ use housekeeping::House;
 use listener::Reception;
 use peer::Peer;
 
+/// How many descriptors the server asks for at most: far more than it has connections.
+const DESCRIPTORS_MAX: u64 = 1 << 16;
+
 /// Runs a server for as long as the process lives.
 ///
 /// # Errors
@@ -42,6 +46,7 @@ use peer::Peer;
 pub fn run(Arguments { config, id }: Arguments) -> anyhow::Result<Infallible> {
     let cluster = cluster(&config, id).context("the server is not in the configuration")?;
     let address = config.servers.get(id).context("the server is not in the configuration")?;
+    raise_descriptor_limit();
     let (sockets, places) = bind::bind(address)?;
     let executor = Rc::new(LocalExecutor::new());
     let (inbox, inputs) = smol::channel::unbounded();
@@ -67,6 +72,16 @@ pub fn run(Arguments { config, id }: Arguments) -> anyhow::Result<Infallible> {
     }
     log::info!("server {id} of {} listens on {places}", cluster.size());
     smol::block_on(executor.run(first(tasks)))
+}
+
+/// Takes as many descriptors as this process may have: the usual limit is lower than the number of connections.
+fn raise_descriptor_limit() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.map_or(DESCRIPTORS_MAX, |maximum| maximum.min(DESCRIPTORS_MAX));
+    if current.is_some_and(|current| current < wanted) {
+        // With fewer, the connections that are idle are given up earlier.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
+    }
 }
 
 /// The set of servers as the core knows it: by numbers.

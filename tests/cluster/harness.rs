@@ -92,12 +92,17 @@ impl Cluster {
 
     /// The command that starts a server and keeps what it writes in files.
     pub(crate) fn command(&self, id: usize) -> Command {
+        let mut command = command(&SCRIPT, &self.folder.path().join("config"), id);
+        self.keep_output(id, &mut command);
+        command
+    }
+
+    /// Has the command that starts a server keep what it writes in files.
+    pub(crate) fn keep_output(&self, id: usize, command: &mut Command) {
         let log = |stream: &str| {
             File::options().create(true).append(true).open(self.log(id, stream)).unwrap()
         };
-        let mut command = command(&SCRIPT, &self.folder.path().join("config"), id);
         command.stdout(log("stdout")).stderr(log("stderr"));
-        command
     }
 
     /// Starts a server by that command, and leaves it to the caller to wait.

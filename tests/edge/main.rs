@@ -22,6 +22,7 @@ mod raw;
 mod servers;
 
 mod bodies;
+mod descriptors;
 mod documents;
 mod heads;
 mod requests;

@@ -1,0 +1,56 @@
+//! Descriptors: as many as there may be, and what happens without.
+
+use std::process::{Command, Stdio};
+use std::{fs, iter};
+
+use crate::client::{TRUE, hash};
+use crate::harness::Cluster;
+use crate::raw::{Raw, ping};
+use crate::servers::assert_unharmed;
+
+/// Starts a set under these limits.
+fn led_with(size: usize, limits: &str) -> (Cluster, usize) {
+    let mut cluster = Cluster::stopped(size);
+    for id in 0..size {
+        let server = cluster.command(id);
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(format!("{limits}; exec \"$@\"")).arg("sh");
+        command.arg(server.get_program()).args(server.get_args());
+        let changed = server.get_envs().filter_map(|(name, value)| Some((name, value?)));
+        command.envs(changed).stdin(Stdio::null());
+        cluster.keep_output(id, &mut command);
+        cluster.launch(id, command);
+    }
+    (0..size).for_each(|id| cluster.await_answer(id));
+    let leader = cluster.leader();
+    (cluster, leader)
+}
+
+#[test]
+fn a_server_takes_as_many_descriptors_as_it_may() {
+    let (mut cluster, _) = led_with(1, "ulimit -Sn 64; ulimit -Hn 1000");
+    let limits = fs::read_to_string(format!("/proc/{}/limits", cluster.process(0).id())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let limits: Vec<_> = line.split_whitespace().skip(3).take(2).collect();
+    assert_eq!(limits, ["1000", "1000"]);
+}
+
+#[test]
+fn servers_without_descriptors_go_on_with_their_peers_and_with_new_clients() {
+    let (cluster, leader) = led_with(3, "ulimit -n 64");
+    let crowd: Vec<_> = cluster
+        .running()
+        .into_iter()
+        .flat_map(|id| iter::repeat_n(id, 120))
+        .map(|id| Raw::to(cluster.at(id)))
+        .collect();
+    assert_eq!(cluster.at(leader).another().update("a", 1, &hash("x")), TRUE);
+    cluster.at(leader).another().crash();
+    let next = cluster.leader();
+    assert_eq!(cluster.at(next).another().update("a", 2, &hash("x")), TRUE);
+    let mut late = Raw::to(cluster.at(next));
+    late.send(ping()).unwrap();
+    assert_eq!(late.response().answer(), TRUE);
+    drop(crowd);
+    assert_unharmed(&cluster);
+}
