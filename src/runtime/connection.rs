@@ -29,10 +29,6 @@ const PACE_BYTES: usize = 10 << 10;
 /// How long a caller that was refused is still listened to. Closing at once could cost it the answer.
 const LINGER_TIME: Duration = Duration::from_secs(2);
 
-/// How long a caller that waits may have its side of the connection closed. It may only have said that it will send no
-/// more, but a caller that is gone looks the same.
-const HALF_CLOSED_TIME: Duration = Duration::from_millis(500);
-
 /// How much is read or written at once, in bytes.
 const CHUNK_BYTES: usize = 64 << 10;
 
@@ -64,8 +60,6 @@ pub(super) struct Connection {
     is_late: Cell<bool>,
     /// Whether a peer speaks over it.
     pub(super) is_peer: Cell<bool>,
-    /// Since when the caller has said that it will send no more.
-    half_closed: Cell<Option<Instant>>,
 }
 
 impl Connection {
@@ -79,7 +73,6 @@ impl Connection {
             moved: Cell::new(0),
             is_late: Cell::new(false),
             is_peer: Cell::new(false),
-            half_closed: Cell::new(None),
         }
     }
 
@@ -115,7 +108,6 @@ impl Connection {
 
     /// Notes that a call waits for its answer.
     pub(super) fn wait(&self, call: CallId) {
-        self.half_closed.set(None);
         self.begin(Activity::Waiting(call));
     }
 
@@ -170,13 +162,6 @@ impl Connection {
             self.keep_pace(count);
         }
         Ok(buffer.get(..count).unwrap_or_default())
-    }
-
-    /// Notes that the caller has closed its side. Whether it had done so long enough ago to be taken for gone.
-    pub(super) fn has_been_half_closed(&self, now: Instant) -> bool {
-        let since = self.half_closed.get().unwrap_or(now);
-        self.half_closed.set(Some(since));
-        HALF_CLOSED_TIME <= now - since
     }
 
     /// Whether the housekeeper has ended its wait.

@@ -25,7 +25,11 @@ const PEER_PLACES: usize = 64;
 pub(super) const HELD_BYTES_MAX: usize = 64 << 20;
 
 /// The time between two looks at all connections.
-const ROUND_TIME: Duration = Duration::from_millis(250);
+const ROUND_TIME: Duration = Duration::from_millis(500);
+
+/// How long a call is served whose caller has closed its side of the connection. It may only have said that it will
+/// send no more, but a caller that is gone looks the same: within a second it is taken for gone.
+const HALF_CLOSED_TIME: Duration = Duration::from_millis(400);
 
 /// The connections that are open.
 pub(super) struct House {
@@ -123,7 +127,7 @@ fn gone(connections: &[Rc<Connection>], now: Instant) -> Vec<CallId> {
     }
     let is_gone = |connection: &Connection, signs: PollFlags| {
         signs.intersects(PollFlags::HUP | PollFlags::ERR)
-            || (signs.contains(PollFlags::RDHUP) && connection.has_been_half_closed(now))
+            || (signs.contains(PollFlags::RDHUP) && HALF_CLOSED_TIME <= now - connection.since())
     };
     waiting
         .iter()
