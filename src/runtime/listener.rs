@@ -110,7 +110,7 @@ impl Reception {
     ) -> anyhow::Result<bool> {
         let closes = request.close;
         let document = http::document(request).await?;
-        let Some(answer) = self.call(connection, &document).await? else { return Ok(false) };
+        let Some(answer) = self.call(connection, document).await? else { return Ok(false) };
         connection.send(&http::response(answer, closes).await?).await?;
         if closes {
             connection.linger().await?;
@@ -122,12 +122,14 @@ impl Reception {
     async fn call(
         &self,
         connection: &Connection,
-        document: &[u8],
+        document: Vec<u8>,
     ) -> anyhow::Result<Option<Vec<u8>>> {
-        let (method, call) = match protocol::read_call(document) {
+        let (method, call) = match protocol::read_call(&document) {
             Ok(asked) => asked,
             Err(fault) => return Ok(Some(xmlrpc::write_fault(&fault))),
         };
+        // It may be much larger than the call, which may wait for long.
+        drop(document);
         if call.as_ref().is_ok_and(protocol::Call::is_from_peer) {
             self.house.keep_for_peer(connection);
         }

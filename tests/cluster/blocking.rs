@@ -1,5 +1,7 @@
 //! Calls that wait for a majority: for as long as it is missing, and with the right answer in the end.
 
+use std::fs;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -182,4 +184,41 @@ fn three_of_five_return(cluster: &Cluster, id: usize, round: i64) {
     cluster.await_version(&cluster.running(), "a.txt", round);
     assert_eq!(cluster.leaders(), [id]);
     assert_eq!(leader.state().term, term, "nobody stood for election");
+}
+
+/// The memory in bytes that a process holds.
+fn memory(process: u32) -> usize {
+    let statm = fs::read_to_string(format!("/proc/{process}/statm")).unwrap();
+    let pages: usize = statm.split_whitespace().nth(1).unwrap().parse().unwrap();
+    pages * 4096
+}
+
+#[test]
+fn a_call_that_waits_does_not_hold_the_document_that_it_came_in() {
+    const CALLS: usize = 32;
+    const BLANKS: usize = 4 << 20;
+    let (mut cluster, id) = Cluster::led(2);
+    cluster.crash(&cluster.others(id));
+    let process = cluster.process(id).id();
+    let leader = cluster.at(id);
+    let call = "<methodCall><methodName>getfileinfomap</methodName></methodCall>";
+    let document: Arc<[u8]> = format!("{call}{}", " ".repeat(BLANKS)).into_bytes().into();
+    let before = memory(process);
+    // One after another, so that the requests under way do not count.
+    let reads: Vec<_> = (1..=CALLS)
+        .map(|count| {
+            let (client, document) = (leader.another(), Arc::clone(&document));
+            let read = thread::spawn(move || client.try_send(&document));
+            wait_until(PATIENCE, "the call waits", || {
+                leader.state().waiting_calls == i64::try_from(count).unwrap()
+            });
+            read
+        })
+        .collect();
+    let held = memory(process).saturating_sub(before);
+    assert!(held < CALLS * BLANKS / 2, "{CALLS} calls hold {held} bytes");
+    cluster.restore(&cluster.others(id));
+    for read in reads {
+        assert!(read.join().unwrap().unwrap().is_ok());
+    }
 }
