@@ -57,7 +57,8 @@ pub(super) struct Connection {
     deadline: Cell<Option<Instant>>,
     /// The bytes moved since the deadline was set.
     moved: Cell<usize>,
-    is_late: Cell<bool>,
+    /// Whether the housekeeper has ended it. What is still read of it must not be served: no answer would arrive.
+    has_ended: Cell<bool>,
     /// Whether a peer speaks over it.
     pub(super) is_peer: Cell<bool>,
 }
@@ -71,7 +72,7 @@ impl Connection {
             since: Cell::new(now),
             deadline: Cell::new(Some(now + IDLE_TIME)),
             moved: Cell::new(0),
-            is_late: Cell::new(false),
+            has_ended: Cell::new(false),
             is_peer: Cell::new(false),
         }
     }
@@ -122,16 +123,20 @@ impl Connection {
     /// Ends the wait of a connection that is past its deadline.
     pub(super) fn end_if_late(&self, now: Instant) {
         if self.deadline.get().is_some_and(|deadline| deadline <= now) {
-            self.is_late.set(true);
             // Whoever is too slow with a request is told so.
             let is_asking = matches!(self.activity.get(), Activity::Head | Activity::Body);
-            self.shut(if is_asking { Shutdown::Read } else { Shutdown::Both });
+            self.end(if is_asking { Shutdown::Read } else { Shutdown::Both });
         }
     }
 
     /// Closes the connection, because another needs its place.
     pub(super) fn evict(&self) {
-        self.shut(Shutdown::Both);
+        self.end(Shutdown::Both);
+    }
+
+    fn end(&self, side: Shutdown) {
+        self.has_ended.set(true);
+        self.shut(side);
     }
 
     fn shut(&self, side: Shutdown) {
@@ -164,9 +169,9 @@ impl Connection {
         Ok(buffer.get(..count).unwrap_or_default())
     }
 
-    /// Whether the housekeeper has ended its wait.
-    pub(super) fn is_late(&self) -> bool {
-        self.is_late.get()
+    /// Whether it was too slow, or had to make room for another.
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended.get()
     }
 
     /// Writes an answer.
@@ -195,5 +200,29 @@ impl Connection {
             future::yield_now().await;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use super::*;
+
+    #[test]
+    fn a_request_that_comes_as_its_connection_is_given_up_is_read_but_not_served() {
+        smol::block_on(async {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            let mut caller = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let stream = async_io::Async::new(listener.accept().unwrap().0).unwrap();
+            let connection = Connection::new(stream.into());
+            caller.write_all(b"POST").await.unwrap();
+            connection.stream().peek(&mut [0; 4]).await.unwrap();
+            assert!(!connection.has_ended());
+            connection.evict();
+            assert!(connection.has_ended());
+            let mut buffer = [0; 8];
+            assert_eq!(connection.receive(Phase::Idle, &mut buffer).await.unwrap(), b"POST");
+        });
     }
 }

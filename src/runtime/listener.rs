@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::net::TcpListener;
 use std::rc::Rc;
+use std::time::Duration;
 
 use async_io::{Async, Timer};
 use smol::LocalExecutor;
@@ -14,7 +15,6 @@ use super::connection::Connection;
 use super::housekeeping::House;
 use super::http;
 use super::input::Input;
-use super::timing::ACCEPT_PAUSE;
 use crate::gate::{self, Gate, Method, Progress, Refusal};
 use crate::protocol;
 use crate::raft::CallId;
@@ -22,6 +22,9 @@ use crate::xmlrpc;
 
 /// How much is read of a connection at once, in bytes.
 const READ_BYTES: usize = 8 << 10;
+
+/// How long the listener pauses when a connection cannot be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// What every connection shares.
 pub(super) struct Reception {
@@ -84,7 +87,7 @@ impl Reception {
                 Ok(Progress::NeedMore) => {
                     let bytes = connection.receive(gate.phase(), &mut buffer).await?;
                     gate.push(bytes);
-                    if connection.is_late() {
+                    if connection.has_ended() {
                         TOO_SLOW.response()
                     } else if bytes.is_empty() {
                         return Ok(());

@@ -1,4 +1,4 @@
-//! How long each timer of the core runs.
+//! How long each timer of the core runs, and how long a request to a peer may take beside them.
 
 use std::time::Duration;
 
@@ -22,9 +22,6 @@ pub(super) const CONTROL_DEADLINE: Duration = Duration::from_millis(SILENCE_MS /
 
 /// How long an append with entries may make no progress before it is given up.
 pub(super) const STALL_DEADLINE: Duration = Duration::from_millis(2 * SILENCE_MS);
-
-/// How long the listener pauses when a connection cannot be accepted.
-pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {
