@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::fault::{self, busy, wrong_parameters};
+use super::fault;
 use super::{METHODS, Method, peers};
 use crate::config::Config;
 use crate::metadata::{Files, Update};
@@ -30,11 +30,7 @@ pub enum Answer {
     Signature(&'static Method),
     /// `system.methodHelp`
     Help(&'static Method),
-    /// No block of that hash is stored here.
-    NoSuchBlock,
-    /// The block store is full.
-    BlocksFull,
-    /// The call failed before it was made.
+    /// The call failed outside the core.
     Fault(Fault),
 }
 
@@ -70,10 +66,6 @@ pub fn write_answer(answer: &Answer, config: &Config) -> Vec<u8> {
             });
         }),
         Answer::Help(method) => xmlrpc::write_response(|writer| writer.string(method.help)),
-        Answer::NoSuchBlock => {
-            xmlrpc::write_fault(&wrong_parameters("no block of that hash is stored here"))
-        }
-        Answer::BlocksFull => xmlrpc::write_fault(&busy("the block store of this server is full")),
         Answer::Fault(fault) => xmlrpc::write_fault(fault),
     }
 }

@@ -89,38 +89,40 @@ impl Driver {
                         self.answer(&answer, &Answer::Fault(fault::crashed()));
                         continue;
                     }
-                    match call {
-                        Ok(Call::Raft(call)) => {
+                    let served = match call {
+                        Ok(call) => self.serve(server, call),
+                        Err(fault) => Served::Here(Answer::Fault(fault)),
+                    };
+                    match served {
+                        Served::Here(served) => self.answer(&answer, &served),
+                        Served::ByCore(call) => {
                             self.waiting.insert(id, answer);
                             return Ok(Event::Call(id, call));
                         }
-                        Ok(call) => {
-                            let served = self.serve(server, call);
-                            self.answer(&answer, &served);
-                        }
-                        Err(fault) => self.answer(&answer, &Answer::Fault(fault)),
                     }
                 }
             }
         }
     }
 
-    /// Answers a call that changes nothing in the core.
-    fn serve(&mut self, server: &Server, call: Call) -> Answer {
-        match call {
-            // The core's own calls become events; nothing else comes here.
-            Call::Ping | Call::Raft(_) => Answer::Boolean(true),
+    /// Answers a call, unless it is the core's to answer.
+    fn serve(&mut self, server: &Server, call: Call) -> Served {
+        Served::Here(match call {
+            Call::Raft(call) => return Served::ByCore(call),
+            Call::Ping => Answer::Boolean(true),
             Call::IsLeader => Answer::Boolean(server.role() == RoleName::Leader),
             Call::IsCrashed => Answer::Boolean(server.role() == RoleName::Crashed),
             Call::Version(name) => Answer::Version(server.files().version(&name)),
             Call::Status => Answer::Status(self.status(server)),
             Call::PutBlock(block) => match self.blocks.put(block) {
                 Ok(()) => Answer::Boolean(true),
-                Err(_) => Answer::BlocksFull,
+                Err(full) => Answer::Fault(fault::busy(&full.to_string())),
             },
             Call::GetBlock(hash) => match self.blocks.get(&hash) {
                 Some(block) => Answer::Block(block.into()),
-                None => Answer::NoSuchBlock,
+                None => {
+                    Answer::Fault(fault::wrong_parameters("no block of that hash is stored here"))
+                }
             },
             Call::HasBlocks(hashes) => {
                 Answer::Hashes(hashes.into_iter().filter(|hash| self.blocks.has(hash)).collect())
@@ -128,7 +130,7 @@ impl Driver {
             Call::ListMethods => Answer::Methods,
             Call::MethodSignature(method) => Answer::Signature(method),
             Call::MethodHelp(method) => Answer::Help(method),
-        }
+        })
     }
 
     fn status(&self, server: &Server) -> Status {
@@ -193,6 +195,14 @@ impl Driver {
             RoleName::Crashed => log::info!("server {id} is crashed in term {term}"),
         }
     }
+}
+
+/// What becomes of a call.
+enum Served {
+    /// It is answered already.
+    Here(Answer),
+    /// It becomes an event.
+    ByCore(raft::Call),
 }
 
 /// The core's timers: one of the role, and the one for the fate of updates.
