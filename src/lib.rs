@@ -17,10 +17,10 @@
 //! # The way of a call
 //!
 //! ```text
-//!              bytes            values            typed call            event
-//!  caller ──▶ runtime::listener ──▶ xmlrpc::parse ──▶ protocol::calls ──▶ runtime::driver ──▶ raft::Server::step
-//!  caller ◀── runtime::listener ◀── xmlrpc::write ◀── protocol::replies ◀── runtime::driver ◀──┤ Effect::Reply
-//!  peer   ◀── runtime::peer     ◀── xmlrpc::write ◀── protocol::peers   ◀── runtime::driver ◀──┘ Effect::Send
+//!        bytes                request       values            typed call            event
+//!  caller ──▶ runtime::listener ──▶ gate ──▶ xmlrpc::parse ──▶ protocol::calls ──▶ runtime::driver ──▶ raft::Server::step
+//!  caller ◀── runtime::listener ◀─────────── xmlrpc::write ◀── protocol::replies ◀── runtime::driver ◀──┤ Effect::Reply
+//!  peer   ◀── runtime::peer     ◀─────────── xmlrpc::write ◀── protocol::peers   ◀── runtime::driver ◀──┘ Effect::Send
 //! ```
 //!
 //! A peer's reply comes back the same way and becomes an event; a request that gets none becomes one as well.
@@ -37,7 +37,8 @@
 //!   is a loss of its memory. Should durability come, an effect of the core that goes before the `Send` or `Reply` it
 //!   protects is the place.
 //! - *Log compaction* and *changes of membership.* The log is kept whole; the set of servers is what the file says.
-//! - *Locks and threads.* One thread owns the server. (One more writes to stderr, which may block.)
+//! - *Locks and threads.* One thread owns the server and does all its work. (Others do what may block: one writes to
+//!   stderr, those of smol look up host names and watch sockets and clocks while the first is busy.)
 //! - *A leader's step-down for want of a majority.* Callers are promised that they block until it returns.
 //! - *Clock-based leases.* A read is confirmed by a majority every time.
 
