@@ -47,7 +47,7 @@ const DESCRIPTORS_MAX: u64 = 1 << 16;
 pub fn run(Arguments { config, id }: Arguments) -> anyhow::Result<Infallible> {
     let cluster = cluster(&config, id).context("the server is not in the configuration")?;
     let address = config.servers.get(id).context("the server is not in the configuration")?;
-    raise_descriptor_limit();
+    let descriptors = raise_descriptor_limit();
     let (sockets, places) = bind::bind(address)?;
     let executor = Rc::new(LocalExecutor::new());
     let (inbox, inputs) = smol::channel::unbounded();
@@ -64,7 +64,7 @@ pub fn run(Arguments { config, id }: Arguments) -> anyhow::Result<Infallible> {
     }
     let own_host = address.host.clone();
     tasks.push(executor.spawn(Driver::new(cluster, config, peers).run(inputs)));
-    let house = House::new();
+    let house = House::new(descriptors);
     tasks.push(executor.spawn(Rc::clone(&house).keep(inbox.clone())));
     let reception = Reception::new(house, inbox, &own_host);
     for socket in sockets {
@@ -76,13 +76,15 @@ pub fn run(Arguments { config, id }: Arguments) -> anyhow::Result<Infallible> {
 }
 
 /// Takes as many descriptors as this process may have: the usual limit is lower than the number of connections.
-fn raise_descriptor_limit() {
+/// Gives how many there are now.
+fn raise_descriptor_limit() -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let wanted = maximum.map_or(DESCRIPTORS_MAX, |maximum| maximum.min(DESCRIPTORS_MAX));
     if current.is_some_and(|current| current < wanted) {
         // With fewer, the connections that are idle are given up earlier.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
     }
+    getrlimit(Resource::Nofile).current.unwrap_or(DESCRIPTORS_MAX)
 }
 
 /// The set of servers as the core knows it: by numbers.

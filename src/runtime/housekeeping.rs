@@ -18,6 +18,13 @@ use crate::raft::{CallId, WAITING_MAX};
 /// How many connections there may be: one for each call that may wait, and some for the others.
 const CONNECTIONS_MAX: usize = WAITING_MAX + 128;
 
+/// How many connections there may be however few descriptors the process has.
+const CONNECTIONS_MIN: usize = 16;
+
+/// How many descriptors are kept for all but the connections that come in: two to each of nine peers, twice while they
+/// are made and a name is looked up, and some for the process itself.
+const DESCRIPTORS_KEPT: usize = 48;
+
 /// How many connections of peers are never given up for others.
 const PEER_PLACES: usize = 64;
 
@@ -34,20 +41,31 @@ const HALF_CLOSED_TIME: Duration = Duration::from_millis(400);
 /// The connections that are open.
 pub(super) struct House {
     connections: RefCell<BTreeMap<u64, Rc<Connection>>>,
+    /// How many there may be.
+    places: usize,
     last: Cell<u64>,
     /// The bytes of requests that are held.
     held: Cell<usize>,
 }
 
 impl House {
-    pub(super) fn new() -> Rc<House> {
-        Rc::new(House { connections: RefCell::default(), last: Cell::new(0), held: Cell::new(0) })
+    /// The house of a process that may have so many descriptors. They must not all go to those who call: without one for
+    /// its own calls a server reaches no peer.
+    pub(super) fn new(descriptors: u64) -> Rc<House> {
+        let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
+        let places = descriptors.saturating_sub(DESCRIPTORS_KEPT);
+        Rc::new(House {
+            connections: RefCell::default(),
+            places: places.clamp(CONNECTIONS_MIN, CONNECTIONS_MAX),
+            last: Cell::new(0),
+            held: Cell::new(0),
+        })
     }
 
     /// Takes in a connection, in place of the one that has been idle for longest if there are too many; `None` if all
     /// of them are being answered.
     pub(super) fn admit(&self, stream: TcpStream) -> Option<(u64, Rc<Connection>)> {
-        if CONNECTIONS_MAX <= self.connections.borrow().len() && !self.make_room() {
+        if self.places <= self.connections.borrow().len() && !self.make_room() {
             return None;
         }
         let id = self.last.get() + 1;

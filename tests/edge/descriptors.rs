@@ -1,9 +1,10 @@
 //! Descriptors: as many as there may be, and what happens without.
 
 use std::process::{Command, Stdio};
+use std::time::Duration;
 use std::{fs, iter};
 
-use crate::client::{TRUE, hash};
+use crate::client::{TRUE, hash, update};
 use crate::harness::Cluster;
 use crate::raw::{Raw, ping};
 use crate::servers::assert_unharmed;
@@ -44,7 +45,8 @@ fn servers_without_descriptors_go_on_with_their_peers_and_with_new_clients() {
         .flat_map(|id| iter::repeat_n(id, 120))
         .map(|id| Raw::to(cluster.at(id)))
         .collect();
-    assert_eq!(cluster.at(leader).another().update("a", 1, &hash("x")), TRUE);
+    let updated = cluster.at(leader).begin("surfstore.updatefile", &update("a", 1, &hash("x")));
+    assert_eq!(updated.answer(Duration::from_secs(1)), TRUE);
     cluster.at(leader).another().crash();
     let next = cluster.leader();
     assert_eq!(cluster.at(next).another().update("a", 2, &hash("x")), TRUE);
