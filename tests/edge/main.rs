@@ -22,8 +22,10 @@ mod raw;
 mod servers;
 
 mod bodies;
+mod deadlines;
 mod descriptors;
 mod documents;
+mod hangups;
 mod heads;
 mod requests;
 mod values;
