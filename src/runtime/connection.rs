@@ -5,10 +5,11 @@
 
 use std::cell::Cell;
 use std::net::Shutdown;
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use smol::future;
-use smol::io::{self, AsyncReadExt, AsyncWriteExt};
+use smol::io::{self, AsyncRead, AsyncReadExt, AsyncWriteExt};
 use smol::net::TcpStream;
 
 use crate::gate::Phase;
@@ -29,7 +30,10 @@ const PACE_BYTES: usize = 10 << 10;
 /// How long a caller that was refused is still listened to. Closing at once could cost it the answer.
 const LINGER_TIME: Duration = Duration::from_secs(2);
 
-/// How much is read or written at once, in bytes.
+/// How much is read of a request at once, in bytes.
+const READ_BYTES: usize = 8 << 10;
+
+/// How much is written at once, or read to be dropped, in bytes.
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// What a connection is doing.
@@ -149,11 +153,7 @@ impl Connection {
     /// # Errors
     ///
     /// If the connection broke.
-    pub(super) async fn receive<'b>(
-        &self,
-        phase: Phase,
-        buffer: &'b mut [u8],
-    ) -> io::Result<&'b [u8]> {
+    pub(super) async fn receive(&self, phase: Phase) -> io::Result<Vec<u8>> {
         let activity = match phase {
             Phase::Idle => Activity::Idle,
             Phase::Head => Activity::Head,
@@ -162,11 +162,18 @@ impl Connection {
         if activity == Activity::Idle || self.activity.get() != activity {
             self.begin(activity);
         }
-        let count = self.stream.clone().read(buffer).await?;
+        let mut stream = self.stream.clone();
+        // The buffer is there only while there is something to read: a connection that waits holds no memory for it.
+        let bytes = future::poll_fn(|context| {
+            let mut buffer = [0; READ_BYTES];
+            let read = Pin::new(&mut stream).poll_read(context, &mut buffer);
+            read.map_ok(|count| buffer.get(..count).unwrap_or_default().to_vec())
+        })
+        .await?;
         if activity == Activity::Body {
-            self.keep_pace(count);
+            self.keep_pace(bytes.len());
         }
-        Ok(buffer.get(..count).unwrap_or_default())
+        Ok(bytes)
     }
 
     /// Whether it was too slow, or had to make room for another.

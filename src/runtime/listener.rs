@@ -20,9 +20,6 @@ use crate::protocol;
 use crate::raft::CallId;
 use crate::xmlrpc;
 
-/// How much is read of a connection at once, in bytes.
-const READ_BYTES: usize = 8 << 10;
-
 /// How long the listener pauses when a connection cannot be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
@@ -72,7 +69,6 @@ impl Reception {
         let connection = &place.connection;
         connection.stream().set_nodelay(true)?;
         let mut gate = Gate::new(&self.own_host);
-        let mut buffer = vec![0; READ_BYTES];
         loop {
             let refusal = match gate.next() {
                 Ok(Progress::Request(request)) if request.method == Method::Post => {
@@ -85,8 +81,8 @@ impl Reception {
                     continue;
                 }
                 Ok(Progress::NeedMore) => {
-                    let bytes = connection.receive(gate.phase(), &mut buffer).await?;
-                    gate.push(bytes);
+                    let bytes = connection.receive(gate.phase()).await?;
+                    gate.push(&bytes);
                     if connection.has_ended() {
                         TOO_SLOW.response()
                     } else if bytes.is_empty() {
