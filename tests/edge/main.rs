@@ -22,6 +22,7 @@ mod raw;
 mod servers;
 
 mod bodies;
+mod crowds;
 mod deadlines;
 mod descriptors;
 mod documents;

@@ -1,0 +1,210 @@
+//! Crowds: what connections and callers may cost while they are there, and after.
+
+use std::fs;
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::client::{Client, TRUE, assert_fault, hash, update};
+use crate::hangups::{read_request, update_request};
+use crate::harness::Cluster;
+use crate::raw::{Raw, ping};
+use crate::servers::assert_unharmed;
+use crate::wait::{ELECTION, PATIENCE, loud_note, wait_until};
+
+/// What a server may take in a storm, in bytes.
+const RESIDENT_MAX: u64 = 256 << 20;
+
+/// What the allocator may keep of memory that was given back, in bytes: pages where something small still lies.
+const ALLOCATOR_SLACK: u64 = 6 << 20;
+
+/// How soon memory and places are given back after callers have left.
+const RETURNED: Duration = Duration::from_secs(5);
+
+/// Has this process take the descriptors that its crowds need. Whether it may.
+fn may_open(descriptors: u64) -> bool {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    current.is_none_or(|current| descriptors <= current)
+        || setrlimit(Resource::Nofile, Rlimit { current: Some(descriptors), maximum }).is_ok()
+}
+
+/// The memory that each server takes, in bytes.
+fn resident(cluster: &mut Cluster) -> Vec<u64> {
+    let of = |id: usize, cluster: &mut Cluster| -> u64 {
+        let path = format!("/proc/{}/status", cluster.process(id).id());
+        let status = fs::read_to_string(path).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() << 10
+    };
+    cluster.running().into_iter().map(|id| of(id, cluster)).collect()
+}
+
+/// Waits until each server's memory is back to within a tenth of what it was before.
+#[track_caller]
+fn await_memory(cluster: &mut Cluster, before: &[u64]) {
+    let mut after = Vec::new();
+    let start = Instant::now();
+    while start.elapsed() < RETURNED {
+        after = resident(cluster);
+        let is_back =
+            |(before, after): (&u64, &u64)| *after <= before + before / 10 + ALLOCATOR_SLACK;
+        if before.iter().zip(&after).all(is_back) {
+            note(&format!("memory before {before:?}, after {after:?}"));
+            return;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    panic!("the servers took {before:?} bytes before and take {after:?} after");
+}
+
+/// Connects and leaves at once, now with a request and now without, until it is told to stop.
+fn storm(server: &Client, is_over: &AtomicBool, count: &AtomicUsize) {
+    let mut asks = false;
+    while !is_over.load(Ordering::Relaxed) {
+        if let Ok(mut stream) = TcpStream::connect(server.address()) {
+            asks = !asks;
+            if asks {
+                // The answer finds nobody, or is left unread: the connection is reset.
+                let _ = stream.write_all(&ping());
+            }
+        }
+        count.fetch_add(1, Ordering::Relaxed);
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Figures are shown where the output of a test is.
+#[expect(clippy::print_stderr, reason = "a test shows its figures")]
+fn note(figures: &str) {
+    eprintln!("{figures}");
+}
+
+#[test]
+fn a_set_under_a_storm_elects_and_updates_in_time_and_gives_its_memory_back() {
+    if !may_open(6_000) {
+        return loud_note("a storm of connections, for this process may not open so many");
+    }
+    let (mut cluster, leader) = Cluster::led(3);
+    cluster.agree(leader, &cluster.running(), "a", 1);
+    let before = resident(&mut cluster);
+    let (is_over, count) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let connect = |number: usize| TcpStream::connect(cluster.at(number % 3).address()).unwrap();
+    let idle: Vec<_> = (0..2000).map(connect).collect();
+    let mut slow: Vec<_> = (0..200).map(connect).collect();
+    let next = thread::scope(|scope| {
+        // A byte a second each; those that are refused or closed are made anew.
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                for (number, stream) in slow.iter_mut().enumerate() {
+                    if stream.write_all(b"P").is_err() {
+                        *stream = connect(number);
+                    }
+                }
+                thread::sleep(Duration::from_secs(1));
+            }
+        });
+        for id in 0..3 {
+            let server = cluster.at(id);
+            scope.spawn(|| storm(server, &is_over, &count));
+        }
+        // Told to the others even if a check fails, for the scope waits for them.
+        let _over = Over(&is_over);
+        thread::sleep(Duration::from_secs(2));
+        cluster.at(leader).another().crash();
+        let start = Instant::now();
+        let next = cluster.leader();
+        let elected = start.elapsed();
+        assert!(elected <= ELECTION, "elected only after {elected:?}");
+        let start = Instant::now();
+        let updated = cluster.at(next).begin("surfstore.updatefile", &update("a", 2, &hash("x")));
+        assert_eq!(updated.answer(Duration::from_secs(1)), TRUE);
+        note(&format!("elected after {elected:?}, updated after {:?}", start.elapsed()));
+        thread::sleep(Duration::from_secs(2));
+        next
+    });
+    let during = resident(&mut cluster);
+    note(&format!("{} connections in the storm, memory {during:?}", count.into_inner()));
+    assert!(during.iter().all(|bytes| *bytes <= RESIDENT_MAX), "the servers take {during:?}");
+    drop((idle, slow));
+    cluster.restore(&[leader]);
+    cluster.agree(next, &cluster.running(), "a", 3);
+    await_memory(&mut cluster, &before);
+    assert_unharmed(&cluster);
+}
+
+/// Ends a storm when it is dropped.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn ten_thousand_callers_that_leave_a_leader_without_a_majority_leave_nothing_behind() {
+    if !may_open(3_000) {
+        return loud_note("a crowd of callers, for this process may not open so many");
+    }
+    let (mut cluster, leader) = Cluster::led(3);
+    cluster.agree(leader, &cluster.running(), "a", 1);
+    cluster.crash(&cluster.others(leader));
+    // Counted from the end of the first wave: the allocator keeps what a crowd took for the next one.
+    let (mut before, mut peak) = (Vec::new(), 0);
+    let start = Instant::now();
+    for wave in 0..=10 {
+        let ask = |number: usize| {
+            let mut connection = Raw::to(cluster.at(leader));
+            let name = format!("{wave}/{number}");
+            let asks =
+                if number.is_multiple_of(2) { read_request() } else { update_request(&name, 1) };
+            connection.send(asks).unwrap();
+            connection
+        };
+        let crowd: Vec<_> = (0..1000).map(ask).collect();
+        wait_until(PATIENCE, "all of the wave wait", || {
+            cluster.at(leader).state().waiting_calls == 1000
+        });
+        peak = peak.max(resident(&mut cluster)[leader]);
+        drop(crowd);
+        wait_until(RETURNED, "nobody waits any more", || {
+            cluster.at(leader).state().waiting_calls == 0
+        });
+        if wave == 0 {
+            before = resident(&mut cluster);
+        }
+    }
+    note(&format!("the waves took {:?}, memory at most {peak}", start.elapsed()));
+    assert!(peak <= RESIDENT_MAX, "the leader takes {peak} bytes");
+    await_memory(&mut cluster, &before);
+    cluster.restore(&cluster.others(leader));
+    cluster.agree(leader, &cluster.running(), "a", 2);
+    assert_unharmed(&cluster);
+}
+
+#[test]
+fn callers_beyond_the_bound_are_told_that_the_leader_is_busy() {
+    if !may_open(3_000) {
+        return loud_note("a crowd of callers, for this process may not open so many");
+    }
+    let (cluster, leader) = Cluster::led(3);
+    cluster.crash(&cluster.others(leader));
+    let ask = |_| {
+        let mut connection = Raw::to(cluster.at(leader));
+        connection.send(read_request()).unwrap();
+        connection
+    };
+    let crowd: Vec<_> = (0..1024).map(ask).collect();
+    wait_until(PATIENCE, "the bound is reached", || {
+        cluster.at(leader).state().waiting_calls == 1024
+    });
+    assert_fault(&cluster.at(leader).call("surfstore.getfileinfomap", &[]), 4, "busy");
+    cluster.restore(&cluster.others(leader));
+    for mut connection in crowd {
+        assert!(connection.response().answer().is_ok());
+    }
+}
