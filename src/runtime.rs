@@ -17,6 +17,7 @@ pub mod output;
 mod peer;
 mod timing;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
@@ -51,6 +52,7 @@ pub fn run(Arguments { config, id }: Arguments) -> anyhow::Result<Infallible> {
     let (sockets, places) = bind::bind(address)?;
     let executor = Rc::new(LocalExecutor::new());
     let (inbox, inputs) = smol::channel::unbounded();
+    let is_crashed = Rc::new(Cell::new(false));
     let mut tasks = Vec::new();
     let mut peers = BTreeMap::new();
     for peer in cluster.peers() {
@@ -58,12 +60,12 @@ pub fn run(Arguments { config, id }: Arguments) -> anyhow::Result<Infallible> {
             .servers
             .get(usize::from(peer.0))
             .context("a peer is not in the configuration")?;
-        let (handle, lanes) = Peer::new(peer, address, &inbox);
+        let (handle, lanes) = Peer::new(peer, address, &inbox, &is_crashed);
         peers.insert(peer, handle);
         tasks.extend(lanes.map(|lane| executor.spawn(lane.run())));
     }
     let own_host = address.host.clone();
-    tasks.push(executor.spawn(Driver::new(cluster, config, peers).run(inputs)));
+    tasks.push(executor.spawn(Driver::new(cluster, config, peers, is_crashed).run(inputs)));
     let house = House::new(descriptors);
     tasks.push(executor.spawn(Rc::clone(&house).keep(inbox.clone())));
     let reception = Reception::new(house, inbox, &own_host);

@@ -1,7 +1,9 @@
 //! The one task that owns the server: takes what happens, steps the core, and does what the core wants done.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
+use std::rc::Rc;
 use std::time::Instant;
 
 use smol::channel::{Receiver, Sender};
@@ -27,6 +29,8 @@ pub(super) struct Driver {
     cluster: Cluster,
     config: Config,
     peers: BTreeMap<ServerId, Peer>,
+    /// Tells the lanes to the peers whether they may send.
+    is_crashed: Rc<Cell<bool>>,
     waiting: BTreeMap<CallId, Sender<Vec<u8>>>,
     timers: Timers,
     blocks: Blocks,
@@ -37,11 +41,17 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(cluster: Cluster, config: Config, peers: BTreeMap<ServerId, Peer>) -> Driver {
+    pub(super) fn new(
+        cluster: Cluster,
+        config: Config,
+        peers: BTreeMap<ServerId, Peer>,
+        is_crashed: Rc<Cell<bool>>,
+    ) -> Driver {
         Driver {
             cluster,
             config,
             peers,
+            is_crashed,
             waiting: BTreeMap::new(),
             timers: Timers::new(),
             blocks: Blocks::new(BLOCK_BYTES_MAX),
@@ -64,6 +74,7 @@ impl Driver {
             let before = server.role();
             let (stepped, effects) = server.step(event);
             server = stepped;
+            self.is_crashed.set(server.role() == RoleName::Crashed);
             self.report(before, &server);
             self.perform(effects);
         }

@@ -3,7 +3,9 @@
 //! Each peer has two lanes, each with a connection of its own: heartbeats and requests for votes are never queued
 //! behind entries. Whatever happens, the core hears of each request exactly once.
 
+use std::cell::Cell;
 use std::convert::Infallible;
+use std::rc::Rc;
 
 use anyhow::{Context, ensure};
 use smol::channel::{Receiver, Sender};
@@ -29,11 +31,22 @@ pub(super) struct Peer {
 
 impl Peer {
     /// The peer's handle, and its two lanes, which have to be kept running.
-    pub(super) fn new(id: ServerId, address: &Address, inbox: &Sender<Input>) -> (Peer, [Lane; 2]) {
+    pub(super) fn new(
+        id: ServerId,
+        address: &Address,
+        inbox: &Sender<Input>,
+        is_crashed: &Rc<Cell<bool>>,
+    ) -> (Peer, [Lane; 2]) {
         let lane = |is_control| {
             let (sender, requests) = smol::channel::unbounded();
-            let lane =
-                Lane { id, address: address.clone(), is_control, requests, inbox: inbox.clone() };
+            let lane = Lane {
+                id,
+                address: address.clone(),
+                is_control,
+                requests,
+                inbox: inbox.clone(),
+                is_crashed: Rc::clone(is_crashed),
+            };
             (sender, lane)
         };
         let (control, control_lane) = lane(true);
@@ -59,6 +72,8 @@ pub(super) struct Lane {
     is_control: bool,
     requests: Receiver<Request>,
     inbox: Sender<Input>,
+    /// Whether this server is crashed, and sends nothing: neither what waits here nor the rest of what is under way.
+    is_crashed: Rc<Cell<bool>>,
 }
 
 impl Lane {
@@ -98,7 +113,7 @@ impl Lane {
         // requests of Raft may come twice.
         let mut answered = None;
         if let Some(mut stream) = kept.take()
-            && let Ok(answer) = post(&mut stream, &message, stalled).await
+            && let Ok(answer) = self.post(&mut stream, &message, stalled).await
         {
             answered = Some((stream, answer));
         }
@@ -106,7 +121,7 @@ impl Lane {
             Some(answered) => answered,
             None => {
                 let mut stream = stalled.within(STALL_DEADLINE, self.connect()).await??;
-                let answer = post(&mut stream, &message, stalled).await?;
+                let answer = self.post(&mut stream, &message, stalled).await?;
                 (stream, answer)
             }
         };
@@ -130,32 +145,76 @@ impl Lane {
 
     /// Connects to the configured host, resolved anew.
     async fn connect(&self) -> anyhow::Result<TcpStream> {
+        self.may_send()?;
         let Address { host, port } = &self.address;
         let stream =
             TcpStream::connect((host.as_str(), *port)).await.context("it cannot be reached")?;
         stream.set_nodelay(true)?;
         Ok(stream)
     }
+
+    fn may_send(&self) -> anyhow::Result<()> {
+        ensure!(!self.is_crashed.get(), "this server is crashed");
+        Ok(())
+    }
+
+    /// Sends a message and gives the document that is answered. It may take as long as it makes progress.
+    async fn post(
+        &self,
+        stream: &mut TcpStream,
+        message: &[u8],
+        stalled: &mut Alarm,
+    ) -> anyhow::Result<Vec<u8>> {
+        for chunk in message.chunks(CHUNK_BYTES) {
+            self.may_send()?;
+            stalled.within(STALL_DEADLINE, stream.write_all(chunk)).await??;
+        }
+        let mut received = Vec::new();
+        let mut chunk = [0; 4096];
+        loop {
+            let count = stalled.within(STALL_DEADLINE, stream.read(&mut chunk)).await??;
+            ensure!(0 < count, "it closed the connection");
+            received.extend_from_slice(chunk.get(..count).unwrap_or_default());
+            if let Some(response) = gate::Response::read(&received).map_err(anyhow::Error::msg)? {
+                ensure!(response.status == 200, "it answered with HTTP status {}", response.status);
+                return Ok(response.body.to_vec());
+            }
+        }
+    }
 }
 
-/// Sends a message and gives the document that is answered. It may take as long as it makes progress.
-async fn post(
-    stream: &mut TcpStream,
-    message: &[u8],
-    stalled: &mut Alarm,
-) -> anyhow::Result<Vec<u8>> {
-    for chunk in message.chunks(CHUNK_BYTES) {
-        stalled.within(STALL_DEADLINE, stream.write_all(chunk)).await??;
-    }
-    let mut received = Vec::new();
-    let mut chunk = [0; 4096];
-    loop {
-        let count = stalled.within(STALL_DEADLINE, stream.read(&mut chunk)).await??;
-        ensure!(0 < count, "it closed the connection");
-        received.extend_from_slice(chunk.get(..count).unwrap_or_default());
-        if let Some(response) = gate::Response::read(&received).map_err(anyhow::Error::msg)? {
-            ensure!(response.status == 200, "it answered with HTTP status {}", response.status);
-            return Ok(response.body.to_vec());
-        }
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use smol::future;
+
+    use super::*;
+    use crate::raft::{BallotKind, Position, RequestVote, Term};
+
+    #[test]
+    fn a_crashed_server_sends_nothing_of_what_still_waits() {
+        let peer = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        peer.set_nonblocking(true).unwrap();
+        let address =
+            Address { host: "127.0.0.1".to_owned(), port: peer.local_addr().unwrap().port() };
+        let (inbox, told) = smol::channel::unbounded();
+        let is_crashed = Rc::new(Cell::new(true));
+        let (handle, [control, _batches]) = Peer::new(ServerId(1), &address, &inbox, &is_crashed);
+        handle.send(Request::RequestVote(RequestVote {
+            kind: BallotKind::PreVote,
+            ballot: 1,
+            term: Term(1),
+            candidate_id: ServerId(0),
+            last_log: Position::default(),
+        }));
+        let told = async { told.recv().await.unwrap() };
+        let heard = async {
+            let ended = control.run().await;
+            panic!("a lane never ends: {ended:?}")
+        };
+        let outcome = smol::block_on(future::or(told, heard));
+        assert!(matches!(outcome, Input::Core(Event::Unanswered { by: ServerId(1), .. })));
+        assert!(peer.accept().is_err(), "nobody has connected");
     }
 }
