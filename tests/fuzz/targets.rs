@@ -1,0 +1,92 @@
+//! What is claimed of any bytes, one function for each of the three readers that strangers can reach.
+//!
+//! Each panics if its claim does not hold. The fuzzer calls them with bytes of its own, and `tests/corpora.rs` with the
+//! saved ones; they know of neither.
+
+use surfstore::gate::{Gate, Progress, Refusal, Request};
+use surfstore::protocol;
+use surfstore::raft::{CallId, Cluster, Effect, Event, Server, ServerId, Timer};
+use surfstore::value::Value;
+use surfstore::xmlrpc::{parse_call, parse_response, write_call, write_fault, write_response};
+
+/// The gate makes the same of a connection however its bytes are split, and reads what it lets through as it wrote it.
+pub(crate) fn gate(bytes: &[u8]) {
+    let outcome = read_pieces(bytes.chunks(bytes.len().max(1)));
+    assert_eq!(read_pieces(bytes.chunks(1)), outcome, "byte by byte");
+    assert_eq!(read_pieces(bytes.chunks(7)), outcome, "seven bytes at a time");
+    for request in outcome.0 {
+        let (again, refusal) = read_pieces([request.clone().into_clean().as_slice()]);
+        assert_eq!(
+            again,
+            [Request { close: false, ..request }],
+            "a clean request is read as written"
+        );
+        assert_eq!(refusal, None, "a clean request is not refused");
+    }
+}
+
+/// The requests of a connection in order, and the refusal that ends it.
+fn read_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Request>, Option<Refusal>) {
+    let mut gate = Gate::new("localhost");
+    let mut requests = Vec::new();
+    for piece in pieces {
+        gate.push(piece);
+        loop {
+            match gate.next() {
+                Ok(Progress::NeedMore) => break,
+                Ok(Progress::Continue) => {}
+                Ok(Progress::Request(request)) => requests.push(request),
+                Err(refusal) => return (requests, Some(refusal)),
+            }
+        }
+    }
+    (requests, None)
+}
+
+/// Whatever is read as a call or an answer is written so that it reads as the same.
+pub(crate) fn xml(bytes: &[u8]) {
+    if let Ok(call) = parse_call(bytes) {
+        // A method's name is written only by this server, whose own names need no care.
+        let again = write_call("m", |params| {
+            call.params.iter().for_each(|value| params.param(|writer| writer.value(value)));
+        });
+        assert_eq!(parse_call(&again).map(|call| call.params), Ok(call.params));
+    }
+    match parse_response(bytes) {
+        Ok(Ok(value)) => {
+            let again = write_response(|writer| writer.value(&value));
+            assert_eq!(parse_response(&again), Ok(Ok::<Value, _>(value)));
+        }
+        Ok(Err(fault)) => assert_eq!(parse_response(&write_fault(&fault)), Ok(Err(fault))),
+        Err(_) => {}
+    }
+}
+
+/// No messages, however forged, break a server: documents with zero bytes between them are told to one in turn.
+///
+/// A document that is a call is made. Any other is taken for the answer to what the server sent last; one that is no
+/// such answer either makes the server's timer run out, so that it comes into every role.
+pub(crate) fn peers(bytes: &[u8]) {
+    let Some(cluster) = Cluster::new(ServerId(0), 3) else { return };
+    let (mut server, mut effects) = Server::start(cluster);
+    let mut last_sent = None;
+    let mut timer = Timer::Silence;
+    for (number, document) in (0..).zip(bytes.split(|byte| *byte == 0)) {
+        for effect in effects {
+            match effect {
+                Effect::Send { to, request } => last_sent = Some((to, request)),
+                Effect::ArmTimer(armed) => timer = armed,
+                Effect::StopTimers | Effect::Reply(..) => {}
+            }
+        }
+        let event = match (protocol::read_call(document), &last_sent) {
+            (Ok((_, Ok(protocol::Call::Raft(call)))), _) => Event::Call(CallId(number), call),
+            (_, Some((from, request))) => match protocol::read_response(request, document) {
+                Ok(response) => Event::Response { from: *from, response },
+                Err(_) => Event::Timeout(timer),
+            },
+            (_, None) => Event::Timeout(timer),
+        };
+        (server, effects) = server.step(event);
+    }
+}
