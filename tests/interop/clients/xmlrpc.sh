@@ -18,7 +18,8 @@ follower=$1
 expect "$(update "$leader")" "Boolean: TRUE"
 expect "$(update "$leader")" "Boolean: FALSE"
 stored=$(call "$leader" getfileinfomap)
-expect "$stored" "$name"
+# It shows bytes beyond ASCII as escapes.
+expect "$stored" 'na\xc3\xafve'
 expect "$stored" h1
 expect "$(call "$leader" tester_getversion "s/$name")" 1
 expect "$(update "$follower")" "fault code 2"
