@@ -8,6 +8,8 @@ use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use anyhow::Context;
+use rustix::io::Errno;
+use rustix::net::sockopt::ipv6_v6only;
 
 use crate::config::Address;
 
@@ -67,7 +69,9 @@ fn bind_all(port: u16) -> io::Result<Vec<TcpListener>> {
     match (v6, v4) {
         (Ok(v6), Ok(v4)) => Ok(vec![v6, v4]),
         // The first socket takes IPv4 as well, as is usual, and leaves nothing for the second.
-        (Ok(v6), Err(error)) if error.kind() == ErrorKind::AddrInUse => Ok(vec![v6]),
+        (Ok(v6), Err(error)) if error.kind() == ErrorKind::AddrInUse && !ipv6_v6only(&v6)? => {
+            Ok(vec![v6])
+        }
         (Err(error), Ok(v4)) if is_missing(&error) => Ok(vec![v4]),
         (Err(error), _) | (_, Err(error)) => Err(error),
     }
@@ -75,7 +79,6 @@ fn bind_all(port: u16) -> io::Result<Vec<TcpListener>> {
 
 /// Whether the machine has no such address, or no such family of addresses.
 fn is_missing(error: &io::Error) -> bool {
-    // EAFNOSUPPORT has no stable kind in the standard library.
-    const EAFNOSUPPORT: i32 = 97;
-    error.kind() == ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(EAFNOSUPPORT)
+    let no_such_family = Errno::from_io_error(error) == Some(Errno::AFNOSUPPORT);
+    error.kind() == ErrorKind::AddrNotAvailable || no_such_family
 }

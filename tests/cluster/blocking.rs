@@ -188,9 +188,10 @@ fn three_of_five_return(cluster: &Cluster, id: usize, round: i64) {
 
 /// The memory in bytes that a process holds.
 fn memory(process: u32) -> usize {
-    let statm = fs::read_to_string(format!("/proc/{process}/statm")).unwrap();
-    let pages: usize = statm.split_whitespace().nth(1).unwrap().parse().unwrap();
-    pages * 4096
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let kibibytes: usize = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kibibytes << 10
 }
 
 #[test]

@@ -1,0 +1,58 @@
+//! Callers that ask for much and do not read it.
+
+use std::fs;
+use std::time::Duration;
+
+use crate::client::{Client, TRUE, assert_fault, hash};
+use crate::harness::Cluster;
+use crate::raw::{Raw, call, post};
+use crate::servers::assert_unharmed;
+use crate::wait::wait_until;
+
+/// The file map takes 16 MiB, far more than sockets hold.
+const FILES: usize = 4;
+const FILE_BYTES: usize = (4 << 20) - 1000;
+
+/// Four times what may be held of answers.
+const READERS: i64 = 16;
+
+/// The most memory that a process has ever held, in MiB.
+fn peak(process: u32) -> usize {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() >> 10
+}
+
+fn reads_whole(client: &Client) -> bool {
+    client.another().files().is_ok_and(|files| FILES < files.len())
+}
+
+#[test]
+fn answers_that_nobody_takes_are_bounded_and_soon_make_room_for_others() {
+    let (mut cluster, id) = Cluster::led(1);
+    let process = cluster.process(id).id();
+    let server = cluster.at(id);
+    for file in 0..FILES {
+        let large = hash(&"x".repeat(FILE_BYTES));
+        assert_eq!(server.update(&file.to_string(), 1, &large), TRUE);
+    }
+    let readers: Vec<_> = (1..=READERS)
+        .map(|version| {
+            // Every reader is given a map of its own.
+            assert_eq!(server.update("small", version, &hash("x")), TRUE);
+            let mut reader = Raw::to(server);
+            reader.send(post(&call("surfstore.getfileinfomap"))).unwrap();
+            reader
+        })
+        .collect();
+    wait_until(Duration::from_secs(5), "those who do not read make room", || reads_whole(server));
+    assert_eq!(server.update("small", READERS + 1, &hash("x")), TRUE);
+    assert!(peak(process) < 256, "the server held {} MiB", peak(process));
+    assert!(reads_whole(server));
+    let answers: Vec<_> = readers.into_iter().map(|mut reader| reader.try_response()).collect();
+    assert!(answers.iter().any(Result::is_err), "some were given up");
+    for refused in answers.into_iter().flatten().filter(|response| response.body.len() < 1000) {
+        assert_fault(&refused.answer(), 4, "busy: too many bytes of answers");
+    }
+    assert_unharmed(&cluster);
+}
