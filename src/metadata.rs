@@ -34,12 +34,15 @@ impl Update {
 /// A clone is a snapshot and costs nothing: the map is copied only if an update is applied while a snapshot is still
 /// held.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Files(Arc<BTreeMap<Arc<str>, Arc<Update>>>);
+pub struct Files {
+    newest: Arc<BTreeMap<Arc<str>, Arc<Update>>>,
+    revision: u64,
+}
 
 impl Files {
     /// The file's version; 0 where there has never been such a file.
     pub fn version(&self, name: &str) -> i64 {
-        self.0.get(name).map_or(0, |newest| newest.version)
+        self.newest.get(name).map_or(0, |newest| newest.version)
     }
 
     /// Applies the version rule: the update takes effect if it asks for exactly the next version, and says so.
@@ -50,23 +53,29 @@ impl Files {
         if update.version != next || VERSION_MAX < next {
             return false;
         }
-        Arc::make_mut(&mut self.0).insert(Arc::clone(&update.name), Arc::clone(update));
+        Arc::make_mut(&mut self.newest).insert(Arc::clone(&update.name), Arc::clone(update));
+        self.revision += 1;
         true
+    }
+
+    /// How many updates have taken effect. It names a state of one server's map.
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// How many files there have ever been.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.newest.len()
     }
 
     /// Whether there has never been a file.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.newest.is_empty()
     }
 
     /// The newest accepted update of every file, ordered by name.
     pub fn iter(&self) -> impl Iterator<Item = &Update> {
-        self.0.values().map(|newest| &**newest)
+        self.newest.values().map(|newest| &**newest)
     }
 }
 
@@ -104,7 +113,7 @@ mod tests {
     #[test]
     fn a_version_never_exceeds_what_an_answer_can_carry() {
         let newest = update("a.txt", VERSION_MAX, &[]);
-        let mut files = Files(Arc::new([("a.txt".into(), newest)].into()));
+        let mut files = Files { newest: Arc::new([("a.txt".into(), newest)].into()), revision: 1 };
         assert!(!files.apply(&update("a.txt", VERSION_MAX + 1, &[])));
         assert_eq!(files.version("a.txt"), VERSION_MAX);
     }

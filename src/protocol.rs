@@ -11,9 +11,10 @@ mod peers;
 mod replies;
 
 use crate::raft;
-use crate::xmlrpc::{self, Fault};
+use crate::value::Value;
+use crate::xmlrpc::{self, Fault, MethodCall};
 
-pub use calls::{NAME_BYTES_MAX, UPDATE_BYTES_MAX};
+pub use calls::{CALLS_MAX, NAME_BYTES_MAX, UPDATE_BYTES_MAX};
 pub use peers::{read_response, write_request};
 pub use replies::{Answer, Status, write_answer};
 
@@ -46,6 +47,8 @@ pub enum Call {
     MethodSignature(&'static Method),
     /// `system.methodHelp`
     MethodHelp(&'static Method),
+    /// `system.multicall`: each of these, one after another. Within itself it is refused.
+    Several(Vec<Result<Asked, Fault>>),
 }
 
 impl Call {
@@ -53,6 +56,12 @@ impl Call {
     pub fn is_from_peer(&self) -> bool {
         use raft::Call::{AppendEntries, RequestVote};
         matches!(self, Call::Raft(RequestVote(_) | AppendEntries(_)))
+    }
+
+    /// Whether it is one that may have to wait for a majority.
+    pub fn may_wait(&self) -> bool {
+        use raft::Call::{ReadFiles, Update};
+        matches!(self, Call::Raft(Update(_) | ReadFiles))
     }
 }
 
@@ -87,10 +96,15 @@ pub type Asked = (&'static Method, Result<Call, Fault>);
 ///
 /// The fault to answer if the document is not a call (−32700 to −32600) or names no method of the table (−32601).
 pub fn read_call(document: &[u8]) -> Result<Asked, Fault> {
-    let call = xmlrpc::parse_call(document)
+    let MethodCall { method, params } = xmlrpc::parse_call(document)
         .map_err(|error| Fault { code: error.code(), message: error.to_string() })?;
-    let method = find(&call.method).ok_or_else(|| fault::no_such_method(&call.method))?;
-    Ok((method, (method.read)(Arguments::new(method, call.params))))
+    ask(&method, params)
+}
+
+/// What a call of the method of that name, with these parameters, asks for.
+fn ask(name: &str, params: Vec<Value>) -> Result<Asked, Fault> {
+    let method = find(name).ok_or_else(|| fault::no_such_method(name))?;
+    Ok((method, (method.read)(Arguments::new(method, params))))
 }
 
 /// What every canonical name begins with, those of `system.*` apart.
@@ -107,7 +121,7 @@ fn find(name: &str) -> Option<&'static Method> {
 }
 
 /// The table of methods, in the order in which they are listed.
-pub const METHODS: [Method; 17] = [
+pub const METHODS: [Method; 18] = [
     Method {
         name: "surfstore.ping",
         aliases: &[],
@@ -244,5 +258,14 @@ pub const METHODS: [Method; 17] = [
         help: "methodHelp(name): what the method does.",
         while_crashed: true,
         read: |arguments| arguments.method(Call::MethodHelp),
+    },
+    Method {
+        name: "system.multicall",
+        aliases: &[],
+        signature: &["array", "array"],
+        help: "multicall(calls): makes the calls one after another, at most 64, each a struct of methodName and params. \
+               For each, an array that holds its answer, or the struct of its fault.",
+        while_crashed: true,
+        read: Arguments::several,
     },
 ];

@@ -5,6 +5,7 @@
 //! connection's task ends that connection. A panic anywhere else ends the process: nothing is left that listens and does
 //! not answer.
 
+mod answers;
 mod bind;
 mod connection;
 mod deadline;
@@ -32,6 +33,7 @@ use smol::{LocalExecutor, Task, future};
 
 use crate::config::{Arguments, Config};
 use crate::raft::{Cluster, ServerId};
+use answers::{Held, Scribe};
 use driver::Driver;
 use housekeeping::House;
 use listener::Reception;
@@ -65,10 +67,12 @@ pub fn run(Arguments { config, id }: Arguments) -> anyhow::Result<Infallible> {
         tasks.extend(lanes.map(|lane| executor.spawn(lane.run())));
     }
     let own_host = address.host.clone();
-    tasks.push(executor.spawn(Driver::new(cluster, config, peers, is_crashed).run(inputs)));
-    let house = House::new(descriptors);
+    let answers = Held::default();
+    let scribe = Scribe::new(config, answers.clone());
+    tasks.push(executor.spawn(Driver::new(cluster, scribe, peers, is_crashed).run(inputs)));
+    let house = House::new(descriptors, answers.clone());
     tasks.push(executor.spawn(Rc::clone(&house).keep(inbox.clone())));
-    let reception = Reception::new(house, inbox, &own_host);
+    let reception = Reception::new(house, inbox, answers, &own_host);
     for socket in sockets {
         let listening = Rc::clone(&reception).listen(Async::new(socket)?, Rc::clone(&executor));
         tasks.push(executor.spawn(listening));

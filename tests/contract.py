@@ -25,7 +25,7 @@ CANONICAL = """
     surfstore.ping surfstore.isLeader surfstore.isCrashed surfstore.crash surfstore.restore surfstore.updatefile
     surfstore.getfileinfomap surfstore.tester_getversion surfstore.requestVote surfstore.appendEntries
     surfstore.getblock surfstore.putblock surfstore.hasblocks surfstore.status
-    system.listMethods system.methodSignature system.methodHelp
+    system.listMethods system.methodSignature system.methodHelp system.multicall
 """.split()
 
 
@@ -132,11 +132,17 @@ class Names(Contract):
         for called in ("nothing", "surfstore.nothing", "surfstore.surfstore.ping", "other.ping", "system.ping", "pin", "pings"):
             self.refused(NO_SUCH_METHOD, "no method", getattr(server, called))
 
-    def test_a_multicall_is_refused_whole(self):
+    def test_a_multicall_makes_its_calls_in_order_and_raises_each_ones_own_fault(self):
         calls = MultiCall(self.server())
-        calls.surfstore.updatefile("multicall", 1, [])
-        self.refused(NO_SUCH_METHOD, "no method", calls)
-        self.assertEqual(self.at_leader.tester_getversion("multicall"), 0)
+        calls.surfstore.updatefile("multicall", 1, ["h"])
+        calls.updatefile("multicall", 1, [])
+        calls.nonsense()
+        calls.tester_getversion("multicall")
+        calls.getfileinfomap()
+        answers = calls()
+        self.assertEqual([answers[0], answers[1], answers[3]], [True, False, 1])
+        self.refused(NO_SUCH_METHOD, "no method", answers.__getitem__, 2)
+        self.assertEqual(answers[4]["multicall"], [1, ["h"]])
 
     def test_every_option_of_the_proxy_serves(self):
         for options in ({"use_builtin_types": True}, {"use_datetime": True}, {"allow_none": True}, {"encoding": "utf-8"}):

@@ -180,6 +180,8 @@ fn what_stands_in_a_lists_place_becomes_a_list() {
         structure(&[]),
         structure(&[("0", 1.into())]),
         structure(&[("1", 1.into()), ("3", 1.into())]),
+        structure(&[("+1", 1.into())]),
+        structure(&[("01", 1.into())]),
     ] {
         assert_eq!(stored(other.clone()), Ok([other].into()), "any other struct is an element");
     }

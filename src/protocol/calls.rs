@@ -5,7 +5,7 @@
 //! signature is accepted here.
 
 use super::fault::{no_such_method, wrong_parameters};
-use super::{Call, Method, find, peers, replies};
+use super::{Asked, Call, Method, ask, find, peers, replies};
 use crate::metadata::Update;
 use crate::raft;
 use crate::value::Value;
@@ -16,6 +16,9 @@ pub const NAME_BYTES_MAX: usize = 4 << 10;
 
 /// The largest update, in bytes of its XML-RPC values: one append must be able to carry it.
 pub const UPDATE_BYTES_MAX: usize = 4 << 20;
+
+/// How many calls `system.multicall` makes at most.
+pub const CALLS_MAX: usize = 64;
 
 /// How deep the elements of a hash list may nest: answers and appends must be able to carry them some levels deeper.
 const ELEMENT_DEPTH_MAX: usize = 16;
@@ -105,6 +108,15 @@ impl Arguments {
         find(&name).map(call).ok_or_else(|| no_such_method(&name))
     }
 
+    pub(super) fn several(self) -> Read {
+        let [calls] = self.take()?;
+        let calls = list(calls);
+        if CALLS_MAX < calls.len() {
+            return Err(wrong_parameters("system.multicall makes at most 64 calls"));
+        }
+        Ok(Call::Several(calls.into_iter().map(one_of_several).collect()))
+    }
+
     fn take<const N: usize>(self) -> Result<[Value; N], Fault> {
         let given = self.values.len();
         self.values.try_into().map_err(|_| {
@@ -112,6 +124,24 @@ impl Arguments {
             wrong_parameters(&format!("{} takes {N} ({types}), not {given}", self.method.name))
         })
     }
+}
+
+/// One of the calls of `system.multicall`.
+fn one_of_several(call: Value) -> Result<Asked, Fault> {
+    const EXPECTED: &str = "each call is a struct of methodName and params";
+    let Value::Struct(members) = call else { return Err(wrong_parameters(EXPECTED)) };
+    let (mut name, mut params) = (None, None);
+    for (member, value) in members {
+        match &*member {
+            "methodName" => name = text(value),
+            "params" => params = Some(list(value).into_vec()),
+            _ => {}
+        }
+    }
+    let (Some(name), Some(params)) = (name, params) else {
+        return Err(wrong_parameters(EXPECTED));
+    };
+    ask(&name, params)
 }
 
 /// A string, or base64 of one.
@@ -153,8 +183,9 @@ fn list(value: Value) -> Box<[Value]> {
 
 /// Whether the members' names are 1, 2, … up to their number, in any order.
 fn is_numbered(members: &[(Box<str>, Value)]) -> bool {
-    let mut numbers: Vec<usize> =
-        members.iter().filter_map(|(name, _)| name.parse().ok()).collect();
+    // A number is written in one way only: "01" and "+1" are names.
+    let number = |name: &str| name.parse().ok().filter(|number: &usize| number.to_string() == name);
+    let mut numbers: Vec<usize> = members.iter().filter_map(|(name, _)| number(name)).collect();
     numbers.sort_unstable();
     !members.is_empty() && numbers.into_iter().eq(1..=members.len())
 }

@@ -20,6 +20,9 @@ pub const NO_SUCH_METHOD: i32 = -32601;
 /// The method takes other parameters.
 pub const WRONG_PARAMETERS: i32 = -32602;
 
+/// The server went wrong.
+pub const INTERNAL: i32 = -32603;
+
 /// The fault for a call that a crashed server does not serve.
 pub fn crashed() -> Fault {
     fault(CRASHED, "isCrashed: this server is crashed and the call had no effect")
@@ -28,6 +31,11 @@ pub fn crashed() -> Fault {
 /// The fault for parameters other than what the method takes. Definite.
 pub fn wrong_parameters(expected: &str) -> Fault {
     fault(WRONG_PARAMETERS, &format!("wrong parameters: {expected}"))
+}
+
+/// The fault where this project's own code went wrong.
+pub fn internal(what: &str) -> Fault {
+    fault(INTERNAL, &format!("internal error: {what}"))
 }
 
 /// The fault where a bound is reached.

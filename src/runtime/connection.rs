@@ -4,6 +4,7 @@
 //! few times a second, ends the wait by shutting the socket down.
 
 use std::cell::Cell;
+use std::iter;
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
@@ -26,6 +27,9 @@ const PACE_TIME: Duration = Duration::from_secs(10);
 
 /// What must have come or gone within [`PACE_TIME`]: 1 KiB a second.
 const PACE_BYTES: usize = 10 << 10;
+
+/// How long an answer may take where the answers on their way take too much memory.
+const HURRIED_TIME: Duration = Duration::from_secs(2);
 
 /// How long a caller that was refused is still listened to. Closing at once could cost it the answer.
 const LINGER_TIME: Duration = Duration::from_secs(2);
@@ -96,7 +100,13 @@ impl Connection {
 
     /// Notes what the connection does from now on, and until when it may.
     fn begin(&self, activity: Activity) {
-        let time = match activity {
+        self.activity.set(activity);
+        self.since.set(Instant::now());
+        self.set_deadline();
+    }
+
+    fn set_deadline(&self) {
+        let time = match self.activity.get() {
             Activity::Idle => Some(IDLE_TIME),
             Activity::Head => Some(HEAD_TIME),
             Activity::Body | Activity::Sending => Some(PACE_TIME),
@@ -104,10 +114,7 @@ impl Connection {
             Activity::Waiting(_) => None,
             Activity::Lingering => Some(LINGER_TIME),
         };
-        let now = Instant::now();
-        self.activity.set(activity);
-        self.since.set(now);
-        self.deadline.set(time.map(|time| now + time));
+        self.deadline.set(time.map(|time| Instant::now() + time));
         self.moved.set(0);
     }
 
@@ -120,13 +127,16 @@ impl Connection {
     fn keep_pace(&self, bytes: usize) {
         self.moved.set(self.moved.get() + bytes);
         if PACE_BYTES <= self.moved.get() {
-            self.begin(self.activity.get());
+            self.set_deadline();
         }
     }
 
-    /// Ends the wait of a connection that is past its deadline.
-    pub(super) fn end_if_late(&self, now: Instant) {
-        if self.deadline.get().is_some_and(|deadline| deadline <= now) {
+    /// Ends the wait of a connection that is past its deadline. An answer has less time where there is a hurry.
+    pub(super) fn end_if_late(&self, now: Instant, hurry: bool) {
+        let hurried = hurry && self.activity.get() == Activity::Sending;
+        let deadline =
+            if hurried { Some(self.since.get() + HURRIED_TIME) } else { self.deadline.get() };
+        if deadline.is_some_and(|deadline| deadline <= now) {
             // Whoever is too slow with a request is told so.
             let is_asking = matches!(self.activity.get(), Activity::Head | Activity::Body);
             self.end(if is_asking { Shutdown::Read } else { Shutdown::Both });
@@ -181,15 +191,18 @@ impl Connection {
         self.has_ended.get()
     }
 
-    /// Writes an answer.
+    /// Writes an answer: a head, and a body that may be empty.
     ///
     /// # Errors
     ///
     /// If the connection broke.
-    pub(super) async fn send(&self, bytes: &[u8]) -> io::Result<()> {
+    pub(super) async fn send(&self, head: Vec<u8>, body: &[u8]) -> io::Result<()> {
         self.begin(Activity::Sending);
         let mut stream = self.stream.clone();
-        for chunk in bytes.chunks(CHUNK_BYTES) {
+        // What fits goes out with the head, in one write, and the rest from where it is held.
+        let (beginning, rest) = body.split_at(body.len().min(CHUNK_BYTES));
+        let beginning = [&head, beginning].concat();
+        for chunk in iter::once(&*beginning).chain(rest.chunks(CHUNK_BYTES)) {
             stream.write_all(chunk).await?;
             self.keep_pace(chunk.len());
         }

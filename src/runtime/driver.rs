@@ -4,18 +4,19 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use smol::channel::{Receiver, Sender};
 use smol::future;
 
+use super::answers::{Document, Scribe};
 use super::deadline::Alarm;
 use super::input::Input;
 use super::peer::Peer;
 use super::timing;
 use crate::blocks::Blocks;
-use crate::config::Config;
-use crate::protocol::{self, Answer, Call, Status, fault};
+use crate::protocol::{Answer, Call, Status, fault};
 use crate::raft::{
     self, CallId, Cluster, Effect, Event, Flaw, Reply, RoleName, Server, ServerId, Timer,
 };
@@ -27,11 +28,11 @@ const BLOCK_BYTES_MAX: usize = 64 << 20;
 /// What surrounds the core: peers, callers, timers, and the blocks, of which the core knows nothing.
 pub(super) struct Driver {
     cluster: Cluster,
-    config: Config,
+    scribe: Scribe,
     peers: BTreeMap<ServerId, Peer>,
     /// Tells the lanes to the peers whether they may send.
     is_crashed: Rc<Cell<bool>>,
-    waiting: BTreeMap<CallId, Sender<Vec<u8>>>,
+    waiting: BTreeMap<CallId, Sender<Arc<Document>>>,
     timers: Timers,
     blocks: Blocks,
     peer_requests: u64,
@@ -43,13 +44,13 @@ pub(super) struct Driver {
 impl Driver {
     pub(super) fn new(
         cluster: Cluster,
-        config: Config,
+        scribe: Scribe,
         peers: BTreeMap<ServerId, Peer>,
         is_crashed: Rc<Cell<bool>>,
     ) -> Driver {
         Driver {
             cluster,
-            config,
+            scribe,
             peers,
             is_crashed,
             waiting: BTreeMap::new(),
@@ -141,6 +142,10 @@ impl Driver {
             Call::ListMethods => Answer::Methods,
             Call::MethodSignature(method) => Answer::Signature(method),
             Call::MethodHelp(method) => Answer::Help(method),
+            // Those that a caller asks for come one by one, so this is one of them.
+            Call::Several(_) => {
+                Answer::Fault(fault::wrong_parameters("system.multicall makes no call of itself"))
+            }
         })
     }
 
@@ -188,8 +193,8 @@ impl Driver {
     }
 
     /// Hands an answer over. A caller that is gone in this moment misses it.
-    fn answer(&self, to: &Sender<Vec<u8>>, answer: &Answer) {
-        let _ = to.try_send(protocol::write_answer(answer, &self.config));
+    fn answer(&mut self, to: &Sender<Arc<Document>>, answer: &Answer) {
+        let _ = to.try_send(self.scribe.write(answer));
     }
 
     /// One line per change of role; a candidate that stands anew is none.

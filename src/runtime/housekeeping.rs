@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use smol::channel::Sender;
 use smol::net::TcpStream;
 
+use super::answers::Held;
 use super::connection::{Activity, Connection};
 use super::input::Input;
 use crate::raft::{CallId, WAITING_MAX};
@@ -43,23 +44,39 @@ pub(super) struct House {
     connections: RefCell<BTreeMap<u64, Rc<Connection>>>,
     /// How many there may be.
     places: usize,
+    /// How many calls wait, or may have to.
+    waiting: Cell<usize>,
     last: Cell<u64>,
     /// The bytes of requests that are held.
     held: Cell<usize>,
+    answers: Held,
 }
 
 impl House {
     /// The house of a process that may have so many descriptors. They must not all go to those who call: without one for
     /// its own calls a server reaches no peer.
-    pub(super) fn new(descriptors: u64) -> Rc<House> {
+    pub(super) fn new(descriptors: u64, answers: Held) -> Rc<House> {
         let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
         let places = descriptors.saturating_sub(DESCRIPTORS_KEPT);
         Rc::new(House {
             connections: RefCell::default(),
             places: places.clamp(CONNECTIONS_MIN, CONNECTIONS_MAX),
+            waiting: Cell::new(0),
             last: Cell::new(0),
             held: Cell::new(0),
+            answers,
         })
+    }
+
+    /// Notes that a call may have to wait, for as long as the guard is there; `None` if so many wait that peers and
+    /// other callers would find no place.
+    pub(super) fn let_wait(&self) -> Option<Waiting<'_>> {
+        let waiting_max = self.places - (CONNECTIONS_MAX - WAITING_MAX).min(self.places / 2);
+        if waiting_max <= self.waiting.get() {
+            return None;
+        }
+        self.waiting.set(self.waiting.get() + 1);
+        Some(Waiting(self))
     }
 
     /// Takes in a connection, in place of the one that has been idle for longest if there are too many; `None` if all
@@ -119,11 +136,21 @@ impl House {
             Timer::after(ROUND_TIME).await;
             let now = Instant::now();
             let connections: Vec<_> = self.connections.borrow().values().cloned().collect();
-            connections.iter().for_each(|connection| connection.end_if_late(now));
+            let hurry = self.answers.is_much();
+            connections.iter().for_each(|connection| connection.end_if_late(now, hurry));
             for call in gone(&connections, now) {
                 inbox.send(Input::HangUp(call)).await?;
             }
         }
+    }
+}
+
+/// A call that may have to wait.
+pub(super) struct Waiting<'h>(&'h House);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.set(self.0.waiting.get() - 1);
     }
 }
 

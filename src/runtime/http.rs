@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use anyhow::Context as _;
 use async_h1::server;
 use http_types::headers::CONNECTION;
-use http_types::{Method, Response, StatusCode};
+use http_types::{Body, Method, Response, StatusCode};
 use smol::io::{self, AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::gate;
@@ -28,12 +28,17 @@ pub(super) async fn document(request: gate::Request) -> anyhow::Result<Vec<u8>> 
     Ok(document)
 }
 
-/// The response that carries a document, as bytes to be written at once.
+/// The head of the response that carries a document of so many bytes.
 ///
 /// Its status is 200 whatever the document says: many clients cannot read a fault with another status.
-pub(super) async fn response(document: Vec<u8>, closes: bool) -> anyhow::Result<Vec<u8>> {
+///
+/// # Errors
+///
+/// If the library does not write it.
+pub(super) async fn head(length: usize, closes: bool) -> anyhow::Result<Vec<u8>> {
     let mut response = Response::new(StatusCode::Ok);
-    response.set_body(document);
+    // The document is sent from where it is held: many callers may share it.
+    response.set_body(Body::from_reader(io::empty(), Some(length)));
     response.insert_header("content-type", "text/xml");
     if closes {
         response.insert_header(CONNECTION, "close");

@@ -1,7 +1,10 @@
 //! What the connections and the lanes hand to the driver.
 
+use std::sync::Arc;
+
 use smol::channel::Sender;
 
+use super::answers::Document;
 use crate::protocol::{Call, Method};
 use crate::raft::{CallId, Event};
 use crate::xmlrpc::Fault;
@@ -17,7 +20,7 @@ pub(super) enum Input {
         /// The call, or what is wrong with its parameters.
         call: Result<Call, Fault>,
         /// Where the answer goes.
-        answer: Sender<Vec<u8>>,
+        answer: Sender<Arc<Document>>,
     },
     /// The caller is gone.
     HangUp(CallId),

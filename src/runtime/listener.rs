@@ -4,21 +4,23 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::net::TcpListener;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_io::{Async, Timer};
-use smol::LocalExecutor;
 use smol::channel::Sender;
 use smol::net::TcpStream;
+use smol::{LocalExecutor, future};
 
+use super::answers::{Document, Held, Several};
 use super::connection::Connection;
 use super::housekeeping::House;
 use super::http;
 use super::input::Input;
 use crate::gate::{self, Gate, Method, Progress, Refusal};
-use crate::protocol;
+use crate::protocol::{self, Asked, Call, fault};
 use crate::raft::CallId;
-use crate::xmlrpc;
+use crate::xmlrpc::{self, Fault};
 
 /// How long the listener pauses when a connection cannot be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
@@ -27,15 +29,21 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 pub(super) struct Reception {
     house: Rc<House>,
     inbox: Sender<Input>,
+    answers: Held,
     /// The host under which this server is configured.
     own_host: String,
     last_call: Cell<u64>,
 }
 
 impl Reception {
-    pub(super) fn new(house: Rc<House>, inbox: Sender<Input>, own_host: &str) -> Rc<Reception> {
+    pub(super) fn new(
+        house: Rc<House>,
+        inbox: Sender<Input>,
+        answers: Held,
+        own_host: &str,
+    ) -> Rc<Reception> {
         let own_host = own_host.to_owned();
-        Rc::new(Reception { house, inbox, own_host, last_call: Cell::new(0) })
+        Rc::new(Reception { house, inbox, answers, own_host, last_call: Cell::new(0) })
     }
 
     /// Takes connections, without end. Each has a task of its own: what happens to it happens to it alone.
@@ -46,7 +54,14 @@ impl Reception {
     ) -> anyhow::Result<Infallible> {
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => executor.spawn(Rc::clone(&self).serve(stream.into())).detach(),
+                Ok((stream, _)) => {
+                    // Where all places are taken by calls that are being answered, it is closed.
+                    if let Some(place) = Place::take(&self.house, stream.into()) {
+                        executor.spawn(Rc::clone(&self).serve(place)).detach();
+                    }
+                    // However many come at once, those that are here get their turns.
+                    future::yield_now().await;
+                }
                 // The connection broke before it was taken, or the process is out of descriptors.
                 Err(error) => {
                     log::debug!("a connection could not be accepted: {error}");
@@ -57,15 +72,14 @@ impl Reception {
         }
     }
 
-    async fn serve(self: Rc<Reception>, stream: TcpStream) {
-        let Some(place) = Place::take(&self.house, stream) else { return };
+    async fn serve(self: Rc<Reception>, place: Place) {
         if let Err(error) = self.converse(&place).await {
             log::debug!("a connection ended: {error:#}");
         }
     }
 
     /// Answers the requests of one connection, one after another.
-    async fn converse(&self, place: &Place<'_>) -> anyhow::Result<()> {
+    async fn converse(&self, place: &Place) -> anyhow::Result<()> {
         let connection = &place.connection;
         connection.stream().set_nodelay(true)?;
         let mut gate = Gate::new(&self.own_host);
@@ -77,7 +91,7 @@ impl Reception {
                 }
                 Ok(Progress::Request(request)) => no_page(request.method),
                 Ok(Progress::Continue) => {
-                    connection.send(gate::CONTINUE).await?;
+                    connection.send(gate::CONTINUE.into(), &[]).await?;
                     continue;
                 }
                 Ok(Progress::NeedMore) => {
@@ -96,7 +110,7 @@ impl Reception {
                 Err(refusal) => refusal.response(),
             };
             drop(gate);
-            connection.send(&refusal).await?;
+            connection.send(refusal, &[]).await?;
             return Ok(connection.linger().await?);
         }
     }
@@ -108,9 +122,13 @@ impl Reception {
         request: gate::Request,
     ) -> anyhow::Result<bool> {
         let closes = request.close;
-        let document = http::document(request).await?;
-        let Some(answer) = self.call(connection, document).await? else { return Ok(false) };
-        connection.send(&http::response(answer, closes).await?).await?;
+        let answer = match http::document(request).await {
+            Ok(document) => self.call(connection, document).await?,
+            Err(error) => Some(self.fault(&fault::internal(&format!("{error:#}")))),
+        };
+        let Some(answer) = answer else { return Ok(false) };
+        let document: &[u8] = (*answer).as_ref();
+        connection.send(http::head(document.len(), closes).await?, document).await?;
         if closes {
             connection.linger().await?;
         }
@@ -122,22 +140,53 @@ impl Reception {
         &self,
         connection: &Connection,
         document: Vec<u8>,
-    ) -> anyhow::Result<Option<Vec<u8>>> {
-        let (method, call) = match protocol::read_call(&document) {
-            Ok(asked) => asked,
-            Err(fault) => return Ok(Some(xmlrpc::write_fault(&fault))),
-        };
+    ) -> anyhow::Result<Option<Arc<Document>>> {
+        let asked = protocol::read_call(&document);
         // It may be much larger than the call, which may wait for long.
         drop(document);
-        if call.as_ref().is_ok_and(protocol::Call::is_from_peer) {
+        let Ok((_, Ok(Call::Several(calls)))) = asked else {
+            return self.ask(connection, asked).await;
+        };
+        let mut several = Several::new(&self.answers);
+        for asked in calls {
+            let Some(answer) = self.ask(connection, asked).await? else { return Ok(None) };
+            several.push(answer);
+        }
+        Ok(Some(several.write()))
+    }
+
+    /// Has the driver answer one call.
+    async fn ask(
+        &self,
+        connection: &Connection,
+        asked: Result<Asked, Fault>,
+    ) -> anyhow::Result<Option<Arc<Document>>> {
+        let (method, call) = match asked {
+            Ok(asked) => asked,
+            Err(fault) => return Ok(Some(self.fault(&fault))),
+        };
+        if call.as_ref().is_ok_and(Call::is_from_peer) {
             self.house.keep_for_peer(connection);
+        }
+        let mut waiting = None;
+        if call.as_ref().is_ok_and(Call::may_wait) {
+            waiting = self.house.let_wait();
+            if waiting.is_none() {
+                return Ok(Some(self.fault(&fault::busy("too many calls wait"))));
+            }
         }
         let id = self.next_call();
         let (answer, answered) = smol::channel::bounded(1);
         connection.wait(id);
         self.inbox.send(Input::Call { id, method, call, answer }).await?;
         // The driver drops what it would answer with once it hears that the caller is gone.
-        Ok(answered.recv().await.ok())
+        let answer = answered.recv().await.ok();
+        drop(waiting);
+        Ok(answer)
+    }
+
+    fn fault(&self, fault: &Fault) -> Arc<Document> {
+        Document::new(xmlrpc::write_fault(fault), &self.answers)
     }
 
     fn next_call(&self) -> CallId {
@@ -167,17 +216,17 @@ fn no_page(method: Method) -> Vec<u8> {
 }
 
 /// A connection's place in the house, given back when its task ends, however it ends.
-struct Place<'h> {
-    house: &'h House,
+struct Place {
+    house: Rc<House>,
     id: u64,
     connection: Rc<Connection>,
     held: Cell<usize>,
 }
 
-impl Place<'_> {
-    fn take(house: &House, stream: TcpStream) -> Option<Place<'_>> {
+impl Place {
+    fn take(house: &Rc<House>, stream: TcpStream) -> Option<Place> {
         let (id, connection) = house.admit(stream)?;
-        Some(Place { house, id, connection, held: Cell::new(0) })
+        Some(Place { house: Rc::clone(house), id, connection, held: Cell::new(0) })
     }
 
     /// Notes how many bytes of a request are held for the connection. Whether there is room for them.
@@ -186,7 +235,7 @@ impl Place<'_> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         self.hold(0);
         self.house.leave(self.id);

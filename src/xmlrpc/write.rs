@@ -11,34 +11,69 @@ use crate::value::{Double, Value};
 
 /// The document of a call.
 pub fn write_call(method: &str, write: impl FnOnce(&mut Params<'_>)) -> Vec<u8> {
-    let mut writer = Writer::new();
-    writer.raw("<methodCall><methodName>");
-    writer.escaped(method);
-    writer.raw("</methodName><params>");
-    write(&mut Params { writer: &mut writer });
-    writer.raw("</params></methodCall>");
-    writer.out
+    write_between(["<methodCall>", "</methodCall>"], |writer| {
+        writer.raw("<methodName>");
+        writer.escaped(method);
+        writer.raw("</methodName><params>");
+        write(&mut Params { writer });
+        writer.raw("</params>");
+    })
 }
+
+/// What every document begins with.
+const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>";
+
+/// What stands around the value of an answer.
+const RESPONSE: [&str; 2] =
+    ["<methodResponse><params><param>", "</param></params></methodResponse>"];
+
+/// What stands around the struct of a fault.
+const FAULT: [&str; 2] = ["<methodResponse><fault>", "</fault></methodResponse>"];
 
 /// The document of an answer, for which one value is written.
 pub fn write_response(write: impl FnOnce(&mut Writer)) -> Vec<u8> {
-    let mut writer = Writer::new();
-    writer.raw("<methodResponse><params><param>");
-    write(&mut writer);
-    writer.raw("</param></params></methodResponse>");
-    writer.out
+    write_between(RESPONSE, write)
 }
 
 /// The document of an answer that is a fault.
 pub fn write_fault(fault: &Fault) -> Vec<u8> {
-    let mut writer = Writer::new();
-    writer.raw("<methodResponse><fault>");
-    writer.structure(|members| {
-        members.member("faultCode", |value| value.int(fault.code.into()));
-        members.member("faultString", |value| value.string(&fault.message));
-    });
-    writer.raw("</fault></methodResponse>");
+    write_between(FAULT, |writer| {
+        writer.structure(|members| {
+            members.member("faultCode", |value| value.int(fault.code.into()));
+            members.member("faultString", |value| value.string(&fault.message));
+        });
+    })
+}
+
+/// The document that answers several calls at once, made of the documents that answer each of them as they were written
+/// here: for each its value, in an array of its own, or its fault's struct.
+pub fn write_multicall<D: AsRef<[u8]>>(documents: impl IntoIterator<Item = D>) -> Vec<u8> {
+    write_response(|writer| {
+        writer.array(|answers| {
+            for document in documents {
+                if let Some(value) = between(RESPONSE, document.as_ref()) {
+                    answers.array(|answer| answer.out.extend_from_slice(value));
+                } else if let Some(fault) = between(FAULT, document.as_ref()) {
+                    answers.out.extend_from_slice(fault);
+                }
+            }
+        });
+    })
+}
+
+fn write_between([open, close]: [&str; 2], write: impl FnOnce(&mut Writer)) -> Vec<u8> {
+    let mut writer = Writer { out: Vec::new() };
+    writer.raw(DECLARATION);
+    writer.raw(open);
+    write(&mut writer);
+    writer.raw(close);
     writer.out
+}
+
+/// What was written between these two.
+fn between<'d>([open, close]: [&str; 2], document: &'d [u8]) -> Option<&'d [u8]> {
+    let document = document.strip_prefix(DECLARATION.as_bytes())?;
+    document.strip_prefix(open.as_bytes())?.strip_suffix(close.as_bytes())
 }
 
 /// Where values are written, one call for each.
@@ -96,12 +131,6 @@ impl Members<'_> {
 }
 
 impl Writer {
-    fn new() -> Writer {
-        let mut writer = Writer { out: Vec::new() };
-        writer.raw("<?xml version=\"1.0\" encoding=\"UTF-8\"?>");
-        writer
-    }
-
     /// Writes an `int`, or an `i8` where 32 bits are too few.
     pub fn int(&mut self, number: i64) {
         let name = if i32::try_from(number).is_ok() { "int" } else { "i8" };

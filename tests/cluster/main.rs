@@ -18,6 +18,7 @@ mod chaos;
 mod crashing;
 mod election;
 mod methods;
+mod multicall;
 mod process;
 mod refusals;
 mod replication;

@@ -4,10 +4,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use std::{fs, iter};
 
-use crate::client::{TRUE, hash, update};
+use crate::client::{TRUE, assert_fault, hash, update};
 use crate::harness::Cluster;
 use crate::raw::{Raw, ping};
 use crate::servers::assert_unharmed;
+use crate::wait::{PATIENCE, wait_until};
 
 /// Starts a set under these limits.
 fn led_with(size: usize, limits: &str) -> (Cluster, usize) {
@@ -54,5 +55,29 @@ fn servers_without_descriptors_go_on_with_their_peers_and_with_new_clients() {
     late.send(ping()).unwrap();
     assert_eq!(late.response().answer(), TRUE);
     drop(crowd);
+    assert_unharmed(&cluster);
+}
+
+#[test]
+fn calls_that_wait_leave_places_for_peers_and_other_callers() {
+    const CALLS: usize = 100;
+    let (cluster, leader) = led_with(3, "ulimit -n 100");
+    let others = cluster.others(leader);
+    cluster.crash(&others);
+    let reads: Vec<_> =
+        (0..CALLS).map(|_| cluster.at(leader).begin("surfstore.getfileinfomap", &[])).collect();
+    let blocked = || reads.iter().filter(|read| read.is_blocked()).count();
+    wait_until(PATIENCE, "there is no place for all of them", || {
+        let waiting = usize::try_from(cluster.at(leader).another().state().waiting_calls).unwrap();
+        0 < waiting && waiting == blocked() && waiting < CALLS
+    });
+    assert_eq!(cluster.at(leader).another().call("surfstore.ping", &[]), TRUE);
+    cluster.restore(&others);
+    for read in reads {
+        match read.answer(PATIENCE) {
+            Ok(_) => {}
+            refused => assert_fault(&refused, 4, "busy"),
+        }
+    }
     assert_unharmed(&cluster);
 }

@@ -28,5 +28,6 @@ mod descriptors;
 mod documents;
 mod hangups;
 mod heads;
+mod readers;
 mod requests;
 mod values;

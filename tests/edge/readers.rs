@@ -13,8 +13,8 @@ use crate::wait::wait_until;
 const FILES: usize = 4;
 const FILE_BYTES: usize = (4 << 20) - 1000;
 
-/// Four times what may be held of answers.
-const READERS: i64 = 16;
+/// Six times what may be held of answers.
+const READERS: i64 = 24;
 
 /// The most memory that a process has ever held, in MiB.
 fn peak(process: u32) -> usize {
