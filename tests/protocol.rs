@@ -373,6 +373,7 @@ proptest! {
         let request = a_vote_request(kind, number);
         prop_assert_eq!(replied(&request, Reply::Vote(reply)), Ok(Response::Vote(reply)));
         for outcome in [AppendOutcome::Accepted, AppendOutcome::Mismatch(hint), AppendOutcome::Stale] {
+            let term = if outcome == AppendOutcome::Stale { term.max(Term(2)) } else { Term(1) };
             let reply = AppendReply { term, round: Round(number), outcome };
             prop_assert_eq!(replied(&an_append(number), Reply::Append(reply)), Ok(Response::Append(reply)));
         }
@@ -421,6 +422,22 @@ fn an_answer_that_echoes_another_request_is_no_reply_to_this_one() {
     assert!(replied(&a_vote_request(BallotKind::Vote, 1), Reply::Vote(vote)).is_ok());
     assert!(replied(&a_vote_request(BallotKind::Vote, 2), Reply::Vote(vote)).is_err());
     assert!(replied(&a_vote_request(BallotKind::PreVote, 1), Reply::Vote(vote)).is_err());
+}
+
+#[test]
+fn a_reply_whose_term_contradicts_its_outcome_is_none_of_a_peers() {
+    let mismatch = AppendOutcome::Mismatch(Position::default());
+    for (outcome, possible) in [
+        (AppendOutcome::Accepted, [false, true, false]),
+        (mismatch, [false, true, false]),
+        (AppendOutcome::Stale, [false, false, true]),
+    ] {
+        for (term, possible) in (0..).zip(possible) {
+            let reply = AppendReply { term: Term(term), round: Round(1), outcome };
+            let read = replied(&an_append(1), Reply::Append(reply));
+            assert_eq!(read.is_ok(), possible, "{outcome:?} in term {term} of an append in term 1");
+        }
+    }
 }
 
 /// The members of a well-formed append, of which a test may garble one.

@@ -176,6 +176,7 @@ pub fn read_response(request: &Request, document: &[u8]) -> Result<Response, Str
             .map(Response::Vote),
         Request::AppendEntries(sent) => read_append_reply(value)
             .and_then(|reply| answers(sent.round, reply.round).map(|()| reply))
+            .and_then(|reply| possible(sent.term, reply))
             .map(Response::Append),
     };
     response.map_err(|garbled| format!("its answer is none of a peer's: {garbled}"))
@@ -184,6 +185,15 @@ pub fn read_response(request: &Request, document: &[u8]) -> Result<Response, Str
 /// What a reply echoes tells that it is the reply to the request, and not to another one.
 fn answers<T: PartialEq>(asked: T, echoed: T) -> Result<(), Garbled> {
     if asked == echoed { Ok(()) } else { Err("it answers another request") }
+}
+
+/// A follower takes on the leader's term before it answers (Figure 2), and refuses only the leader of an older one.
+fn possible(leader_term: Term, reply: AppendReply) -> Result<AppendReply, Garbled> {
+    let is_possible = match reply.outcome {
+        AppendOutcome::Stale => leader_term < reply.term,
+        AppendOutcome::Accepted | AppendOutcome::Mismatch(_) => leader_term == reply.term,
+    };
+    is_possible.then_some(reply).ok_or("its term contradicts its outcome")
 }
 
 fn read_vote_reply(value: Value) -> Result<VoteReply, Garbled> {
