@@ -29,7 +29,7 @@
 //!
 //! A module imports only from those above it in this file. [`raft`] and [`metadata`] know nothing of XML, HTTP or the
 //! runtime; [`xmlrpc`] knows nothing of Raft; [`gate`] tells where an HTTP request begins and ends, and nothing of what
-//! is in it; only [`runtime`] does anything.
+//! is in it; [`monitor`] keeps what people ask of a server beside the calls; only [`runtime`] does anything.
 //!
 //! # What is deliberately absent
 //!
@@ -49,5 +49,6 @@ pub mod blocks;
 pub mod raft;
 pub mod xmlrpc;
 pub mod gate;
+pub mod monitor;
 pub mod protocol;
 pub mod runtime;

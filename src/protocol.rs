@@ -16,7 +16,7 @@ use crate::xmlrpc::{self, Fault, MethodCall};
 
 pub use calls::{CALLS_MAX, NAME_BYTES_MAX, UPDATE_BYTES_MAX};
 pub use peers::{read_response, write_request};
-pub use replies::{Answer, Status, write_answer};
+pub use replies::{Answer, write_answer};
 
 use calls::Arguments;
 

@@ -18,13 +18,14 @@ pub mod output;
 mod peer;
 mod timing;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Instant;
 
 use anyhow::Context;
 use async_io::Async;
@@ -32,7 +33,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smol::{LocalExecutor, Task, future};
 
 use crate::config::{Arguments, Config};
-use crate::raft::{Cluster, ServerId};
+use crate::monitor::Monitor;
+use crate::raft::{Cluster, Server, ServerId};
 use answers::{Held, Scribe};
 use driver::Driver;
 use housekeeping::House;
@@ -68,11 +70,15 @@ pub fn run(Arguments { config, id }: Arguments) -> anyhow::Result<Infallible> {
     }
     let own_host = address.host.clone();
     let answers = Held::default();
-    let scribe = Scribe::new(config, answers.clone());
-    tasks.push(executor.spawn(Driver::new(cluster, scribe, peers, is_crashed).run(inputs)));
+    let scribe = Scribe::new(config.clone(), answers.clone());
+    let (server, effects) = Server::start(cluster);
+    let monitor = Monitor::new(cluster.id(), config, Instant::now(), server.status());
+    let monitor = Rc::new(RefCell::new(monitor));
+    let driver = Driver::new(cluster, scribe, peers, is_crashed, Rc::clone(&monitor));
+    tasks.push(executor.spawn(driver.run(server, effects, inputs)));
     let house = House::new(descriptors, answers.clone());
     tasks.push(executor.spawn(Rc::clone(&house).keep(inbox.clone())));
-    let reception = Reception::new(house, inbox, answers, &own_host);
+    let reception = Reception::new(house, inbox, answers, monitor, &own_host);
     for socket in sockets {
         let listening = Rc::clone(&reception).listen(Async::new(socket)?, Rc::clone(&executor));
         tasks.push(executor.spawn(listening));

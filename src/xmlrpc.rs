@@ -28,7 +28,7 @@ pub use characters::is_xml as is_xml_character;
 pub use error::ParseError;
 pub use parse::{parse_call, parse_response};
 pub use write::{
-    Members, Params, Writer, write_call, write_fault, write_multicall, write_response,
+    Members, Params, Writer, is_fault, write_call, write_fault, write_multicall, write_response,
 };
 
 /// A call as it was sent: no method is known here, so any name and any parameters may stand in it.

@@ -4,8 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules in the order of `lib.rs`, lowest first.
-const MODULES: [&str; 9] =
-    ["config", "value", "metadata", "blocks", "raft", "xmlrpc", "gate", "protocol", "runtime"];
+const MODULES: [&str; 10] = [
+    "config", "value", "metadata", "blocks", "raft", "xmlrpc", "gate", "monitor", "protocol",
+    "runtime",
+];
 
 fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")

@@ -1,12 +1,11 @@
 //! Answers: from the core's replies and the servers' own to XML-RPC documents.
 
-use std::time::Duration;
-
 use super::fault;
 use super::{METHODS, Method, peers};
 use crate::config::Config;
 use crate::metadata::{Files, Update};
-use crate::raft::{self, Reply, ServerId};
+use crate::monitor::Status;
+use crate::raft::Reply;
 use crate::xmlrpc::{self, Fault, Writer};
 
 /// What a call is answered with.
@@ -32,21 +31,6 @@ pub enum Answer {
     Help(&'static Method),
     /// The call failed outside the core.
     Fault(Fault),
-}
-
-/// How a server is doing, for people.
-#[derive(Clone, Copy, Debug)]
-pub struct Status {
-    /// The server.
-    pub id: ServerId,
-    /// What the core says of itself.
-    pub raft: raft::Status,
-    /// How many files there are, deleted ones included.
-    pub files: usize,
-    /// How many requests peers have sent to this server.
-    pub peer_requests: u64,
-    /// How long the process has been running.
-    pub uptime: Duration,
 }
 
 /// Writes an answer as the document to send. `config` gives the leader's address to callers who should go there.
@@ -108,39 +92,13 @@ fn write_strings<'a>(strings: impl Iterator<Item = &'a str>) -> Vec<u8> {
 }
 
 fn write_status(status: &Status, config: &Config) -> Vec<u8> {
-    let Status { id, raft, files, peer_requests, uptime } = status;
-    let address = |server: Option<ServerId>| {
-        server
-            .and_then(|id| config.servers.get(usize::from(id.0)))
-            .map_or(String::new(), ToString::to_string)
-    };
     xmlrpc::write_response(|writer| {
         writer.structure(|members| {
-            let mut count =
-                |name: &str, number: u64| members.member(name, |writer| writer.int(as_int(number)));
-            count("id", u64::from(id.0));
-            count("servers", config.servers.len() as u64);
-            count("term", raft.current_term.0);
-            count("commitIndex", raft.commit_index.0);
-            count("lastApplied", raft.last_applied.0);
-            count("lastLogIndex", raft.last_log.index.0);
-            count("lastLogTerm", raft.last_log.term.0);
-            count("files", *files as u64);
-            count("waitingCalls", raft.waiting as u64);
-            count("peerRequests", *peer_requests);
-            count("uptimeSeconds", uptime.as_secs());
-            let mut text =
-                |name: &str, text: &str| members.member(name, |writer| writer.string(text));
-            text("address", &address(Some(*id)));
-            text("role", raft.role.as_str());
-            text("leader", &address(raft.leader));
+            for (name, value) in status.members(config) {
+                members.member(name, |writer| writer.value(&value));
+            }
         });
     })
-}
-
-/// A count as callers can read it: `int` has 31 bits for it, and what does not fit shows as the greatest.
-fn as_int(number: u64) -> i64 {
-    i64::from(i32::try_from(number).unwrap_or(i32::MAX))
 }
 
 /// How many bytes the update takes in a document.

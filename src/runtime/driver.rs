@@ -1,6 +1,6 @@
 //! The one task that owns the server: takes what happens, steps the core, and does what the core wants done.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -16,9 +16,11 @@ use super::input::Input;
 use super::peer::Peer;
 use super::timing;
 use crate::blocks::Blocks;
-use crate::protocol::{Answer, Call, Status, fault};
+use crate::monitor::Monitor;
+use crate::protocol::{Answer, Call, fault};
 use crate::raft::{
-    self, CallId, Cluster, Effect, Event, Flaw, Reply, RoleName, Server, ServerId, Timer,
+    self, AppendOutcome, CallId, Cluster, Effect, Event, Flaw, Reply, RoleName, Server, ServerId,
+    Timer,
 };
 use crate::xmlrpc::Fault;
 
@@ -35,8 +37,7 @@ pub(super) struct Driver {
     waiting: BTreeMap<CallId, Sender<Arc<Document>>>,
     timers: Timers,
     blocks: Blocks,
-    peer_requests: u64,
-    started: Instant,
+    monitor: Rc<RefCell<Monitor>>,
     /// The flaws of forged requests that were warned of: each once, for they may come in floods.
     warned: BTreeSet<Flaw>,
 }
@@ -47,6 +48,7 @@ impl Driver {
         scribe: Scribe,
         peers: BTreeMap<ServerId, Peer>,
         is_crashed: Rc<Cell<bool>>,
+        monitor: Rc<RefCell<Monitor>>,
     ) -> Driver {
         Driver {
             cluster,
@@ -56,8 +58,7 @@ impl Driver {
             waiting: BTreeMap::new(),
             timers: Timers::new(),
             blocks: Blocks::new(BLOCK_BYTES_MAX),
-            peer_requests: 0,
-            started: Instant::now(),
+            monitor,
             warned: BTreeSet::new(),
         }
     }
@@ -67,17 +68,26 @@ impl Driver {
     /// # Panics
     ///
     /// If the core finds one of its invariants broken.
-    pub(super) async fn run(mut self, inbox: Receiver<Input>) -> anyhow::Result<Infallible> {
-        let (mut server, effects) = Server::start(self.cluster);
-        self.perform(effects);
+    pub(super) async fn run(
+        mut self,
+        mut server: Server,
+        mut effects: Vec<Effect>,
+        inbox: Receiver<Input>,
+    ) -> anyhow::Result<Infallible> {
         loop {
+            self.perform(effects);
             let event = self.next_event(&server, &inbox).await?;
             let before = server.role();
-            let (stepped, effects) = server.step(event);
-            server = stepped;
+            let stands = matches!(event, Event::Timeout(Timer::Election | Timer::Campaign));
+            self.note(&event);
+            (server, effects) = server.step(event);
             self.is_crashed.set(server.role() == RoleName::Crashed);
             self.report(before, &server);
-            self.perform(effects);
+            let mut monitor = self.monitor.borrow_mut();
+            monitor.observe(server.status(), server.files().len());
+            if stands {
+                monitor.stood_for_election();
+            }
         }
     }
 
@@ -125,7 +135,7 @@ impl Driver {
             Call::IsLeader => Answer::Boolean(server.role() == RoleName::Leader),
             Call::IsCrashed => Answer::Boolean(server.role() == RoleName::Crashed),
             Call::Version(name) => Answer::Version(server.files().version(&name)),
-            Call::Status => Answer::Status(self.status(server)),
+            Call::Status => Answer::Status(self.monitor.borrow().status(Instant::now())),
             Call::PutBlock(block) => match self.blocks.put(block) {
                 Ok(()) => Answer::Boolean(true),
                 Err(full) => Answer::Fault(fault::busy(&full.to_string())),
@@ -149,20 +159,20 @@ impl Driver {
         })
     }
 
-    fn status(&self, server: &Server) -> Status {
-        Status {
-            id: self.cluster.id(),
-            raft: server.status(),
-            files: server.files().len(),
-            peer_requests: self.peer_requests,
-            uptime: self.started.elapsed(),
-        }
-    }
-
     /// Counts the requests of peers; one that comes while the server is crashed has been received as well.
     fn count(&mut self, call: &Result<Call, Fault>) {
         if call.as_ref().is_ok_and(Call::is_from_peer) {
-            self.peer_requests += 1;
+            self.monitor.borrow_mut().requested_by_peer();
+        }
+    }
+
+    /// Takes note of what an event tells about the peers.
+    fn note(&self, event: &Event) {
+        let mut monitor = self.monitor.borrow_mut();
+        match event {
+            Event::Response { .. } => monitor.heard(Instant::now()),
+            Event::Unanswered { by, .. } => monitor.unanswered_by(*by),
+            Event::Timeout(_) | Event::Call(..) | Event::HangUp(_) => {}
         }
     }
 
@@ -182,10 +192,14 @@ impl Driver {
     }
 
     fn reply(&mut self, call: CallId, reply: Reply) {
-        if let Reply::Fault(raft::Fault::Forged(flaw)) = &reply
-            && self.warned.insert(flaw)
-        {
-            log::warn!("refused a peer's request: {flaw}");
+        match &reply {
+            Reply::Fault(raft::Fault::Forged(flaw)) if self.warned.insert(flaw) => {
+                log::warn!("refused a peer's request: {flaw}");
+            }
+            Reply::Append(reply) if reply.outcome != AppendOutcome::Stale => {
+                self.monitor.borrow_mut().heard(Instant::now());
+            }
+            _ => {}
         }
         if let Some(answer) = self.waiting.remove(&call) {
             self.answer(&answer, &Answer::Raft(reply));

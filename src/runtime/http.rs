@@ -28,18 +28,22 @@ pub(super) async fn document(request: gate::Request) -> anyhow::Result<Vec<u8>> 
     Ok(document)
 }
 
-/// The head of the response that carries a document of so many bytes.
-///
-/// Its status is 200 whatever the document says: many clients cannot read a fault with another status.
+/// The head of a response with a body of so many bytes.
 ///
 /// # Errors
 ///
-/// If the library does not write it.
-pub(super) async fn head(length: usize, closes: bool) -> anyhow::Result<Vec<u8>> {
-    let mut response = Response::new(StatusCode::Ok);
-    // The document is sent from where it is held: many callers may share it.
+/// If the library does not write it, or there is no such status.
+pub(super) async fn head(
+    status: u16,
+    content_type: &str,
+    length: usize,
+    closes: bool,
+) -> anyhow::Result<Vec<u8>> {
+    let status = StatusCode::try_from(status).map_err(http_types::Error::into_inner)?;
+    let mut response = Response::new(status);
+    // The body is sent from where it is held: many callers may share it.
     response.set_body(Body::from_reader(io::empty(), Some(length)));
-    response.insert_header("content-type", "text/xml");
+    response.insert_header("content-type", content_type);
     if closes {
         response.insert_header(CONNECTION, "close");
     }

@@ -1,11 +1,11 @@
 //! The HTTP side: takes connections, hands calls to the driver, and writes back its answers.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_io::{Async, Timer};
 use smol::channel::Sender;
@@ -18,6 +18,7 @@ use super::housekeeping::House;
 use super::http;
 use super::input::Input;
 use crate::gate::{self, Gate, Method, Progress, Refusal};
+use crate::monitor::{Monitor, Page};
 use crate::protocol::{self, Asked, Call, fault};
 use crate::raft::CallId;
 use crate::xmlrpc::{self, Fault};
@@ -30,6 +31,7 @@ pub(super) struct Reception {
     house: Rc<House>,
     inbox: Sender<Input>,
     answers: Held,
+    monitor: Rc<RefCell<Monitor>>,
     /// The host under which this server is configured.
     own_host: String,
     last_call: Cell<u64>,
@@ -40,10 +42,11 @@ impl Reception {
         house: Rc<House>,
         inbox: Sender<Input>,
         answers: Held,
+        monitor: Rc<RefCell<Monitor>>,
         own_host: &str,
     ) -> Rc<Reception> {
-        let own_host = own_host.to_owned();
-        Rc::new(Reception { house, inbox, answers, own_host, last_call: Cell::new(0) })
+        let (own_host, last_call) = (own_host.to_owned(), Cell::new(0));
+        Rc::new(Reception { house, inbox, answers, monitor, own_host, last_call })
     }
 
     /// Takes connections, without end. Each has a task of its own: what happens to it happens to it alone.
@@ -83,13 +86,17 @@ impl Reception {
         let connection = &place.connection;
         connection.stream().set_nodelay(true)?;
         let mut gate = Gate::new(&self.own_host);
-        loop {
-            let refusal = match gate.next() {
+        let refusal = loop {
+            break match gate.next() {
                 Ok(Progress::Request(request)) if request.method == Method::Post => {
                     place.hold(gate.buffered());
                     if self.answer(connection, request).await? { continue } else { return Ok(()) }
                 }
-                Ok(Progress::Request(request)) => no_page(request.method),
+                Ok(Progress::Request(request)) => {
+                    let page = self.monitor.borrow().page(&request.target, Instant::now());
+                    let Some(page) = page else { break no_page(request.method) };
+                    if show(connection, &request, &page).await? { continue } else { return Ok(()) }
+                }
                 Ok(Progress::Continue) => {
                     connection.send(gate::CONTINUE.into(), &[]).await?;
                     continue;
@@ -109,10 +116,10 @@ impl Reception {
                 }
                 Err(refusal) => refusal.response(),
             };
-            drop(gate);
-            connection.send(refusal, &[]).await?;
-            return Ok(connection.linger().await?);
-        }
+        };
+        drop(gate);
+        connection.send(refusal, &[]).await?;
+        Ok(connection.linger().await?)
     }
 
     /// Answers one call. Whether the connection goes on.
@@ -128,11 +135,9 @@ impl Reception {
         };
         let Some(answer) = answer else { return Ok(false) };
         let document: &[u8] = (*answer).as_ref();
-        connection.send(http::head(document.len(), closes).await?, document).await?;
-        if closes {
-            connection.linger().await?;
-        }
-        Ok(!closes)
+        // The status is 200 whatever the document says: many clients cannot read a fault with another status.
+        let head = http::head(200, "text/xml", document.len(), closes).await?;
+        send(connection, head, document, closes).await
     }
 
     /// The answer to a document; `None` if the caller is gone before it comes.
@@ -163,8 +168,12 @@ impl Reception {
     ) -> anyhow::Result<Option<Arc<Document>>> {
         let (method, call) = match asked {
             Ok(asked) => asked,
-            Err(fault) => return Ok(Some(self.fault(&fault))),
+            Err(fault) => {
+                self.monitor.borrow_mut().not_understood();
+                return Ok(Some(self.fault(&fault)));
+            }
         };
+        let asked_at = Instant::now();
         if call.as_ref().is_ok_and(Call::is_from_peer) {
             self.house.keep_for_peer(connection);
         }
@@ -182,6 +191,10 @@ impl Reception {
         // The driver drops what it would answer with once it hears that the caller is gone.
         let answer = answered.recv().await.ok();
         drop(waiting);
+        if let Some(answer) = &answer {
+            let with_fault = xmlrpc::is_fault((**answer).as_ref());
+            self.monitor.borrow_mut().answered(method.name, asked_at.elapsed(), with_fault);
+        }
         Ok(answer)
     }
 
@@ -195,6 +208,32 @@ impl Reception {
     }
 }
 
+/// Shows a page. Whether the connection goes on.
+async fn show(
+    connection: &Connection,
+    request: &gate::Request,
+    page: &Page,
+) -> anyhow::Result<bool> {
+    let Page { status, content_type, body } = page;
+    let head = http::head(*status, content_type, body.len(), request.close).await?;
+    let body = if request.method == Method::Head { "" } else { body };
+    send(connection, head, body.as_bytes(), request.close).await
+}
+
+/// Sends a response, and ends the connection if it `closes`. Whether it goes on.
+async fn send(
+    connection: &Connection,
+    head: Vec<u8>,
+    body: &[u8],
+    closes: bool,
+) -> anyhow::Result<bool> {
+    connection.send(head, body).await?;
+    if closes {
+        connection.linger().await?;
+    }
+    Ok(!closes)
+}
+
 /// Said to a caller whose request has taken longer than it may.
 const TOO_SLOW: Refusal = Refusal { status: 408, reason: "the request took too long" };
 
@@ -202,11 +241,13 @@ const TOO_SLOW: Refusal = Refusal { status: 408, reason: "the request took too l
 const TOO_MUCH: Refusal =
     Refusal { status: 503, reason: "too many bytes of requests are under way" };
 
-/// The response to a request for a page: there are none.
+/// The response to a request for a page that there is not.
 fn no_page(method: Method) -> Vec<u8> {
-    let mut response =
-        Refusal { status: 404, reason: "there are no pages here: calls are sent by POST" }
-            .response();
+    let mut response = Refusal {
+        status: 404,
+        reason: "the pages are /status, /metrics, /healthz and /readyz; calls are sent by POST",
+    }
+    .response();
     if method == Method::Head
         && let Some(end) = response.windows(4).position(|four| four == b"\r\n\r\n")
     {

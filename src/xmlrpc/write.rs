@@ -61,6 +61,11 @@ pub fn write_multicall<D: AsRef<[u8]>>(documents: impl IntoIterator<Item = D>) -
     })
 }
 
+/// Whether a document that was written here is a fault.
+pub fn is_fault(document: &[u8]) -> bool {
+    between(FAULT, document).is_some()
+}
+
 fn write_between([open, close]: [&str; 2], write: impl FnOnce(&mut Writer)) -> Vec<u8> {
     let mut writer = Writer { out: Vec::new() };
     writer.raw(DECLARATION);

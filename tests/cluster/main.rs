@@ -19,6 +19,7 @@ mod crashing;
 mod election;
 mod methods;
 mod multicall;
+mod pages;
 mod process;
 mod refusals;
 mod replication;

@@ -1,0 +1,94 @@
+//! The sums in the text format of Prometheus, version 0.0.4.
+
+use std::fmt::{Display, Write};
+
+use super::Monitor;
+use crate::raft::RoleName;
+
+/// The text of `/metrics`.
+pub(super) fn text(monitor: &Monitor) -> String {
+    let mut text = Text(String::new());
+    write_raft(monitor, &mut text);
+    write_calls(monitor, &mut text);
+    text.0
+}
+
+fn write_raft(monitor: &Monitor, text: &mut Text) {
+    let raft = &monitor.raft;
+    let is = |role| u64::from(raft.role == role);
+    for (name, help, value) in [
+        ("term", "The current term.", raft.current_term.0),
+        ("has_leader", "Whether a leader of the term is known.", u64::from(raft.leader.is_some())),
+        ("is_leader", "Whether this server leads.", is(RoleName::Leader)),
+        ("crashed", "Whether this server is crashed.", is(RoleName::Crashed)),
+        ("commit_index", "The last committed entry.", raft.commit_index.0),
+        ("applied_index", "The last applied entry.", raft.last_applied.0),
+        ("log_entries", "The entries of the log.", raft.last_log.index.0),
+        ("pending_calls", "The calls that wait for a majority.", raft.waiting as u64),
+    ] {
+        text.single(&format!("surfstore_raft_{name}"), "gauge", help, value);
+    }
+    for (name, help, value) in [
+        ("leader_changes_total", "Leaders that became known.", monitor.leader_changes),
+        ("elections_started_total", "Elections this server stood for.", monitor.elections_started),
+        ("peer_requests_total", "Requests that peers sent.", monitor.peer_requests),
+    ] {
+        text.single(&format!("surfstore_raft_{name}"), "counter", help, value);
+    }
+    let name = "surfstore_raft_peer_failures_total";
+    text.begin(name, "counter", "Requests to the peer that got no reply.");
+    for (peer, failures) in &monitor.peer_failures {
+        text.sample(name, &[("peer", &monitor.address(*peer))], failures);
+    }
+    text.single("surfstore_files", "gauge", "Files, deleted ones included.", monitor.files);
+}
+
+fn write_calls(monitor: &Monitor, text: &mut Text) {
+    let name = "surfstore_rpc_faults_total";
+    text.begin(name, "counter", "Calls of the method that were answered with a fault.");
+    for (method, calls) in &monitor.calls {
+        text.sample(name, &[("method", method)], calls.faults);
+    }
+    let name = "surfstore_rpc_duration_seconds";
+    text.begin(name, "histogram", "The time from a call of the method to its answer.");
+    for (method, calls) in &monitor.calls {
+        let method = ("method", *method);
+        let bucket = format!("{name}_bucket");
+        for (bound, count) in calls.durations.up_to_each() {
+            let bound = bound.as_secs_f64().to_string();
+            text.sample(&bucket, &[method, ("le", &bound)], count);
+        }
+        text.sample(&bucket, &[method, ("le", "+Inf")], calls.durations.count());
+        text.sample(&format!("{name}_sum"), &[method], calls.durations.sum().as_secs_f64());
+        text.sample(&format!("{name}_count"), &[method], calls.durations.count());
+    }
+    let help = "Documents that asked for nothing there is.";
+    text.single("surfstore_rpc_not_understood_total", "counter", help, monitor.not_understood);
+}
+
+/// What is written, line by line.
+struct Text(String);
+
+impl Text {
+    /// A metric without labels.
+    fn single(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
+        self.begin(name, kind, help);
+        self.sample(name, &[], value);
+    }
+
+    fn begin(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing to memory does not fail.
+        let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        self.0.push_str(name);
+        for (index, (label, content)) in labels.iter().enumerate() {
+            let content = content.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            let open = if index == 0 { '{' } else { ',' };
+            let _ = write!(self.0, "{open}{label}=\"{content}\"");
+        }
+        let close = if labels.is_empty() { "" } else { "}" };
+        let _ = writeln!(self.0, "{close} {value}");
+    }
+}

@@ -1,0 +1,69 @@
+//! What is to be had by GET.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::{Monitor, metrics};
+use crate::raft::RoleName;
+use crate::value::Value;
+
+/// A page, with the status of HTTP that it is given with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The status of HTTP: 200, or 503 where a server says that it is not ready.
+    pub status: u16,
+    /// What the body is.
+    pub content_type: &'static str,
+    /// The page itself.
+    pub body: String,
+}
+
+impl Monitor {
+    /// The page that a target of HTTP names, whatever query it has; `None` where there is none.
+    pub fn page(&self, target: &str, now: Instant) -> Option<Page> {
+        let path = target.split('?').next().unwrap_or_default();
+        Some(match path {
+            "/status" => Page {
+                status: 200,
+                content_type: "application/json",
+                body: format!("{}\n", self.json(now)),
+            },
+            "/metrics" => Page {
+                status: 200,
+                content_type: "text/plain; version=0.0.4",
+                body: metrics::text(self),
+            },
+            // Whoever gets this answer has seen that the process is well.
+            "/healthz" => plain(200, "ok"),
+            "/readyz" => self.readiness(),
+            _ => return None,
+        })
+    }
+
+    fn json(&self, now: Instant) -> serde_json::Value {
+        let members = self.status(now).members(&self.config).into_iter();
+        let members = members.map(|(name, value)| {
+            let value = match value {
+                Value::Int(number) => json!(number),
+                Value::String(text) => json!(text),
+                _ => json!(null),
+            };
+            (name.to_owned(), value)
+        });
+        serde_json::Value::Object(members.collect())
+    }
+
+    /// Whether callers can be sent here: a follower tells them whom to ask instead.
+    fn readiness(&self) -> Page {
+        match self.raft {
+            raft if raft.role == RoleName::Crashed => plain(503, "this server is crashed"),
+            raft if raft.leader.is_none() => plain(503, "no leader is known"),
+            _ => plain(200, "ready"),
+        }
+    }
+}
+
+fn plain(status: u16, text: &str) -> Page {
+    Page { status, content_type: "text/plain", body: format!("{text}\n") }
+}

@@ -1,0 +1,74 @@
+//! One look at a server.
+
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::raft::{self, ServerId};
+use crate::value::Value;
+
+/// How a server is doing, for people.
+#[derive(Clone, Copy, Debug)]
+pub struct Status {
+    /// The server.
+    pub id: ServerId,
+    /// What the core says of itself.
+    pub raft: raft::Status,
+    /// How many files there are, deleted ones included.
+    pub files: usize,
+    /// How many requests peers have sent to this server.
+    pub peer_requests: u64,
+    /// How often another leader, or the same one in another term, became known.
+    pub leader_changes: u64,
+    /// How often this server has stood for election.
+    pub elections_started: u64,
+    /// The time since the leader's last accepted append, or at a leader since a peer's last reply.
+    pub last_heard: Option<Duration>,
+    /// How long the process has been running.
+    pub uptime: Duration,
+}
+
+impl Status {
+    /// The status by names, as `surfstore.status` and `/status` give it: counts, and then texts.
+    ///
+    /// What does not fit into an `int` shows as the greatest; `lastHeardMilliseconds` is −1 if nobody was heard yet.
+    pub fn members(&self, config: &Config) -> Vec<(&'static str, Value)> {
+        let raft = &self.raft;
+        let heard = self.last_heard.map_or(-1, |time| int(time.as_millis()));
+        let numbers = [
+            ("id", i64::from(self.id.0)),
+            ("servers", int(config.servers.len())),
+            ("term", int(raft.current_term.0)),
+            ("commitIndex", int(raft.commit_index.0)),
+            ("lastApplied", int(raft.last_applied.0)),
+            ("lastLogIndex", int(raft.last_log.index.0)),
+            ("lastLogTerm", int(raft.last_log.term.0)),
+            ("files", int(self.files)),
+            ("waitingCalls", int(raft.waiting)),
+            ("peerRequests", int(self.peer_requests)),
+            ("leaderChanges", int(self.leader_changes)),
+            ("electionsStarted", int(self.elections_started)),
+            ("lastHeardMilliseconds", heard),
+            ("uptimeSeconds", int(self.uptime.as_secs())),
+        ];
+        let leader = raft.leader.map_or(String::new(), |leader| address(config, leader));
+        let texts = [
+            ("address", address(config, self.id)),
+            ("role", raft.role.as_str().to_owned()),
+            ("leader", leader),
+            ("release", env!("CARGO_PKG_VERSION").to_owned()),
+        ];
+        let numbers = numbers.map(|(name, number)| (name, Value::Int(number)));
+        let texts = texts.map(|(name, text)| (name, Value::String(text.into())));
+        numbers.into_iter().chain(texts).collect()
+    }
+}
+
+/// The `host:port` of a server; empty where there is no such server.
+pub(super) fn address(config: &Config, server: ServerId) -> String {
+    config.servers.get(usize::from(server.0)).map_or(String::new(), ToString::to_string)
+}
+
+/// A count as callers can read it: `int` has 31 bits for it.
+fn int(number: impl TryInto<i32>) -> i64 {
+    i64::from(number.try_into().unwrap_or(i32::MAX))
+}

@@ -1,0 +1,80 @@
+//! What is to be had by GET, from servers that run.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use crate::client::{Client, hash, update};
+use crate::harness::Cluster;
+use crate::wait::{PATIENCE, wait_until};
+
+/// The response to a request, with its connection closed after it.
+fn ask(server: &Client, method: &str, target: &str) -> String {
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let request = format!("{method} {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    response
+}
+
+fn get(server: &Client, target: &str) -> (u16, String) {
+    let response = ask(server, "GET", target);
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+fn status(server: &Client) -> serde_json::Value {
+    let (status, body) = get(server, "/status");
+    assert_eq!(status, 200);
+    serde_json::from_str(&body).unwrap()
+}
+
+#[track_caller]
+fn assert_metric(server: &Client, name: &str, expected: impl Fn(f64) -> bool) {
+    let (_, text) = get(server, "/metrics");
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    let value: f64 = value.unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().unwrap();
+    assert!(expected(value), "{name} is {value}");
+}
+
+#[test]
+fn pages_tell_how_a_server_is_while_its_calls_wait() {
+    let (cluster, id) = Cluster::led(3);
+    let (leader, follower) = (cluster.at(id), cluster.at(cluster.others(id)[0]));
+    cluster.agree(id, &cluster.running(), "a", 1);
+    let others = cluster.others(id);
+    cluster.crash(&others);
+    let waits = leader.begin("surfstore.updatefile", &update("a", 2, &hash("x")));
+    wait_until(PATIENCE, "the update waits", || status(leader)["waitingCalls"] == 1);
+    assert_eq!(status(leader)["leader"], leader.address());
+    assert_metric(leader, "surfstore_raft_is_leader", |is| is > 0.0);
+    assert_metric(leader, "surfstore_raft_pending_calls", |calls| calls > 0.0);
+    let updates = "surfstore_rpc_duration_seconds_count{method=\"surfstore.updatefile\"}";
+    assert_metric(leader, updates, |calls| calls > 0.0 && calls < 2.0);
+    let failures = format!("surfstore_raft_peer_failures_total{{peer=\"{}\"}}", follower.address());
+    wait_until(PATIENCE, "the crashed peer is counted", || {
+        get(leader, "/metrics").1.contains(&failures)
+    });
+    assert_eq!(get(leader, "/readyz"), (200, "ready\n".to_owned()));
+    assert_eq!(get(follower, "/readyz").0, 503);
+    assert_eq!(get(follower, "/healthz"), (200, "ok\n".to_owned()));
+    assert_eq!(status(follower)["role"], "crashed");
+    assert_metric(follower, "surfstore_raft_crashed", |is| is > 0.0);
+    cluster.restore(&others);
+    assert!(waits.answer(PATIENCE).is_ok());
+    wait_until(PATIENCE, "the restored server is ready", || get(follower, "/readyz").0 == 200);
+}
+
+#[test]
+fn a_head_is_a_page_without_its_body_and_other_pages_there_are_none() {
+    let (cluster, id) = Cluster::led(1);
+    let server = cluster.at(id);
+    let page = ask(server, "GET", "/healthz");
+    let head = ask(server, "HEAD", "/healthz");
+    let length = |response: &str| response.contains("content-length: 3\r\n");
+    assert!(page.ends_with("\r\n\r\nok\n") && length(&page), "{page}");
+    assert!(head.ends_with("\r\n\r\n") && length(&head), "{head}");
+    assert_eq!(get(server, "/").0, 404);
+    assert!(ask(server, "HEAD", "/none").starts_with("HTTP/1.1 404 "));
+}
