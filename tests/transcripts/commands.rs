@@ -1,0 +1,259 @@
+//! The commands of a scenario: one line of text each.
+
+use surfstore::metadata::Update;
+use surfstore::raft::{
+    AppendEntries, AppendOutcome, AppendReply, Call, Command, Entry, LogIndex, Position, Reply,
+    RoleName, Round, ServerId, Term, Timer,
+};
+use surfstore::value::Value;
+
+use crate::links::{Links, server};
+use crate::stage::{Stage, Told};
+use crate::text;
+
+/// Every command and how it is written; the first must be `servers`.
+const COMMANDS: [(&str, &str); 25] = [
+    ("servers", "servers COUNT"),
+    ("log", "log SERVER: TERM ... in term TERM"),
+    ("elect", "elect SERVER"),
+    ("timeout", "timeout SERVER silence|election|campaign|heartbeat|fate"),
+    ("deliver", "deliver LINK ..."),
+    ("settle", "settle [LINK ...]"),
+    ("drop", "drop LINK ..."),
+    ("delay", "delay LINK ..."),
+    ("release", "release LINK ..."),
+    ("expire", "expire LINK ..."),
+    ("duplicate", "duplicate LINK ..."),
+    ("cut", "cut LINK ..."),
+    ("heal", "heal LINK ..."),
+    ("update", "update SERVER FILE VERSION HASH ..."),
+    ("read", "read SERVER"),
+    ("hangup", "hangup SERVER CALL"),
+    ("crash", "crash SERVER"),
+    ("restore", "restore SERVER"),
+    ("draw", "draw SERVER MILLISECONDS ms"),
+    ("pass", "pass MILLISECONDS ms"),
+    ("status", "status"),
+    ("logs", "logs"),
+    ("files", "files"),
+    ("save", "save NAME"),
+    ("back", "back to NAME"),
+];
+
+/// Those about links and what is under way on them.
+const LINK_COMMANDS: [&str; 9] =
+    ["deliver", "settle", "drop", "delay", "release", "expire", "duplicate", "cut", "heal"];
+
+/// A hash that makes an update as large as an append may be, so that it travels alone.
+const LARGE: &str = "1MiB";
+
+/// Does what the command says, on the stage that the first one set up; the lines that come of it.
+pub(crate) fn perform(stage: &mut Option<Stage>, command: &str) -> Result<Vec<String>, String> {
+    let words: Vec<_> = command.split_whitespace().collect();
+    if let ["servers", count] = words.as_slice() {
+        if stage.is_some() {
+            return Err("a scenario has one set of servers".into());
+        }
+        let count = number(count)?;
+        let size = u8::try_from(count).ok().filter(|size| (1..=10).contains(size));
+        *stage = Some(Stage::new(size.ok_or("there are 1 to 10 servers")?));
+        return Ok(Vec::new());
+    }
+    let stage = stage.as_mut().ok_or("a scenario begins with `> servers COUNT`")?;
+    match words.as_slice() {
+        ["quietly", rest @ ..] => {
+            stage.told = Told::Changes;
+            let done = stage.carry_out(rest);
+            stage.told = Told::Everything;
+            done?;
+        }
+        all => stage.carry_out(all)?,
+    }
+    stage.take_lines()
+}
+
+impl Stage {
+    fn carry_out(&mut self, words: &[&str]) -> Result<(), String> {
+        match words {
+            ["elect", id] => self.elect(self.named(id)?),
+            ["timeout", id, name] => self.time_out(self.named(id)?, timer(name)?),
+            ["log", id, rest @ ..] => self.set_up_log(self.named(id.trim_end_matches(':'))?, rest),
+            ["update", id, name, version, hashes @ ..] => {
+                let version = version.parse().map_err(|_| format!("`{version}` is no version"))?;
+                let hashes = hashes.iter().map(|hash| value(hash)).collect();
+                let update = Update { name: (*name).into(), version, hashes };
+                self.call(self.named(id)?, Call::Update(update));
+                Ok(())
+            }
+            ["read", id] => {
+                self.call(self.named(id)?, Call::ReadFiles);
+                Ok(())
+            }
+            ["hangup", id, call] => {
+                let number = number(call.trim_start_matches('c'))?;
+                self.hang_up(self.named(id)?, number);
+                Ok(())
+            }
+            ["crash", id] => self.control(self.named(id)?, Call::Crash),
+            ["restore", id] => self.control(self.named(id)?, Call::Restore),
+            ["draw", id, random, "ms"] => self.clock.draw(self.named(id)?, number(random)?),
+            ["pass", duration, "ms"] => {
+                self.told = Told::Changes;
+                let done = self.pass(number(duration)?);
+                self.told = Told::Everything;
+                done
+            }
+            ["save", name] => {
+                self.save(name);
+                Ok(())
+            }
+            ["back", "to", name] => self.go_back(name),
+            [table @ ("status" | "logs" | "files")] => {
+                self.show(table);
+                Ok(())
+            }
+            ["settle"] => self.on_links("settle", &["*"]),
+            [verb, links @ ..] if !links.is_empty() => self.on_links(verb, links),
+            _ => Err(usage(words)),
+        }
+    }
+
+    fn named(&self, name: &str) -> Result<ServerId, String> {
+        server(name, self.size())
+    }
+
+    /// The commands about what is under way, and about the links themselves.
+    fn on_links(&mut self, verb: &str, words: &[&str]) -> Result<(), String> {
+        if !LINK_COMMANDS.contains(&verb) {
+            return Err(usage(&[verb]));
+        }
+        let links = Links::parse(words, self.size())?;
+        let count = match verb {
+            "settle" => self.settle(&links)?,
+            "release" => self.network.release(&links),
+            "expire" => self.expire(&links),
+            "duplicate" => self.network.duplicate(&links),
+            "cut" => self.links(&links).into_iter().filter(|link| self.network.cut(*link)).count(),
+            "heal" => {
+                self.links(&links).into_iter().filter(|link| self.network.heal(*link)).count()
+            }
+            _ => self.on_messages(verb, &links),
+        };
+        if count == 0 {
+            Err(format!("there is nothing to {verb} on {}", words.join(" ")))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn on_messages(&mut self, verb: &str, links: &Links) -> usize {
+        let messages = self.network.take(links);
+        let count = messages.len();
+        match verb {
+            "deliver" => messages.into_iter().for_each(|message| self.arrive(message)),
+            "drop" => messages.iter().for_each(|message| self.lose(message)),
+            _ => self.network.hold_back(messages),
+        }
+        count
+    }
+
+    fn links(&self, links: &Links) -> Vec<(ServerId, ServerId)> {
+        links.all(self.size())
+    }
+
+    /// A call of the operator, which is always done; said where nothing comes of it.
+    fn control(&mut self, id: ServerId, call: Call) -> Result<(), String> {
+        let before = self.server(id).clone();
+        self.ask(id, call);
+        if *self.server(id) == before {
+            self.say(&format!("{}: no change", text::server_name(id)));
+        }
+        Ok(())
+    }
+
+    /// Every follower loses patience, this one first, and messages arrive until it leads. What it then sends is left
+    /// under way.
+    fn elect(&mut self, id: ServerId) -> Result<(), String> {
+        self.told = Told::Changes;
+        for follower in self.ids() {
+            if self.clock.role_timer(follower) == Some(Timer::Silence) {
+                self.time_out(follower, Timer::Silence)?;
+            }
+        }
+        self.time_out(id, Timer::Election)?;
+        let everywhere = Links::parse(&["*"], self.size())?;
+        while self.server(id).role() != RoleName::Leader {
+            let name = text::server_name(id);
+            let next =
+                self.network.take_first(&everywhere).ok_or(format!("{name} is not elected"))?;
+            self.arrive(next);
+        }
+        self.told = Told::Everything;
+        Ok(())
+    }
+
+    /// Gives a server the log of a figure, by an append such as a leader of that term would have sent it.
+    fn set_up_log(&mut self, id: ServerId, words: &[&str]) -> Result<(), String> {
+        let (terms, term) = match words {
+            [terms @ .., "in", "term", term] => (terms, number(term)?),
+            _ => return Err(usage(&["log"])),
+        };
+        let terms = terms.iter().map(|term| number(term)).collect::<Result<Vec<_>, _>>()?;
+        let entry = |term: &u64| Entry { term: Term(*term), command: Command::Noop };
+        let request = AppendEntries {
+            term: Term(term),
+            leader_id: ServerId((id.0 + 1) % self.size()),
+            prev_log: Position::default(),
+            entries: terms.iter().map(entry).collect(),
+            leader_commit: LogIndex::default(),
+            round: Round::default().next(),
+            // So that it is known who holds what, but nobody as the leader.
+            has_majority: false,
+        };
+        self.told = Told::Changes;
+        self.time_out(id, Timer::Silence)?;
+        let reply = self.ask(id, Call::AppendEntries(request));
+        self.told = Told::Everything;
+        match reply {
+            Some(Reply::Append(AppendReply { outcome: AppendOutcome::Accepted, .. })) => Ok(()),
+            _ => Err("no leader of that term can have sent such a log".into()),
+        }
+    }
+
+    fn show(&mut self, table: &str) {
+        for id in self.ids() {
+            let server = self.server(id);
+            let line = match table {
+                "status" => text::status(server, self.clock.role_timer(id)),
+                "logs" => text::row(server),
+                _ => text::file_map(server.files()),
+            };
+            self.say(&format!("{}  {line}", text::server_name(id)));
+        }
+    }
+}
+
+fn usage(words: &[&str]) -> String {
+    let name = words.first().copied().unwrap_or_default();
+    match COMMANDS.iter().find(|(command, _)| *command == name) {
+        Some((_, form)) => format!("`{name}` is written: {form}"),
+        None => {
+            let all: Vec<_> = COMMANDS.iter().map(|(command, _)| *command).collect();
+            format!("there is no command `{name}`, but: {}", all.join(", "))
+        }
+    }
+}
+
+fn number(word: &str) -> Result<u64, String> {
+    word.parse().map_err(|_| format!("`{word}` is no number"))
+}
+
+fn timer(name: &str) -> Result<Timer, String> {
+    let all = [Timer::Silence, Timer::Election, Timer::Campaign, Timer::Heartbeat, Timer::Fate];
+    let mut named = all.into_iter().filter(|timer| text::timer_name(*timer) == name);
+    named.next().ok_or(usage(&["timeout"]))
+}
+
+fn value(hash: &str) -> Value {
+    if hash == LARGE { Value::Base64(vec![0; 1 << 20].into()) } else { hash.into() }
+}

@@ -1,0 +1,117 @@
+//! What is under way between the servers. The network does nothing by itself: the scenario says what arrives.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use surfstore::raft::{Request, Response, ServerId};
+
+use crate::links::Links;
+
+/// A request, or what came of it, on its way.
+#[derive(Clone)]
+pub(crate) struct Message {
+    /// The request's number, which what comes of it shares.
+    pub(crate) exchange: u64,
+    pub(crate) from: ServerId,
+    pub(crate) to: ServerId,
+    pub(crate) body: Body,
+}
+
+#[derive(Clone)]
+pub(crate) enum Body {
+    Request(Request),
+    Response(Response),
+    /// A crashed server's fault.
+    Fault,
+}
+
+/// A request whose sender waits for its outcome.
+#[derive(Clone)]
+pub(crate) struct Open {
+    pub(crate) by: ServerId,
+    pub(crate) to: ServerId,
+    pub(crate) request: Request,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct Network {
+    under_way: Vec<Message>,
+    held_back: Vec<Message>,
+    cut: BTreeSet<(ServerId, ServerId)>,
+    open: BTreeMap<u64, Open>,
+    exchanges: u64,
+}
+
+impl Network {
+    pub(crate) fn request(&mut self, by: ServerId, to: ServerId, request: Request) {
+        self.exchanges += 1;
+        let exchange = self.exchanges;
+        self.open.insert(exchange, Open { by, to, request: request.clone() });
+        self.under_way.push(Message { exchange, from: by, to, body: Body::Request(request) });
+    }
+
+    /// Sends back what came of a request.
+    pub(crate) fn answer(&mut self, request: &Message, body: Body) {
+        let Message { exchange, from, to, .. } = *request;
+        self.under_way.push(Message { exchange, from: to, to: from, body });
+    }
+
+    /// Ends the sender's wait for the outcome; `None` if it has ended before.
+    pub(crate) fn close(&mut self, exchange: u64) -> Option<Open> {
+        self.open.remove(&exchange)
+    }
+
+    /// The requests sent on the links whose senders wait for their outcome.
+    pub(crate) fn waiting(&self, links: &Links) -> Vec<u64> {
+        let on_links =
+            |(exchange, open): (&u64, &Open)| links.contain(open.by, open.to).then_some(*exchange);
+        self.open.iter().filter_map(on_links).collect()
+    }
+
+    /// Takes all that is under way on the links, oldest first.
+    pub(crate) fn take(&mut self, links: &Links) -> Vec<Message> {
+        self.under_way.extract_if(.., |message| links.contain(message.from, message.to)).collect()
+    }
+
+    /// Takes the oldest message that is under way on the links.
+    pub(crate) fn take_first(&mut self, links: &Links) -> Option<Message> {
+        let on_links = |message: &Message| links.contain(message.from, message.to);
+        let first = self.under_way.iter().position(on_links)?;
+        Some(self.under_way.remove(first))
+    }
+
+    pub(crate) fn hold_back(&mut self, messages: Vec<Message>) {
+        self.held_back.extend(messages);
+    }
+
+    /// Lets go on what was held back on the links; how much that was.
+    pub(crate) fn release(&mut self, links: &Links) -> usize {
+        let before = self.under_way.len();
+        let on_links = |message: &mut Message| links.contain(message.from, message.to);
+        self.under_way.extend(self.held_back.extract_if(.., on_links));
+        self.under_way.len() - before
+    }
+
+    /// Doubles what is under way on the links; how much that was.
+    pub(crate) fn duplicate(&mut self, links: &Links) -> usize {
+        let on_links = |message: &&Message| links.contain(message.from, message.to);
+        let copies: Vec<_> = self.under_way.iter().filter(on_links).cloned().collect();
+        let count = copies.len();
+        self.under_way.extend(copies);
+        count
+    }
+
+    /// Cuts the link, unless it is cut already.
+    pub(crate) fn cut(&mut self, link: (ServerId, ServerId)) -> bool {
+        self.cut.insert(link)
+    }
+
+    /// Heals the link, unless it is whole.
+    pub(crate) fn heal(&mut self, link: (ServerId, ServerId)) -> bool {
+        self.cut.remove(&link)
+    }
+
+    /// Whether the message's link is cut, so that it is lost.
+    pub(crate) fn loses(&self, message: &Message) -> bool {
+        self.cut.contains(&(message.from, message.to))
+    }
+}

@@ -1,0 +1,205 @@
+//! How servers, messages and answers are written in a transcript.
+//!
+//! Servers are called as in the paper, S1 first, and an entry by index and term: `4/t2` is the fourth, of term 2.
+
+use surfstore::metadata::{Files, Update};
+use surfstore::raft::{
+    AppendEntries, AppendOutcome, BallotKind, Effect, Entry, Fault, LogIndex, Position, Reply,
+    Request, RequestVote, Response, RoleName, Server, ServerId, Term, Timer, VoteReply,
+};
+use surfstore::value::Value;
+
+pub(crate) fn server_name(id: ServerId) -> String {
+    format!("S{}", id.0 + 1)
+}
+
+fn position(Position { term, index }: Position) -> String {
+    if index == LogIndex::default() { "0".into() } else { format!("{}/t{}", index.0, term.0) }
+}
+
+/// Neighbouring entries of one term are written together: `2-4/t1 5/t3`.
+fn entries(after: LogIndex, entries: &[Entry]) -> String {
+    let mut runs: Vec<String> = Vec::new();
+    let mut first = after.next();
+    for run in entries.chunk_by(|one, next| one.term == next.term) {
+        let last = first.plus(run.len() - 1);
+        let term = run.first().map_or(Term::default(), |entry| entry.term);
+        runs.push(format!("{}/t{}", range(first, last), term.0));
+        first = last.next();
+    }
+    runs.join(" ")
+}
+
+fn range(first: LogIndex, last: LogIndex) -> String {
+    if first == last { first.0.to_string() } else { format!("{}-{}", first.0, last.0) }
+}
+
+pub(crate) fn timer_name(timer: Timer) -> &'static str {
+    match timer {
+        Timer::Silence => "silence",
+        Timer::Election => "election",
+        Timer::Campaign => "campaign",
+        Timer::Heartbeat => "heartbeat",
+        Timer::Fate => "fate",
+    }
+}
+
+pub(crate) fn request(request: &Request) -> String {
+    match request {
+        Request::RequestVote(RequestVote { kind, ballot, term, last_log, .. }) => {
+            let method = match kind {
+                BallotKind::PreVote => "PreVote",
+                BallotKind::Vote => "RequestVote",
+            };
+            format!("{method} term {} log {} ballot {ballot}", term.0, position(*last_log))
+        }
+        Request::AppendEntries(append) => append_entries(append),
+    }
+}
+
+fn append_entries(request: &AppendEntries) -> String {
+    let AppendEntries { term, prev_log, leader_commit, round, has_majority, .. } = request;
+    let mut text = format!("AppendEntries term {} prev {}", term.0, position(*prev_log));
+    if !request.entries.is_empty() {
+        text += &format!(" entries {}", entries(prev_log.index, &request.entries));
+    }
+    text += &format!(" commit {} round {}", leader_commit.0, round.0);
+    if *has_majority { text } else { text + " without a majority" }
+}
+
+pub(crate) fn response(response: &Response) -> String {
+    match response {
+        Response::Vote(VoteReply { kind, ballot, term, vote_granted }) => {
+            let kind = match kind {
+                BallotKind::PreVote => "pre-vote",
+                BallotKind::Vote => "vote",
+            };
+            let verdict = if *vote_granted { "granted" } else { "refused" };
+            format!("{kind} {verdict} term {} ballot {ballot}", term.0)
+        }
+        Response::Append(reply) => {
+            let outcome = match reply.outcome {
+                AppendOutcome::Accepted => "accepted".into(),
+                AppendOutcome::Mismatch(hint) => format!("mismatch beyond {}", position(hint)),
+                AppendOutcome::Stale => "stale".into(),
+            };
+            format!("{outcome} term {} round {}", reply.term.0, reply.round.0)
+        }
+    }
+}
+
+pub(crate) fn reply(reply: &Reply) -> String {
+    match reply {
+        Reply::Updated(took_effect) => took_effect.to_string(),
+        Reply::Files(files) => format!("read {}", file_map(files)),
+        Reply::Done => "done".into(),
+        Reply::Vote(_) | Reply::Append(_) => "a reply to a peer".into(),
+        Reply::Fault(fault) => format!("fault: {}", self::fault(*fault)),
+    }
+}
+
+pub(crate) fn fault(fault: Fault) -> String {
+    match fault {
+        Fault::Crashed => "this server is crashed".into(),
+        Fault::NotLeader(None) => "not the leader".into(),
+        Fault::NotLeader(Some(leader)) => format!("not the leader, {} is", server_name(leader)),
+        Fault::OutcomeUnknown => "outcome unknown, this server stopped leading".into(),
+        Fault::OutcomeLost => "outcome unknown, this server is crashed".into(),
+        Fault::Busy => "busy".into(),
+        Fault::Forged(flaw) => flaw.into(),
+    }
+}
+
+pub(crate) fn file_map(files: &Files) -> String {
+    let hash = |value: &Value| match value {
+        Value::String(text) => text.to_string(),
+        _ => "...".into(),
+    };
+    let file = |update: &Update| {
+        let hashes: Vec<_> = update.hashes.iter().map(hash).collect();
+        format!("{} {} {}", update.name, update.version, hashes.join(" "))
+    };
+    if files.is_empty() {
+        "nothing".into()
+    } else {
+        files.iter().map(file).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// What a step changed that other servers, callers or the paper's figures could tell, in few words.
+pub(crate) fn change(before: &Server, after: &Server) -> Vec<String> {
+    let (old, new) = (before.status(), after.status());
+    let mut changes = Vec::new();
+    if old.role != new.role {
+        changes.push(format!("{} -> {}", old.role.as_str(), new.role.as_str()));
+    }
+    if old.current_term != new.current_term {
+        changes.push(format!("term {}", new.current_term.0));
+    }
+    if let Some(candidate) = new.voted_for
+        && (old.current_term, old.voted_for) != (new.current_term, new.voted_for)
+    {
+        changes.push(format!("votes for {}", server_name(candidate)));
+    }
+    if new.role == RoleName::Follower && old.leader != new.leader {
+        let leader = new.leader.map_or("nobody".into(), server_name);
+        changes.push(format!("follows {leader}"));
+    }
+    changes.extend(log_change(before, after));
+    if old.commit_index != new.commit_index {
+        changes.push(format!("commits {}", range(old.commit_index.next(), new.commit_index)));
+    }
+    changes
+}
+
+fn log_change(before: &Server, after: &Server) -> Vec<String> {
+    let first = LogIndex(1);
+    let (old, new) = (before.log().from(first), after.log().from(first));
+    let kept = old.iter().zip(new).take_while(|(old, new)| old == new).count();
+    let last_kept = LogIndex::default().plus(kept);
+    let (deleted, appended) =
+        (before.log().from(last_kept.next()), after.log().from(last_kept.next()));
+    let mut changes = Vec::new();
+    if !deleted.is_empty() {
+        changes.push(format!("deletes {}", entries(last_kept, deleted)));
+    }
+    if !appended.is_empty() {
+        changes.push(format!("appends {}", entries(last_kept, appended)));
+    }
+    changes
+}
+
+/// The timers that a step started or stopped.
+pub(crate) fn timers(effects: &[Effect]) -> Vec<String> {
+    let timer = |effect: &Effect| match effect {
+        Effect::ArmTimer(timer) => Some(format!("timer {}", timer_name(*timer))),
+        Effect::StopTimers => Some("timers stop".into()),
+        Effect::Send { .. } | Effect::Reply(..) => None,
+    };
+    let mut timers: Vec<_> = effects.iter().filter_map(timer).collect();
+    // A new role arms its timer, and so may the message that brought it about.
+    timers.dedup();
+    timers
+}
+
+/// A line of the table of all servers.
+pub(crate) fn status(server: &Server, timer: Option<Timer>) -> String {
+    let status = server.status();
+    let log = entries(LogIndex::default(), server.log().from(LogIndex(1)));
+    let log = if log.is_empty() { "none".into() } else { log };
+    let mut text = format!("{:<9}  term {}", status.role.as_str(), status.current_term.0);
+    if let Some(candidate) = status.voted_for {
+        text += &format!("  vote {}", server_name(candidate));
+    }
+    text += &format!("  log {log}  commit {}", status.commit_index.0);
+    if let Some(timer) = timer {
+        text += &format!("  timer {}", timer_name(timer));
+    }
+    if 0 < status.waiting { text + &format!("  waiting {}", status.waiting) } else { text }
+}
+
+/// The terms of all entries in a row, as the paper's figures draw logs.
+pub(crate) fn row(server: &Server) -> String {
+    let log = server.log().from(LogIndex(1)).iter();
+    log.map(|entry| entry.term.0.to_string()).collect::<Vec<_>>().join(" ")
+}
