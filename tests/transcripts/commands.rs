@@ -12,7 +12,7 @@ use crate::stage::{Stage, Told};
 use crate::text;
 
 /// Every command and how it is written; the first must be `servers`.
-const COMMANDS: [(&str, &str); 25] = [
+pub(crate) const COMMANDS: [(&str, &str); 25] = [
     ("servers", "servers COUNT"),
     ("log", "log SERVER: TERM ... in term TERM"),
     ("elect", "elect SERVER"),

@@ -17,6 +17,7 @@ mod text;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use commands::COMMANDS;
 use script::Script;
 
 /// What is to be done with a scenario whose servers do something else than its text says.
@@ -71,4 +72,16 @@ fn every_server_does_what_the_scenarios_say() {
     }
     let (count, hint) = (complaints.len(), format!("Where the new lines are right: {REWRITE}"));
     assert!(complaints.is_empty(), "{count} complaints\n\n{}\n\n{hint}\n", complaints.join("\n\n"));
+}
+
+#[test]
+fn every_command_is_used_by_some_scenario() {
+    let texts: Vec<_> = scenarios().iter().map(|path| read(path)).collect();
+    for (command, _) in COMMANDS {
+        let start = format!("> {command}");
+        let uses = |line: &str| {
+            line.strip_prefix(&start).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+        };
+        assert!(texts.iter().any(|text| text.lines().any(uses)), "no scenario uses `{command}`");
+    }
 }
