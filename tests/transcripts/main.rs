@@ -70,8 +70,9 @@ fn every_server_does_what_the_scenarios_say() {
             Err(complaint) => complaints.push(format!("{}:{complaint}", name(&path))),
         }
     }
-    let (count, hint) = (complaints.len(), format!("Where the new lines are right: {REWRITE}"));
-    assert!(complaints.is_empty(), "{count} complaints\n\n{}\n\n{hint}\n", complaints.join("\n\n"));
+    let (count, all) = (complaints.len(), complaints.join("\n\n"));
+    let hint = format!("Where the new lines are right, this writes them: {REWRITE}");
+    assert!(complaints.is_empty(), "scenarios that went differently: {count}\n\n{all}\n\n{hint}\n");
 }
 
 #[test]
