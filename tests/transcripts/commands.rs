@@ -8,7 +8,7 @@ use surfstore::raft::{
 use surfstore::value::Value;
 
 use crate::links::{Links, server};
-use crate::stage::{Stage, Told};
+use crate::stage::Stage;
 use crate::text;
 
 /// Every command and how it is written; the first must be `servers`.
@@ -61,12 +61,7 @@ pub(crate) fn perform(stage: &mut Option<Stage>, command: &str) -> Result<Vec<St
     }
     let stage = stage.as_mut().ok_or("a scenario begins with `> servers COUNT`")?;
     match words.as_slice() {
-        ["quietly", rest @ ..] => {
-            stage.told = Told::Changes;
-            let done = stage.carry_out(rest);
-            stage.told = Told::Everything;
-            done?;
-        }
+        ["quietly", rest @ ..] => stage.quietly(|stage| stage.carry_out(rest))?,
         all => stage.carry_out(all)?,
     }
     stage.take_lines()
@@ -75,9 +70,15 @@ pub(crate) fn perform(stage: &mut Option<Stage>, command: &str) -> Result<Vec<St
 impl Stage {
     fn carry_out(&mut self, words: &[&str]) -> Result<(), String> {
         match words {
-            ["elect", id] => self.elect(self.named(id)?),
+            ["elect", id] => {
+                let id = self.named(id)?;
+                self.quietly(|stage| stage.elect(id))
+            }
             ["timeout", id, name] => self.time_out(self.named(id)?, timer(name)?),
-            ["log", id, rest @ ..] => self.set_up_log(self.named(id.trim_end_matches(':'))?, rest),
+            ["log", id, rest @ ..] => {
+                let id = self.named(id.trim_end_matches(':'))?;
+                self.quietly(|stage| stage.set_up_log(id, rest))
+            }
             ["update", id, name, version, hashes @ ..] => {
                 let version = version.parse().map_err(|_| format!("`{version}` is no version"))?;
                 let hashes = hashes.iter().map(|hash| value(hash)).collect();
@@ -98,10 +99,8 @@ impl Stage {
             ["restore", id] => self.control(self.named(id)?, Call::Restore),
             ["draw", id, random, "ms"] => self.clock.draw(self.named(id)?, number(random)?),
             ["pass", duration, "ms"] => {
-                self.told = Told::Changes;
-                let done = self.pass(number(duration)?);
-                self.told = Told::Everything;
-                done
+                let duration = number(duration)?;
+                self.quietly(|stage| stage.pass(duration))
             }
             ["save", name] => {
                 self.save(name);
@@ -128,15 +127,14 @@ impl Stage {
             return Err(usage(&[verb]));
         }
         let links = Links::parse(words, self.size())?;
+        let all = links.all(self.size()).into_iter();
         let count = match verb {
             "settle" => self.settle(&links)?,
             "release" => self.network.release(&links),
             "expire" => self.expire(&links),
             "duplicate" => self.network.duplicate(&links),
-            "cut" => self.links(&links).into_iter().filter(|link| self.network.cut(*link)).count(),
-            "heal" => {
-                self.links(&links).into_iter().filter(|link| self.network.heal(*link)).count()
-            }
+            "cut" => all.filter(|link| self.network.cut(*link)).count(),
+            "heal" => all.filter(|link| self.network.heal(*link)).count(),
             _ => self.on_messages(verb, &links),
         };
         if count == 0 {
@@ -157,10 +155,6 @@ impl Stage {
         count
     }
 
-    fn links(&self, links: &Links) -> Vec<(ServerId, ServerId)> {
-        links.all(self.size())
-    }
-
     /// A call of the operator, which is always done; said where nothing comes of it.
     fn control(&mut self, id: ServerId, call: Call) -> Result<(), String> {
         let before = self.server(id).clone();
@@ -174,21 +168,18 @@ impl Stage {
     /// Every follower loses patience, this one first, and messages arrive until it leads. What it then sends is left
     /// under way.
     fn elect(&mut self, id: ServerId) -> Result<(), String> {
-        self.told = Told::Changes;
         for follower in self.ids() {
             if self.clock.role_timer(follower) == Some(Timer::Silence) {
                 self.time_out(follower, Timer::Silence)?;
             }
         }
         self.time_out(id, Timer::Election)?;
-        let everywhere = Links::parse(&["*"], self.size())?;
+        let everywhere = Links::everywhere(self.size());
         while self.server(id).role() != RoleName::Leader {
             let name = text::server_name(id);
-            let next =
-                self.network.take_first(&everywhere).ok_or(format!("{name} is not elected"))?;
-            self.arrive(next);
+            let next = self.network.take_first(&everywhere);
+            self.arrive(next.ok_or(format!("{name} is not elected"))?);
         }
-        self.told = Told::Everything;
         Ok(())
     }
 
@@ -210,11 +201,8 @@ impl Stage {
             // So that it is known who holds what, but nobody as the leader.
             has_majority: false,
         };
-        self.told = Told::Changes;
         self.time_out(id, Timer::Silence)?;
-        let reply = self.ask(id, Call::AppendEntries(request));
-        self.told = Told::Everything;
-        match reply {
+        match self.ask(id, Call::AppendEntries(request)) {
             Some(Reply::Append(AppendReply { outcome: AppendOutcome::Accepted, .. })) => Ok(()),
             _ => Err("no leader of that term can have sent such a log".into()),
         }

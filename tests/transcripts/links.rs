@@ -26,6 +26,10 @@ impl Links {
         Ok(Links(links))
     }
 
+    pub(crate) fn everywhere(size: u8) -> Links {
+        Links(vec![(every(size), every(size))])
+    }
+
     pub(crate) fn contain(&self, from: ServerId, to: ServerId) -> bool {
         self.0.iter().any(|(senders, receivers)| senders.contains(&from) && receivers.contains(&to))
     }

@@ -22,7 +22,7 @@ const ARRIVALS_MAX: usize = 10_000;
 
 /// What is told of a step.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Told {
+enum Told {
     /// All of it: changes, timers, messages and answers.
     Everything,
     /// What it changed, and answers to callers.
@@ -34,9 +34,9 @@ pub(crate) struct Stage {
     pub(crate) servers: Vec<Server>,
     pub(crate) clock: Clock,
     pub(crate) network: Network,
-    pub(crate) told: Told,
+    told: Told,
     /// The time to put before each line, where time passes.
-    pub(crate) time: Option<u64>,
+    time: Option<u64>,
     safety: Safety,
     last_call: u64,
     out: Vec<String>,
@@ -89,6 +89,17 @@ impl Stage {
     pub(crate) fn say(&mut self, line: &str) {
         let time = self.time.map(|time| format!("{time:>4} ms  ")).unwrap_or_default();
         self.out.push(format!("  {time}{line}"));
+    }
+
+    /// Tells no more than changes and answers of what the work brings about.
+    pub(crate) fn quietly(
+        &mut self,
+        work: impl FnOnce(&mut Stage) -> Result<(), String>,
+    ) -> Result<(), String> {
+        self.told = Told::Changes;
+        let done = work(self);
+        self.told = Told::Everything;
+        done
     }
 
     fn say_message(&mut self, from: ServerId, to: ServerId, text: &str) {
@@ -255,7 +266,7 @@ impl Stage {
     pub(crate) fn pass(&mut self, duration: u64) -> Result<(), String> {
         let start = self.clock.now;
         let end = start + duration;
-        let everywhere = Links::parse(&["*"], self.size())?;
+        let everywhere = Links::everywhere(self.size());
         self.settle(&everywhere)?;
         while let Some((time, id, timer)) = self.clock.next(end) {
             self.clock.now = time;
