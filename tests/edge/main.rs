@@ -21,6 +21,7 @@ mod wait;
 mod raw;
 mod servers;
 
+mod apache;
 mod bodies;
 mod crowds;
 mod deadlines;
