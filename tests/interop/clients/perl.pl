@@ -4,33 +4,50 @@ use warnings;
 use utf8;
 use RPC::XML;
 use RPC::XML::Client;
+
+my @ports = @ARGV;
+my $name = 'naïve 名.txt';
+
 $RPC::XML::ENCODING = 'utf-8';
+my @servers = map { RPC::XML::Client->new("http://localhost:$_/RPC2") } @ports;
+my @leaders;
+until (@leaders = grep { call($_, 'isLeader')->value } @servers) { select undef, undef, undef, 0.05 }
+my $leader = $leaders[0];
 
-my $name = "naïve 名.txt";
-my @servers = map { RPC::XML::Client->new("http://localhost:$_/RPC2") } @ARGV;
-
+# Gives the answer, a fault included.
 sub call {
-    my ($server, @call) = @_;
-    my $answer = $server->send_request(@call);
-    ref $answer or die "$call[0]: $answer";
+    my ($server, $method, @params) = @_;
+    my $answer = $server->send_request("surfstore.$method", @params);
+    ref $answer or die "$method: $answer";
     return $answer;
 }
+
 sub expect { my ($is, $should, $what) = @_; "$is" eq "$should" or die "$what: $is, not $should" }
 
-expect(call($_, 'surfstore.ping')->value, 1, 'ping') for @servers;
-my @leaders;
-until (@leaders = grep { call($_, 'surfstore.isLeader')->value } @servers) { select undef, undef, undef, 0.05 }
-my $leader = $leaders[0];
-my ($follower) = grep { $_ != $leader } @servers;
-my @update = ('surfstore.updatefile', RPC::XML::string->new($name), 1, ['h1', 2]);
+# What looks like a number is sent as one, unless it is said to be a string.
+my @update = ('updatefile', RPC::XML::string->new($name), 1, ['h1', 'h2']);
 expect(call($leader, @update)->value, 1, 'update');
 expect(call($leader, @update)->value, 0, 'the same update');
-my $stored = call($leader, 'surfstore.getfileinfomap')->value->{$name};
-expect("$stored->[0] $stored->[1][0] $stored->[1][1]", '1 h1 2', 'map');
-expect(call($leader, 'surfstore.tester_getversion', RPC::XML::string->new($name))->value, 1, 'version');
-expect(call($follower, @update)->code, 2, 'fault of a follower');
-expect(call($leader, 'surfstore.crash')->value, 1, 'crash');
-expect(call($leader, @update)->code, 1, 'fault of a crashed server');
-expect(call($leader, 'surfstore.restore')->value, 1, 'restore');
-expect(call($leader, 'surfstore.isCrashed')->value, 0, 'restored');
+expect(call($leader, 'updatefile', 'ints', 1, [1, 2])->value, 1, 'update of ints');
+my $map = call($leader, 'getfileinfomap')->value;
+expect(join(' ', $map->{$name}[0], @{$map->{$name}[1]}), '1 h1 h2', 'map');
+expect(join(' ', $map->{ints}[0], @{$map->{ints}[1]}), '1 1 2', 'map');
+my $ints = call($leader, 'getfileinfomap')->{value}->{ints}->[1];
+expect(ref $_, 'RPC::XML::int', 'type of a hash') for @$ints;
+expect(call($leader, 'tester_getversion', RPC::XML::string->new($name))->value, 1, 'version');
+
+sub expect_fault {
+    my ($server, $code, $text) = @_;
+    my $fault = call($server, @update);
+    expect($fault->is_fault, 1, 'is a fault');
+    expect($fault->code, $code, 'fault code');
+    expect(substr($fault->string, 0, length $text), $text, 'fault string');
+}
+
+expect_fault((grep { $_ != $leader } @servers)[0], 2, 'not the leader');
+expect(call($leader, 'crash')->value, 1, 'crash');
+expect_fault($leader, 1, 'isCrashed');
+expect(call($_, 'ping')->value, 1, 'ping') for @servers;
+expect(call($leader, 'restore')->value, 1, 'restore');
+expect(call($leader, 'isCrashed')->value, 0, 'restored');
 print "RPC::XML $RPC::XML::VERSION of Perl\n";

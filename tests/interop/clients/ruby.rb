@@ -1,30 +1,34 @@
 # Ruby's xmlrpc.
+require 'xmlrpc'
 require 'xmlrpc/client'
 
-NAME = 'naïve 名.txt'
-servers = ARGV.map { |port| XMLRPC::Client.new('localhost', '/RPC2', port.to_i) }
+ports = ARGV
+name = 'naïve 名.txt'
+
+servers = ports.map { |port| XMLRPC::Client.new('localhost', '/RPC2', port.to_i).proxy('surfstore') }
+sleep 0.05 until (leader = servers.find(&:isLeader))
 
 def expect(is, should) = is == should || raise("#{is.inspect}, not #{should.inspect}")
 
-def fault_code(server, *call)
-  server.call(*call)
+expect leader.updatefile(name, 1, %w[h1 h2]), true
+expect leader.updatefile(name, 1, %w[h1 h2]), false # The next version would be 2.
+expect leader.updatefile('ints', 1, [1, 2]), true
+# The names in a struct are bytes, and say so.
+map = leader.getfileinfomap.transform_keys { |key| key.dup.force_encoding('UTF-8') }
+expect map, { name => [1, %w[h1 h2]], 'ints' => [1, [1, 2]] }
+expect leader.tester_getversion(name), 1
+
+def expect_fault(server, code, text)
+  server.updatefile('ints', 2, [])
   raise 'no fault'
 rescue XMLRPC::FaultException => fault
-  fault.faultCode
+  expect [fault.faultCode, fault.faultString[0, text.size]], [code, text]
 end
 
-servers.each { |server| expect(server.call('surfstore.ping'), true) }
-sleep 0.05 until (leader = servers.find { |server| server.call('surfstore.isLeader') })
-follower = servers.find { |server| server != leader }
-update = ['surfstore.updatefile', NAME, 1, ['h1', 2]]
-expect(leader.call(*update), true)
-expect(leader.call(*update), false)
-map = leader.call('surfstore.getfileinfomap').transform_keys { |name| name.dup.force_encoding('UTF-8') }
-expect(map, { NAME => [1, ['h1', 2]] })
-expect(leader.call('surfstore.tester_getversion', NAME), 1)
-expect(fault_code(follower, *update), 2)
-expect(leader.call('surfstore.crash'), true)
-expect(fault_code(leader, *update), 1)
-expect(leader.call('surfstore.restore'), true)
-expect(leader.call('surfstore.isCrashed'), false)
-puts "xmlrpc #{Gem.loaded_specs['xmlrpc']&.version || '0.3.2'} of Ruby #{RUBY_VERSION}"
+expect_fault servers.find { |server| server != leader }, 2, 'not the leader'
+expect leader.crash, true
+expect_fault leader, 1, 'isCrashed'
+servers.each { |server| expect server.ping, true }
+expect leader.restore, true
+expect leader.isCrashed, false
+puts "xmlrpc #{XMLRPC::VERSION} of Ruby #{RUBY_VERSION}"
