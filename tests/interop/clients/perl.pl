@@ -36,6 +36,12 @@ my $ints = call($leader, 'getfileinfomap')->{value}->{ints}->[1];
 expect(ref $_, 'RPC::XML::int', 'type of a hash') for @$ints;
 expect(call($leader, 'tester_getversion', RPC::XML::string->new($name))->value, 1, 'version');
 
+# Several calls in one; each has its answer, in an array of its own, or its fault, in a struct.
+my @calls = map { { methodName => "surfstore.$_", params => [] } } qw(isLeader nonsense);
+my $answers = $leader->send_request('system.multicall', \@calls)->value;
+expect($answers->[0][0], 1, 'first of several calls');
+expect($answers->[1]{faultCode}, -32601, 'fault of several calls');
+
 sub expect_fault {
     my ($server, $code, $text) = @_;
     my $fault = call($server, @update);
