@@ -70,5 +70,10 @@ if [ ! -x "$binary" ] || sources_changed_since "$binary"; then
     fi
 fi
 
+# Where the C library is glibc, memory of big requests goes back to the system once they are answered. Left alone, glibc
+# keeps more and more of it: it takes for small whatever it has once seen freed, up to 32 MiB.
+MALLOC_MMAP_THRESHOLD_=${MALLOC_MMAP_THRESHOLD_:-131072}
+export MALLOC_MMAP_THRESHOLD_
+
 # In place of this shell, so that a signal reaches the server itself.
 exec "$binary" "$@"
