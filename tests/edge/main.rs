@@ -1,7 +1,8 @@
 //! The edge of a running server: raw bytes over sockets, as odd clients, broken ones and attackers send them, and what
 //! comes back.
 //!
-//! - `raw` and `servers` send the bytes and start the servers, with the harness of the cluster tests;
+//! - `raw` and `servers` send the bytes and start the servers, with the harness of the cluster tests; `memory` looks at
+//!   what they take;
 //! - the other modules are the tests: the framing of requests, the documents within, and what connections may cost.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
@@ -18,6 +19,7 @@ mod turns;
 #[allow(dead_code, reason = "the cluster tests use the rest")]
 mod wait;
 
+mod memory;
 mod raw;
 mod servers;
 
@@ -28,6 +30,7 @@ mod deadlines;
 mod descriptors;
 mod documents;
 mod hangups;
+mod floods;
 mod heads;
 mod readers;
 mod requests;

@@ -1,0 +1,152 @@
+//! Floods: requests without end, and more bodies than there is room for.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::client::{Client, TRUE};
+use crate::harness::Cluster;
+use crate::memory::{RESIDENT_MAX, await_memory, most_resident, resident};
+use crate::raw::{Raw, call, ping, post};
+use crate::servers::assert_unharmed;
+use crate::wait::{PATIENCE, wait_until};
+
+const BEGIN: &str = "POST / HTTP/1.1\r\nHost: a\r\n";
+
+/// How much is sent of what has no end.
+const FLOOD: usize = 300 << 20;
+
+/// How soon the connection of such a sender ends: what it sends is read for two seconds, so that it sees the answer.
+const ENDED: Duration = Duration::from_secs(5);
+
+/// What a server's memory may grow by besides what it has to keep: buffers, and pages that it had not touched before.
+const SLACK: u64 = 4 << 20;
+
+/// What a body has at most, in bytes.
+const BODY: u64 = 8 << 20;
+
+/// What the bodies of all connections have at most, in bytes.
+const BODIES: u64 = 64 << 20;
+
+/// Sends so many bytes, and then a few now and then, until the server takes no more. How many it took, and how long.
+fn push(mut stream: TcpStream, piece: &[u8]) -> (usize, Duration) {
+    let start = Instant::now();
+    let mut taken = 0;
+    while start.elapsed() < PATIENCE && stream.write_all(piece).is_ok() {
+        taken += piece.len();
+        if FLOOD <= taken {
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+    (taken, start.elapsed())
+}
+
+/// Checks that what begins like this, and goes on like that without end, is refused, and that its connection ends.
+#[track_caller]
+fn assert_dammed(server: &Client, begin: &str, piece: &[u8], status: u16) {
+    let mut connection = Raw::to(server);
+    connection.send(begin).unwrap();
+    let stream = connection.stream().try_clone().unwrap();
+    let (taken, time) = thread::scope(|scope| {
+        let pushing = scope.spawn(|| push(stream, piece));
+        assert_eq!(connection.response().status, status, "{begin:?}");
+        connection.assert_closed();
+        assert_eq!(server.call("surfstore.ping", &[]), TRUE, "others are served meanwhile");
+        pushing.join().unwrap()
+    });
+    assert!(time < ENDED, "{begin:?}: {taken} bytes were taken in {time:?}");
+}
+
+#[test]
+fn heads_of_300_mb_are_refused_and_not_kept() {
+    let (mut cluster, id) = Cluster::led(1);
+    let before = resident(&mut cluster, id);
+    let letters = [b'x'; 64 << 10];
+    let lines = "X: y\r\n".repeat(10_000);
+    assert_dammed(cluster.at(id), "POST /", &letters, 414);
+    assert_dammed(cluster.at(id), &format!("{BEGIN}X: "), &letters, 431);
+    assert_dammed(cluster.at(id), BEGIN, lines.as_bytes(), 431);
+    let chunked = format!("{BEGIN}Transfer-Encoding: chunked\r\n\r\n");
+    assert_dammed(cluster.at(id), &format!("{chunked}1;"), &letters, 431);
+    assert_dammed(cluster.at(id), &format!("{chunked}0\r\n"), lines.as_bytes(), 431);
+    let most = most_resident(&mut cluster, id);
+    assert!(most <= before + SLACK, "the server took {before} bytes before and {most} meanwhile");
+    assert_unharmed(&cluster);
+}
+
+#[test]
+fn bodies_of_300_mb_are_refused_and_kept_no_further_than_to_the_bound() {
+    let (mut cluster, id) = Cluster::led(1);
+    let before = resident(&mut cluster, id);
+    let letters = [b'x'; 64 << 10];
+    assert_dammed(
+        cluster.at(id),
+        &format!("{BEGIN}Content-Length: {FLOOD}\r\n\r\n"),
+        &letters,
+        413,
+    );
+    let most = most_resident(&mut cluster, id);
+    assert!(most <= before + SLACK, "the server took {before} bytes before and {most} meanwhile");
+    let chunk = [b"10000\r\n", &letters[..], b"\r\n"].concat();
+    for _ in 0..2 {
+        let begin = format!("{BEGIN}Transfer-Encoding: chunked\r\n\r\n");
+        assert_dammed(cluster.at(id), &begin, &chunk, 413);
+    }
+    let most = most_resident(&mut cluster, id);
+    assert!(most <= before + BODY + SLACK, "the server took {before} bytes before and {most}");
+    assert_unharmed(&cluster);
+}
+
+/// A ping with as much blank behind it as a body may have, nearly.
+fn big_ping() -> Vec<u8> {
+    let call = call("surfstore.ping");
+    let blanks = vec![b' '; usize::try_from(BODY).unwrap() - (100 << 10) - call.len()];
+    post(&[call, blanks].concat())
+}
+
+/// Sends all of a request but its end, and waits until the server has taken it.
+fn send_nearly_all<'a>(cluster: &mut Cluster, id: usize, request: &'a [u8]) -> (Raw, &'a [u8]) {
+    let before = resident(cluster, id);
+    let mut connection = Raw::to(cluster.at(id));
+    let (most, end) = request.split_at(request.len() - 1000);
+    connection.send(most).unwrap();
+    wait_until(PATIENCE, "the body has come", || {
+        before + most.len() as u64 <= resident(cluster, id) + (1 << 20)
+    });
+    (connection, end)
+}
+
+#[test]
+fn bodies_beyond_64_mib_in_all_are_refused_with_503_and_cost_no_other_its_place() {
+    let (mut cluster, id) = Cluster::led(1);
+    let before = resident(&mut cluster, id);
+    let request = big_ping();
+    let room = BODIES / request.len() as u64;
+    for round in 0..2 {
+        let held: Vec<_> = (0..room).map(|_| send_nearly_all(&mut cluster, id, &request)).collect();
+        for _ in 0..4 {
+            let mut late = Raw::to(cluster.at(id));
+            // The server may have closed before all is sent.
+            let _ = late.send(&request);
+            assert_eq!(late.response().status, 503);
+            late.assert_closed();
+        }
+        for (mut connection, end) in held {
+            assert!(connection.is_silent_for(Duration::from_millis(1)), "it waits for its end");
+            connection.send(end).unwrap();
+            assert_eq!(connection.response().answer(), TRUE);
+        }
+        let most = most_resident(&mut cluster, id);
+        assert!(most <= RESIDENT_MAX, "round {round}: the server took {most} bytes");
+        wait_until(PATIENCE, "there is room again", || {
+            let mut connection = Raw::to(cluster.at(id));
+            connection.send(&request).is_ok() && connection.response().status == 200
+        });
+        await_memory(&mut cluster, id, before);
+    }
+    let mut connection = Raw::to(cluster.at(id));
+    connection.send(ping()).unwrap();
+    assert_eq!(connection.response().answer(), TRUE);
+    assert_unharmed(&cluster);
+}
