@@ -31,6 +31,7 @@ mod descriptors;
 mod documents;
 mod hangups;
 mod floods;
+mod forged;
 mod heads;
 mod readers;
 mod requests;
