@@ -6,6 +6,7 @@
     catchup     how long a follower that was crashed during 20,000 updates takes to be level again
     idle        what five idle servers use
     visibility  whether every follower shows an update right after it was acknowledged
+    attack      what a crowd of slow callers costs the others: the p99 of a client's pings and updates, against none there
 
 Needs Python 3.8 or newer and, for `idle`, Linux. Other work on the machine shows in the figures. Ends with exit code 1
 if a bar is missed.
@@ -23,6 +24,7 @@ from xmlrpc.client import dumps, loads
 sys.dont_write_bytecode = True
 
 from servers import CALL_SECONDS, Cluster, build, eventually
+from slow import SIZE, SlowCrowd
 
 HASHES = [f"{number:064x}" for number in range(3)]
 
@@ -267,6 +269,39 @@ def visibility(table, times):
     table.row("visibility: last seen missing after", f"{longest * 1e3:.1f} ms", "<= 100 ms", longest <= 0.1)
 
 
+def attack(table, rounds, seconds=3):
+    """Without the crowd and with it by turns, over one connection, since machines are noisy."""
+    with Cluster(3) as cluster:
+        leader = cluster.leader()
+        client = Client(cluster, leader)
+        client.timed(post("updatefile", "large", 1, ["x" * 1024] * 256))
+        versions = iter(range(1, sys.maxsize))
+        pairs = []
+        for _ in range(rounds):
+            without = late(client, versions, seconds)
+            with SlowCrowd(cluster.ports[leader], post("getfileinfomap")):
+                time.sleep(1)
+                pairs.append((without, late(client, versions, seconds)))
+            time.sleep(1)
+    for what in ("ping", "update"):
+        ratio = percentile([during[what] / without[what] for without, during in pairs], 50)
+        for when, number in (("without", 0), ("with", 1)):
+            figure = percentile([pair[number][what] for pair in pairs], 50)
+            table.row(f"attack: {what}, p99, {when} {SIZE} slow callers", f"{figure * 1e6:.0f} us")
+        table.row(f"attack: {what}, p99 with / without, {rounds} pairs", f"{ratio:.2f}", "<= 2", ratio <= 2)
+
+
+def late(client, versions, seconds):
+    """The p99 of pings and of updates by turns."""
+    took = {"ping": [], "update": []}
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        took["ping"].append(client.timed(post("ping")))
+        took["update"].append(client.timed(post("updatefile", "late", next(versions), HASHES)))
+        time.sleep(0.001)
+    return {what: percentile(times, 99) for what, times in took.items()}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     measures = {
@@ -276,11 +311,13 @@ def main():
         "catchup": lambda table: catchup(table, options.updates),
         "idle": idle,
         "visibility": lambda table: visibility(table, options.calls),
+        "attack": lambda table: attack(table, options.rounds),
     }
     parser.add_argument("measures", nargs="*", metavar="MEASURE", help="what to measure; everything by default")
     parser.add_argument("--elections", type=int, default=100, help="how many leaders to crash (default: 100)")
     parser.add_argument("--calls", type=int, default=1000, help="how many updates to time or to look for (default: 1000)")
     parser.add_argument("--updates", type=int, default=20_000, help="how many updates to catch up with (default: 20000)")
+    parser.add_argument("--rounds", type=int, default=9, help="how many pairs of an attack and none (default: 9)")
     options = parser.parse_args()
     for unknown in set(options.measures) - set(measures):
         parser.error(f"there is no measure {unknown!r}; there are {', '.join(measures)}")

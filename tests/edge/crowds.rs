@@ -80,7 +80,6 @@ fn a_set_under_a_storm_elects_and_updates_in_time_and_gives_its_memory_back() {
             let server = cluster.at(id);
             scope.spawn(|| storm(server, &is_over, &count));
         }
-        // Told to the others even if a check fails, for the scope waits for them.
         let _over = Over(&is_over);
         thread::sleep(Duration::from_secs(2));
         cluster.at(leader).another().crash();
@@ -107,8 +106,8 @@ fn a_set_under_a_storm_elects_and_updates_in_time_and_gives_its_memory_back() {
     assert_unharmed(&cluster);
 }
 
-/// Ends a storm when it is dropped.
-struct Over<'a>(&'a AtomicBool);
+/// Ends an attack when it is dropped, even if a check fails: the scope waits for whoever attacks.
+pub(crate) struct Over<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for Over<'_> {
     fn drop(&mut self) {
