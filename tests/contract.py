@@ -322,8 +322,9 @@ class Files(Contract):
 
     def test_names_are_any_characters_compared_as_they_are(self):
         names = [
-            "a", "A", "a ", " a", "", "\xe4", "a\u0308", "\U0001f600", "\u4e2d\u6587.txt", "../../etc", "]]>", "<a&b>", "\"'",
-            "tab\tand\nline", "\x7f", "\ufffd", "n" * 4096, "status", "0",
+            "a", "A", "a ", " a", "", " ", "  a\t", "\n", "\xe4", "a\u0308", "\U0001f600", "\U0001f468\u200d\U0001f469",
+            "\u4e2d\u6587.txt", "../../etc", "../..", "]]>", "]]&gt;", "<", "<a&b>", "&amp;", "\"'", "tab\tand\nline", "\x7f",
+            "\ufffd", "n" * 4096, "\xe4" * 2048, "status", "0",
         ]
         for name in names:
             self.assertIs(self.update(name, 1, [name]), True, repr(name))
@@ -331,6 +332,11 @@ class Files(Contract):
         for name in names:
             self.assertEqual(files[name], [1, [name]], repr(name))
             self.assertEqual(self.versions(name), [1, 1, 1], repr(name))
+
+    def test_a_name_of_more_than_4_kib_is_refused(self):
+        for name in ("n" * 4097, "\xe4" * 2048 + "n", "n" * (1 << 20)):
+            self.refused(WRONG_PARAMETERS, "wrong parameters", self.update, name, 1, [])
+        self.assertLessEqual(max(len(name.encode()) for name in self.at_leader.getfileinfomap()), 4096)
 
     def test_a_carriage_return_is_given_back_as_one(self):
         # Python sends it as it is, which XML reads as a line feed, unless it goes as bytes.

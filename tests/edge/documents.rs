@@ -78,6 +78,29 @@ fn a_doctype_is_refused_at_once_and_nothing_is_fetched() {
     assert_unharmed(&cluster);
 }
 
+/// What that takes, `cargo bench --bench readers` measures.
+#[test]
+fn a_doctype_of_8_mib_is_refused_where_it_begins_whatever_follows() {
+    let cluster = shared();
+    let mut messages = Vec::new();
+    for begin in ["", "<?xml version='1.0'?>\n", "<!-- a -->"] {
+        for piece in ["<!ENTITY a 'b'>", "<!DOCTYPE", "]]>", "&", "x", "<a>", "--", "'"] {
+            let mut document = format!("{begin}<!DOCTYPE a [");
+            document.push_str(&piece.repeat(((8 << 20) - 1 - document.len()) / piece.len()));
+            let mut connection = Raw::to(cluster.at(0));
+            connection.send(post(document.as_bytes())).unwrap();
+            let fault = connection.response().answer().unwrap_err();
+            assert_eq!(fault.code, -32700, "{fault:?} for {begin:?} and {piece:?}");
+            messages.push(fault.message);
+        }
+    }
+    // A reader that had gone on would have found something else to complain of.
+    messages.dedup();
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    assert!(messages[0].contains("DOCTYPE"), "{messages:?}");
+    assert_unharmed(&cluster);
+}
+
 #[test]
 fn characters_that_xml_cannot_carry_are_refused() {
     for characters in [

@@ -122,15 +122,22 @@ fn file_names_come_back_equal() {
     let names = [
         "",
         &long,
+        "../..",
         "../../etc/passwd",
         "\"'",
         "a\rb",
         "a\tb",
+        "a\nb",
         "\u{1F600}",
+        "\u{E4}",
+        "a\u{308}",
         "]]>",
         "<",
         "&lt;",
-        " a ",
+        "a",
+        " a",
+        "a ",
+        "  \t\n",
     ];
     for name in names {
         assert_eq!(server.update(name, 1, &hash("x")), TRUE, "{name:?}");

@@ -1,0 +1,168 @@
+//! Inputs made by hand of what costs a reader most for its length, as long as one likes.
+
+/// An input that begins and ends like this, with as many pieces between as there is room for.
+pub(crate) struct Worst {
+    /// What there is much of.
+    pub(crate) name: &'static str,
+    begin: &'static str,
+    piece: fn(usize) -> String,
+    end: &'static str,
+}
+
+impl Worst {
+    /// The input of nearly so many bytes.
+    pub(crate) fn of(&self, bytes: usize) -> Vec<u8> {
+        let mut input = self.begin.to_owned();
+        for number in 0.. {
+            let piece = (self.piece)(number);
+            if bytes < input.len() + piece.len() + self.end.len() {
+                break;
+            }
+            input.push_str(&piece);
+        }
+        input.push_str(self.end);
+        input.into_bytes()
+    }
+}
+
+const fn of(
+    name: &'static str,
+    begin: &'static str,
+    piece: fn(usize) -> String,
+    end: &'static str,
+) -> Worst {
+    Worst { name, begin, piece, end }
+}
+
+macro_rules! before_value {
+    ($rest:literal) => {
+        concat!("<methodCall><methodName>m</methodName><params><param><value>", $rest)
+    };
+}
+
+macro_rules! after_value {
+    ($rest:literal) => {
+        concat!($rest, "</value></param></params></methodCall>")
+    };
+}
+
+/// Documents, for the XML reader.
+pub(crate) const DOCUMENTS: [Worst; 20] = [
+    of("a DOCTYPE", "<!DOCTYPE a [", |_| "<!ENTITY a 'b'>".into(), ""),
+    of("attributes", "<methodCall", |n| format!(" a{n}=''"), "/>"),
+    of("a long name", "<", |_| "a".into(), "/>"),
+    of("a long attribute", "<methodCall a='", |_| "a".into(), "'/>"),
+    of("comments", "<methodCall>", |_| "<!---->".into(), ""),
+    of("openings of comments", "<methodCall>", |_| "<!--".into(), ""),
+    of("instructions", "<methodCall>", |_| "<?a?>".into(), ""),
+    of("nested elements", "", |_| "<a>".into(), ""),
+    of("nested arrays", before_value!(""), |_| "<value><array><data>".into(), ""),
+    of("entities", before_value!(""), |_| "&amp;".into(), after_value!("")),
+    of("character references", before_value!(""), |_| "&#97;".into(), after_value!("")),
+    of("a long reference", before_value!("&"), |_| "a".into(), after_value!(";")),
+    of("CDATA", before_value!(""), |_| "<![CDATA[a]]>".into(), after_value!("")),
+    of("split text", before_value!(""), |_| "a<!---->".into(), after_value!("")),
+    of("line ends", before_value!(""), |_| "\r".into(), after_value!("")),
+    of("base64", before_value!("<base64>"), |_| "Y W J j ".into(), after_value!("</base64>")),
+    of(
+        "elements of a list",
+        before_value!("<array><data>"),
+        |_| "<value/>".into(),
+        after_value!("</data></array>"),
+    ),
+    of(
+        "numbers in a list",
+        before_value!("<array><data>"),
+        |_| "<value><int>1</int></value>".into(),
+        after_value!("</data></array>"),
+    ),
+    of(
+        "members",
+        before_value!("<struct>"),
+        |n| format!("<member><name>{n}</name><value/></member>"),
+        after_value!("</struct>"),
+    ),
+    of(
+        "parameters",
+        "<methodCall><methodName>m</methodName><params>",
+        |_| "<param><value/></param>".into(),
+        "</params></methodCall>",
+    ),
+];
+
+const CHUNKED: &str = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+/// Connections, for the gate.
+pub(crate) const CONNECTIONS: [Worst; 4] = [
+    of("chunks of a byte", CHUNKED, |_| "1\r\nx\r\n".into(), "0\r\n\r\n"),
+    of(
+        "requests without a body",
+        "",
+        |_| "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n".into(),
+        "",
+    ),
+    of(
+        "requests with 60 header lines",
+        "",
+        |_| format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(59)),
+        "",
+    ),
+    of(
+        "requests with a short body",
+        "",
+        |_| "POST / HTTP/1.0\r\nContent-Length: 1\r\n\r\nx".into(),
+        "",
+    ),
+];
+
+macro_rules! append {
+    ($rest:literal) => {
+        concat!(
+            "<methodCall><methodName>appendEntries</methodName><params><param><value><struct>",
+            "<member><name>term</name><value><int>1</int></value></member>",
+            "<member><name>leaderId</name><value><int>1</int></value></member>",
+            "<member><name>prevLogIndex</name><value><int>0</int></value></member>",
+            "<member><name>prevLogTerm</name><value><int>0</int></value></member>",
+            "<member><name>leaderCommit</name><value><int>0</int></value></member>",
+            "<member><name>round</name><value><int>1</int></value></member>",
+            "<member><name>hasMajority</name><value><boolean>1</boolean></value></member>",
+            "<member><name>entries</name><value><array><data>",
+            $rest
+        )
+    };
+}
+
+const APPEND_END: &str =
+    "</data></array></value></member></struct></value></param></params></methodCall>";
+
+/// Messages of peers, for a server; one message each.
+pub(crate) const MESSAGES: [Worst; 3] = [
+    of(
+        "entries",
+        append!(""),
+        |_| "<value><array><data><value><i4>1</i4></value></data></array></value>".into(),
+        APPEND_END,
+    ),
+    of(
+        "updates",
+        append!(""),
+        |n| {
+            format!(
+                "<value><array><data><value><i4>1</i4></value><value><array><data><value>{n}</value>\
+                 <value><i4>1</i4></value><value><array><data/></array></value></data></array></value>\
+                 </data></array></value>"
+            )
+        },
+        APPEND_END,
+    ),
+    of(
+        "hashes of an update",
+        append!(
+            "<value><array><data><value><i4>1</i4></value><value><array><data><value>a</value>\
+             <value><i4>1</i4></value><value><array><data>"
+        ),
+        |_| "<value>h</value>".into(),
+        "</data></array></value></data></array></value></data></array></value></data></array></value>\
+         </member></struct></value></param></params></methodCall>",
+    ),
+];
