@@ -184,6 +184,7 @@ impl State {
                     target: mem::take(&mut asked.target),
                     body: body.take(),
                     close: asked.close,
+                    may_half_close: asked.may_half_close,
                 };
                 *self = State::Head(HeadReader::new());
                 Ok(Progress::Request(request))

@@ -22,6 +22,9 @@ pub struct Request {
     pub body: Vec<u8>,
     /// Whether the connection is to be closed after the response.
     pub close: bool,
+    /// Whether a client that ends its side of the connection may still wait for the response: those of HTTP/1.0 may mark
+    /// the end of their request so.
+    pub may_half_close: bool,
 }
 
 impl Request {

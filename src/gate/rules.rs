@@ -17,6 +17,7 @@ pub(super) struct Asked {
     pub(super) method: Method,
     pub(super) target: String,
     pub(super) close: bool,
+    pub(super) may_half_close: bool,
     /// Whether the client sends its body only when it is told to.
     pub(super) expects_continue: bool,
     pub(super) framing: Framing,
@@ -40,10 +41,11 @@ pub(super) fn judge(line: RequestLine, lines: &[u8], own_host: &str) -> Result<A
     origin::check(headers.only("origin", origin::FOREIGN)?, host.as_ref(), own_host)?;
     check_encoding(&headers)?;
     let expects_continue = expects_continue(&headers)? && line.version == Version::Http11;
-    let close = line.version == Version::Http10 || asks_to_close(&headers)?;
+    let may_half_close = line.version == Version::Http10;
+    let close = may_half_close || asks_to_close(&headers)?;
     let framing = framing(method, announced)?;
     let expects_continue = expects_continue && framing != Framing::EMPTY;
-    Ok(Asked { method, target, close, expects_continue, framing })
+    Ok(Asked { method, target, close, may_half_close, expects_continue, framing })
 }
 
 /// The server's name in the request, by the `Host` header; HTTP/1.0 can do without.

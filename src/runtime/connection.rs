@@ -9,6 +9,9 @@ use std::net::Shutdown;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
+use rustix::net::sockopt::{
+    set_socket_keepalive, set_tcp_keepcnt, set_tcp_keepidle, set_tcp_keepintvl,
+};
 use smol::future;
 use smol::io::{self, AsyncRead, AsyncReadExt, AsyncWriteExt};
 use smol::net::TcpStream;
@@ -33,6 +36,12 @@ const HURRIED_TIME: Duration = Duration::from_secs(2);
 
 /// How long a caller that was refused is still listened to. Closing at once could cost it the answer.
 const LINGER_TIME: Duration = Duration::from_secs(2);
+
+/// After how much silence the system asks whether the other side is there, how often it does, and how many times in
+/// vain. A call that waits has no deadline, so this is how its caller's machine is found to have vanished.
+const PROBE_AFTER: Duration = Duration::from_secs(15);
+const PROBE_EVERY: Duration = Duration::from_secs(5);
+const PROBES: u32 = 3;
 
 /// How much is read of a request at once, in bytes.
 const READ_BYTES: usize = 8 << 10;
@@ -67,6 +76,8 @@ pub(super) struct Connection {
     moved: Cell<usize>,
     /// Whether the housekeeper has ended it. What is still read of it must not be served: no answer would arrive.
     has_ended: Cell<bool>,
+    /// Whether the caller may end its side and wait nevertheless.
+    pub(super) may_half_close: Cell<bool>,
     /// Whether a peer speaks over it.
     pub(super) is_peer: Cell<bool>,
 }
@@ -81,6 +92,7 @@ impl Connection {
             deadline: Cell::new(Some(now + IDLE_TIME)),
             moved: Cell::new(0),
             has_ended: Cell::new(false),
+            may_half_close: Cell::new(false),
             is_peer: Cell::new(false),
         }
     }
@@ -92,6 +104,20 @@ impl Connection {
     /// Since when it has been doing what it does.
     pub(super) fn since(&self) -> Instant {
         self.since.get()
+    }
+
+    /// Sets up the socket: answers go out at once, and the system finds out where the other side is no more.
+    ///
+    /// # Errors
+    ///
+    /// If the connection broke.
+    pub(super) fn set_up(&self) -> io::Result<()> {
+        self.stream.set_nodelay(true)?;
+        set_socket_keepalive(&self.stream, true)?;
+        set_tcp_keepidle(&self.stream, PROBE_AFTER)?;
+        set_tcp_keepintvl(&self.stream, PROBE_EVERY)?;
+        set_tcp_keepcnt(&self.stream, PROBES)?;
+        Ok(())
     }
 
     pub(super) fn stream(&self) -> &TcpStream {

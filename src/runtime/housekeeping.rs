@@ -36,7 +36,9 @@ pub(super) const HELD_BYTES_MAX: usize = 64 << 20;
 const ROUND_TIME: Duration = Duration::from_millis(500);
 
 /// How long a call is served whose caller has closed its side of the connection. It may only have said that it will
-/// send no more, but a caller that is gone looks the same: within a second it is taken for gone.
+/// send no more, but a caller that is gone looks the same: within a second it is taken for gone. Only where HTTP/1.0
+/// makes it usual, as with Apache XML-RPC's lite transport, it is waited for; if it is gone after all, the system's
+/// probes tell in a minute or two.
 const HALF_CLOSED_TIME: Duration = Duration::from_millis(400);
 
 /// The connections that are open.
@@ -172,7 +174,9 @@ fn gone(connections: &[Rc<Connection>], now: Instant) -> Vec<CallId> {
     }
     let is_gone = |connection: &Connection, signs: PollFlags| {
         signs.intersects(PollFlags::HUP | PollFlags::ERR)
-            || (signs.contains(PollFlags::RDHUP) && HALF_CLOSED_TIME <= now - connection.since())
+            || (signs.contains(PollFlags::RDHUP)
+                && !connection.may_half_close.get()
+                && HALF_CLOSED_TIME <= now - connection.since())
     };
     waiting
         .iter()

@@ -84,7 +84,7 @@ impl Reception {
     /// Answers the requests of one connection, one after another.
     async fn converse(&self, place: &Place) -> anyhow::Result<()> {
         let connection = &place.connection;
-        connection.stream().set_nodelay(true)?;
+        connection.set_up()?;
         let mut gate = Gate::new(&self.own_host);
         let refusal = loop {
             break match gate.next() {
@@ -129,6 +129,7 @@ impl Reception {
         request: gate::Request,
     ) -> anyhow::Result<bool> {
         let closes = request.close;
+        connection.may_half_close.set(request.may_half_close);
         let answer = match http::document(request).await {
             Ok(document) => self.call(connection, document).await?,
             Err(error) => Some(self.fault(&fault::internal(&format!("{error:#}")))),

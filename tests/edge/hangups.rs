@@ -83,6 +83,26 @@ fn a_caller_that_waits_and_sends_no_more_is_taken_for_gone() {
 }
 
 #[test]
+fn a_caller_in_http_1_0_that_waits_and_sends_no_more_gets_its_answer() {
+    let (cluster, leader) = without_majority();
+    let request =
+        String::from_utf8(update_request("a", 2)).unwrap().replace("HTTP/1.1", "HTTP/1.0");
+    let mut connection = Raw::to(cluster.at(leader));
+    connection.send(&request).unwrap();
+    connection.finish();
+    let mut leaving = Raw::to(cluster.at(leader));
+    // With the answer to another request unread, the end of the connection is a reset, which is unmistakable.
+    leaving.send([ping(), request.into_bytes()].concat()).unwrap();
+    await_waiting(&cluster, leader, PATIENCE, 2);
+    drop(leaving);
+    await_waiting(&cluster, leader, NOTICED, 1);
+    assert!(connection.is_silent_for(2 * NOTICED), "it is waited for");
+    cluster.restore(&cluster.others(leader));
+    assert_eq!(connection.response().answer(), TRUE);
+    connection.assert_closed();
+}
+
+#[test]
 fn a_call_that_a_majority_answers_is_answered_though_its_caller_sends_no_more() {
     let (cluster, leader) = Cluster::led(3);
     for (version, expected) in [(1, TRUE), (2, TRUE), (2, FALSE)] {

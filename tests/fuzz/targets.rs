@@ -18,7 +18,7 @@ pub(crate) fn gate(bytes: &[u8]) {
         let (again, refusal) = read_pieces([request.clone().into_clean().as_slice()]);
         assert_eq!(
             again,
-            [Request { close: false, ..request }],
+            [Request { close: false, may_half_close: false, ..request }],
             "a clean request is read as written"
         );
         assert_eq!(refusal, None, "a clean request is not refused");

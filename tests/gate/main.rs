@@ -118,5 +118,11 @@ fn chunked(chunks: &str) -> String {
 
 /// What the gate gives out for a POST to `/RPC2` that leaves the connection open.
 fn call(body: &[u8]) -> Request {
-    Request { method: Method::Post, target: "/RPC2".into(), body: body.into(), close: false }
+    Request {
+        method: Method::Post,
+        target: "/RPC2".into(),
+        body: body.into(),
+        close: false,
+        may_half_close: false,
+    }
 }

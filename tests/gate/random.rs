@@ -2,7 +2,7 @@
 
 use super::{announced_by, call, chunked, post_with, read_pieces, split};
 use proptest::prelude::*;
-use surfstore::gate::{BODY_BYTES_MAX, HEADERS_MAX};
+use surfstore::gate::{BODY_BYTES_MAX, HEADERS_MAX, Request};
 
 /// Sound requests of every kind.
 fn request() -> impl Strategy<Value = Vec<u8>> {
@@ -61,7 +61,7 @@ fn check(bytes: &[u8], seed: u64) -> Result<(), TestCaseError> {
         prop_assert!(request.target.bytes().all(|byte| byte.is_ascii_graphic()));
         prop_assert!(request.body.len() <= BODY_BYTES_MAX);
         let again = read_pieces([request.clone().into_clean().as_slice()]);
-        let expected = surfstore::gate::Request { close: false, ..request };
+        let expected = Request { close: false, may_half_close: false, ..request };
         prop_assert_eq!(again.requests, [expected]);
         prop_assert_eq!(again.refusal, None);
     }
