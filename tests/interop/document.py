@@ -10,7 +10,7 @@ INDENTS = ("", " " * 2, " " * 4, " " * 8)
 
 
 def check(here):
-    """Checks that every program is shown, and that each paragraph of what is shown of it stands in it, in that order."""
+    """Checks that every program is shown, and that each paragraph shown of it stands in it, in that order."""
     document = (here / "../../docs/clients.md").read_text(encoding="utf-8")
     shown = dict(SHOWN.findall(document))
     programs = {path.name: path.read_text(encoding="utf-8") for path in (here / "clients").iterdir()}
