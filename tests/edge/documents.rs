@@ -200,3 +200,22 @@ fn a_method_that_does_not_exist_is_told_so() {
     }
     assert_codes(&[crash_and("<params><param><value/></param></params>").as_bytes()], &[-32602]);
 }
+
+#[test]
+fn a_multicall_of_as_many_calls_as_a_body_holds_makes_none_of_them() {
+    let crash = "<value><struct><member><name>methodName</name><value>surfstore.crash</value></member>\
+                 <member><name>params</name><value><array><data></data></array></value></member></struct></value>";
+    let many = |calls: usize| {
+        format!(
+            "<methodCall><methodName>system.multicall</methodName><params><param><value><array><data>\
+             {}</data></array></value></param></params></methodCall>",
+            crash.repeat(calls)
+        )
+    };
+    let most = (7 << 20) / crash.len();
+    assert_codes(&[many(65).as_bytes(), many(most).as_bytes()], &[-32602]);
+    assert_refused(shared().at(0), post(many(2 * most).as_bytes()), 413);
+    let empty = "<value/>".repeat(800_000);
+    let empty = many(0).replace("</data>", &format!("{empty}</data>"));
+    assert_codes(&[empty.as_bytes()], &[-32602]);
+}

@@ -1,12 +1,18 @@
 //! Values as clients of many languages spell them: what is stored, and what is refused and leaves no trace.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use surfstore::value::Value;
+use surfstore::xmlrpc::Fault;
 
 use crate::client::{Answer, Client, FALSE, Files, TRUE, assert_fault, hash, list, update};
+use crate::crowds::Over;
 use crate::harness::Cluster;
 use crate::raw::{Raw, call, post};
+use crate::servers::assert_unharmed;
 use crate::wait::PATIENCE;
 
 /// Updates a file with parameters that are spelled like this.
@@ -245,4 +251,58 @@ fn a_thousand_crashes_and_restores_among_other_calls_do_no_harm() {
     let leader = cluster.leader();
     cluster.agree(leader, &cluster.running(), "a", 2);
     assert_eq!(cluster.at(leader).begin("surfstore.ping", &[]).answer(PATIENCE), TRUE);
+}
+
+/// Makes every kind of call until the storm is over, and gives how many were answered.
+fn call_all(server: &Client, is_over: &AtomicBool) -> usize {
+    let mut count = 0;
+    while !is_over.load(Ordering::Relaxed) {
+        assert_eq!(server.call("surfstore.ping", &[]), TRUE);
+        assert_eq!(server.version("a"), 1);
+        assert!(server.call("surfstore.isLeader", &[]).is_ok());
+        assert!(server.call("surfstore.isCrashed", &[]).is_ok());
+        for (method, params) in [
+            ("surfstore.updatefile", update("a", 3, &hash("x")).to_vec()),
+            ("surfstore.getfileinfomap", vec![]),
+            ("surfstore.hasblocks", vec![list([])]),
+        ] {
+            let answer = server.call(method, &params);
+            let is_definite = |fault: &Fault| matches!(fault.code, 1..=3);
+            assert!(answer.as_ref().err().is_none_or(is_definite), "{method}: {answer:?}");
+            assert_ne!(answer, TRUE, "no version but the next is taken");
+        }
+        for method in ["surfstore.requestVote", "surfstore.appendEntries"] {
+            let fault = server.call(method, &[list([])]).unwrap_err();
+            assert!([1, -32602].contains(&fault.code), "{method}: {fault:?}");
+        }
+        count += 9;
+    }
+    count
+}
+
+#[test]
+fn every_call_is_answered_while_its_server_is_crashed_and_restored_again_and_again() {
+    let (cluster, id) = Cluster::led(3);
+    cluster.agree(id, &cluster.running(), "a", 1);
+    let is_over = AtomicBool::new(false);
+    let answered = thread::scope(|scope| {
+        let callers =
+            [(); 4].map(|()| scope.spawn(|| call_all(&cluster.at(id).another(), &is_over)));
+        let over = Over(&is_over);
+        let start = Instant::now();
+        let mut connection = Raw::to(cluster.at(id));
+        let round = ["crash", "restore"].map(|method| post(&call(method))).concat();
+        // A thousand pairs a second on an idle machine, for two seconds.
+        while start.elapsed() < Duration::from_secs(2) {
+            connection.send(round.repeat(10)).unwrap();
+            (0..20).for_each(|_| assert_eq!(connection.response().answer(), TRUE));
+            thread::sleep(Duration::from_millis(5));
+        }
+        drop(over);
+        callers.map(|caller| caller.join().unwrap()).into_iter().sum::<usize>()
+    });
+    assert!(100 < answered, "{answered} calls were answered");
+    let leader = cluster.leader();
+    cluster.agree(leader, &cluster.running(), "a", 2);
+    assert_unharmed(&cluster);
 }
