@@ -157,6 +157,9 @@ fn messages_of_servers_that_are_no_peers_or_do_not_lead_are_refused_and_prevent_
     let mut scene = Scene::new();
     for stranger in [id(scene.follower), 3.into(), 9.into(), 255.into(), 256.into(), (-1).into()] {
         scene.assert_no_append(&[("leaderId", stranger.clone())]);
+        // Nobody is known to lead the term after.
+        let next = scene.state().term + 1;
+        scene.assert_no_append(&[("leaderId", stranger.clone()), ("term", next.into())]);
         scene.assert_no_ballot(&[("candidateId", stranger)]);
     }
     let third = id(3 - scene.leader - scene.follower);
