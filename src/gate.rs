@@ -10,7 +10,7 @@
 //! - `headers` finds the values of a header, `request_line` reads the first line, `rules` decides what they ask for.
 //! - `origin` tells the server's own pages from those of other sites.
 //! - `body` and `chunked` gather the body.
-//! - `response` reads what peers answer, by the same means.
+//! - `response` is for the other side: it writes a request, and reads what servers answer, by the same means.
 //!
 //! Where bytes can be understood in two ways they are refused, since whatever else reads them may take the other. Reading
 //! takes time linear in the bytes, however they are split, and memory in proportion to what has come, never to what is
@@ -38,7 +38,7 @@ use rules::Asked;
 
 pub use refusal::Refusal;
 pub use request::{Method, Request};
-pub use response::{RESPONSE_BYTES_MAX, Response};
+pub use response::{Response, write_post};
 
 /// The bytes that a head has at most, with the empty lines before it and the one that ends it.
 pub const HEAD_BYTES_MAX: usize = 8 << 10;

@@ -6,6 +6,7 @@
 //! The module knows the core's calls and replies but not its state, and neither HTTP nor time.
 
 pub mod fault;
+mod asks;
 mod calls;
 mod peers;
 mod replies;
@@ -14,6 +15,7 @@ use crate::raft;
 use crate::value::Value;
 use crate::xmlrpc::{self, Fault, MethodCall};
 
+pub use asks::Ask;
 pub use calls::{CALLS_MAX, NAME_BYTES_MAX, UPDATE_BYTES_MAX};
 pub use peers::{read_response, write_request};
 pub use replies::{Answer, write_answer};

@@ -1,10 +1,22 @@
-//! The response of a peer: what comes back over a connection on which one request was sent.
+//! One request of a client of servers like this one, and what comes back for it.
+
+use std::fmt::Display;
 
 use super::headers::Headers;
 use super::{HEAD_BYTES_MAX, Refusal};
 
-/// The bytes that the body of a peer's response has at most: a reply has a few numbers, a fault a sentence.
-pub const RESPONSE_BYTES_MAX: usize = 64 << 10;
+/// A document as a request to the server of that `host:port`: one piece, so that none of it waits for another packet.
+pub fn write_post(host: impl Display, document: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "POST /RPC2 HTTP/1.1\r\n\
+         Host: {host}\r\n\
+         Content-Type: text/xml\r\n\
+         Content-Length: {}\r\n\
+         \r\n",
+        document.len(),
+    );
+    [head.as_bytes(), document].concat()
+}
 
 /// A response that is whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,14 +31,14 @@ pub struct Response<'a> {
 pub(super) type Garbled = &'static str;
 
 impl<'a> Response<'a> {
-    /// The response that all these bytes are, or `None` while some are missing.
+    /// The response that all these bytes are, or `None` while some are missing. Its body has at most `body_bytes_max`.
     ///
     /// Read anew with every packet that comes: the head of a response is short, and most come in one packet.
     ///
     /// # Errors
     ///
     /// If they cannot become one: servers here answer with HTTP/1.1 and a length, and send nothing unasked.
-    pub fn read(bytes: &'a [u8]) -> Result<Option<Response<'a>>, Garbled> {
+    pub fn read(bytes: &'a [u8], body_bytes_max: usize) -> Result<Option<Response<'a>>, Garbled> {
         let Some(end) = bytes.windows(4).take(HEAD_BYTES_MAX).position(|four| four == b"\r\n\r\n")
         else {
             let is_short = bytes.len() < HEAD_BYTES_MAX;
@@ -36,7 +48,10 @@ impl<'a> Response<'a> {
         let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
         let status = status(line).ok_or("its response is not HTTP/1.1")?;
         let length = length(head.get(line.len() + 1..).unwrap_or_default())
-            .ok_or("its response has no length, or more than 64 KiB")?;
+            .ok_or("its response has no length")?;
+        if body_bytes_max < length {
+            return Err("its response is longer than any that is taken");
+        }
         match body.len() {
             received if received < length => Ok(None),
             received if received == length => Ok(Some(Response { status, body })),
@@ -55,7 +70,7 @@ fn status(line: &[u8]) -> Option<u16> {
 fn length(lines: &[u8]) -> Option<usize> {
     const SEVERAL: Refusal = Refusal::bad_request("a response has one length");
     let value = Headers::read(lines).ok()?.only("content-length", SEVERAL).ok()??;
-    value.parse().ok().filter(|length| *length <= RESPONSE_BYTES_MAX)
+    value.parse().ok()
 }
 
 #[cfg(test)]
@@ -66,9 +81,9 @@ mod tests {
     fn a_response_is_read_once_it_is_whole() {
         let whole = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ndate: now\r\n\r\nhello";
         for end in 0..whole.len() {
-            assert_eq!(Response::read(&whole[..end]), Ok(None), "{end} bytes");
+            assert_eq!(Response::read(&whole[..end], 5), Ok(None), "{end} bytes");
         }
-        assert_eq!(Response::read(whole), Ok(Some(Response { status: 200, body: b"hello" })));
+        assert_eq!(Response::read(whole, 5), Ok(Some(Response { status: 200, body: b"hello" })));
     }
 
     #[test]
@@ -79,12 +94,12 @@ mod tests {
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n",
             b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
-            b"HTTP/1.1 200 OK\r\nContent-Length: 65537\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 65\r\n\r\n",
             b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab",
             b"garbage\r\n\r\n",
             &[b'x'; HEAD_BYTES_MAX],
         ] {
-            assert!(Response::read(bytes).is_err(), "{}", String::from_utf8_lossy(bytes));
+            assert!(Response::read(bytes, 64).is_err(), "{}", String::from_utf8_lossy(bytes));
         }
     }
 }

@@ -52,13 +52,22 @@ pub fn no_such_method(name: &str) -> Fault {
     )
 }
 
+/// What stands before the leader's address in the fault for a call that is the leader's.
+const LEADER_NAMED: &str = "not the leader: ";
+
+/// The `host:port` of the leader, where the fault names it.
+pub fn named_leader(fault: &Fault) -> Option<&str> {
+    let named = fault.message.strip_prefix(LEADER_NAMED).filter(|_| fault.code == NOT_LEADER)?;
+    named.split_whitespace().next()
+}
+
 /// The fault that the core's refusal becomes.
 pub(super) fn of_core(reason: raft::Fault, config: &Config) -> Fault {
     match reason {
         raft::Fault::Crashed => crashed(),
         raft::Fault::NotLeader(leader) => {
             match leader.and_then(|id| config.servers.get(usize::from(id.0))) {
-                Some(address) => fault(NOT_LEADER, &format!("not the leader: {address} is")),
+                Some(address) => fault(NOT_LEADER, &format!("{LEADER_NAMED}{address} is")),
                 None => fault(NOT_LEADER, "not the leader"),
             }
         }

@@ -23,6 +23,9 @@ use crate::raft::{Event, Request, Response, ServerId};
 /// How much is written between two looks at the clock, in bytes.
 const CHUNK_BYTES: usize = 64 << 10;
 
+/// The bytes that the body of a peer's response has at most: a reply has a few numbers, a fault a sentence.
+const RESPONSE_BYTES_MAX: usize = 64 << 10;
+
 /// Where requests to a peer are handed over.
 pub(super) struct Peer {
     control: Sender<Request>,
@@ -108,7 +111,7 @@ impl Lane {
         request: &Request,
         stalled: &mut Alarm,
     ) -> anyhow::Result<Response> {
-        let message = self.message(&protocol::write_request(request));
+        let message = gate::write_post(&self.address, &protocol::write_request(request));
         // A connection may have ended while it was idle, with its server's process for one, and says so only now. The
         // requests of Raft may come twice.
         let mut answered = None;
@@ -127,20 +130,6 @@ impl Lane {
         };
         *kept = Some(stream);
         protocol::read_response(request, &answer).map_err(anyhow::Error::msg)
-    }
-
-    /// The document as an HTTP request: one write, so that none of it waits for another packet.
-    fn message(&self, document: &[u8]) -> Vec<u8> {
-        let head = format!(
-            "POST /RPC2 HTTP/1.1\r\n\
-             Host: {}\r\n\
-             Content-Type: text/xml\r\n\
-             Content-Length: {}\r\n\
-             \r\n",
-            self.address,
-            document.len(),
-        );
-        [head.as_bytes(), document].concat()
     }
 
     /// Connects to the configured host, resolved anew.
@@ -175,7 +164,8 @@ impl Lane {
             let count = stalled.within(STALL_DEADLINE, stream.read(&mut chunk)).await??;
             ensure!(0 < count, "it closed the connection");
             received.extend_from_slice(chunk.get(..count).unwrap_or_default());
-            if let Some(response) = gate::Response::read(&received).map_err(anyhow::Error::msg)? {
+            let response = gate::Response::read(&received, RESPONSE_BYTES_MAX);
+            if let Some(response) = response.map_err(anyhow::Error::msg)? {
                 ensure!(response.status == 200, "it answered with HTTP status {}", response.status);
                 return Ok(response.body.to_vec());
             }

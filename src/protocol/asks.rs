@@ -1,0 +1,94 @@
+//! Calls as clients make them: the opposite direction of `calls`.
+
+use crate::metadata::Update;
+use crate::value::Value;
+use crate::xmlrpc::{self, Params};
+
+/// What a client asks of a server.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Ask<'a> {
+    /// Is anybody there?
+    Ping,
+    /// Does the server lead?
+    IsLeader,
+    /// Is the server crashed?
+    IsCrashed,
+    /// Stop taking part.
+    Crash,
+    /// Take part again.
+    Restore,
+    /// How is the server doing?
+    Status,
+    /// The whole map, of the leader.
+    Files,
+    /// Which version of this file has the server applied?
+    Version(&'a str),
+    /// Make this update, at the leader.
+    Update(&'a Update),
+    /// A method by its name.
+    Method(&'a str, &'a [Value]),
+}
+
+impl Ask<'_> {
+    /// The document to send.
+    pub fn document(&self) -> Vec<u8> {
+        match *self {
+            Ask::Ping => bare("surfstore.ping"),
+            Ask::IsLeader => bare("surfstore.isLeader"),
+            Ask::IsCrashed => bare("surfstore.isCrashed"),
+            Ask::Crash => bare("surfstore.crash"),
+            Ask::Restore => bare("surfstore.restore"),
+            Ask::Status => bare("surfstore.status"),
+            Ask::Files => bare("surfstore.getfileinfomap"),
+            Ask::Version(name) => xmlrpc::write_call("surfstore.tester_getversion", |params| {
+                params.param(|writer| writer.string(name));
+            }),
+            Ask::Update(update) => {
+                xmlrpc::write_call("surfstore.updatefile", |params| write_update(params, update))
+            }
+            Ask::Method(name, values) => xmlrpc::write_call(name, |params| {
+                values.iter().for_each(|value| params.param(|writer| writer.value(value)));
+            }),
+        }
+    }
+}
+
+fn bare(method: &str) -> Vec<u8> {
+    xmlrpc::write_call(method, |_| {})
+}
+
+fn write_update(params: &mut Params<'_>, update: &Update) {
+    params.param(|writer| writer.string(&update.name));
+    params.param(|writer| writer.int(update.version));
+    params.param(|writer| {
+        writer.array(|hashes| update.hashes.iter().for_each(|hash| hashes.value(hash)));
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Call, read_call};
+    use crate::raft;
+
+    #[test]
+    fn what_a_client_asks_is_what_a_server_reads() {
+        let update =
+            Update { name: "a & b".into(), version: 3, hashes: [1.into(), "h".into()].into() };
+        for (ask, call) in [
+            (Ask::Ping, Call::Ping),
+            (Ask::IsLeader, Call::IsLeader),
+            (Ask::IsCrashed, Call::IsCrashed),
+            (Ask::Crash, Call::Raft(raft::Call::Crash)),
+            (Ask::Restore, Call::Raft(raft::Call::Restore)),
+            (Ask::Status, Call::Status),
+            (Ask::Files, Call::Raft(raft::Call::ReadFiles)),
+            (Ask::Version("\r\n"), Call::Version("\r\n".into())),
+            (Ask::Update(&update), Call::Raft(raft::Call::Update(update.clone()))),
+            (Ask::Method("getversion", &["a".into()]), Call::Version("a".into())),
+        ] {
+            let (_, read) = read_call(&ask.document()).unwrap();
+            assert_eq!(read, Ok(call), "{ask:?}");
+        }
+    }
+}
