@@ -29,7 +29,8 @@
 //!
 //! A module imports only from those above it in this file. [`raft`] and [`metadata`] know nothing of XML, HTTP or the
 //! runtime; [`xmlrpc`] knows nothing of Raft; [`gate`] tells where an HTTP request begins and ends, and nothing of what
-//! is in it; [`monitor`] keeps what people ask of a server beside the calls; only [`runtime`] does anything.
+//! is in it; [`monitor`] keeps what people ask of a server beside the calls; only [`runtime`] does anything. [`client`]
+//! is the other side: it calls servers, and shares nothing with the runtime of one.
 //!
 //! # What is deliberately absent
 //!
@@ -51,4 +52,5 @@ pub mod xmlrpc;
 pub mod gate;
 pub mod monitor;
 pub mod protocol;
+pub mod client;
 pub mod runtime;

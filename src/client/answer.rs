@@ -1,0 +1,57 @@
+//! Answers: from XML-RPC values to types.
+
+use std::collections::BTreeMap;
+
+use crate::value::Value;
+
+/// A file, as the map has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileInfo {
+    /// Its newest version, from 1.
+    pub version: i64,
+    /// Its hash list, with the types it was stored with.
+    pub hashes: Box<[Value]>,
+}
+
+impl FileInfo {
+    /// Whether the list is that of a deleted file: a lone 0, as a number or as text.
+    pub fn is_deleted(&self) -> bool {
+        matches!(&*self.hashes, [Value::Int(0)])
+            || matches!(&*self.hashes, [Value::String(text)] if **text == *"0")
+    }
+}
+
+/// The map of files by their names.
+pub type Files = BTreeMap<String, FileInfo>;
+
+/// What an answer should have been.
+pub(super) type Expected = &'static str;
+
+pub(super) fn truth(value: Value) -> Result<bool, Expected> {
+    match value {
+        Value::Boolean(truth) => Ok(truth),
+        _ => Err("a boolean"),
+    }
+}
+
+pub(super) fn version(value: Value) -> Result<i64, Expected> {
+    match value {
+        Value::Int(version) => Ok(version),
+        _ => Err("a version"),
+    }
+}
+
+pub(super) fn files(value: Value) -> Result<Files, Expected> {
+    const EXPECTED: Expected = "a map of files";
+    let Value::Struct(members) = value else { return Err(EXPECTED) };
+    let file = |(name, info): (Box<str>, Value)| Some((name.into_string(), file_info(info)?));
+    members.into_iter().map(file).collect::<Option<_>>().ok_or(EXPECTED)
+}
+
+fn file_info(value: Value) -> Option<FileInfo> {
+    let Value::Array(parts) = value else { return None };
+    match *<Box<[Value; 2]>>::try_from(parts).ok()? {
+        [Value::Int(version), Value::Array(hashes)] => Some(FileInfo { version, hashes }),
+        _ => None,
+    }
+}

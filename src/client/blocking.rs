@@ -1,0 +1,60 @@
+//! The client for callers without an executor: each call returns when it is done.
+
+use smol::block_on;
+
+use super::{Error, Files, Limits, Outcome, Server, ServerStatus};
+use crate::config::Address;
+use crate::metadata::Update;
+
+/// A client of a set of servers whose calls block.
+#[derive(Debug)]
+pub struct Client(super::Client);
+
+impl Client {
+    /// A client of the servers at these addresses, like [`super::Client::new`].
+    pub fn new(addresses: &[Address], limits: Limits) -> Client {
+        Client(super::Client::new(addresses, limits))
+    }
+
+    /// The servers, in the order of their ids; a call to one is waited for with [`wait`].
+    pub fn servers(&mut self) -> &mut [Server] {
+        self.0.servers()
+    }
+
+    /// Asks every server at the same time, like [`super::Client::at_each`].
+    pub fn at_each<T>(&mut self, ask: impl AsyncFn(&mut Server) -> T) -> Vec<T> {
+        block_on(self.0.at_each(ask))
+    }
+
+    /// The server that says it leads, like [`super::Client::leader`].
+    ///
+    /// # Errors
+    ///
+    /// If no server says so in time.
+    pub fn leader(&mut self) -> Result<(usize, ServerStatus), Error> {
+        block_on(self.0.leader())
+    }
+
+    /// The whole map, like [`super::Client::files`].
+    ///
+    /// # Errors
+    ///
+    /// If no leader confirms it in time.
+    pub fn files(&mut self) -> Result<Files, Error> {
+        block_on(self.0.files())
+    }
+
+    /// Makes an update, like [`super::Client::update`].
+    ///
+    /// # Errors
+    ///
+    /// If it had no effect and will have none.
+    pub fn update(&mut self, update: &Update) -> Result<Outcome, Error> {
+        block_on(self.0.update(update))
+    }
+}
+
+/// Waits for a call to one server: `wait(server.status())`.
+pub fn wait<T>(call: impl Future<Output = T>) -> T {
+    block_on(call)
+}

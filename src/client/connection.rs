@@ -1,0 +1,128 @@
+//! The connection to one server, and the exchange of one call for its answer.
+//!
+//! Knows HTTP as far as [`gate`] writes and reads it, and nothing of what the documents say.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use async_io::Timer;
+use smol::future;
+use smol::io::{AsyncReadExt, AsyncWriteExt};
+use smol::net::TcpStream;
+
+use super::error::Failure;
+use crate::config::Address;
+use crate::gate;
+
+/// How long a connection may take to come about: many times what the servers allow each other for a round trip.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
+
+/// How much is read at once, in bytes.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// A connection to a server, made when it is needed and kept as long as its exchanges end well.
+#[derive(Debug)]
+pub(super) struct Connection {
+    address: Address,
+    kept: Option<TcpStream>,
+}
+
+impl Connection {
+    pub(super) fn new(address: &Address) -> Connection {
+        Connection { address: address.clone(), kept: None }
+    }
+
+    pub(super) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Sends a document and gives the one that is answered, which has at most so many bytes and comes before `until`.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Unsent`] only if not a byte was sent, and [`Failure::NotServed`] only if the server says that the
+    /// request was at fault; after [`Failure::Lost`] the call may have been served, or may be later.
+    pub(super) async fn post(
+        &mut self,
+        document: &[u8],
+        answer_bytes_max: usize,
+        until: Instant,
+    ) -> Result<Vec<u8>, Failure> {
+        let mut is_sent = false;
+        let exchange = self.exchange(document, answer_bytes_max, &mut is_sent);
+        let outcome = before(until, exchange).await;
+        match outcome.unwrap_or_else(|| Err("it does not answer in time".to_owned())) {
+            Ok((200, answer)) => Ok(answer),
+            // Whoever stands between may say that the server did not answer; a request at fault was served by nobody.
+            Ok((status @ 400..=499, _)) => Err(Failure::NotServed(http_status(status))),
+            Ok((status, _)) => Err(Failure::Lost(http_status(status))),
+            Err(reason) if is_sent => Err(Failure::Lost(reason)),
+            Err(reason) => Err(Failure::Unsent(reason)),
+        }
+    }
+
+    /// One request, and the status and body of its response. The connection is kept only if that comes whole, for else
+    /// it may still come on it.
+    async fn exchange(
+        &mut self,
+        document: &[u8],
+        answer_bytes_max: usize,
+        is_sent: &mut bool,
+    ) -> Result<(u16, Vec<u8>), String> {
+        let mut stream = match self.kept.take() {
+            Some(stream) if is_quiet(&stream).await => stream,
+            _ => self.connect().await?,
+        };
+        let message = gate::write_post(&self.address, document);
+        let broke_off = |error: std::io::Error| format!("the connection broke off: {error}");
+        let count = stream.write(&message).await.map_err(broke_off)?;
+        *is_sent = 0 < count;
+        let rest = message.get(count..).unwrap_or_default();
+        stream.write_all(rest).await.map_err(broke_off)?;
+        let mut received = Vec::new();
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            let count = stream.read(&mut chunk).await.map_err(broke_off)?;
+            if count == 0 {
+                return Err("it closed the connection without an answer".to_owned());
+            }
+            received.extend_from_slice(chunk.get(..count).unwrap_or_default());
+            if let Some(response) = gate::Response::read(&received, answer_bytes_max)? {
+                self.kept = Some(stream);
+                return Ok((response.status, response.body.to_vec()));
+            }
+        }
+    }
+
+    /// Connects to the host, resolved anew.
+    async fn connect(&self) -> Result<TcpStream, String> {
+        let Address { host, port } = &self.address;
+        let connecting = TcpStream::connect((host.as_str(), *port));
+        match before(Instant::now() + CONNECT_DEADLINE, connecting).await {
+            Some(Ok(stream)) => {
+                stream.set_nodelay(true).map_err(|error| error.to_string())?;
+                Ok(stream)
+            }
+            Some(Err(error)) => Err(format!("it cannot be reached: {error}")),
+            None => Err("it cannot be reached: no connection in time".to_owned()),
+        }
+    }
+}
+
+fn http_status(status: u16) -> String {
+    format!("it answered with HTTP status {status}")
+}
+
+/// Whether an idle connection is still open, with nothing in it that nobody asked for.
+async fn is_quiet(stream: &TcpStream) -> bool {
+    future::poll_once(stream.peek(&mut [0])).await.is_none()
+}
+
+/// The output of `work`, if it comes before `until`.
+pub(super) async fn before<T>(until: Instant, work: impl Future<Output = T>) -> Option<T> {
+    let late = async {
+        Timer::at(until).await;
+        None
+    };
+    future::or(async { Some(work.await) }, late).await
+}

@@ -1,0 +1,162 @@
+//! Finding the leader, and following it through elections.
+
+use std::time::{Duration, Instant};
+
+use async_io::Timer;
+
+use super::error::Failure;
+use super::{Client, Error, ServerStatus};
+use crate::protocol::fault;
+use crate::value::Value;
+use crate::xmlrpc::Fault;
+
+/// The pause once all servers were asked in vain: a part of an election, and a random part so that clients that were
+/// refused together do not come back together.
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// One operation's search for a leader that does it.
+pub(super) struct Search {
+    /// When the operation has to be over.
+    pub(super) until: Instant,
+    /// How many servers were asked in vain since the last pause.
+    tried: usize,
+    /// What was heard last.
+    trouble: String,
+}
+
+impl Search {
+    pub(super) fn new(deadline: Duration) -> Search {
+        let trouble = "no server was asked".to_owned();
+        Search { until: Instant::now() + deadline, tried: 0, trouble }
+    }
+
+    async fn pause(&mut self) {
+        self.tried = 0;
+        let pause = PAUSE + PAUSE.mul_f64(2.0 * fastrand::f64());
+        Timer::at(self.until.min(Instant::now() + pause)).await;
+    }
+}
+
+/// What came of a call that is the leader's.
+pub(super) enum Sought {
+    /// The leader has answered.
+    Answered(Value),
+    /// A server that may have been the leader was sent the call and has not answered: the call may have an effect, or
+    /// may have one later.
+    Lost,
+    /// The leader said that it no longer knows what will come of the call. That is decided with the next answer that a
+    /// leader gives, since that leader's log holds the call, or the call is in nobody's log for long.
+    Left,
+}
+
+/// Where to go after a server has refused.
+enum Next {
+    /// To the leader it named, if that is a server of this set, or else to the next.
+    Elsewhere(Option<usize>),
+    /// There again, after a pause.
+    Later,
+}
+
+impl Client {
+    /// Sends the document to one server after another until one does not refuse it definitely.
+    ///
+    /// # Errors
+    ///
+    /// If time is up, or a server found that the call itself is wrong. What was sent here has no effect then.
+    pub(super) async fn seek(
+        &mut self,
+        document: &[u8],
+        search: &mut Search,
+    ) -> Result<Sought, Error> {
+        while Instant::now() < search.until {
+            let until = search.until.min(Instant::now() + self.limits.attempt);
+            let Some(server) = self.servers.get_mut(self.guess) else { break };
+            let failure = match server.send(document, until).await {
+                Ok(value) => return Ok(Sought::Answered(value)),
+                Err(failure) => failure,
+            };
+            let error = failure.clone().at(server.address());
+            let address = server.address().clone();
+            search.trouble = match &error {
+                Error::Fault(fault) => format!("{address}: {}", fault.message),
+                error => error.to_string(),
+            };
+            match failure {
+                Failure::Lost(_) => return Ok(self.leave(search, Sought::Lost).await),
+                Failure::Unsent(_) => self.go_on(search, Next::Elsewhere(None)).await,
+                Failure::NotServed(_) => return Err(error),
+                Failure::Fault(fault) => match fault.code {
+                    fault::OUTCOME_UNKNOWN => return Ok(self.leave(search, Sought::Left).await),
+                    // Where a server went wrong, nothing is known.
+                    fault::INTERNAL => return Ok(self.leave(search, Sought::Lost).await),
+                    fault::CRASHED => self.go_on(search, Next::Elsewhere(None)).await,
+                    fault::NOT_LEADER => {
+                        let named = self.named_by(&fault);
+                        self.go_on(search, Next::Elsewhere(named)).await;
+                    }
+                    fault::BUSY => self.go_on(search, Next::Later).await,
+                    _ => return Err(error),
+                },
+            }
+        }
+        Err(Error::NoLeader(search.trouble.clone()))
+    }
+
+    /// Goes on from a server that left a call open.
+    async fn leave(&mut self, search: &mut Search, sought: Sought) -> Sought {
+        self.guess = self.after_guess();
+        search.pause().await;
+        sought
+    }
+
+    async fn go_on(&mut self, search: &mut Search, next: Next) {
+        search.tried += 1;
+        let is_round = self.servers.len() <= search.tried;
+        match next {
+            Next::Elsewhere(named) => self.guess = named.unwrap_or_else(|| self.after_guess()),
+            Next::Later => search.pause().await,
+        }
+        if is_round {
+            search.pause().await;
+        }
+    }
+
+    fn after_guess(&self) -> usize {
+        (self.guess + 1) % self.servers.len().max(1)
+    }
+
+    /// The leader that a fault names. An address that is not of this set is not followed.
+    fn named_by(&self, fault: &Fault) -> Option<usize> {
+        let named = fault::named_leader(fault)?;
+        let is_named = |text: String| text.eq_ignore_ascii_case(named);
+        self.servers.iter().position(|server| is_named(server.address().to_string()))
+    }
+
+    /// The server that says it leads, in the highest term if there are several, with its id.
+    ///
+    /// Without a majority behind it a server may say so and be deposed already; only an answer to a read or an update
+    /// is confirmed.
+    ///
+    /// # Errors
+    ///
+    /// If no server says so in time.
+    pub async fn leader(&mut self) -> Result<(usize, ServerStatus), Error> {
+        let mut search = Search::new(self.limits.deadline);
+        loop {
+            let statuses = self.at_each(async |server| server.status().await).await;
+            let known = statuses.into_iter().enumerate();
+            let leader = known
+                .filter_map(|(id, status)| Some((id, status.ok()?)))
+                .filter(|(_, status)| status.leads())
+                .max_by_key(|(_, status)| status.term);
+            if let Some((id, status)) = leader {
+                self.guess = id;
+                return Ok((id, status));
+            }
+            if search.until <= Instant::now() {
+                return Err(Error::NoLeader("no server says that it leads".to_owned()));
+            }
+            search.pause().await;
+        }
+    }
+}

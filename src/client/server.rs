@@ -1,0 +1,119 @@
+//! The calls that any server answers by itself.
+
+use std::time::{Duration, Instant};
+
+use super::answer::{self, Expected};
+use super::connection::Connection;
+use super::error::{Error, Failure};
+use super::{Limits, ServerStatus};
+use crate::config::Address;
+use crate::protocol::Ask;
+use crate::value::Value;
+use crate::xmlrpc;
+
+/// One server of a set. A call is sent to it once and to nobody else.
+#[derive(Debug)]
+pub struct Server {
+    connection: Connection,
+    limits: Limits,
+}
+
+impl Server {
+    pub(super) fn new(address: &Address, limits: Limits) -> Server {
+        Server { connection: Connection::new(address), limits }
+    }
+
+    /// Where the server is reached.
+    pub fn address(&self) -> &Address {
+        self.connection.address()
+    }
+
+    /// Asks whether anybody is there; a crashed server is.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not answer, or not so. That holds for all calls here.
+    pub async fn ping(&mut self) -> Result<(), Error> {
+        self.at_once(&Ask::Ping, answer::truth).await.map(drop)
+    }
+
+    /// Asks whether the server leads.
+    pub async fn is_leader(&mut self) -> Result<bool, Error> {
+        self.at_once(&Ask::IsLeader, answer::truth).await
+    }
+
+    /// Asks whether the server is crashed.
+    pub async fn is_crashed(&mut self) -> Result<bool, Error> {
+        self.at_once(&Ask::IsCrashed, answer::truth).await
+    }
+
+    /// Stops the server from taking part, as if it had failed.
+    pub async fn crash(&mut self) -> Result<(), Error> {
+        self.at_once(&Ask::Crash, answer::truth).await.map(drop)
+    }
+
+    /// Lets a crashed server take part again.
+    pub async fn restore(&mut self) -> Result<(), Error> {
+        self.at_once(&Ask::Restore, answer::truth).await.map(drop)
+    }
+
+    /// Asks how the server is doing.
+    pub async fn status(&mut self) -> Result<ServerStatus, Error> {
+        self.at_once(&Ask::Status, ServerStatus::read).await
+    }
+
+    /// The version of the file that this server has applied, which may be behind the leader's; 0 for an unknown file.
+    pub async fn version(&mut self, name: &str) -> Result<i64, Error> {
+        check_text(name)?;
+        self.at_once(&Ask::Version(name), answer::version).await
+    }
+
+    /// Calls a method by its name and waits for it as long as an operation may take, for a majority may be missing.
+    pub async fn call(&mut self, method: &str, params: &[Value]) -> Result<Value, Error> {
+        check_text(method)?;
+        params.iter().try_for_each(check)?;
+        self.ask(&Ask::Method(method, params), self.limits.deadline).await
+    }
+
+    /// Makes a call that the server answers without waiting for others.
+    async fn at_once<T>(
+        &mut self,
+        ask: &Ask<'_>,
+        read: fn(Value) -> Result<T, Expected>,
+    ) -> Result<T, Error> {
+        let value = self.ask(ask, self.limits.attempt.min(self.limits.deadline)).await?;
+        read(value).map_err(Error::Unexpected)
+    }
+
+    async fn ask(&mut self, ask: &Ask<'_>, time: Duration) -> Result<Value, Error> {
+        let answer = self.send(&ask.document(), Instant::now() + time).await;
+        answer.map_err(|failure| failure.at(self.address()))
+    }
+
+    /// Sends the document of a call, once.
+    pub(super) async fn send(&mut self, document: &[u8], until: Instant) -> Result<Value, Failure> {
+        let answer = self.connection.post(document, self.limits.answer_bytes_max, until).await?;
+        match xmlrpc::parse_response(&answer) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(fault)) => Err(Failure::Fault(fault)),
+            Err(error) => Err(Failure::Lost(format!("it answered with garbled XML-RPC: {error}"))),
+        }
+    }
+}
+
+/// Refuses what would arrive as something else.
+pub(super) fn check(value: &Value) -> Result<(), Error> {
+    match value {
+        Value::String(text) => check_text(text),
+        Value::Array(elements) => elements.iter().try_for_each(check),
+        Value::Struct(members) => members.iter().try_for_each(|(name, value)| {
+            check_text(name)?;
+            check(value)
+        }),
+        Value::Int(_) | Value::Boolean(_) | Value::Double(_) | Value::Base64(_) => Ok(()),
+    }
+}
+
+pub(super) fn check_text(text: &str) -> Result<(), Error> {
+    if text.chars().all(xmlrpc::is_xml_character) { Ok(()) } else { Err(Error::Unfit) }
+}

@@ -1,0 +1,116 @@
+//! What a server says of itself.
+
+use std::time::Duration;
+
+use super::answer::Expected;
+use crate::raft::RoleName;
+use crate::value::Value;
+
+/// The answer of a server's status, typed. A number that is too great for the wire shows as the greatest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerStatus {
+    /// The server's id.
+    pub id: i64,
+    /// How many servers the set has.
+    pub servers: i64,
+    /// The `host:port` of the server in its configuration.
+    pub address: String,
+    /// Its role.
+    pub role: RoleName,
+    /// Its term.
+    pub term: i64,
+    /// The `host:port` of the leader it knows of; itself, where it leads.
+    pub leader: Option<String>,
+    /// The index up to which it knows entries to be committed.
+    pub commit_index: i64,
+    /// The index up to which it has applied them.
+    pub last_applied: i64,
+    /// The index of its last entry: the length of its log.
+    pub last_log_index: i64,
+    /// The term of that entry.
+    pub last_log_term: i64,
+    /// How many files there are, deleted ones included.
+    pub files: i64,
+    /// How many calls wait for a majority.
+    pub waiting_calls: i64,
+    /// How many requests its peers have sent it.
+    pub peer_requests: i64,
+    /// How often a leader became known.
+    pub leader_changes: i64,
+    /// How often it has stood for election.
+    pub elections_started: i64,
+    /// The time since it heard from the leader, or, where it leads, from a peer; `None` if it never did.
+    pub last_heard: Option<Duration>,
+    /// How long its process has been running.
+    pub uptime: Duration,
+    /// The release of its program.
+    pub release: String,
+}
+
+impl ServerStatus {
+    pub(super) fn read(value: Value) -> Result<ServerStatus, Expected> {
+        let Value::Struct(members) = value else { return Err(EXPECTED) };
+        let members = Fields(&members);
+        Ok(ServerStatus {
+            id: members.number("id")?,
+            servers: members.number("servers")?,
+            address: members.text("address")?,
+            role: role(&members.text("role")?)?,
+            term: members.number("term")?,
+            leader: Some(members.text("leader")?).filter(|leader| !leader.is_empty()),
+            commit_index: members.number("commitIndex")?,
+            last_applied: members.number("lastApplied")?,
+            last_log_index: members.number("lastLogIndex")?,
+            last_log_term: members.number("lastLogTerm")?,
+            files: members.number("files")?,
+            waiting_calls: members.number("waitingCalls")?,
+            peer_requests: members.number("peerRequests")?,
+            leader_changes: members.number("leaderChanges")?,
+            elections_started: members.number("electionsStarted")?,
+            // −1 stands for never.
+            last_heard: u64::try_from(members.number("lastHeardMilliseconds")?)
+                .ok()
+                .map(Duration::from_millis),
+            uptime: u64::try_from(members.number("uptimeSeconds")?)
+                .map(Duration::from_secs)
+                .map_err(|_| EXPECTED)?,
+            release: members.text("release")?,
+        })
+    }
+
+    /// Whether the server says that it leads.
+    pub fn leads(&self) -> bool {
+        self.role == RoleName::Leader
+    }
+}
+
+const EXPECTED: Expected = "a server's status";
+
+fn role(name: &str) -> Result<RoleName, Expected> {
+    let roles = [RoleName::Follower, RoleName::Candidate, RoleName::Leader, RoleName::Crashed];
+    roles.into_iter().find(|role| role.as_str() == name).ok_or(EXPECTED)
+}
+
+/// The members of the answer; those of newer servers that are not known here are passed over.
+struct Fields<'a>(&'a [(Box<str>, Value)]);
+
+impl Fields<'_> {
+    fn get(&self, name: &str) -> Result<&Value, Expected> {
+        let found = self.0.iter().find(|(member, _)| **member == *name);
+        found.map(|(_, value)| value).ok_or(EXPECTED)
+    }
+
+    fn number(&self, name: &str) -> Result<i64, Expected> {
+        match self.get(name)? {
+            Value::Int(number) => Ok(*number),
+            _ => Err(EXPECTED),
+        }
+    }
+
+    fn text(&self, name: &str) -> Result<String, Expected> {
+        match self.get(name)? {
+            Value::String(text) => Ok(text.to_string()),
+            _ => Err(EXPECTED),
+        }
+    }
+}

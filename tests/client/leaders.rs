@@ -1,0 +1,128 @@
+//! How the leader is found.
+
+use std::time::Instant;
+
+use surfstore::client::blocking::{Client, wait};
+use surfstore::client::{Error, Limits, Outcome};
+use surfstore::config::Address;
+
+use crate::stage::{Act, Stage, TRUE, empty_map, map, soon, update};
+use crate::turns::free_port;
+
+fn leader() -> Stage {
+    Stage::new(|method, _| if method == "updatefile" { TRUE } else { empty_map() })
+}
+
+fn refusing(code: i32, message: String) -> Stage {
+    Stage::new(move |_, _| Act::Fault(code, message.clone()))
+}
+
+fn dead() -> Address {
+    Address { host: "127.0.0.1".to_owned(), port: free_port() }
+}
+
+fn client(addresses: &[&Address]) -> Client {
+    let addresses: Vec<_> = addresses.iter().map(|address| (*address).clone()).collect();
+    Client::new(&addresses, soon())
+}
+
+#[test]
+fn the_leader_that_is_named_is_asked_next_and_remembered() {
+    let (other, leader) = (leader(), leader());
+    let follower = refusing(2, format!("not the leader: {} is", leader.address));
+    let mut client = client(&[&follower.address, &other.address, &leader.address]);
+    for version in 1..=3 {
+        assert_eq!(client.update(&update("a", version)), Ok(Outcome::Applied));
+    }
+    assert_eq!((follower.heard("updatefile"), other.heard("updatefile")), (1, 0));
+    assert_eq!(leader.heard("updatefile"), 3);
+}
+
+#[test]
+fn a_named_leader_that_is_not_of_the_set_is_not_followed() {
+    let (stranger, leader) = (leader(), leader());
+    let follower = refusing(2, format!("not the leader: {} is", stranger.address));
+    let mut client = client(&[&follower.address, &leader.address]);
+    assert_eq!(client.update(&update("a", 1)), Ok(Outcome::Applied));
+    assert_eq!(stranger.heard(""), 0);
+}
+
+#[test]
+fn crashed_and_dead_servers_are_passed_over() {
+    let crashed = refusing(1, "isCrashed: this server is crashed".to_owned());
+    let leader = leader();
+    let mut client = client(&[&dead(), &crashed.address, &leader.address]);
+    assert_eq!(client.update(&update("a", 1)), Ok(Outcome::Applied));
+    assert_eq!(leader.heard("updatefile"), 1, "nothing was open");
+}
+
+#[test]
+fn a_busy_leader_is_asked_again() {
+    let stage = Stage::new(|_, before| match before {
+        0..3 => Act::Fault(4, "busy".to_owned()),
+        _ => TRUE,
+    });
+    assert_eq!(client(&[&stage.address]).update(&update("a", 1)), Ok(Outcome::Applied));
+    assert_eq!(stage.heard("updatefile"), 4);
+}
+
+#[test]
+fn servers_that_name_each_other_are_not_asked_without_a_pause() {
+    let addresses = [dead(), dead()];
+    let stages = addresses.clone().map(|_| refusing(2, "not the leader".to_owned()));
+    let outcome = client(&[&stages[0].address, &stages[1].address]).update(&update("a", 1));
+    assert!(matches!(outcome, Err(Error::NoLeader(_))), "{outcome:?}");
+    assert!(stages[0].heard("updatefile") <= 30, "{}", stages[0].heard("updatefile"));
+}
+
+#[test]
+fn without_any_server_an_update_has_no_effect_when_time_is_up() {
+    let start = Instant::now();
+    let outcome = client(&[&dead(), &dead()]).update(&update("a", 1));
+    let Err(Error::NoLeader(last)) = outcome else { panic!("{outcome:?}") };
+    assert!(last.contains("cannot be reached"), "{last}");
+    assert!(start.elapsed() < 4 * soon().deadline, "{:?}", start.elapsed());
+    assert!(matches!(client(&[]).files(), Err(Error::NoLeader(_))));
+}
+
+#[test]
+fn a_read_whose_answer_is_lost_is_repeated() {
+    let stage = Stage::new(|_, before| match before {
+        0 => Act::Close,
+        1 => Act::Fault(3, "outcome unknown".to_owned()),
+        _ => map("a", 5, "mine"),
+    });
+    let files = client(&[&stage.address]).files().unwrap();
+    assert_eq!(files["a"].version, 5);
+    assert_eq!(stage.heard("getfileinfomap"), 3);
+}
+
+#[test]
+fn a_fault_that_repeating_does_not_cure_is_given_to_the_caller_at_once() {
+    let stage = refusing(-32602, "wrong parameters".to_owned());
+    let outcome = client(&[&stage.address]).update(&update("a", 1));
+    assert!(matches!(outcome, Err(Error::Fault(fault)) if fault.code == -32602));
+    assert_eq!(stage.heard("updatefile"), 1);
+}
+
+#[test]
+fn an_answer_beyond_the_bound_is_not_taken() {
+    let stage = Stage::new(|_, _| Act::Answer("x".repeat(2000).as_str().into()));
+    for (bound, is_taken) in [(4000, true), (1000, false)] {
+        let limits = Limits { answer_bytes_max: bound, ..soon() };
+        let mut client = Client::new(std::slice::from_ref(&stage.address), limits);
+        let answer = wait(client.servers()[0].call("ping", &[]));
+        assert_eq!(answer.is_ok(), is_taken, "{answer:?}");
+    }
+}
+
+#[test]
+fn servers_are_asked_at_the_same_time() {
+    let silent = Stage::new(|_, _| Act::Silence);
+    let ready = Stage::new(|_, _| TRUE);
+    let start = Instant::now();
+    let all = [&silent.address, &silent.address, &silent.address, &ready.address];
+    let answers = client(&all).at_each(async |server| server.ping().await);
+    assert!(answers[3].is_ok() && answers[..3].iter().all(Result::is_err));
+    assert!(start.elapsed() < 2 * soon().attempt, "{:?}", start.elapsed());
+}
