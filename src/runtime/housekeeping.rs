@@ -32,6 +32,9 @@ const PEER_PLACES: usize = 64;
 /// How many bytes of requests may be held over all connections.
 pub(super) const HELD_BYTES_MAX: usize = 64 << 20;
 
+/// How many bytes of a request count for nothing: calls are small, and those that are not must not keep them out.
+const UNCOUNTED_BYTES: usize = 16 << 10;
+
 /// The time between two looks at all connections.
 const ROUND_TIME: Duration = Duration::from_millis(500);
 
@@ -110,6 +113,7 @@ impl House {
 
     /// Counts bytes that a connection holds in place of those it held before. Whether all are within the bound.
     pub(super) fn hold(&self, before: usize, now: usize) -> bool {
+        let [before, now] = [before, now].map(|bytes| bytes.saturating_sub(UNCOUNTED_BYTES));
         self.held.set(self.held.get().saturating_sub(before) + now);
         now <= before || self.held.get() <= HELD_BYTES_MAX
     }

@@ -118,6 +118,7 @@ impl Reception {
             };
         };
         drop(gate);
+        place.hold(0);
         connection.send(refusal, &[]).await?;
         Ok(connection.linger().await?)
     }
@@ -130,14 +131,15 @@ impl Reception {
     ) -> anyhow::Result<bool> {
         let closes = request.close;
         connection.may_half_close.set(request.may_half_close);
-        let answer = match http::document(request).await {
+        // What the library needs meanwhile is large, and a connection that waits should not hold it.
+        let answer = match Box::pin(http::document(request)).await {
             Ok(document) => self.call(connection, document).await?,
             Err(error) => Some(self.fault(&fault::internal(&format!("{error:#}")))),
         };
         let Some(answer) = answer else { return Ok(false) };
         let document: &[u8] = (*answer).as_ref();
         // The status is 200 whatever the document says: many clients cannot read a fault with another status.
-        let head = http::head(200, "text/xml", document.len(), closes).await?;
+        let head = Box::pin(http::head(200, "text/xml", document.len(), closes)).await?;
         send(connection, head, document, closes).await
     }
 
@@ -216,7 +218,7 @@ async fn show(
     page: &Page,
 ) -> anyhow::Result<bool> {
     let Page { status, content_type, body } = page;
-    let head = http::head(*status, content_type, body.len(), request.close).await?;
+    let head = Box::pin(http::head(*status, content_type, body.len(), request.close)).await?;
     let body = if request.method == Method::Head { "" } else { body };
     send(connection, head, body.as_bytes(), request.close).await
 }

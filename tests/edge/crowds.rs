@@ -18,7 +18,7 @@ use crate::wait::{ELECTION, PATIENCE, loud_note, wait_until};
 
 /// What the first crowd may leave behind, in bytes, for the next ones to use: the system gets back only the end of the
 /// heap, and the tables that a crowd made longer lie above what was kept for each of its members.
-const FIRST_CROWD: u64 = 8 << 20;
+const FIRST_CROWD: u64 = 3 << 20;
 
 /// What an update takes in the log at most, in bytes, if its name and its list are short.
 const ENTRY: u64 = 512;

@@ -130,6 +130,10 @@ fn bodies_beyond_64_mib_in_all_are_refused_with_503_and_cost_no_other_its_place(
             // The server may have closed before all is sent.
             let _ = late.send(&request);
             assert_eq!(late.response().status, 503);
+            // Not even while the one that was refused is still open.
+            let mut small = Raw::to(cluster.at(id));
+            small.send(ping()).unwrap();
+            assert_eq!(small.response().answer(), TRUE, "small calls are not kept out");
             late.assert_closed();
         }
         for (mut connection, end) in held {
