@@ -1,159 +1,204 @@
-//! The first part of a run: faults and callers, drawn from the seed.
-//!
-//! Which kinds of faults a run has is drawn as well, since some errors show only where others are absent.
+//! The first part of a run: the steps of its plan are done to the world.
 
 use surfstore::raft::{CallId, ServerId};
 
-use crate::network::{MILLISECOND, Network, SECOND};
+use crate::marks::Mark;
+use crate::plan::{Action, Asked, Plan};
 use crate::world::World;
 
-/// What a run is made of.
-pub(crate) struct Plan {
-    /// The mean time between two faults and between two calls, in microseconds.
-    fault_every: u64,
-    call_every: u64,
-    cuts: bool,
-    crashes: bool,
-    /// Leaders crash within milliseconds of their election (the MIT test Figure8).
-    storm: bool,
-    hang_ups: bool,
-    /// How long the faults last, in microseconds.
-    time: u64,
-}
+/// The files that are updated.
+const FILES: [&str; 3] = ["a", "b", "c"];
 
-impl Plan {
-    pub(crate) fn drawn(rng: &mut fastrand::Rng) -> Plan {
-        Plan {
-            fault_every: rng.u64(20..1_500) * MILLISECOND,
-            call_every: rng.u64(2..100) * MILLISECOND,
-            cuts: rng.u8(0..4) != 0,
-            crashes: rng.u8(0..4) != 0,
-            storm: rng.u8(0..5) == 0,
-            hang_ups: rng.bool(),
-            time: rng.u64(2..16) * SECOND,
+impl World {
+    /// Lets the world go on under the faults and calls of the plan.
+    pub(crate) fn suffer(&mut self, plan: &Plan) {
+        for step in &plan.steps {
+            self.run_until(step.at);
+            self.note(|| format!("step {}: {:?}", step.number, step.action));
+            self.act(step.action);
         }
+        self.run_until(plan.time);
     }
 
-    /// Lets the world go on under faults and calls.
-    pub(crate) fn run(&self, world: &mut World) {
-        let (mut next_fault, mut next_call) = (0, 0);
-        while world.now < self.time {
-            world.run_until(next_fault.min(next_call));
-            if next_fault <= world.now {
-                self.fault(world);
-                next_fault = world.now + self.draw_time(world, self.fault_every);
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Loss { percent } => self.network.loss = f64::from(percent) / 100.0,
+            Action::Duplication { percent } => {
+                self.network.duplication = f64::from(percent) / 100.0;
             }
-            if next_call <= world.now {
-                self.call(world);
-                next_call = world.now + world.rng.u64(0..=2 * self.call_every);
+            Action::Tail { permille } => self.network.tail = f64::from(permille) / 1000.0,
+            Action::Delay { least, spread } => {
+                self.marks.hit(Mark::SlowLinks);
+                self.network.delay = (least, spread);
             }
-        }
-    }
-
-    fn draw_time(&self, world: &mut World, mean: u64) -> u64 {
-        if self.storm && world.rng.u8(0..10) != 0 {
-            return world.rng.u64(0..=12 * MILLISECOND);
-        }
-        world.rng.u64(0..=2 * mean)
-    }
-
-    fn fault(&self, world: &mut World) {
-        let server = draw(world);
-        match world.rng.u8(0..12) {
-            0 | 1 if self.cuts => {
-                let (to, cut) = (draw(world), world.rng.u8(0..4) != 0);
-                world.network.set_cut(server, to, cut);
+            Action::Clock { server, percent } => {
+                self.marks.hit(if percent < 100 { Mark::FastClock } else { Mark::SlowClock });
+                let slot = self.slot(server);
+                self.clocks[slot].percent = percent;
             }
-            2 if self.cuts => isolate(world, server),
-            3 if self.cuts => cut_in_two(world),
-            4 if self.cuts => keep_only_hub(world, server),
-            5 if self.cuts => world.network.heal(),
-            6 if self.crashes => world.crash(server),
-            7 if self.crashes || self.storm => {
-                let leader = world.leader().unwrap_or(server);
-                world.crash(leader);
+            Action::Pause { server, time } => {
+                self.marks.hit(Mark::Pause);
+                let slot = self.slot(server);
+                self.paused[slot] = self.paused[slot].max(self.now + time);
             }
-            8 if self.crashes => crash_many(world),
-            9 | 10 => world.restore(server),
-            11 => world.ids().for_each(|id| world.restore(id)),
-            _ => {}
-        }
-    }
-
-    /// A client calls: mostly a leader, and mostly with a version that may be right.
-    fn call(&self, world: &mut World) {
-        let anyone = draw(world);
-        let leaders = world.leaders();
-        let pick = world.rng.usize(0..leaders.len().max(1));
-        let leader = leaders.get(pick).copied().unwrap_or(anyone);
-        let server = if world.rng.u8(0..5) == 0 { anyone } else { leader };
-        if self.hang_ups && world.rng.u8(0..5) == 0 {
-            let gone: Vec<CallId> = world.clients.waiting().map(|(call, _)| *call).collect();
-            if let Some(call) = world.rng.choice(gone) {
-                world.hang_up(call);
+            Action::Clog { server, time } => {
+                self.marks.hit(Mark::SwizzleClog);
+                let slot = self.slot(server);
+                self.clogged[slot] = self.clogged[slot].max(self.now + time);
             }
+            Action::CutLink { .. }
+            | Action::Isolate { .. }
+            | Action::Split { .. }
+            | Action::Star { .. }
+            | Action::Ring
+            | Action::Mend => self.cut(action),
+            Action::Crash { .. }
+            | Action::CrashLeader
+            | Action::Doom { .. }
+            | Action::CrashSome { .. }
+            | Action::Restore { .. }
+            | Action::RestoreSome { .. }
+            | Action::StartLate { .. }
+            | Action::Relaunch { .. } => self.crash_or_restore(action),
+            Action::Update { .. }
+            | Action::Burst { .. }
+            | Action::Read { .. }
+            | Action::Retry { .. }
+            | Action::HangUp { .. } => self.call(action),
         }
-        for _ in 0..if world.rng.u8(0..20) == 0 { 20 } else { 1 } {
-            if world.rng.u8(0..3) == 0 {
-                world.read(server);
-            } else {
-                let name = *["a", "b", "c"].get(world.rng.usize(0..3)).expect("one of three");
-                let wrong = if world.rng.u8(0..4) == 0 { world.rng.i64(-1..=2) } else { 0 };
-                let version = world.server(server).files().version(name) + 1 + wrong;
-                world.update(server, name, version);
+    }
+
+    fn slot(&self, server: u8) -> usize {
+        usize::from(server % self.size())
+    }
+
+    fn cut(&mut self, action: Action) {
+        let size = self.size();
+        match action {
+            Action::CutLink { from, to } => {
+                self.marks.hit(Mark::OneWayCut);
+                self.network.set_cut(ServerId(from % size), ServerId(to % size), true);
             }
+            Action::Isolate { server } => {
+                self.marks.hit(Mark::Isolation);
+                let alone = server % size;
+                self.network.cut_where(|from, to| from == alone || to == alone);
+            }
+            Action::Split { side } => {
+                self.marks.hit(Mark::Split);
+                self.network.cut_where(|from, to| (side >> from) & 1 != (side >> to) & 1);
+            }
+            Action::Star { hub } => {
+                self.marks.hit(Mark::Star);
+                self.network.cut_where(|from, to| from != hub % size && to != hub % size);
+            }
+            Action::Ring => {
+                self.marks.hit(Mark::Ring);
+                let near = move |from, to| (from + 1) % size == to || (to + 1) % size == from;
+                self.network.cut_where(|from, to| !near(from, to));
+            }
+            _ => self.network.mend(),
         }
     }
-}
 
-fn draw(world: &mut World) -> ServerId {
-    let ids: Vec<_> = world.ids().collect();
-    world.rng.choice(ids).expect("at least one server")
-}
-
-fn isolate(world: &mut World, server: ServerId) {
-    for other in world.ids() {
-        world.network.set_cut(server, other, true);
-        world.network.set_cut(other, server, true);
-    }
-}
-
-fn cut_in_two(world: &mut World) {
-    let side: Vec<bool> = world.ids().map(|_| world.rng.bool()).collect();
-    between_all(world, |from, to| side[usize::from(from.0)] != side[usize::from(to.0)]);
-}
-
-/// Everyone reaches the hub and nobody else.
-fn keep_only_hub(world: &mut World, hub: ServerId) {
-    between_all(world, |from, to| from != hub && to != hub);
-}
-
-fn between_all(world: &mut World, cut: impl Fn(ServerId, ServerId) -> bool) {
-    for from in world.ids() {
-        for to in world.ids() {
-            world.network.set_cut(from, to, cut(from, to));
+    fn crash_or_restore(&mut self, action: Action) {
+        let bits = |servers: u16| move |id: &ServerId| (servers >> id.0) & 1 == 1;
+        match action {
+            Action::CrashLeader => {
+                if let Some(leader) = self.leader() {
+                    self.operate(leader, World::crash);
+                }
+            }
+            Action::Doom { time } => self.doom = Some(time),
+            Action::CrashSome { servers } => {
+                let before = self.up();
+                self.ids().filter(bits(servers)).for_each(|id| self.operate(id, World::crash));
+                if self.majority() <= before && self.up() < self.majority() {
+                    self.marks.hit(Mark::CrashOfMany);
+                }
+            }
+            Action::RestoreSome { servers } => {
+                self.ids().filter(bits(servers)).for_each(|id| self.operate(id, World::restore));
+            }
+            Action::Crash { server } => {
+                self.operate(ServerId(server % self.size()), World::crash);
+            }
+            Action::Restore { server } => {
+                self.operate(ServerId(server % self.size()), World::restore);
+            }
+            Action::StartLate { server } => {
+                // To the others, a server that has not been started is one that crashed before its first event.
+                self.marks.hit(Mark::StagedStart);
+                self.operate(ServerId(server % self.size()), World::crash);
+            }
+            Action::Relaunch { server } => {
+                self.lanes.relaunched = true;
+                self.operate(ServerId(server % self.size()), World::relaunch);
+            }
+            other => unreachable!("{other:?} is something else"),
         }
     }
-}
 
-fn crash_many(world: &mut World) {
-    for id in world.ids() {
-        if world.rng.bool() {
-            world.crash(id);
+    /// Nobody reaches a server that stands still.
+    fn operate(&mut self, id: ServerId, operation: fn(&mut World, ServerId)) {
+        if !self.is_paused(id) {
+            operation(self, id);
         }
     }
-}
 
-/// A world whose size, network and plan come from the seed; small even sizes are the most frequent.
-pub(crate) fn drawn_world(seed: u64) -> (World, Plan) {
-    let mut rng = fastrand::Rng::with_seed(seed);
-    let sizes = [1, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5, 6, 6, 7, 8, 9, 10];
-    let size = rng.choice(sizes).expect("a size");
-    let network = Network::drawn(&mut rng, size);
-    let plan = Plan::drawn(&mut rng);
-    let ballast = if rng.u8(0..6) == 0 { rng.usize(0..4 << 20) } else { 0 };
-    let mut world = World::new(rng, network, size);
-    world.seed = Some(seed);
-    world.ballast = ballast;
-    (world, plan)
+    fn call(&mut self, action: Action) {
+        match action {
+            Action::Update { asked, file, wrong_by, ballast } => {
+                self.heavy |= 0 < ballast;
+                let Some(server) = self.asked(asked) else { return };
+                let name = FILES[usize::from(file)];
+                let version = self.server(server).files().version(name) + 1 + wrong_by;
+                self.update(server, name, version, ballast);
+                self.latest = Some((name, version));
+            }
+            Action::Burst { asked, file, count } => {
+                self.marks.hit(Mark::Burst);
+                let Some(server) = self.asked(asked) else { return };
+                let name = FILES[usize::from(file)];
+                let version = self.server(server).files().version(name) + 1;
+                // Pairs ask for the same version: one of each is refused.
+                for number in 0..i64::from(count) {
+                    self.update(server, name, version + number / 2, 0);
+                }
+            }
+            Action::Read { asked } => {
+                let Some(server) = self.asked(asked) else { return };
+                self.read(server);
+            }
+            Action::Retry { asked } => {
+                let (Some(server), Some((name, version))) = (self.asked(asked), self.latest) else {
+                    return;
+                };
+                self.marks.hit(Mark::Retry);
+                self.update(server, name, version, 0);
+            }
+            Action::HangUp { waiting } => {
+                let count = self.clients.waiting().len().max(1);
+                let gone = self.clients.waiting().nth(usize::from(waiting) % count);
+                let gone: Option<(CallId, ServerId)> =
+                    gone.map(|(call, waiting)| (*call, waiting.server));
+                if let Some((call, server)) = gone
+                    && !self.is_paused(server)
+                {
+                    self.marks.hit(Mark::HangUp);
+                    self.hang_up(call);
+                }
+            }
+            other => unreachable!("{other:?} is no call"),
+        }
+    }
+
+    /// The server that is called, if it does not stand still.
+    fn asked(&self, asked: Asked) -> Option<ServerId> {
+        let server = match asked {
+            Asked::Leader => self.leader().unwrap_or(ServerId(0)),
+            Asked::Server(server) => ServerId(server % self.size()),
+        };
+        (!self.is_paused(server)).then_some(server)
+    }
 }

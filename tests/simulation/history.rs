@@ -1,28 +1,22 @@
 //! What has become true for ever, and the check of every step against it: Figure 3's properties, across servers.
 //!
 //! A step changes one server, so what it changed is compared with what is remembered; by induction the properties hold
-//! of everything. The module knows states and logs only: no time, no network, and of clients no more than that each
-//! update carries the number of its call.
+//! of everything. The module knows states and logs only: no time, no network, no clients.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use surfstore::metadata::Files;
-use surfstore::raft::{CallId, Command, Entry, LogIndex, RoleName, Server, ServerId, Status, Term};
-use surfstore::value::Value;
+use surfstore::raft::{Entry, LogIndex, RoleName, Server, ServerId, Status, Term};
 
-use crate::marks::Marks;
+use crate::ledger::Ledger;
+use crate::marks::{Mark, Marks};
 
 /// The history of a cluster.
 pub(crate) struct History {
     majority: usize,
-    /// The committed entries, in order, as they were when first committed anywhere.
-    committed: Vec<Entry>,
-    /// The map after each committed entry; the first is empty.
-    maps: Vec<Files>,
-    /// Where each update is committed, and whether it took effect.
-    outcomes: BTreeMap<CallId, (usize, bool)>,
-    /// The updates that were refused for good.
-    refused: BTreeSet<CallId>,
+    /// The committed entries, in order, as they were when first committed anywhere, and in which term that was.
+    committed: Vec<(Entry, Term)>,
+    /// What they amount to.
+    pub(crate) ledger: Ledger,
     /// Who led each term.
     leaders: BTreeMap<Term, ServerId>,
     /// Every entry that was ever in a log, by place, and the term of the entry before it.
@@ -31,83 +25,62 @@ pub(crate) struct History {
     logs: Vec<Vec<Term>>,
 }
 
+/// A server's step: its state before and after, and the first place of its log that may have changed.
+pub(crate) struct Step {
+    pub(crate) id: ServerId,
+    pub(crate) before: Status,
+    pub(crate) after: Status,
+    pub(crate) from: LogIndex,
+}
+
 impl History {
     pub(crate) fn new(size: u8) -> History {
         History {
             majority: usize::from(size) / 2 + 1,
             committed: Vec::new(),
-            maps: vec![Files::default()],
-            outcomes: BTreeMap::new(),
-            refused: BTreeSet::new(),
+            ledger: Ledger::new(),
             leaders: BTreeMap::new(),
             entries: BTreeMap::new(),
             logs: vec![Vec::new(); usize::from(size)],
         }
     }
 
-    /// How many entries are committed.
-    pub(crate) fn len(&self) -> usize {
-        self.committed.len()
+    /// How many terms have had a leader.
+    pub(crate) fn elections(&self) -> usize {
+        self.leaders.len()
     }
 
-    /// The map after so many committed entries.
-    pub(crate) fn map(&self, len: usize) -> &Files {
-        &self.maps[len]
+    /// Notes that the server's process was started anew, with an empty log.
+    pub(crate) fn forget(&mut self, id: ServerId) {
+        self.logs[usize::from(id.0)].clear();
     }
 
-    /// Where the update is committed, and whether it took effect.
-    pub(crate) fn outcome(&self, call: CallId) -> Option<(usize, bool)> {
-        self.outcomes.get(&call).copied()
-    }
-
-    /// Notes that the caller was told that the update had and will have no effect.
-    pub(crate) fn refuse(&mut self, call: CallId) {
-        assert!(
-            self.outcome(call).is_none(),
-            "the update of {call:?} was refused and is committed"
-        );
-        self.refused.insert(call);
-    }
-
-    /// Checks what the step changed at server `id`, whose log is as it was before the place `from`.
-    pub(crate) fn observe(
-        &mut self,
-        servers: &[Server],
-        id: ServerId,
-        (before, from): (&Status, LogIndex),
-        marks: &mut Marks,
-    ) {
-        let server = &servers[usize::from(id.0)];
-        let after = server.status();
-        assert!(before.current_term <= after.current_term, "the term fell");
-        assert!(before.commit_index <= after.commit_index, "the commit index fell");
-        self.observe_log(server, id, (before, from), marks);
-        if after.role == RoleName::Leader {
-            self.observe_leader(servers, id, before, marks);
+    /// Checks what the step changed.
+    pub(crate) fn observe(&mut self, servers: &[Server], step: &Step, marks: &mut Marks) {
+        check_change(&step.before, &step.after);
+        let server = &servers[usize::from(step.id.0)];
+        self.observe_log(server, step, marks);
+        let leads = |status: &Status| status.role == RoleName::Leader;
+        if leads(&step.after) && !leads(&step.before) {
+            self.observe_leader(servers, step, marks);
         }
-        if before.commit_index < after.commit_index {
-            self.observe_commit(servers, id, before.commit_index);
+        if step.before.commit_index < step.after.commit_index {
+            self.observe_commit(servers, step);
         }
     }
 
     /// Log Matching (§5.3), and that nothing committed or led is ever deleted.
-    fn observe_log(
-        &mut self,
-        server: &Server,
-        id: ServerId,
-        (before, from): (&Status, LogIndex),
-        marks: &mut Marks,
-    ) {
+    fn observe_log(&mut self, server: &Server, step: &Step, marks: &mut Marks) {
+        let Step { id, before, after, from } = step;
         let shadow = &mut self.logs[usize::from(id.0)];
-        let kept = usize::try_from(from.0).expect("a place").saturating_sub(1).min(shadow.len());
-        let tail = server.log().from(LogIndex(kept as u64 + 1));
+        let kept = from.previous().0 as usize;
+        let tail = server.log().from(*from);
         let agrees = |(old, entry): (&Term, &Entry)| *old == entry.term;
         let same = shadow[kept..].iter().zip(tail).take_while(|pair| agrees(*pair)).count();
         if kept + same < shadow.len() {
-            marks.hit("a conflicting suffix is truncated");
+            marks.hit(Mark::Truncation);
             assert!(before.commit_index.0 <= (kept + same) as u64, "a committed entry was deleted");
-            let led =
-                before.role == RoleName::Leader && before.current_term == server.current_term();
+            let led = before.role == RoleName::Leader && before.current_term == after.current_term;
             assert!(!led, "a leader deleted its own entries");
         }
         shadow.truncate(kept + same);
@@ -122,55 +95,49 @@ impl History {
         }
     }
 
-    /// Election Safety (§5.2) and Leader Completeness (§5.4).
-    fn observe_leader(
-        &mut self,
-        servers: &[Server],
-        id: ServerId,
-        before: &Status,
-        marks: &mut Marks,
-    ) {
+    /// Election Safety (§5.2) and Leader Completeness (§5.4), of a server that has just been elected.
+    fn observe_leader(&mut self, servers: &[Server], step: &Step, marks: &mut Marks) {
+        let (id, term) = (step.id, step.after.current_term);
         let server = &servers[usize::from(id.0)];
-        let term = server.current_term();
-        let elected = *self.leaders.entry(term).or_insert(id);
-        assert!(elected == id, "{term:?} has two leaders, {elected:?} and {id:?}");
-        if before.role == RoleName::Leader {
-            return;
-        }
-        let place = LogIndex(self.committed.len() as u64);
+        let other = self.leaders.insert(term, id);
+        assert!(other.is_none(), "{term:?} has two leaders, {other:?} and {id:?}");
+        assert!(step.after.voted_for == Some(id), "a leader voted for itself");
+        // A vote may arrive so late that other servers have long been led in later terms.
+        let earlier = self.committed.partition_point(|(_, committed_in)| *committed_in < term);
+        let place = LogIndex(earlier as u64);
+        let committed = self.committed[..earlier].last().map(|(entry, _)| entry.term);
         let held = server.log().get(place).map(|entry| entry.term);
-        assert!(
-            held == self.committed.last().map(|entry| entry.term),
-            "the leader of {term:?} lacks a committed entry"
-        );
+        assert!(held == committed, "the leader of {term:?} lacks a committed entry");
         let next = place.next();
         let holders =
             servers.iter().filter(|other| other.log().get(next) == server.log().get(next));
         if server.log().get(next).is_some_and(|entry| entry.term < term)
             && self.majority <= holders.count()
         {
-            marks.hit("an entry of an older term is on a majority, uncommitted (Figure 8)");
+            marks.hit(Mark::Figure8);
         }
     }
 
     /// What is committed is so for ever, on a majority, and applied alike (State Machine Safety, §5.4.3).
-    fn observe_commit(&mut self, servers: &[Server], id: ServerId, commit_index: LogIndex) {
+    fn observe_commit(&mut self, servers: &[Server], step: &Step) {
+        let Step { id, before, after, .. } = step;
         let server = &servers[usize::from(id.0)];
-        let after = server.status();
-        let mut index = commit_index;
+        let mut index = before.commit_index;
         while index < after.commit_index {
             index = index.next();
             let entry = server.log().get(index).expect("what is committed is in the log");
             match self.committed.get(index.previous().0 as usize) {
-                Some(known) => assert!(known == entry, "committed history changed at {index:?}"),
-                None => self.commit(servers, &after, index, entry.clone()),
+                Some((known, _)) => {
+                    assert!(known == entry, "committed history changed at {index:?}")
+                }
+                None => self.commit(servers, after, index, entry.clone()),
             }
         }
         // §5.4.2: only an entry of the leader's own term is committed by counting.
         let newest = server.log().get(after.commit_index).map(|entry| entry.term);
         let counted = after.role != RoleName::Leader || newest == Some(after.current_term);
         assert!(counted, "an entry of an older term was committed by counting");
-        let map = self.map(after.commit_index.0 as usize);
+        let map = self.ledger.map(after.commit_index.0 as usize);
         assert!(server.files() == map, "{id:?} applied something else than what is committed");
     }
 
@@ -183,23 +150,25 @@ impl History {
                 later.current_term() <= by.current_term || later.log().get(index) == Some(&entry);
             assert!(completes, "{index:?} was committed behind the back of a later leader");
         }
-        let mut files = self.maps.last().expect("the empty map").clone();
-        if let Command::Update(update) = &entry.command {
-            let call = call_of(&update.hashes);
-            let took_effect = files.apply(update);
-            assert!(!self.refused.contains(&call), "the refused update of {call:?} is committed");
-            let place = (index.0 as usize, took_effect);
-            assert!(self.outcomes.insert(call, place).is_none(), "{call:?} is committed twice");
-        }
-        self.maps.push(files);
-        self.committed.push(entry);
+        self.ledger.commit(&entry.command);
+        self.committed.push((entry, by.current_term));
     }
 }
 
-/// The call that made the update: every update of the simulation carries its number as its first hash.
-fn call_of(hashes: &[Value]) -> CallId {
-    match hashes {
-        [Value::Int(call), ..] => CallId(u64::try_from(*call).expect("a call's number")),
-        other => panic!("no update of this simulation: {other:?}"),
+/// What must hold of every state, and what no step may do, in the simulation's own words beside the core's.
+fn check_change(before: &Status, after: &Status) {
+    assert!(after.last_applied <= after.commit_index, "more is applied than is committed");
+    assert!(after.commit_index <= after.last_log.index, "more is committed than the log has");
+    assert!(after.last_log.term <= after.current_term, "an entry is of a term to come");
+    assert!(before.current_term <= after.current_term, "the term fell");
+    assert!(before.commit_index <= after.commit_index, "the commit index fell");
+    assert!(before.last_applied <= after.last_applied, "the applied index fell");
+    if before.current_term == after.current_term {
+        let kept = before.voted_for.is_none() || before.voted_for == after.voted_for;
+        assert!(kept, "a server voted twice in a term");
+        let known = before.leader.is_none() || after.leader.is_none();
+        assert!(known || before.leader == after.leader, "a server knew two leaders in a term");
+        let goes_on = matches!(after.role, RoleName::Leader | RoleName::Crashed);
+        assert!(before.role != RoleName::Leader || goes_on, "a leader stepped down in its term");
     }
 }

@@ -2,13 +2,13 @@
 //!
 //! It knows neither servers nor messages; it draws a message's fate from the seed.
 
-use surfstore::raft::ServerId;
+use surfstore::raft::{ELECTION_SPREAD_MS, SILENCE_MS, ServerId};
 
 pub(crate) const MILLISECOND: u64 = 1_000;
 pub(crate) const SECOND: u64 = 1_000_000;
 
-/// The longest delay of the heavy tail: ten silence timeouts.
-const TAIL_MAX: u64 = 7_500 * MILLISECOND;
+/// The longest delay of the heavy tail: ten election timeouts.
+const TAIL_MAX: u64 = 10 * (SILENCE_MS + ELECTION_SPREAD_MS) * MILLISECOND;
 
 /// The links between the servers, each in one direction, and the chances of a message on them.
 pub(crate) struct Network {
@@ -16,12 +16,12 @@ pub(crate) struct Network {
     /// Row by row: whether the link from the row's server to the column's is cut.
     cut: Vec<bool>,
     /// The chance that a message is lost.
-    pub(crate) drop: f64,
+    pub(crate) loss: f64,
     /// The chance that a message arrives twice.
-    pub(crate) duplicate: f64,
+    pub(crate) duplication: f64,
     /// The chance that a message is delayed far beyond the usual.
     pub(crate) tail: f64,
-    /// The usual delay, in microseconds, and what it varies by.
+    /// The least usual delay, in microseconds, and what it varies by: messages overtake each other.
     pub(crate) delay: (u64, u64),
 }
 
@@ -31,19 +31,11 @@ impl Network {
         Network {
             size,
             cut: vec![false; usize::from(size) * usize::from(size)],
-            drop: 0.0,
-            duplicate: 0.0,
+            loss: 0.0,
+            duplication: 0.0,
             tail: 0.0,
             delay: (100, delay_max - 100),
         }
-    }
-
-    /// A network of which every bad property is drawn, each of them from "none" up.
-    pub(crate) fn drawn(rng: &mut fastrand::Rng, size: u8) -> Network {
-        let mut chance = |max: f64| if rng.bool() { rng.f64() * max } else { 0.0 };
-        let (drop, duplicate, tail) = (chance(0.3), chance(0.5), chance(0.05));
-        let delay = (rng.u64(50..2_000), rng.u64(0..20_000));
-        Network { drop, duplicate, tail, delay, ..Network::healthy(size, 200) }
     }
 
     fn link(&self, from: ServerId, to: ServerId) -> usize {
@@ -55,7 +47,16 @@ impl Network {
         self.cut[link] = cut;
     }
 
-    pub(crate) fn heal(&mut self) {
+    /// Cuts the links of which `cut` says so, and mends all others.
+    pub(crate) fn cut_where(&mut self, cut: impl Fn(u8, u8) -> bool) {
+        for from in 0..self.size {
+            for to in 0..self.size {
+                self.set_cut(ServerId(from), ServerId(to), cut(from, to));
+            }
+        }
+    }
+
+    pub(crate) fn mend(&mut self) {
         self.cut.fill(false);
     }
 
@@ -64,18 +65,17 @@ impl Network {
         !self.cut[self.link(from, to)]
     }
 
-    /// Whether a message is lost on the way.
-    pub(crate) fn drops(&self, rng: &mut fastrand::Rng) -> bool {
-        rng.f64() < self.drop
+    /// How long a message takes, and its duplicate if there is one; `None` if it is lost.
+    pub(crate) fn delays(&self, rng: &mut fastrand::Rng) -> Option<(u64, Option<u64>)> {
+        if rng.f64() < self.loss {
+            return None;
+        }
+        let first = self.delay(rng);
+        let again = rng.f64() < self.duplication;
+        Some((first, again.then(|| self.delay(rng))))
     }
 
-    /// How long a message takes, once for each copy of it that arrives: the first is the message, others duplicates.
-    pub(crate) fn delays(&self, rng: &mut fastrand::Rng) -> Vec<u64> {
-        let copies = 1 + usize::from(rng.f64() < self.duplicate);
-        (0..copies).map(|_| self.draw_delay(rng)).collect()
-    }
-
-    fn draw_delay(&self, rng: &mut fastrand::Rng) -> u64 {
+    fn delay(&self, rng: &mut fastrand::Rng) -> u64 {
         let (least, spread) = self.delay;
         let tail = if rng.f64() < self.tail { rng.u64(0..=TAIL_MAX) >> rng.u32(0..6) } else { 0 };
         least + rng.u64(0..=spread) + tail

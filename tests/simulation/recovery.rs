@@ -3,69 +3,105 @@
 use surfstore::metadata::Files;
 use surfstore::raft::{RoleName, ServerId, Status};
 
-use crate::network::{MILLISECOND, SECOND};
+use crate::network::{MILLISECOND, Network, SECOND};
+use crate::queue::Happening;
 use crate::world::World;
 
 /// The longest way of a message in a network in which round trips stay below 30 ms.
-pub(crate) const DELAY_MAX: u64 = 15 * MILLISECOND;
+const DELAY_MAX: u64 = 15 * MILLISECOND;
 
 /// The longest time until a leader is elected.
 pub(crate) const ELECTION_MAX: u64 = 5 * SECOND;
 
-/// What the draws bring about once in tens of thousands of runs: votes that are split again and again.
-pub(crate) const LATE: &str = "an election takes more than five seconds";
+/// How often it is looked whether there is a leader.
+const LOOK_EVERY: u64 = 50 * MILLISECOND;
 
-/// Stops the faults, all but the crash of a minority, and demands what a cluster with a majority owes.
-pub(crate) fn check(world: &mut World) {
-    world.heal(DELAY_MAX);
-    let majority = world.ids().count() / 2 + 1;
+/// Stops the faults, all but the crash of a minority, and demands what a cluster with a majority owes. Returns how
+/// long the election took.
+pub(crate) fn check(world: &mut World) -> u64 {
+    heal(world);
     let mut down: Vec<ServerId> = world.ids().filter(|id| !world.is_up(*id)).collect();
-    world.rng.shuffle(&mut down);
-    while world.up().len() < majority || (!down.is_empty() && world.rng.bool()) {
+    let mut rng = world.draws.rest(world.now);
+    rng.shuffle(&mut down);
+    while world.up() < world.majority() || (!down.is_empty() && rng.bool()) {
         world.restore(down.pop().expect("a crashed server"));
     }
-    world.run_for(ELECTION_MAX);
-    if world.leaders().len() != 1 {
-        world.marks.hit(LATE);
-        world.run_for(ELECTION_MAX);
-    }
-    let leader = only_leader(world);
+    let (leader, time) = elect(world);
     world.run_for(settling_time(world));
     check_all_is_settled(world);
     check_service(world, leader);
     check_return(world, leader, &down);
     check_traffic(world);
+    time
+}
+
+/// Ends every fault. What was under way for longer than a healthy network takes is lost.
+fn heal(world: &mut World) {
+    world.note(|| "the faults stop".to_owned());
+    let held_until = world.paused.iter().chain(&world.clogged).max().copied().unwrap_or(0);
+    if world.now < held_until {
+        world.run_until(held_until);
+    }
+    world.doom = None;
+    world.network = Network::healthy(world.size(), DELAY_MAX);
+    let (now, clocks) = (world.now, &world.clocks);
+    world.queue.reschedule(|time, happening| match happening {
+        Happening::Crash(_) => None,
+        // A clock that is right again measures the rest of the time rightly.
+        Happening::Timeout { .. } | Happening::Deadline(_) => {
+            let percent = clocks[usize::from(happening.server().0)].percent;
+            Some(now + (time - now) * 100 / percent)
+        }
+        _ => (time <= now + DELAY_MAX).then_some(time),
+    });
+    world.clocks.iter_mut().for_each(|clock| clock.percent = 100);
+}
+
+/// Waits until there is one leader and five seconds are over, and longer if there is none: how often that happens is
+/// for the caller to judge.
+fn elect(world: &mut World) -> (ServerId, u64) {
+    let start = world.now;
+    let mut changed = (start, world.leader());
+    while world.now < start + ELECTION_MAX || world.leaders().count() != 1 {
+        assert!(world.now < start + 2 * ELECTION_MAX, "no leader within ten seconds");
+        world.run_for(LOOK_EVERY);
+        if changed.1 != world.leader() {
+            changed = (world.now, world.leader());
+        }
+    }
+    (only_leader(world), changed.0 - start)
 }
 
 /// Whoever comes back finds a leader and does not unseat it, unless it stood in a newer term before it crashed.
 fn check_return(world: &mut World, leader: ServerId, down: &[ServerId]) {
-    let term = world.server(leader).current_term();
-    let newest = down.iter().map(|id| world.server(*id).current_term()).max();
+    let term = world.status(leader).current_term;
+    let newest = down.iter().map(|id| world.status(*id).current_term).max();
     down.iter().for_each(|id| world.restore(*id));
     world.run_for(ELECTION_MAX + settling_time(world));
     check_all_is_settled(world);
     if newest.is_none_or(|newest| newest <= term) {
         assert!(only_leader(world) == leader, "the leader did not stay");
-        assert!(world.server(leader).current_term() == term, "the leader was elected anew");
+        assert!(world.status(leader).current_term == term, "the leader was elected anew");
     }
 }
 
 fn only_leader(world: &World) -> ServerId {
-    let [leader] = world.leaders()[..] else { panic!("the leaders are {:?}", world.leaders()) };
+    let leaders: Vec<_> = world.leaders().collect();
+    let [leader] = leaders[..] else { panic!("the leaders are {leaders:?}") };
     leader
 }
 
 /// How long a leader may take to bring everyone level: one append of entries after another, where they are large.
 fn settling_time(world: &World) -> u64 {
-    if world.ballast == 0 { 2 * SECOND } else { 60 * SECOND }
+    if world.heavy { 60 * SECOND } else { 2 * SECOND }
 }
 
 /// All logs of running servers are equal and committed to the end, and nobody waits.
 fn check_all_is_settled(world: &World) {
     let leader = world.server(only_leader(world));
-    for id in world.up() {
+    for id in world.ids().filter(|id| world.is_up(*id)) {
         let server = world.server(id);
-        let Status { commit_index, last_log, role, .. } = server.status();
+        let Status { commit_index, last_log, role, .. } = *world.status(id);
         assert!(server.log() == leader.log(), "{id:?} has another log than its leader");
         assert!(commit_index == last_log.index, "{id:?} has not committed everything");
         assert!(role != RoleName::Candidate, "{id:?} still stands for election");
@@ -77,13 +113,13 @@ fn check_all_is_settled(world: &World) {
 /// A fresh update and a fresh read succeed.
 fn check_service(world: &mut World, leader: ServerId) {
     let version = world.server(leader).files().version("a") + 1;
-    let update = world.update(leader, "a", version);
+    let update = world.update(leader, "a", version, 0);
     world.run_for(SECOND);
-    let took_effect = world.history.outcome(update).is_some_and(|(_, effect)| effect);
+    let took_effect = world.history.ledger.outcome(update).is_some_and(|(_, effect)| effect);
     assert!(took_effect, "an update with the right version did not take effect");
     world.read(leader);
     world.run_for(SECOND);
-    let newest: &Files = world.history.map(world.history.len());
+    let newest: &Files = world.history.ledger.map(world.history.ledger.len());
     assert!(newest.version("a") == version, "the update is not in the map");
     check_all_is_settled(world);
 }

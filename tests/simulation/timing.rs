@@ -9,7 +9,7 @@ use crate::world::World;
 
 fn healthy_world(seed: u64, size: u8) -> World {
     let network = Network::healthy(size, 2 * MILLISECOND);
-    World::new(fastrand::Rng::with_seed(seed), network, size)
+    World::new(seed, network, size)
 }
 
 /// How long a cluster without a leader needs to elect one, in microseconds.
@@ -28,7 +28,7 @@ fn election_times(size: u8, down: usize, trials: u64) -> Vec<u64> {
         .map(|seed| {
             let mut world = healthy_world(seed, size);
             election_time(&mut world);
-            let rest = world.rng.u64(0..SECOND);
+            let rest = world.draws.rest(world.now).u64(0..SECOND);
             world.run_for(rest);
             let leader = world.leader().expect("nothing unseats it");
             let others: Vec<_> = world.ids().filter(|id| *id != leader).collect();
@@ -102,9 +102,9 @@ fn a_server_that_hears_nobody_unseats_nobody() {
         let deaf = ServerId((leader.0 + 1) % 5);
         world.ids().for_each(|id| world.network.set_cut(id, deaf, true));
         world.run_for(60 * SECOND);
-        world.network.heal();
+        world.network.mend();
         world.run_for(SECOND);
-        assert!(world.leaders() == [leader]);
+        assert!(world.leaders().eq([leader]));
         assert!(world.server(leader).current_term() == term);
     }
 }
@@ -136,8 +136,8 @@ fn a_server_that_alone_reaches_a_majority_becomes_the_leader() {
 fn every_follower_applies_an_update_right_after_its_caller_is_answered() {
     for seed in 0..20 {
         let (mut world, leader) = led_world(seed, 5);
-        world.update(leader, "a", 1);
-        while 0 < world.clients.waiting().count() {
+        world.update(leader, "a", 1, 0);
+        while 0 < world.clients.waiting().len() {
             world.run_for(MILLISECOND / 10);
         }
         // An append under way is waited for: its reply, and then the news.

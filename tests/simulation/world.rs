@@ -1,119 +1,92 @@
 //! The simulated world: a clock, a queue of what is going to happen, and servers whose effects it performs.
 //!
 //! Everything that is left to chance is drawn from one seed, so a run can be repeated. After every step the world
-//! checks the whole; see [`History`] and [`Clients`].
+//! checks the whole; the list of what is checked where is in the crate's documentation.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use surfstore::metadata::Update;
 use surfstore::raft::{
-    Call, CallId, Cluster, Effect, Event, LogIndex, Reply, Request, Response, RoleName, Server,
-    ServerId, Status, Term, Timer,
+    Call, CallId, Cluster, Effect, Event, LogIndex, Reply, Response, RoleName, Server, ServerId,
+    Status, Timer,
 };
 use surfstore::value::Value;
 
 use crate::clients::{Clients, Kind, Waiting};
-use crate::clock::Timers;
-use crate::history::History;
-use crate::marks::Marks;
+use crate::clock::Clock;
+use crate::draws::Draws;
+use crate::history::{History, Step};
+use crate::marks::{Mark, Marks};
 use crate::network::Network;
-use crate::wire::{Sent, Traffic};
-
-/// How many events a failing run tells of.
-const TRACE_MAX: usize = 30;
-
-/// How many characters it says of each.
-const LINE_MAX: usize = 400;
-
-/// When something happens, and in which order among what happens at the same time.
-pub(crate) type Moment = (u64, u64);
-
-/// Something that is going to happen.
-pub(crate) enum Happening {
-    Timeout(ServerId, Timer),
-    /// A request reaches a peer.
-    Arrival {
-        send: u64,
-        from: ServerId,
-        to: ServerId,
-        request: Request,
-    },
-    /// Its reply, or the news that there is none, reaches the sender.
-    Return {
-        send: u64,
-        from: ServerId,
-        to: ServerId,
-        response: Option<Response>,
-    },
-    /// The sender waits no longer.
-    Deadline(u64),
-}
+use crate::queue::{Happening, Queue};
+use crate::wire::{Lanes, Traffic};
 
 /// A cluster in its world.
 pub(crate) struct World {
-    /// The seed that repeats the whole run, if one does.
-    pub(crate) seed: Option<u64>,
-    pub(crate) rng: fastrand::Rng,
+    pub(crate) draws: Draws,
     pub(crate) now: u64,
     pub(crate) network: Network,
     pub(crate) clients: Clients,
     pub(crate) history: History,
     pub(crate) marks: Marks,
-    pub(crate) servers: Vec<Server>,
-    pub(crate) timers: Vec<Timers>,
-    pub(crate) queue: BTreeMap<Moment, Happening>,
-    pub(crate) open: BTreeMap<u64, Sent>,
+    servers: Vec<Server>,
+    /// Every server's state as of its last step.
+    statuses: Vec<Status>,
+    pub(crate) clocks: Vec<Clock>,
+    /// Until when each server stands still, and until when no message reaches it.
+    pub(crate) paused: Vec<u64>,
+    pub(crate) clogged: Vec<u64>,
+    pub(crate) queue: Queue,
     last_number: u64,
+    /// How many steps the servers took.
+    pub(crate) events: u64,
     /// The latest replies that arrived.
     pub(crate) past: VecDeque<(ServerId, ServerId, Response)>,
-    /// How many bytes some updates carry beside what identifies them.
-    pub(crate) ballast: usize,
-    /// The number of the newest append that each server got from the leader of each term.
-    pub(crate) heard: BTreeMap<(Term, ServerId), u64>,
+    pub(crate) lanes: Lanes,
     /// When each server received requests.
     pub(crate) received: Vec<Vec<u64>>,
     pub(crate) traffic: Traffic,
-    trace: VecDeque<(u64, ServerId, Event)>,
-}
-
-impl Drop for World {
-    #[allow(clippy::print_stderr)]
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            for (time, server, event) in &self.trace {
-                let event: String = format!("{event:?}").chars().take(LINE_MAX).collect();
-                eprintln!("{time:>10} us  {server:?}  {event}");
-            }
-            if let Some(seed) = self.seed {
-                eprintln!("SEED={seed} cargo test --release --test simulation");
-            }
-        }
-    }
+    /// The latest update: its file and version.
+    pub(crate) latest: Option<(&'static str, i64)>,
+    /// How long the next leader has to live.
+    pub(crate) doom: Option<u64>,
+    /// When the majority was last lost while a caller waited.
+    lost: Option<u64>,
+    /// Whether some updates are so large that a log of them takes many appends.
+    pub(crate) heavy: bool,
+    /// What happened, if that is wanted.
+    pub(crate) trace: Option<Vec<String>>,
 }
 
 impl World {
-    pub(crate) fn new(rng: fastrand::Rng, network: Network, size: u8) -> World {
+    pub(crate) fn new(seed: u64, network: Network, size: u8) -> World {
         let start = |id| Server::start(Cluster::new(ServerId(id), size).expect("a member"));
         let (servers, effects): (Vec<_>, Vec<_>) = (0..size).map(start).unzip();
+        let count = usize::from(size);
         let mut world = World {
-            seed: None,
-            rng,
+            draws: Draws::new(seed),
             now: 0,
             network,
             clients: Clients::default(),
             history: History::new(size),
-            marks: Marks::default(),
+            marks: Marks::new(),
+            statuses: servers.iter().map(Server::status).collect(),
             servers,
-            timers: vec![Timers::default(); usize::from(size)],
-            queue: BTreeMap::new(),
-            open: BTreeMap::new(),
+            clocks: vec![Clock::new(); count],
+            paused: vec![0; count],
+            clogged: vec![0; count],
+            queue: Queue::default(),
             last_number: 0,
+            events: 0,
             past: VecDeque::new(),
-            ballast: 0,
-            heard: BTreeMap::new(),
-            received: vec![Vec::new(); usize::from(size)],
-            traffic: Traffic::default(),
-            trace: VecDeque::new(),
+            lanes: Lanes::new(size),
+            received: vec![Vec::new(); count],
+            traffic: Traffic::new(size),
+            latest: None,
+            doom: None,
+            lost: None,
+            heavy: false,
+            trace: None,
         };
         for (id, effects) in world.ids().zip(effects) {
             world.perform(id, effects);
@@ -121,29 +94,45 @@ impl World {
         world
     }
 
+    pub(crate) fn size(&self) -> u8 {
+        self.servers.len() as u8
+    }
+
+    pub(crate) fn majority(&self) -> usize {
+        self.servers.len() / 2 + 1
+    }
+
     pub(crate) fn ids(&self) -> impl Iterator<Item = ServerId> + use<> {
-        (0..self.servers.len() as u8).map(ServerId)
+        (0..self.size()).map(ServerId)
     }
 
     pub(crate) fn server(&self, id: ServerId) -> &Server {
         &self.servers[usize::from(id.0)]
     }
 
+    pub(crate) fn status(&self, id: ServerId) -> &Status {
+        &self.statuses[usize::from(id.0)]
+    }
+
     pub(crate) fn is_up(&self, id: ServerId) -> bool {
-        self.server(id).role() != RoleName::Crashed
+        self.status(id).role != RoleName::Crashed
     }
 
-    pub(crate) fn up(&self) -> Vec<ServerId> {
-        self.ids().filter(|id| self.is_up(*id)).collect()
+    pub(crate) fn is_paused(&self, id: ServerId) -> bool {
+        self.now < self.paused[usize::from(id.0)]
     }
 
-    pub(crate) fn leaders(&self) -> Vec<ServerId> {
-        self.ids().filter(|id| self.server(*id).role() == RoleName::Leader).collect()
+    pub(crate) fn up(&self) -> usize {
+        self.ids().filter(|id| self.is_up(*id)).count()
+    }
+
+    pub(crate) fn leaders(&self) -> impl Iterator<Item = ServerId> {
+        self.ids().filter(|id| self.status(*id).role == RoleName::Leader)
     }
 
     /// The leader of the newest term that has one.
     pub(crate) fn leader(&self) -> Option<ServerId> {
-        self.leaders().into_iter().max_by_key(|id| self.server(*id).current_term())
+        self.leaders().max_by_key(|id| self.status(*id).current_term)
     }
 
     pub(crate) fn number(&mut self) -> u64 {
@@ -151,10 +140,16 @@ impl World {
         self.last_number
     }
 
+    /// Adds a line to the trace; it is not even made where no trace is wanted.
+    pub(crate) fn note(&mut self, line: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            trace.push(format!("{:>11.6} s  {}", self.now as f64 / 1e6, line()));
+        }
+    }
+
     /// Lets the world go on until that time.
     pub(crate) fn run_until(&mut self, time: u64) {
-        while let Some(next) = self.queue.first_entry().filter(|next| next.key().0 <= time) {
-            let ((now, _), happening) = next.remove_entry();
+        while let Some((now, happening)) = self.queue.pop_until(time) {
             self.now = now;
             self.happen(happening);
         }
@@ -165,44 +160,56 @@ impl World {
         self.run_until(self.now + time);
     }
 
-    /// Replaces the network by a healthy one. What was under way for longer than that takes is lost.
-    pub(crate) fn heal(&mut self, delay_max: u64) {
-        self.network = Network::healthy(self.servers.len() as u8, delay_max);
-        let latest = self.now + delay_max;
-        self.queue.retain(|(time, _), happening| {
-            *time <= latest || matches!(happening, Happening::Timeout(..) | Happening::Deadline(_))
-        });
+    fn happen(&mut self, happening: Happening) {
+        let slot = usize::from(happening.server().0);
+        let clogged = if happening.is_message() { self.clogged[slot] } else { 0 };
+        let held_until = self.paused[slot].max(clogged);
+        if self.now < held_until {
+            return self.queue.push(held_until, happening);
+        }
+        match happening {
+            Happening::Timeout { id, timer, armed } => {
+                if self.runs(id, timer, armed) {
+                    self.time_out(id, timer);
+                }
+            }
+            Happening::Arrival(letter) => self.arrive(letter),
+            Happening::Return(letter, response) => self.come_back(&letter, response),
+            Happening::Echo { from, to, response } => self.hear_again(from, to, response),
+            Happening::Deadline(letter) => self.miss(&letter),
+            Happening::Crash(id) => self.crash(id),
+        }
     }
 
-    pub(crate) fn update(&mut self, server: ServerId, name: &str, version: i64) -> CallId {
+    pub(crate) fn update(
+        &mut self,
+        server: ServerId,
+        name: &str,
+        version: i64,
+        ballast: usize,
+    ) -> CallId {
         let call = CallId(self.number());
         let own = i64::try_from(call.0).expect("few calls").into();
-        // Updates of which an append carries but a few leave followers with a part of what they lack.
-        let ballast = if self.rng.u8(0..4) == 0 { self.ballast } else { 0 };
         let hashes = [own, Value::Base64(vec![0; ballast].into())].into();
-        self.ask(
-            server,
-            call,
-            Kind::Update,
-            Call::Update(Update { name: name.into(), version, hashes }),
-        )
+        let update = Update { name: name.into(), version, hashes };
+        self.ask(server, call, Kind::Update, Call::Update(update))
     }
 
     pub(crate) fn read(&mut self, server: ServerId) -> CallId {
         let call = CallId(self.number());
-        let status = self.server(server).status();
+        let status = self.status(server);
         let committed = self.server(server).log().get(status.commit_index);
         if status.role == RoleName::Leader
             && committed.is_none_or(|entry| entry.term < status.current_term)
         {
-            self.marks.hit("a read comes before the term's first commit");
+            self.marks.hit(Mark::EarlyRead);
         }
         self.ask(server, call, Kind::Read, Call::ReadFiles)
     }
 
     fn ask(&mut self, server: ServerId, call: CallId, kind: Kind, request: Call) -> CallId {
         self.traffic.calls += 1;
-        let committed = self.history.len();
+        let committed = self.history.ledger.len();
         self.clients.ask(call, Waiting { server, kind, since: self.now, committed });
         self.settle(server, Event::Call(call, request));
         call
@@ -215,41 +222,60 @@ impl World {
     }
 
     pub(crate) fn crash(&mut self, id: ServerId) {
-        match self.server(id).role() {
-            RoleName::Leader => self.marks.hit("a leader crashes"),
-            RoleName::Candidate => self.marks.hit("a candidate crashes"),
-            RoleName::Follower => self.marks.hit("a follower crashes"),
-            RoleName::Crashed => {}
-        }
+        self.marks.hit(match self.status(id).role {
+            RoleName::Leader => Mark::LeaderCrash,
+            RoleName::Candidate => Mark::CandidateCrash,
+            RoleName::Follower => Mark::FollowerCrash,
+            RoleName::Crashed => Mark::DoubleCrash,
+        });
         self.control(id, Call::Crash);
-        if 2 * self.up().len() == self.servers.len() {
-            self.marks.hit("exactly half of the servers are up");
+        if 2 * self.up() == self.servers.len() {
+            self.marks.hit(Mark::HalfUp);
+        }
+        if self.up() < self.majority() && 0 < self.clients.waiting().len() {
+            self.lost = Some(self.now);
         }
     }
 
     pub(crate) fn restore(&mut self, id: ServerId) {
+        let was_up = self.is_up(id);
+        if was_up {
+            self.marks.hit(Mark::RestoreOfRunning);
+        }
         self.control(id, Call::Restore);
+        let role = self.status(id).role;
+        assert!(was_up || role == RoleName::Follower, "whoever is restored follows");
+        if !was_up {
+            let timer = self.clocks[usize::from(id.0)].role.map(|(timer, _)| timer);
+            assert!(timer == Some(Timer::Silence), "whoever is restored has a fresh timer");
+        }
     }
 
     fn control(&mut self, id: ServerId, request: Call) {
         let call = CallId(self.number());
-        let before = self.server(id).status();
+        let before = *self.status(id);
         let reply = self.ask_at_once(id, call, request);
         assert!(reply == Reply::Done, "crash and restore are always done");
-        let after = self.server(id).status();
-        let kept = |status: &Status| (status.current_term, status.voted_for, status.last_log);
-        assert!(kept(&before) == kept(&after), "crash and restore keep term, vote and log");
+        let kept = |status: &Status| {
+            let Status { current_term, voted_for, last_log, commit_index, .. } = *status;
+            (current_term, voted_for, last_log, commit_index)
+        };
+        assert!(
+            kept(&before) == kept(self.status(id)),
+            "crash and restore keep term, vote, log and commit index"
+        );
     }
 
-    fn happen(&mut self, happening: Happening) {
-        match happening {
-            Happening::Timeout(id, timer) => self.time_out(id, timer),
-            Happening::Arrival { send, from, to, request } => self.arrive(send, from, to, request),
-            Happening::Return { send, from, to, response } => {
-                self.come_back(send, from, to, response)
-            }
-            Happening::Deadline(send) => self.miss(send),
-        }
+    /// Ends the server's process and starts a new one, which remembers nothing. No correct cluster bears this often.
+    pub(crate) fn relaunch(&mut self, id: ServerId) {
+        self.crash(id);
+        let slot = usize::from(id.0);
+        let cluster = Cluster::new(id, self.size()).expect("a member");
+        let (server, effects) = Server::start(cluster);
+        self.statuses[slot] = server.status();
+        self.servers[slot] = server;
+        self.history.forget(id);
+        self.perform(id, effects);
     }
 
     /// A step that answers `call` itself, as those of peers and operators do.
@@ -263,6 +289,7 @@ impl World {
                 self.answer(answered, &reply);
             }
         }
+        self.check_waiting(id);
         own.expect("peers and operators are answered at once")
     }
 
@@ -271,47 +298,67 @@ impl World {
         for (call, reply) in self.step(id, event) {
             self.answer(call, &reply);
         }
+        self.check_waiting(id);
     }
 
     fn answer(&mut self, call: CallId, reply: &Reply) {
-        if let (Reply::Files(_), Some(server)) = (reply, self.clients.server(call)) {
-            self.check_confirmed(call, server);
+        if let Some(&Waiting { server, since, .. }) = self.clients.get(call) {
+            if let Reply::Files(_) = reply {
+                self.check_confirmed(call, server);
+            }
+            if matches!(reply, Reply::Files(_) | Reply::Updated(_))
+                && self.lost.is_some_and(|lost| since <= lost)
+            {
+                self.marks.hit(Mark::MajorityRegained);
+            }
         }
-        self.clients.answered((call, reply, self.now), &mut self.history, &mut self.marks);
+        self.clients.answered((call, reply, self.now), &mut self.history.ledger, &mut self.marks);
     }
 
-    /// Whoever answers a read has led a majority by an append that was sent after the read came.
-    fn check_confirmed(&self, read: CallId, leader: ServerId) {
-        let term = self.server(leader).current_term();
-        let heard = |id: &ServerId| self.heard.get(&(term, *id)).is_some_and(|sent| read.0 < *sent);
-        let followers = self.ids().filter(heard).count();
-        assert!(self.servers.len() < 2 * (1 + followers), "{read:?} was answered unconfirmed");
+    /// The server remembers exactly those callers that wait at it.
+    fn check_waiting(&self, id: ServerId) {
+        let (remembered, waiting) = (self.status(id).waiting, self.clients.count(id));
+        assert!(remembered == waiting, "{id:?} remembers {remembered} callers of {waiting}");
     }
 
     /// Takes a server one step on, performs its effects, checks the whole, and returns its answers.
     fn step(&mut self, id: ServerId, event: Event) -> Vec<(CallId, Reply)> {
-        if self.trace.len() == TRACE_MAX {
-            self.trace.pop_front();
-        }
-        self.trace.push_back((self.now, id, event.clone()));
+        self.events += 1;
+        self.note(|| format!("{}  {event:?}", id.0));
         let slot = usize::from(id.0);
-        let before = self.servers[slot].status();
+        let before = self.statuses[slot];
         let from = changed_from(&event, &before);
-        let (server, effects) = self.servers.remove(slot).step(event);
-        self.servers.insert(slot, server);
-        let replies = self.perform(id, effects);
-        self.history.observe(&self.servers, id, (&before, from), &mut self.marks);
-        self.check_timers(id);
-        if before.role == RoleName::Leader
-            && self.server(id).role() == RoleName::Follower
-            && 0 < before.waiting
-        {
-            self.marks.hit("a leader is deposed while callers wait");
+        // Taken out and put back to its place, at the cost of four moves whatever the size of the cluster.
+        let (server, effects) = self.servers.swap_remove(slot).step(event);
+        let after = server.status();
+        self.statuses[slot] = after;
+        self.servers.push(server);
+        let last = self.servers.len() - 1;
+        self.servers.swap(slot, last);
+        if before.role == RoleName::Crashed && after.role == RoleName::Crashed {
+            let answers = effects.iter().all(|effect| matches!(effect, Effect::Reply(..)));
+            assert!(answers && before == after, "a crashed server did more than answer");
         }
-        if before.role != RoleName::Leader && self.server(id).role() == RoleName::Leader {
-            self.repeat_the_past(id);
+        let replies = self.perform(id, effects);
+        self.history.observe(&self.servers, &Step { id, before, after, from }, &mut self.marks);
+        self.check_timers(id);
+        if before.role != after.role {
+            self.observe_role(id, &before, &after);
         }
         replies
+    }
+
+    fn observe_role(&mut self, id: ServerId, before: &Status, after: &Status) {
+        if before.role == RoleName::Leader && after.role == RoleName::Follower && 0 < before.waiting
+        {
+            self.marks.hit(Mark::DeposedWithCallers);
+        }
+        if after.role == RoleName::Leader {
+            self.repeat_the_past(id);
+            if let Some(delay) = self.doom.take() {
+                self.queue.push(self.now + delay, Happening::Crash(id));
+            }
+        }
     }
 
     fn perform(&mut self, id: ServerId, effects: Vec<Effect>) -> Vec<(CallId, Reply)> {
@@ -319,21 +366,12 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::ArmTimer(timer) => self.arm(id, timer),
-                Effect::StopTimers => {
-                    self.disarm_role(id);
-                    self.disarm_fate(id);
-                }
+                Effect::StopTimers => self.clocks[usize::from(id.0)].stop(),
                 Effect::Send { to, request } => self.send(id, to, request),
                 Effect::Reply(call, reply) => replies.push((call, reply)),
             }
         }
         replies
-    }
-
-    pub(crate) fn schedule(&mut self, delay: u64, happening: Happening) -> Moment {
-        let moment = (self.now + delay, self.number());
-        self.queue.insert(moment, happening);
-        moment
     }
 }
 

@@ -1,0 +1,107 @@
+//! What is going to happen, in order of time and, at the same time, in the order in which it was scheduled.
+
+use std::cell::Cell;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::rc::Rc;
+
+use surfstore::raft::{Request, Response, ServerId, Timer};
+
+/// A request on its way, and whether its sender has been told the outcome.
+pub(crate) struct Letter {
+    /// No two letters share it, and later ones have greater ones.
+    pub(crate) number: u64,
+    pub(crate) by: ServerId,
+    pub(crate) to: ServerId,
+    pub(crate) request: Request,
+    pub(crate) settled: Cell<bool>,
+}
+
+/// Something that is going to happen.
+pub(crate) enum Happening {
+    /// A timer runs out, unless it was armed anew or stopped since.
+    Timeout { id: ServerId, timer: Timer, armed: u64 },
+    /// A request reaches a peer.
+    Arrival(Rc<Letter>),
+    /// Its reply, or the news that there is none, reaches the sender.
+    Return(Rc<Letter>, Option<Response>),
+    /// A reply of long ago comes once more.
+    Echo { from: ServerId, to: ServerId, response: Response },
+    /// The sender waits no longer.
+    Deadline(Rc<Letter>),
+    /// An operator crashes it.
+    Crash(ServerId),
+}
+
+impl Happening {
+    /// The server that it happens to.
+    pub(crate) fn server(&self) -> ServerId {
+        match self {
+            Happening::Timeout { id, .. } | Happening::Crash(id) => *id,
+            Happening::Arrival(letter) => letter.to,
+            Happening::Return(letter, _) | Happening::Deadline(letter) => letter.by,
+            Happening::Echo { to, .. } => *to,
+        }
+    }
+
+    /// Whether it comes over the network.
+    pub(crate) fn is_message(&self) -> bool {
+        matches!(self, Happening::Arrival(_) | Happening::Return(..) | Happening::Echo { .. })
+    }
+}
+
+/// The queue of all that is going to happen.
+#[derive(Default)]
+pub(crate) struct Queue {
+    heap: BinaryHeap<Reverse<Item>>,
+    pushed: u64,
+}
+
+struct Item {
+    time: u64,
+    order: u64,
+    happening: Happening,
+}
+
+impl Queue {
+    pub(crate) fn push(&mut self, time: u64, happening: Happening) {
+        self.pushed += 1;
+        self.heap.push(Reverse(Item { time, order: self.pushed, happening }));
+    }
+
+    /// The next to happen, if it does so until `time`.
+    pub(crate) fn pop_until(&mut self, time: u64) -> Option<(u64, Happening)> {
+        self.heap.peek().filter(|Reverse(next)| next.time <= time)?;
+        self.heap.pop().map(|Reverse(next)| (next.time, next.happening))
+    }
+
+    /// Moves whatever is to happen to another time, or drops it.
+    pub(crate) fn reschedule(&mut self, mut at: impl FnMut(u64, &Happening) -> Option<u64>) {
+        let items = std::mem::take(&mut self.heap).into_iter();
+        self.heap = items
+            .filter_map(|Reverse(item)| {
+                at(item.time, &item.happening).map(|time| Reverse(Item { time, ..item }))
+            })
+            .collect();
+    }
+}
+
+impl PartialEq for Item {
+    fn eq(&self, other: &Item) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Item {}
+
+impl PartialOrd for Item {
+    fn partial_cmp(&self, other: &Item) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Item {
+    fn cmp(&self, other: &Item) -> std::cmp::Ordering {
+        (self.time, self.order).cmp(&(other.time, other.order))
+    }
+}
