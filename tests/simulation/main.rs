@@ -56,6 +56,7 @@ mod recovery;
 mod run;
 mod shrink;
 mod timing;
+mod trace;
 mod wire;
 mod world;
 

@@ -100,7 +100,7 @@ pub(crate) enum Action {
     Burst {
         asked: Asked,
         file: u8,
-        count: u8,
+        count: u16,
     },
     Read {
         asked: Asked,
@@ -279,7 +279,11 @@ fn calls(draft: &mut Draft) {
         };
         let (file, kind) = (draft.rng.u8(0..3), draft.rng.u8(0..20));
         let action = match kind {
-            0 => Action::Burst { asked, file, count: draft.rng.u8(2..60) },
+            0 => {
+                // Now and then more than may wait.
+                let most = if draft.rng.u8(0..20) == 0 { 1_500 } else { 60 };
+                Action::Burst { asked, file, count: draft.rng.u16(2..most) }
+            }
             1 => Action::Retry { asked },
             2 => Action::HangUp { waiting: draft.rng.u8(..) },
             3..8 => Action::Read { asked },

@@ -3,16 +3,15 @@
 //! This is delta debugging: parts of the list of steps are left out, first large ones, then single steps, as long as
 //! the run fails at the same place.
 
-use crate::plan::Plan;
+use crate::plan::{Plan, Step};
 use crate::recovery;
 use crate::run::{Failure, run};
 
 /// How many runs are spent on it.
 const RUNS_MAX: usize = 20_000;
 
-/// How many events of the failing run are told of, and how many characters of each.
-const TOLD_MAX: usize = 60;
-const LINE_MAX: usize = 240;
+/// How many events of the failing run are told of.
+const TOLD_MAX: usize = 30;
 
 struct Shrinker {
     plan: Plan,
@@ -96,9 +95,11 @@ pub(crate) fn told(plan: &Plan) -> String {
     let traced = run(&plan, true, recovery::check).expect_err("a failing plan fails again");
     assert!(traced.message == failure.message, "a run differs when it is traced");
     let skipped = traced.trace.len().saturating_sub(TOLD_MAX);
-    let lines = traced.trace.iter().skip(skipped);
-    let end: Vec<String> = lines.map(|line| line.chars().take(LINE_MAX).collect()).collect();
-    let steps: Vec<String> = plan.steps.iter().map(|step| format!("  {step:?}")).collect();
+    let end = &traced.trace[skipped..];
+    let told = |step: &Step| {
+        format!("{:>11.6} s  step {}: {:?}", step.at as f64 / 1e6, step.number, step.action)
+    };
+    let steps: Vec<String> = plan.steps.iter().map(told).collect();
     let kept: Vec<String> = plan.steps.iter().map(|step| step.number.to_string()).collect();
     format!(
         "{} ({})\n\nThe shortest run found, {} servers and {} steps:\n{}\n\nIts end, after {skipped} events:\n{}\n\n\

@@ -19,6 +19,7 @@ use crate::history::{History, Step};
 use crate::marks::{Mark, Marks};
 use crate::network::Network;
 use crate::queue::{Happening, Queue};
+use crate::trace;
 use crate::wire::{Lanes, Traffic};
 
 /// A cluster in its world.
@@ -324,7 +325,7 @@ impl World {
     /// Takes a server one step on, performs its effects, checks the whole, and returns its answers.
     fn step(&mut self, id: ServerId, event: Event) -> Vec<(CallId, Reply)> {
         self.events += 1;
-        self.note(|| format!("{}  {event:?}", id.0));
+        self.note(|| format!("{}  {}", id.0, trace::told(&event)));
         let slot = usize::from(id.0);
         let before = self.statuses[slot];
         let from = changed_from(&event, &before);
