@@ -127,3 +127,9 @@ fn a_seed_gives_the_same_run_to_the_byte() {
         assert!(one == two, "seed {seed}: a run differs when it is traced");
     }
 }
+
+#[test]
+fn what_many_runs_amount_to_does_not_depend_on_the_threads() {
+    let once = run_all(100, Plan::drawn).expect("nothing fails");
+    assert!(once == run_all(100, Plan::drawn).expect("nothing fails"));
+}

@@ -270,7 +270,7 @@ fn leaders_die_young(draft: &mut Draft) {
 
 /// Clients call: mostly a leader, and mostly with a version that may be right.
 fn calls(draft: &mut Draft) {
-    let ballast = if draft.rng.u8(0..12) == 0 { draft.rng.usize(0..4 << 20) } else { 0 };
+    let ballast = if draft.rng.u8(0..12) == 0 { draft.some(4_194_304.0) as usize } else { 0 };
     for _ in 0..draft.some(600.0) {
         let at = draft.moment();
         let asked = match draft.rng.u8(0..5) {
