@@ -23,7 +23,7 @@
 //! | Match index < next index, match index ≤ last entry | `src/raft/progress.rs: check` |
 //! | A ballot counts every peer once, the own vote, and less than a majority | `src/raft/candidate.rs: check` |
 //! | Every role has its one timer, a crashed server none | `clock.rs: check_timers` |
-//! | A server remembers the callers that wait, and no others | `world.rs: check_waiting` |
+//! | A server remembers the callers that wait, and no others | `calls.rs: check_waiting` |
 //! | Whoever waits, waits for an entry that is not applied; not without end | `src/raft/core.rs: check`, `check_timers` |
 //! | Waiting callers are bounded | `src/raft/leader.rs: check` |
 //! | A read follows a commit of the term and an answer of a majority | `wire.rs: check_confirmed` |
@@ -32,7 +32,7 @@
 //! | A leader deletes no entry of its log; nobody deletes a committed one | `history.rs: observe_log` |
 //! | The match index never falls within a term, and is true | `wire.rs: check_match`, `check_append` |
 //! | A crashed server does nothing but answer, and stays as it is | `world.rs: step`, `wire.rs: send` |
-//! | Who crashes and is restored keeps term, vote, log and commit index, and follows | `world.rs: control`, `restore` |
+//! | Who crashes and is restored keeps term, vote, log and commit index, and follows | `calls.rs: control`, `restore` |
 //! | Nobody votes for a stale log | `wire.rs: check_vote` |
 //! | Nobody sends without reason | `wire.rs: count` |
 //!
@@ -40,8 +40,10 @@
 //! answered, a fresh update and a fresh read, few requests at rest.
 
 mod amnesia;
+mod calls;
 mod clients;
 mod clock;
+mod draft;
 mod draws;
 mod faults;
 mod forged;

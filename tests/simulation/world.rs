@@ -5,14 +5,12 @@
 
 use std::collections::VecDeque;
 
-use surfstore::metadata::Update;
 use surfstore::raft::{
     Call, CallId, Cluster, Effect, Event, LogIndex, Reply, Response, RoleName, Server, ServerId,
-    Status, Timer,
+    Status,
 };
-use surfstore::value::Value;
 
-use crate::clients::{Clients, Kind, Waiting};
+use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::draws::Draws;
 use crate::history::{History, Step};
@@ -30,9 +28,9 @@ pub(crate) struct World {
     pub(crate) clients: Clients,
     pub(crate) history: History,
     pub(crate) marks: Marks,
-    servers: Vec<Server>,
+    pub(crate) servers: Vec<Server>,
     /// Every server's state as of its last step.
-    statuses: Vec<Status>,
+    pub(crate) statuses: Vec<Status>,
     pub(crate) clocks: Vec<Clock>,
     /// Until when each server stands still, and until when no message reaches it.
     pub(crate) paused: Vec<u64>,
@@ -52,7 +50,7 @@ pub(crate) struct World {
     /// How long the next leader has to live.
     pub(crate) doom: Option<u64>,
     /// When the majority was last lost while a caller waited.
-    lost: Option<u64>,
+    pub(crate) lost: Option<u64>,
     /// Whether some updates are so large that a log of them takes many appends.
     pub(crate) heavy: bool,
     /// What happened, if that is wanted.
@@ -182,103 +180,6 @@ impl World {
         }
     }
 
-    pub(crate) fn update(
-        &mut self,
-        server: ServerId,
-        name: &str,
-        version: i64,
-        ballast: usize,
-    ) -> CallId {
-        let call = CallId(self.number());
-        let own = i64::try_from(call.0).expect("few calls").into();
-        let hashes = [own, Value::Base64(vec![0; ballast].into())].into();
-        let update = Update { name: name.into(), version, hashes };
-        self.ask(server, call, Kind::Update, Call::Update(update))
-    }
-
-    pub(crate) fn read(&mut self, server: ServerId) -> CallId {
-        let call = CallId(self.number());
-        let status = self.status(server);
-        let committed = self.server(server).log().get(status.commit_index);
-        if status.role == RoleName::Leader
-            && committed.is_none_or(|entry| entry.term < status.current_term)
-        {
-            self.marks.hit(Mark::EarlyRead);
-        }
-        self.ask(server, call, Kind::Read, Call::ReadFiles)
-    }
-
-    fn ask(&mut self, server: ServerId, call: CallId, kind: Kind, request: Call) -> CallId {
-        self.traffic.calls += 1;
-        let committed = self.history.ledger.len();
-        self.clients.ask(call, Waiting { server, kind, since: self.now, committed });
-        self.settle(server, Event::Call(call, request));
-        call
-    }
-
-    pub(crate) fn hang_up(&mut self, call: CallId) {
-        if let Some(server) = self.clients.hang_up(call) {
-            self.settle(server, Event::HangUp(call));
-        }
-    }
-
-    pub(crate) fn crash(&mut self, id: ServerId) {
-        self.marks.hit(match self.status(id).role {
-            RoleName::Leader => Mark::LeaderCrash,
-            RoleName::Candidate => Mark::CandidateCrash,
-            RoleName::Follower => Mark::FollowerCrash,
-            RoleName::Crashed => Mark::DoubleCrash,
-        });
-        self.control(id, Call::Crash);
-        if 2 * self.up() == self.servers.len() {
-            self.marks.hit(Mark::HalfUp);
-        }
-        if self.up() < self.majority() && 0 < self.clients.waiting().len() {
-            self.lost = Some(self.now);
-        }
-    }
-
-    pub(crate) fn restore(&mut self, id: ServerId) {
-        let was_up = self.is_up(id);
-        if was_up {
-            self.marks.hit(Mark::RestoreOfRunning);
-        }
-        self.control(id, Call::Restore);
-        let role = self.status(id).role;
-        assert!(was_up || role == RoleName::Follower, "whoever is restored follows");
-        if !was_up {
-            let timer = self.clocks[usize::from(id.0)].role.map(|(timer, _)| timer);
-            assert!(timer == Some(Timer::Silence), "whoever is restored has a fresh timer");
-        }
-    }
-
-    fn control(&mut self, id: ServerId, request: Call) {
-        let call = CallId(self.number());
-        let before = *self.status(id);
-        let reply = self.ask_at_once(id, call, request);
-        assert!(reply == Reply::Done, "crash and restore are always done");
-        let kept = |status: &Status| {
-            let Status { current_term, voted_for, last_log, commit_index, .. } = *status;
-            (current_term, voted_for, last_log, commit_index)
-        };
-        assert!(
-            kept(&before) == kept(self.status(id)),
-            "crash and restore keep term, vote, log and commit index"
-        );
-    }
-
-    /// Ends the server's process and starts a new one, which remembers nothing. No correct cluster bears this often.
-    pub(crate) fn relaunch(&mut self, id: ServerId) {
-        self.crash(id);
-        let slot = usize::from(id.0);
-        let cluster = Cluster::new(id, self.size()).expect("a member");
-        let (server, effects) = Server::start(cluster);
-        self.statuses[slot] = server.status();
-        self.servers[slot] = server;
-        self.history.forget(id);
-        self.perform(id, effects);
-    }
-
     /// A step that answers `call` itself, as those of peers and operators do.
     pub(crate) fn ask_at_once(&mut self, id: ServerId, call: CallId, request: Call) -> Reply {
         let mut own = None;
@@ -300,26 +201,6 @@ impl World {
             self.answer(call, &reply);
         }
         self.check_waiting(id);
-    }
-
-    fn answer(&mut self, call: CallId, reply: &Reply) {
-        if let Some(&Waiting { server, since, .. }) = self.clients.get(call) {
-            if let Reply::Files(_) = reply {
-                self.check_confirmed(call, server);
-            }
-            if matches!(reply, Reply::Files(_) | Reply::Updated(_))
-                && self.lost.is_some_and(|lost| since <= lost)
-            {
-                self.marks.hit(Mark::MajorityRegained);
-            }
-        }
-        self.clients.answered((call, reply, self.now), &mut self.history.ledger, &mut self.marks);
-    }
-
-    /// The server remembers exactly those callers that wait at it.
-    fn check_waiting(&self, id: ServerId) {
-        let (remembered, waiting) = (self.status(id).waiting, self.clients.count(id));
-        assert!(remembered == waiting, "{id:?} remembers {remembered} callers of {waiting}");
     }
 
     /// Takes a server one step on, performs its effects, checks the whole, and returns its answers.
@@ -362,7 +243,7 @@ impl World {
         }
     }
 
-    fn perform(&mut self, id: ServerId, effects: Vec<Effect>) -> Vec<(CallId, Reply)> {
+    pub(crate) fn perform(&mut self, id: ServerId, effects: Vec<Effect>) -> Vec<(CallId, Reply)> {
         let mut replies = Vec::new();
         for effect in effects {
             match effect {

@@ -1,0 +1,209 @@
+//! How plans are drawn: the kinds of faults, each with its own numbers, and the calls.
+
+use crate::network::{MILLISECOND, SECOND};
+use crate::plan::{Action, Asked, Step};
+
+/// A plan that is being drawn.
+pub(crate) struct Draft {
+    pub(crate) rng: fastrand::Rng,
+    pub(crate) time: u64,
+    steps: Vec<(u64, Action)>,
+}
+
+impl Draft {
+    /// An empty plan of up to so many times two seconds, short ones as often as long ones.
+    pub(crate) fn new(seed: u64, longest: u64) -> Draft {
+        let rng = fastrand::Rng::with_seed(seed);
+        let mut draft = Draft { rng, time: 0, steps: Vec::new() };
+        draft.time = 2 * SECOND * draft.some(longest as f64);
+        draft
+    }
+
+    /// Adds a random subset of the kinds of faults: sometimes few of them, sometimes most.
+    pub(crate) fn faults(&mut self) {
+        let share = self.rng.u8(1..5);
+        for kind in KINDS {
+            if self.rng.u8(0..6) < share {
+                kind(self);
+            }
+        }
+    }
+
+    /// Adds processes that end and are started anew.
+    pub(crate) fn relaunches(&mut self) {
+        for _ in 0..self.some(20.0) {
+            let (at, server) = (self.moment(), self.server());
+            self.add(at, Action::Relaunch { server });
+        }
+    }
+
+    /// Adds calls by clients: mostly of a leader, and mostly with a version that may be right.
+    pub(crate) fn calls(&mut self) {
+        let ballast = if self.rng.u8(0..12) == 0 { self.some(4_194_304.0) as usize } else { 0 };
+        for _ in 0..self.some(600.0) {
+            let at = self.moment();
+            let asked = match self.rng.u8(0..5) {
+                0 => Asked::Server(self.server()),
+                _ => Asked::Leader,
+            };
+            let (file, kind) = (self.rng.u8(0..3), self.rng.u8(0..20));
+            let action = match kind {
+                0 => {
+                    // Now and then more than may wait.
+                    let most = if self.rng.u8(0..20) == 0 { 1_500 } else { 60 };
+                    Action::Burst { asked, file, count: self.rng.u16(2..most) }
+                }
+                1 => Action::Retry { asked },
+                2 => Action::HangUp { waiting: self.rng.u8(..) },
+                3..8 => Action::Read { asked },
+                _ => {
+                    let wrong = self.rng.u8(0..4) == 0;
+                    let wrong_by = if wrong { self.rng.i64(-1..=2) } else { 0 };
+                    // Updates of which an append carries but a few leave followers with a part of what they lack.
+                    let ballast = if self.rng.u8(0..4) == 0 { ballast } else { 0 };
+                    Action::Update { asked, file, wrong_by, ballast }
+                }
+            };
+            self.add(at, action);
+        }
+    }
+
+    /// The steps in order of time.
+    pub(crate) fn steps(mut self) -> Vec<Step> {
+        let time = self.time;
+        self.steps.retain(|(at, _)| *at < time);
+        self.steps.sort_by_key(|(at, _)| *at);
+        let numbered = |(number, (at, action))| Step { number, at, action };
+        self.steps.into_iter().enumerate().map(numbered).collect()
+    }
+
+    fn add(&mut self, at: u64, action: Action) {
+        self.steps.push((at, action));
+    }
+
+    /// A number from 1 to `max`, small ones as often as great ones.
+    fn some(&mut self, max: f64) -> u64 {
+        max.powf(self.rng.f64()).round() as u64
+    }
+
+    fn moment(&mut self) -> u64 {
+        self.rng.u64(0..self.time)
+    }
+
+    /// The beginning or a moment in the midst.
+    fn start(&mut self) -> u64 {
+        if self.rng.bool() { 0 } else { self.moment() }
+    }
+
+    fn server(&mut self) -> u8 {
+        // Divisible by every size, so that all servers are drawn equally often.
+        self.rng.u8(0..240)
+    }
+
+    /// Faults of one kind, each of them undone some time later.
+    fn outages(&mut self, max: f64, mut draw: impl FnMut(&mut Draft) -> (Action, Action)) {
+        for _ in 0..self.some(max) {
+            let (begins, ends) = draw(self);
+            let at = self.moment();
+            let lasts = self.some(10_000.0) * MILLISECOND;
+            self.add(at, begins);
+            self.add(at + lasts, ends);
+        }
+    }
+}
+
+/// The kinds of faults.
+const KINDS: [fn(&mut Draft); 17] = [
+    |draft| {
+        let (at, percent) = (draft.start(), draft.rng.u8(1..=30));
+        draft.add(at, Action::Loss { percent });
+    },
+    |draft| {
+        let (at, percent) = (draft.start(), draft.rng.u8(1..=50));
+        draft.add(at, Action::Duplication { percent });
+    },
+    |draft| {
+        let (at, permille) = (draft.start(), draft.rng.u8(1..=50));
+        draft.add(at, Action::Tail { permille });
+    },
+    |draft| {
+        let (at, least, spread) =
+            (draft.start(), draft.rng.u64(50..2_000), draft.rng.u64(0..50_000));
+        draft.add(at, Action::Delay { least, spread });
+    },
+    |draft| {
+        for _ in 0..draft.rng.u8(1..6) {
+            let (at, server, percent) = (draft.start(), draft.server(), draft.rng.u64(50..=200));
+            draft.add(at, Action::Clock { server, percent });
+        }
+    },
+    |draft| {
+        for _ in 0..draft.some(20.0) {
+            let (at, server, time) = (draft.moment(), draft.server(), draft.some(3_000_000.0));
+            draft.add(at, Action::Pause { server, time });
+        }
+    },
+    swizzle_clog,
+    |draft| {
+        draft.outages(20.0, |draft| {
+            (Action::CutLink { from: draft.server(), to: draft.server() }, Action::Mend)
+        });
+    },
+    |draft| {
+        draft.outages(20.0, |draft| (Action::Isolate { server: draft.server() }, Action::Mend));
+    },
+    |draft| {
+        draft.outages(20.0, |draft| (Action::Split { side: draft.rng.u16(..) }, Action::Mend));
+    },
+    |draft| draft.outages(10.0, |draft| (Action::Star { hub: draft.server() }, Action::Mend)),
+    |draft| draft.outages(10.0, |_| (Action::Ring, Action::Mend)),
+    |draft| {
+        draft.outages(30.0, |draft| {
+            let server = draft.server();
+            (Action::Crash { server }, Action::Restore { server })
+        });
+    },
+    |draft| {
+        draft.outages(20.0, |_| (Action::CrashLeader, Action::RestoreSome { servers: u16::MAX }));
+    },
+    |draft| {
+        draft.outages(20.0, |draft| {
+            let servers = draft.rng.u16(..) | draft.rng.u16(..);
+            (Action::CrashSome { servers }, Action::RestoreSome { servers: draft.rng.u16(..) })
+        });
+    },
+    leaders_die_young,
+    |draft| {
+        for _ in 0..draft.rng.u8(1..5) {
+            let server = draft.server();
+            draft.add(0, Action::StartLate { server });
+            let at = draft.some(5_000.0) * MILLISECOND;
+            draft.add(at, Action::Restore { server });
+        }
+    },
+];
+
+/// Servers are clogged one by one, and freed in another order.
+fn swizzle_clog(draft: &mut Draft) {
+    for _ in 0..draft.some(4.0) {
+        let start = draft.moment();
+        for _ in 0..draft.rng.u8(2..6) {
+            let (at, server) = (start + draft.rng.u64(0..SECOND), draft.server());
+            let time = draft.rng.u64(0..3 * SECOND);
+            draft.add(at, Action::Clog { server, time });
+        }
+    }
+}
+
+/// Leaders crash within milliseconds of their election, or a little later (the MIT test Figure8).
+fn leaders_die_young(draft: &mut Draft) {
+    for _ in 0..draft.some(20.0) {
+        let at = draft.moment();
+        let most = if draft.rng.u8(0..10) == 0 { 500 } else { 12 };
+        let time = draft.rng.u64(0..=most * MILLISECOND);
+        draft.add(at, Action::Doom { time });
+        let back = draft.rng.u64(0..4 * SECOND);
+        let servers = draft.rng.u16(..);
+        draft.add(at + back, Action::RestoreSome { servers });
+    }
+}
