@@ -1,0 +1,60 @@
+"""What `/metrics` says, as Prometheus's own parser for Python reads it."""
+import importlib.metadata
+import json
+import sys
+import time
+import urllib.request
+import xmlrpc.client
+
+from prometheus_client.parser import text_string_to_metric_families
+
+ports = sys.argv[1:]
+
+
+def page(port, name):
+    with urllib.request.urlopen(f"http://localhost:{port}/{name}") as response:
+        return response.headers["content-type"], response.read().decode()
+
+
+def metrics(port):
+    """The families by name, and the values of those without labels."""
+    content_type, text = page(port, "metrics")
+    assert content_type == "text/plain; version=0.0.4", content_type
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    values = {sample.name: sample.value for family in families.values() for sample in family.samples if not sample.labels}
+    return families, values
+
+
+servers = {port: xmlrpc.client.ServerProxy(f"http://localhost:{port}/RPC2").surfstore for port in ports}
+while not (leaders := [port for port in ports if servers[port].isLeader()]):
+    time.sleep(0.05)
+leader = leaders[0]
+for version in (1, 2, 3):
+    assert servers[leader].updatefile("a", version, []) is True
+follower = next(port for port in ports if port != leader)
+assert servers[follower].crash() is True
+
+families, values = metrics(leader)
+kinds = {
+    "term": "gauge", "has_leader": "gauge", "is_leader": "gauge", "crashed": "gauge", "commit_index": "gauge",
+    "applied_index": "gauge", "log_entries": "gauge", "pending_calls": "gauge", "leader_changes": "counter",
+    "elections_started": "counter", "peer_requests": "counter", "peer_failures": "counter",
+}
+for name, kind in kinds.items():
+    assert families[f"surfstore_raft_{name}"].type == kind, name
+    assert families[f"surfstore_raft_{name}"].documentation, name
+assert values["surfstore_raft_is_leader"] == values["surfstore_raft_has_leader"] == 1
+assert values["surfstore_raft_commit_index"] == values["surfstore_raft_applied_index"] == values["surfstore_raft_log_entries"] == 4
+assert values["surfstore_raft_leader_changes_total"] >= 1
+
+durations = families["surfstore_rpc_duration_seconds"]
+assert durations.type == "histogram"
+updates = [sample for sample in durations.samples if sample.labels.get("method") == "surfstore.updatefile"]
+buckets = [sample.value for sample in updates if sample.name.endswith("_bucket")]
+assert buckets == sorted(buckets) and buckets[-1] == 3, buckets
+assert {sample.name.rsplit("_", 1)[1]: sample.value for sample in updates if sample.name.endswith("_count")} == {"count": 3}
+
+assert metrics(follower)[1]["surfstore_raft_crashed"] == 1
+status = json.loads(page(follower, "status")[1])
+assert status == {**servers[follower].status(), **{name: status[name] for name in ("uptimeSeconds", "lastHeardMilliseconds", "peerRequests")}}
+print("prometheus-client", importlib.metadata.version("prometheus-client"))
