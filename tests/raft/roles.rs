@@ -165,6 +165,7 @@ fn a_crashed_server_refuses_every_call_but_crash_and_restore() {
         read(0),
         asks(ask(Vote, 9, at(0, 0))),
         asks(ask(PreVote, 0, at(0, 9))),
+        appends(append(1, at(0, 0), noops(&[1]))),
         appends(append(9, at(0, 0), noops(&[9]))),
         appends(append(0, at(0, 9), noops(&[9]))),
     ];
