@@ -185,6 +185,8 @@ fn a_forged_append_changes_nothing() {
         ("another entry where one is committed", append(9, at(1, 1), noops(&[2, 2]))),
         ("another term before its entries", append(9, at(2, 2), vec![])),
         ("another term at the commit index", append(9, at(3, 3), noops(&[3]))),
+        ("another entry than it sent before in its term", append(3, at(2, 3), noops(&[3]))),
+        ("another term at a place that it filled", append(3, at(3, 4), vec![])),
         ("a second leader of the term", by(2, append(3, at(3, 5), vec![]))),
     ];
     for (what, request) in table {
