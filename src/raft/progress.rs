@@ -76,7 +76,7 @@ impl Progress {
         commit_index: LogIndex,
         read_after: Option<Round>,
     ) -> bool {
-        let news = self.commit_sent < commit_index.min(self.last_entry_sent());
+        let news = self.commit_sent < commit_index;
         let entries_wait = self.last_entry_sent() < log.last_index();
         let read =
             read_after.is_some_and(|after| self.last_heartbeat.max(self.last_answered) <= after);
