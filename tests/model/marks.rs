@@ -1,0 +1,81 @@
+//! Coverage marks: the situations that a search must have been in to have shown anything.
+
+/// A situation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// A follower deletes entries that conflict with its leader's.
+    ConflictTruncated,
+    /// A leader finds an entry of an older term on a majority, not committed (Figure 8).
+    Figure8,
+    /// Two servers stand in the same term.
+    SplitVote,
+    /// Two servers lead at the same time, in different terms.
+    TwoLeaders,
+    /// A vote is refused for a stale log (§5.4.1).
+    VoteRefusedForLog,
+    /// A second candidate of a term is refused.
+    VoteRefusedForVote,
+    /// An append is refused for lack of its previous entry.
+    AppendRefused,
+    /// An append of an older term arrives.
+    AppendOfOldTerm,
+    /// An append says that its leader has no majority.
+    AppendWithoutMajority,
+    /// A reply arrives that was given in an older term than the receiver is in.
+    LateReply,
+    /// A leader is told that its append failed.
+    AppendFailed,
+    /// A leader is deposed while callers wait.
+    DeposedWithCallers,
+    /// A leader crashes.
+    LeaderCrashed,
+    /// A candidate crashes.
+    CandidateCrashed,
+    /// A follower crashes.
+    FollowerCrashed,
+    /// An update took effect, and its caller is told so.
+    ToldTrue,
+    /// An update's version was refused, and its caller is told so.
+    ToldFalse,
+    /// An update's entry was overwritten, and its caller is told so.
+    ToldOverwritten,
+    /// A caller is told that nobody knows what becomes of its update.
+    ToldUnknown,
+    /// A read comes before the term's first commit.
+    EarlyRead,
+    /// A read is answered with the map.
+    ReadAnswered,
+    /// A pre-vote is refused.
+    PreVoteRefused,
+}
+
+impl Mark {
+    fn bit(self) -> u32 {
+        1 << self as u32
+    }
+}
+
+/// A set of situations.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Marks(u32);
+
+impl Marks {
+    pub(crate) fn hit(&mut self, mark: Mark) {
+        self.0 |= mark.bit();
+    }
+
+    pub(crate) fn hit_if(&mut self, mark: Mark, is_so: bool) {
+        if is_so {
+            self.hit(mark);
+        }
+    }
+
+    pub(crate) fn add(&mut self, other: Marks) {
+        self.0 |= other.0;
+    }
+
+    /// Those of `required` that were never hit.
+    pub(crate) fn missing(self, required: &[Mark]) -> Vec<Mark> {
+        required.iter().copied().filter(|mark| self.0 & mark.bit() == 0).collect()
+    }
+}

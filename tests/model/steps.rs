@@ -1,0 +1,235 @@
+//! Every server state that is reached and every step between them, each computed once.
+//!
+//! The core is pure: the same server and the same event give the same result wherever they come together. So a server
+//! state, an event and a message each get a number, a step is remembered by two of them, and the state of the cluster
+//! is a handful of numbers. What concerns one server alone is checked here, once per step and once per server state.
+
+use surfstore::raft::{
+    CallId, Cluster, Effect, Event, Fault, Reply, RoleName, Server, ServerId, Status, Term, Timer,
+};
+
+use crate::invariants;
+use crate::marks::Marks;
+use crate::network::Message;
+use crate::table::{Numbered, Table};
+
+/// The id of all calls that are answered in the step that takes them: those of peers and operators.
+pub(crate) const AT_ONCE: CallId = CallId(0);
+
+/// A server, and the timers that it has running.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Local {
+    pub(crate) id: ServerId,
+    pub(crate) server: Server,
+    /// The timer of its role.
+    pub(crate) timer: Option<Timer>,
+    /// Whether the timer runs at whose end waiting callers are told that the outcome is unknown.
+    pub(crate) fate: bool,
+    /// Whether it has ever stood for election.
+    pub(crate) stood: bool,
+}
+
+/// What a step does.
+pub(crate) struct Step {
+    /// The server afterwards.
+    pub(crate) next: u32,
+    /// The messages that it sends.
+    pub(crate) sends: Box<[u32]>,
+    /// What it answers to clients.
+    pub(crate) answers: Box<[(CallId, Reply)]>,
+    /// The message with which it replies to a peer.
+    pub(crate) response: Option<u32>,
+    /// Whether the server answers a client, or its role, term, log, commit index or leader changes, so that more than
+    /// this server must be looked at.
+    pub(crate) concerns_all: bool,
+    /// The situations in it.
+    pub(crate) marks: Marks,
+}
+
+impl Step {
+    /// Whether nothing comes of it at server state `from` but a reply to a peer.
+    pub(crate) fn only_replies(&self, from: u32) -> bool {
+        self.next == from && self.sends.is_empty() && self.answers.is_empty()
+    }
+}
+
+/// What of a server state decides which messages still matter to it.
+#[derive(Clone, Copy)]
+pub(crate) struct Facts {
+    pub(crate) role: RoleName,
+    pub(crate) term: Term,
+    pub(crate) voted_for: Option<ServerId>,
+}
+
+/// Where and as what a message arrives.
+#[derive(Clone, Copy)]
+pub(crate) struct Delivery {
+    pub(crate) at: ServerId,
+    pub(crate) event: u32,
+}
+
+/// Server states, events, messages and steps by their numbers.
+pub(crate) struct Steps {
+    locals: Numbered<Local>,
+    events: Numbered<Event>,
+    messages: Numbered<Message>,
+    deliveries: Vec<Delivery>,
+    facts: Vec<Facts>,
+    steps: Vec<Step>,
+    known: Table,
+}
+
+impl Local {
+    fn start(id: ServerId, size: u8) -> Local {
+        let cluster = Cluster::new(id, size).expect("a server of the cluster");
+        let (server, effects) = Server::start(cluster);
+        let mut local = Local { id, server, timer: None, fate: false, stood: false };
+        local.run_timers(&effects);
+        local
+    }
+
+    fn run_timers(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            match effect {
+                Effect::ArmTimer(Timer::Fate) => self.fate = true,
+                Effect::ArmTimer(timer) => self.timer = Some(*timer),
+                Effect::StopTimers => (self.timer, self.fate) = (None, false),
+                Effect::Send { .. } | Effect::Reply(..) => {}
+            }
+        }
+    }
+
+    /// Takes the server one step on.
+    pub(crate) fn step(&self, event: &Event) -> (Local, Vec<Effect>) {
+        let mut next = self.clone();
+        match event {
+            Event::Timeout(Timer::Fate) => next.fate = false,
+            Event::Timeout(_) => next.timer = None,
+            _ => {}
+        }
+        let (server, effects) = next.server.step(event.clone());
+        next.server = server;
+        next.run_timers(&effects);
+        next.stood |= next.server.role() == RoleName::Candidate;
+        next.stood |= next.server.role() == RoleName::Leader;
+        (next, effects)
+    }
+}
+
+impl Steps {
+    pub(crate) fn new() -> Steps {
+        Steps {
+            locals: Numbered::new(),
+            events: Numbered::new(),
+            messages: Numbered::new(),
+            deliveries: Vec::new(),
+            facts: Vec::new(),
+            steps: Vec::new(),
+            known: Table::new(),
+        }
+    }
+
+    /// Server `id` as its process starts.
+    pub(crate) fn start(&mut self, id: ServerId, size: u8) -> u32 {
+        self.local_number(Local::start(id, size))
+    }
+
+    pub(crate) fn local(&self, number: u32) -> &Local {
+        self.locals.get(number)
+    }
+
+    pub(crate) fn facts(&self, local: u32) -> Facts {
+        self.facts[local as usize]
+    }
+
+    pub(crate) fn message(&self, number: u32) -> &Message {
+        self.messages.get(number)
+    }
+
+    pub(crate) fn delivery(&self, message: u32) -> Delivery {
+        self.deliveries[message as usize]
+    }
+
+    pub(crate) fn get(&self, step: u32) -> &Step {
+        &self.steps[step as usize]
+    }
+
+    /// How many server states and steps there are.
+    pub(crate) fn sizes(&self) -> (usize, usize) {
+        (self.locals.len(), self.steps.len())
+    }
+
+    pub(crate) fn event_number(&mut self, event: Event) -> u32 {
+        self.events.number(event).0
+    }
+
+    pub(crate) fn message_number(&mut self, message: Message) -> u32 {
+        let (at, event) = message.delivery();
+        let (number, is_new) = self.messages.number(message);
+        if is_new {
+            let event = self.event_number(event);
+            self.deliveries.push(Delivery { at, event });
+        }
+        number
+    }
+
+    fn local_number(&mut self, local: Local) -> u32 {
+        let (number, is_new) = self.locals.number(local);
+        if is_new {
+            let local = self.locals.get(number);
+            let Status { role, current_term: term, voted_for, .. } = local.server.status();
+            self.facts.push(Facts { role, term, voted_for });
+            invariants::check_state(local);
+            invariants::check_deafness(local);
+        }
+        number
+    }
+
+    /// The step of a server at an event, by their numbers.
+    pub(crate) fn step(&mut self, local: u32, event: u32) -> u32 {
+        let key = u64::from(local) << 32 | u64::from(event);
+        if let Some(step) = self.known.get(key) {
+            return step;
+        }
+        let step = self.take(local, event);
+        let number = u32::try_from(self.steps.len()).expect("few steps");
+        self.steps.push(step);
+        self.known.insert(key, number);
+        number
+    }
+
+    fn take(&mut self, local: u32, event: u32) -> Step {
+        let (before, event) = (self.locals.get(local).clone(), self.events.get(event).clone());
+        let (after, effects) = before.step(&event);
+        invariants::check_change(&before, &event, &after, &effects);
+        let marks = invariants::marks(&before, &event, &after, &effects);
+        let (mut sends, mut answers, mut response) = (Vec::new(), Vec::new(), None);
+        for effect in effects {
+            match effect {
+                Effect::Send { to, request } => {
+                    let message = Message::Request { by: before.id, to, request };
+                    sends.push(self.message_number(message));
+                }
+                Effect::Reply(AT_ONCE, Reply::Done | Reply::Fault(Fault::Crashed)) => {}
+                Effect::Reply(AT_ONCE, reply) => {
+                    let message = Message::response(before.id, &event, reply);
+                    response = Some(self.message_number(message));
+                }
+                Effect::Reply(call, reply) => answers.push((call, reply)),
+                Effect::ArmTimer(_) | Effect::StopTimers => {}
+            }
+        }
+        let concerns_all = !answers.is_empty() || differ(&before.server, &after.server);
+        let next = self.local_number(after);
+        Step { next, sends: sends.into(), answers: answers.into(), response, concerns_all, marks }
+    }
+}
+
+/// Whether the servers differ in what concerns the others.
+fn differ(before: &Server, after: &Server) -> bool {
+    let concern = |server: &Server| {
+        let Status { role, current_term, leader, commit_index, .. } = server.status();
+        (role, current_term, leader, commit_index)
+    };
+    concern(before) != concern(after) || before.log() != after.log()
+}

@@ -1,0 +1,46 @@
+//! Actions in words, for the way to a failure.
+
+use surfstore::raft::{LogIndex, ServerId};
+
+use crate::model::Model;
+use crate::network::told_entry;
+use crate::state::{Action, State};
+
+impl Model {
+    /// The action in words, and every server that it changed.
+    pub(crate) fn tell(&self, before: &State, action: Action, after: Option<&State>) -> String {
+        let told = match action {
+            Action::Deliver(message) => format!("{}", self.steps.message(message)),
+            Action::Fail(message) => {
+                format!("{} (its sender gives up)", self.steps.message(message))
+            }
+            Action::Timeout(id, timer) => format!("{timer:?} ends at {}", id.0),
+            Action::Stand(id, helpers) => format!("{} stands, pre-votes by {helpers:#b}", id.0),
+            Action::Update(id) => format!("an update at {}", id.0),
+            Action::Read(id) => format!("a read at {}", id.0),
+            Action::Crash(id) => format!("{} crashes", id.0),
+            Action::Restore(id) => format!("{} is restored", id.0),
+        };
+        let Some(after) = after else { return format!("{told}   FAILS") };
+        let pairs = before.servers.iter().zip(&after.servers).enumerate();
+        let changed: Vec<_> = pairs
+            .filter(|(_, (before, after))| before != after)
+            .map(|(id, (_, after))| self.tell_server(ServerId(id as u8), *after))
+            .collect();
+        format!("{told}   {}", changed.join("; "))
+    }
+
+    fn tell_server(&self, id: ServerId, number: u32) -> String {
+        let server = &self.steps.local(number).server;
+        let status = server.status();
+        let log: Vec<_> = server.log().from(LogIndex(1)).iter().map(told_entry).collect();
+        format!(
+            "{}: {} t{} log [{}] commit {}",
+            id.0,
+            status.role.as_str(),
+            status.current_term.0,
+            log.join(", "),
+            status.commit_index.0
+        )
+    }
+}
