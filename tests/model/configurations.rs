@@ -233,6 +233,13 @@ pub(crate) const WHOLE: Configuration = Configuration {
     ],
 };
 
+/// Three servers, two terms, a writer and a reader, who may each find a leader whose time is over.
+pub(crate) const TRIO_WITH_READ_AND_UPDATE: Configuration = Configuration {
+    bounds: Bounds { versions: &[1], reads: 1, ..elections_of(3, 2) },
+    states: 6_183_442,
+    marks: &[Mark::TwoLeaders, Mark::DeposedWithCallers, Mark::EarlyRead, Mark::ReadAnswered],
+};
+
 /// Two servers, two updates, a read, a crash, appends that fail and a heartbeat.
 pub(crate) const PAIR_WITH_EVERYTHING: Configuration = Configuration {
     bounds: Bounds {

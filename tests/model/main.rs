@@ -125,3 +125,9 @@ fn three_servers_keep_every_promise_to_two_writers_when_one_crashes() {
 fn two_servers_keep_every_promise_whatever_fails() {
     check("pair with everything", &configurations::PAIR_WITH_EVERYTHING);
 }
+
+#[test]
+#[ignore = "takes a minute of a free core"]
+fn three_servers_keep_every_promise_to_a_writer_and_a_reader() {
+    check("trio with read and update", &configurations::TRIO_WITH_READ_AND_UPDATE);
+}
