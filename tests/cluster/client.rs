@@ -40,12 +40,19 @@ pub(crate) struct State {
 #[derive(Debug)]
 pub(crate) struct Client {
     address: String,
+    patience: Duration,
     kept: Mutex<Option<BufReader<TcpStream>>>,
 }
 
 impl Client {
     pub(crate) fn new(address: &str) -> Client {
-        Client { address: address.to_owned(), kept: Mutex::new(None) }
+        Client { address: address.to_owned(), patience: 2 * PATIENCE, kept: Mutex::new(None) }
+    }
+
+    /// A client of the same server that hangs up when an answer takes longer than that.
+    #[allow(dead_code, reason = "the tests of networks use it")]
+    pub(crate) fn impatient(&self, patience: Duration) -> Client {
+        Client { patience, ..self.another() }
     }
 
     /// The server's `host:port`.
@@ -66,7 +73,7 @@ impl Client {
             _ => {
                 let stream = TcpStream::connect(&self.address)?;
                 stream.set_nodelay(true)?;
-                stream.set_read_timeout(Some(2 * PATIENCE))?;
+                stream.set_read_timeout(Some(self.patience))?;
                 BufReader::new(stream)
             }
         };

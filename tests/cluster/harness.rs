@@ -29,6 +29,15 @@ fn command(script: &str, config: &Path, id: usize) -> Command {
     command
 }
 
+/// The text of a configuration.
+fn config(addresses: &[String]) -> String {
+    let mut config = format!("M: {}\n", addresses.len());
+    for (id, address) in addresses.iter().enumerate() {
+        writeln!(config, "metadata{id}: {address}").unwrap();
+    }
+    config
+}
+
 /// A set of servers of which any may be running. All are killed when it is dropped.
 ///
 /// What they write is kept in files, and shown if the test fails.
@@ -47,15 +56,16 @@ impl Cluster {
 
     /// A cluster on that host of which nothing runs yet.
     pub(crate) fn on(host: &str, size: usize, turn: Arc<Turn>) -> Cluster {
+        let addresses: Vec<_> = (0..size).map(|_| format!("{host}:{}", free_port())).collect();
+        Cluster::of(&addresses, turn)
+    }
+
+    /// A cluster of servers that are called there, of which nothing runs yet.
+    pub(crate) fn of(addresses: &[String], turn: Arc<Turn>) -> Cluster {
         let folder = tempfile::tempdir().unwrap();
-        let servers: Vec<_> =
-            (0..size).map(|_| Client::new(&format!("{host}:{}", free_port()))).collect();
-        let mut config = format!("M: {size}\n");
-        for (id, server) in servers.iter().enumerate() {
-            writeln!(config, "metadata{id}: {}", server.address()).unwrap();
-        }
-        fs::write(folder.path().join("config"), config).unwrap();
-        let processes = iter::repeat_with(|| None).take(size).collect();
+        fs::write(folder.path().join("config"), config(addresses)).unwrap();
+        let servers = addresses.iter().map(|address| Client::new(address)).collect();
+        let processes = iter::repeat_with(|| None).take(addresses.len()).collect();
         Cluster { folder, servers, processes, _turn: turn }
     }
 
@@ -93,6 +103,16 @@ impl Cluster {
     /// The command that starts a server and keeps what it writes in files.
     pub(crate) fn command(&self, id: usize) -> Command {
         let mut command = command(&SCRIPT, &self.folder.path().join("config"), id);
+        self.keep_output(id, &mut command);
+        command
+    }
+
+    /// The command that starts a server which calls the others, and itself, by these addresses.
+    #[allow(dead_code, reason = "the tests of networks use it")]
+    pub(crate) fn command_with(&self, id: usize, addresses: &[String]) -> Command {
+        let file = self.folder.path().join(format!("config{id}"));
+        fs::write(&file, config(addresses)).unwrap();
+        let mut command = command(&SCRIPT, &file, id);
         self.keep_output(id, &mut command);
         command
     }

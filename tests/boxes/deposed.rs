@@ -1,0 +1,134 @@
+//! Leaders that others have replaced and that do not know it: cut off, or stopped for a while by the system.
+//!
+//! Whatever they are asked is answered truly or not at all.
+
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::client::{Answer, Pending, TRUE, files, hash};
+use crate::network::{Network, assert_lost};
+use crate::proxy::Way;
+use crate::wait::{PATIENCE, SEVERAL_ELECTIONS, holds_for};
+
+/// How long a leader that lost its majority is watched to answer nothing.
+const SILENT: Duration = Duration::from_secs(2);
+
+fn begin_read(network: &Network, id: usize) -> Pending {
+    network.at(id).begin("surfstore.getfileinfomap", &[])
+}
+
+/// Checks that a read, which began when the file had that version, failed or saw no less.
+#[track_caller]
+fn assert_not_stale(answer: Answer, name: &str, version: i64) {
+    match answer {
+        Ok(answer) => {
+            let seen = files(answer).get(name).map_or(0, |(seen, _)| *seen);
+            assert!(version <= seen, "{name} was read as {seen} after {version}");
+        }
+        Err(fault) => assert_eq!(fault.code, 2, "{fault:?}"),
+    }
+}
+
+fn signal(network: &mut Network, ids: &[usize], signal: Signal) {
+    for id in ids {
+        let process = i32::try_from(network.process(*id).id()).unwrap();
+        kill_process(Pid::from_raw(process).unwrap(), signal).unwrap();
+    }
+}
+
+#[test]
+fn a_deposed_leader_answers_no_read_from_memory_whichever_way_it_was_cut_off() {
+    let (network, _) = Network::led(3);
+    let mut version = 0;
+    for (deaf, mute) in [(true, true), (true, false), (false, true)] {
+        version += 1;
+        network.one(&network.running(), "a", version);
+        let (leader, _) = network.leader_among(&network.running());
+        let others = network.others(leader);
+        for other in &others {
+            for (direction, is_cut) in [((*other, leader), deaf), ((leader, *other), mute)] {
+                let way = if is_cut { Way::Cut } else { Way::Open };
+                network.proxy.set(direction, way);
+            }
+        }
+        let early = begin_read(&network, leader);
+        version += 1;
+        network.one(&others, "a", version);
+        let late = begin_read(&network, leader);
+        let lost = network.begin_update(leader, "lost", 1);
+        // One that is not heard, but hears, learns that it is deposed.
+        if deaf {
+            holds_for(SILENT, "the deposed leader answers nothing", || {
+                [&early, &late, &lost].into_iter().all(Pending::is_blocked)
+            });
+        }
+        network.heal();
+        assert_not_stale(early.answer(PATIENCE), "a", version - 1);
+        assert_not_stale(late.answer(PATIENCE), "a", version);
+        assert_lost(&lost.answer(PATIENCE));
+        let files = network.settle();
+        assert_eq!(files.keys().collect::<Vec<_>>(), ["a"]);
+    }
+}
+
+#[test]
+fn a_leader_that_was_paused_answers_no_read_from_memory_and_loses_no_update_it_accepts() {
+    let (mut network, _) = Network::led(3);
+    let all = network.running();
+    let mut version = 0;
+    for round in 0..2 {
+        version += 1;
+        network.one(&all, "a", version);
+        let (leader, _) = network.leader_among(&all);
+        let others = network.others(leader);
+        signal(&mut network, &[leader], Signal::STOP);
+        // These wait in its sockets, for the moment it wakes up.
+        let early = begin_read(&network, leader);
+        let update = network.begin_update(leader, &format!("paused {round}"), 1);
+        version += 1;
+        network.one(&others, "a", version);
+        let (other, term) = (others[0], network.at(others[0]).state().term);
+        let late = begin_read(&network, leader);
+        signal(&mut network, &[leader], Signal::CONT);
+        assert_not_stale(early.answer(PATIENCE), "a", version - 1);
+        assert_not_stale(late.answer(PATIENCE), "a", version);
+        let accepted = update.answer(PATIENCE);
+        let files = network.settle();
+        assert_eq!(files["a"], (version, hash(&format!("a {version}"))));
+        if accepted == TRUE {
+            assert!(files.contains_key(&format!("paused {round}")), "it was accepted and is lost");
+        } else if assert_lost(&accepted) {
+            assert!(!files.contains_key(&format!("paused {round}")), "it was refused and is there");
+        }
+        assert_eq!(network.at(other).state().term, term, "who wakes up unseats nobody");
+    }
+}
+
+#[test]
+fn followers_that_were_paused_are_not_missed_unseat_nobody_and_without_both_callers_wait() {
+    let (mut network, leader) = Network::led(3);
+    let followers = network.others(leader);
+    let term = network.at(leader).state().term;
+    network.agree(leader, &network.running(), "a", 1);
+    signal(&mut network, &followers[..1], Signal::STOP);
+    for version in 2..=10 {
+        network.agree(leader, &[leader, followers[1]], "a", version);
+    }
+    thread::sleep(SEVERAL_ELECTIONS / 2);
+    signal(&mut network, &followers[..1], Signal::CONT);
+    network.await_version(&followers, "a", 10);
+
+    signal(&mut network, &followers, Signal::STOP);
+    let update = network.begin_update(leader, "a", 11);
+    let read = begin_read(&network, leader);
+    holds_for(SILENT, "the callers wait", || update.is_blocked() && read.is_blocked());
+    assert!(network.at(leader).is_leader());
+    signal(&mut network, &followers[1..], Signal::CONT);
+    assert_eq!(update.answer(SILENT), TRUE);
+    assert_not_stale(read.answer(SILENT), "a", 10);
+    signal(&mut network, &followers[..1], Signal::CONT);
+    network.await_version(&followers, "a", 11);
+    assert_eq!(network.at(leader).state().term, term, "who wakes up unseats nobody");
+}

@@ -1,0 +1,79 @@
+//! Elections, as MIT tests them in part 3A.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::harness::Cluster;
+use crate::network::{Network, note, number, random};
+use crate::turns::Turn;
+use crate::wait::{ELECTION, SEVERAL_ELECTIONS, holds_for};
+
+/// MIT `InitialElection`.
+#[test]
+fn every_size_of_cluster_elects_one_leader_in_time_and_keeps_it_while_nothing_happens() {
+    let turn = Arc::new(Turn::take());
+    let mut clusters = Vec::new();
+    let mut longest = Duration::ZERO;
+    for size in 1..=10 {
+        let mut cluster = Cluster::on("localhost", size, Arc::clone(&turn));
+        cluster.start(0..size);
+        let start = Instant::now();
+        let leader = cluster.leader();
+        longest = longest.max(start.elapsed());
+        clusters.push((leader, cluster));
+    }
+    note(&format!("the longest of ten first elections took {longest:?}"));
+    let quiet = Duration::from_secs(number("QUIET_SECONDS", 2));
+    holds_for(quiet, "the same servers lead", || {
+        clusters.iter().all(|(leader, cluster)| cluster.leaders() == [*leader])
+    });
+    for (leader, cluster) in &clusters {
+        let term = cluster.at(*leader).state().term;
+        assert!(1 <= term);
+        assert!(cluster.running().iter().all(|id| cluster.at(*id).state().term == term));
+    }
+}
+
+/// MIT `ReElection`.
+#[test]
+fn a_leader_that_is_cut_off_is_replaced_and_disturbs_nobody_when_it_returns() {
+    let (network, first) = Network::led(3);
+    let others = network.others(first);
+    network.isolate(&[first]);
+    let (second, _) = network.leader_among(&others);
+    let term = network.at(second).state().term;
+    assert!(network.at(first).is_leader(), "a leader without a majority goes on leading");
+    network.connect(&[first]);
+    assert_eq!(network.leader_among(&network.running()).0, second);
+    assert_eq!(network.at(second).state().term, term);
+
+    let rest = network.others(second);
+    network.isolate(&[second, rest[0]]);
+    holds_for(SEVERAL_ELECTIONS, "one of three elects nobody", || {
+        network.leaders_among(&rest).is_empty()
+    });
+    network.split(&[&rest]);
+    let (third, _) = network.leader_among(&rest);
+    network.heal();
+    assert_eq!(network.leader_among(&network.running()).0, third);
+}
+
+/// MIT `ManyElections`.
+#[test]
+fn whichever_three_of_seven_servers_are_cut_off_the_others_have_a_leader() {
+    let mut rng = random();
+    let (network, _) = Network::led(7);
+    let mut longest = Duration::ZERO;
+    for _ in 0..number("ROUNDS", 5) {
+        let mut ids = network.running();
+        rng.shuffle(&mut ids);
+        network.isolate(&ids[..3]);
+        let (_, took) = network.leader_among(&ids[3..]);
+        longest = longest.max(took);
+        network.heal();
+    }
+    let (_, took) = network.leader_among(&network.running());
+    longest = longest.max(took);
+    note(&format!("the longest election took {longest:?}"));
+    assert!(longest <= ELECTION);
+}

@@ -1,0 +1,80 @@
+//! Peers that are dead in different ways: whoever is left is not delayed by them, and does not hammer at their doors.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::client::{TRUE, hash};
+use crate::network::{Network, note, number};
+use crate::proxy::Way;
+use crate::wait::holds_for;
+
+/// The median time of an update, of a file that has that version, which is moved on.
+fn latency(network: &Network, leader: usize, version: &mut i64) -> Duration {
+    let mut took: Vec<_> = (0..101)
+        .map(|_| {
+            *version += 1;
+            let start = Instant::now();
+            assert_eq!(network.at(leader).update("a", *version, &hash("x")), TRUE);
+            start.elapsed()
+        })
+        .collect();
+    took.sort();
+    took[took.len() / 2]
+}
+
+#[test]
+fn peers_that_swallow_everything_delay_nothing_and_move_no_election() {
+    let (network, leader) = Network::led(5);
+    let term = network.at(leader).state().term;
+    let mut version = 0;
+    let before = latency(&network, leader, &mut version);
+    for lost in &network.others(leader)[..2] {
+        for other in network.others(*lost) {
+            network.set_both((*lost, other), &Way::BlackHole);
+        }
+    }
+    let up = &network.others(leader)[2..];
+    let after = latency(&network, leader, &mut version);
+    note(&format!("an update takes {before:?}, and {after:?} with two of five black-holed"));
+    assert!(after <= 2 * before + Duration::from_millis(5), "from {before:?} to {after:?}");
+    let time = Duration::from_secs(number("QUIET_SECONDS", 3));
+    holds_for(time, "the leader stays and goes on", || {
+        version += 1;
+        let start = Instant::now();
+        let accepted = network.at(leader).update("a", version, &hash("x")) == TRUE;
+        // A heartbeat of 250 ms that were waited for would show.
+        let is_quick = start.elapsed() < Duration::from_millis(200);
+        let follow = |id: &usize| network.at(*id).state().term == term;
+        accepted && is_quick && network.at(leader).is_leader() && up.iter().all(follow)
+    });
+    network.settle();
+}
+
+#[test]
+fn a_peer_whose_port_is_closed_is_tried_ten_times_a_second_at_most() {
+    const WATCHED: u32 = 3;
+    let mut network = Network::stopped(3);
+    network.start_with(0..3, &[("SURFSTORE_LOG", "debug")]);
+    let leader = network.leader();
+    let lost = network.others(leader)[0];
+    network.agree(leader, &network.running(), "a", 1);
+    network.others(lost).iter().for_each(|id| network.proxy.refuse((*id, lost)));
+    let failures = |network: &Network| {
+        network.written(leader, "stderr").matches("it cannot be reached").count()
+    };
+    let before = failures(&network);
+    let start = Instant::now();
+    let mut version = 1;
+    // At rest, and while there is something to send.
+    thread::sleep(Duration::from_secs(WATCHED.into()) / 2);
+    while start.elapsed() < Duration::from_secs(WATCHED.into()) {
+        version += 1;
+        network.agree(leader, &[leader], "a", version);
+    }
+    let attempts = failures(&network) - before;
+    note(&format!("{attempts} attempts to connect in {WATCHED} s, {version} updates meanwhile"));
+    assert!((1..=10 * WATCHED as usize).contains(&attempts), "{attempts} in {WATCHED} s");
+    network.others(lost).iter().for_each(|id| network.proxy.accept((*id, lost)));
+    network.await_version(&[lost], "a", version);
+    assert_eq!(network.leaders(), [leader]);
+}

@@ -1,0 +1,31 @@
+//! The Raft tests of MIT's course 6.5840, and what else befalls a network, on real processes: every server reaches its
+//! peers through ports of a proxy, which cuts, delays, swallows and refuses, each way of each pair apart.
+//!
+//! - `proxy` is that network, `network` a cluster in it, with the harness of the cluster tests;
+//! - the other modules are the tests. Those that repeat themselves take `ROUNDS` from the environment, and a random
+//!   course takes `SEED`.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+#[path = "../cluster/client.rs"]
+#[allow(dead_code, reason = "the cluster tests use the rest")]
+mod client;
+#[path = "../cluster/harness.rs"]
+#[allow(dead_code, reason = "the cluster tests use the rest")]
+mod harness;
+#[path = "../cluster/turns.rs"]
+mod turns;
+#[path = "../cluster/wait.rs"]
+#[allow(dead_code, reason = "the cluster tests use the rest")]
+mod wait;
+
+mod network;
+mod proxy;
+
+mod agreement;
+mod elections;
+mod deposed;
+mod links;
+mod lost_peers;
+mod persistence;
+mod topologies;

@@ -1,0 +1,211 @@
+//! A network between servers: one TCP port for each ordered pair of them, in whose hand it lies what arrives.
+//!
+//! A request and its reply share a connection, so a connection that server `i` makes to server `j` has two ways:
+//! requests go `i` -> `j` on it, and replies `j` -> `i`. What befalls the way `i` -> `j` befalls it on all connections
+//! between the two, whoever made them. Bytes of one connection are never reordered, doubled or changed, for TCP never
+//! does that; it can happen to whole requests on different connections, and in the simulation to all.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{Ipv4Addr, Shutdown};
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use smol::channel::Sender;
+use smol::io::{AsyncReadExt, AsyncWriteExt};
+use smol::net::{TcpListener, TcpStream};
+use smol::{Executor, Task, Timer, future};
+
+use crate::turns::free_port;
+
+/// The time between two looks at a way that is cut, while something waits there.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// From one server to another.
+pub(crate) type Direction = (usize, usize);
+
+/// What becomes of the bytes that go one way.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Way {
+    /// They pass.
+    #[default]
+    Open,
+    /// They wait, like packets that are sent again and again, and arrive late once the way is open. A connection that
+    /// is made meanwhile carries nothing, like one whose first packet is lost.
+    Cut,
+    /// They vanish, and so does whatever else their connection would carry: the other end seems to hear and is silent.
+    BlackHole,
+    /// They take their time, and some are lost.
+    Rough(Rough),
+}
+
+/// A bad network. What is lost takes along whatever else its connection would carry that way.
+#[derive(Clone, Debug)]
+pub(crate) struct Rough {
+    /// How long a message takes, in milliseconds.
+    pub(crate) delay: RangeInclusive<u64>,
+    /// How many of a hundred are lost.
+    pub(crate) lost: u8,
+    /// How many of a hundred come so late that nobody waits for them any more.
+    pub(crate) late: u8,
+}
+
+/// How late a late message is, in milliseconds.
+const LATE: RangeInclusive<u64> = 200..=2400;
+
+/// The network.
+pub(crate) struct Proxy {
+    ports: BTreeMap<Direction, u16>,
+    links: Arc<Links>,
+    /// Those who accept connections, and carry what comes over them. A port without one is closed.
+    listeners: Mutex<BTreeMap<Direction, Task<()>>>,
+    executor: Arc<Executor<'static>>,
+    /// Ends the thread when it is dropped.
+    over: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Proxy {
+    /// An open network between servers that listen on these ports.
+    pub(crate) fn between(servers: &[u16]) -> Proxy {
+        let executor = Arc::new(Executor::new());
+        let (over, end) = smol::channel::bounded::<()>(1);
+        let run = Arc::clone(&executor);
+        let thread = thread::spawn(move || assert!(smol::block_on(run.run(end.recv())).is_err()));
+        let size = servers.len();
+        let pairs = (0..size).flat_map(|from| (0..size).map(move |to| (from, to)));
+        let ports = pairs.filter(|(from, to)| from != to).map(|link| (link, free_port())).collect();
+        let links = Arc::new(Links { servers: servers.into(), ..Links::default() });
+        let proxy = Proxy {
+            ports,
+            links,
+            listeners: Mutex::default(),
+            executor,
+            over: Some(over),
+            thread: Some(thread),
+        };
+        proxy.ports.keys().for_each(|link| proxy.accept(*link));
+        proxy
+    }
+
+    /// The port under which `from` calls `to`.
+    pub(crate) fn port(&self, link: Direction) -> u16 {
+        self.ports[&link]
+    }
+
+    /// Decides what becomes of what goes that way from now on.
+    pub(crate) fn set(&self, direction: Direction, way: Way) {
+        self.links.ways.lock().unwrap().insert(direction, way);
+    }
+
+    /// How many bytes have passed that way.
+    pub(crate) fn passed(&self, direction: Direction) -> usize {
+        self.links.passed.lock().unwrap().get(&direction).copied().unwrap_or_default()
+    }
+
+    /// Closes the port under which `from` calls `to`, and all connections made there.
+    pub(crate) fn refuse(&self, link: Direction) {
+        let listener = self.listeners.lock().unwrap().remove(&link);
+        smol::block_on(listener.expect("the port is open").cancel());
+    }
+
+    /// Opens the port under which `from` calls `to`.
+    pub(crate) fn accept(&self, link: Direction) {
+        let listener = smol::block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, self.port(link))));
+        let listen = Arc::clone(&self.links).listen(listener.unwrap(), link);
+        self.listeners.lock().unwrap().insert(link, self.executor.spawn(listen));
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        drop(self.over.take());
+        let ended = self.thread.take().map(JoinHandle::join);
+        assert!(ended.is_none_or(|ended| ended.is_ok()) || thread::panicking());
+    }
+}
+
+/// What the connections share.
+#[derive(Default)]
+struct Links {
+    servers: Box<[u16]>,
+    ways: Mutex<BTreeMap<Direction, Way>>,
+    passed: Mutex<BTreeMap<Direction, usize>>,
+}
+
+impl Links {
+    fn way(&self, direction: Direction) -> Way {
+        self.ways.lock().unwrap().get(&direction).cloned().unwrap_or_default()
+    }
+
+    /// Takes connections, all of which end with this.
+    async fn listen(self: Arc<Links>, listener: TcpListener, link: Direction) {
+        let connections = Executor::new();
+        let accept = async {
+            while let Ok((near, _)) = listener.accept().await {
+                // However it ends, the servers see it end.
+                connections.spawn(Arc::clone(&self).serve(near, link)).detach();
+            }
+        };
+        connections.run(accept).await;
+    }
+
+    async fn serve(self: Arc<Links>, near: TcpStream, (from, to): Direction) {
+        if matches!(self.way((from, to)), Way::Cut | Way::BlackHole) {
+            return swallow(near).await;
+        }
+        let server = (Ipv4Addr::LOCALHOST, self.servers[to]);
+        let Ok(far) = TcpStream::connect(server).await else { return };
+        let there = self.carry(near.clone(), far.clone(), (from, to));
+        let back = self.carry(far, near, (to, from));
+        let _ = future::zip(there, back).await;
+    }
+
+    /// Carries bytes one way until they end.
+    async fn carry(
+        &self,
+        mut source: TcpStream,
+        mut sink: TcpStream,
+        direction: Direction,
+    ) -> io::Result<()> {
+        sink.set_nodelay(true)?;
+        let mut chunk = vec![0; 64 << 10];
+        loop {
+            // A connection that broke has ended.
+            let count = source.read(&mut chunk).await.unwrap_or_default();
+            if !self.passes(direction).await {
+                swallow(source).await;
+                return sink.shutdown(Shutdown::Both);
+            }
+            if count == 0 {
+                return sink.shutdown(Shutdown::Write);
+            }
+            *self.passed.lock().unwrap().entry(direction).or_default() += count;
+            sink.write_all(&chunk[..count]).await?;
+        }
+    }
+
+    /// Waits until what is at the beginning of the way is at its end. Whether it gets there.
+    async fn passes(&self, direction: Direction) -> bool {
+        loop {
+            match self.way(direction) {
+                Way::Open => return true,
+                Way::Cut => Timer::after(PAUSE).await,
+                Way::BlackHole => return false,
+                Way::Rough(Rough { delay, lost, late }) => {
+                    let time = if fastrand::u8(0..100) < late { LATE } else { delay };
+                    Timer::after(Duration::from_millis(fastrand::u64(time))).await;
+                    return lost <= fastrand::u8(0..100);
+                }
+            };
+        }
+    }
+}
+
+/// Takes all that comes, until it ends.
+async fn swallow(mut source: TcpStream) {
+    let mut chunk = [0; 4096];
+    while source.read(&mut chunk).await.is_ok_and(|count| 0 < count) {}
+}
