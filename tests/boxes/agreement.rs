@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use surfstore::value::Value;
 
 use crate::client::{FALSE, Pending, TRUE, hash};
-use crate::network::{Network, assert_lost, note};
+use crate::network::Network;
+use crate::outcomes::assert_lost;
+use crate::settings::note;
 use crate::wait::{PATIENCE, holds_for, wait_until};
 
 /// How long it is watched that nothing is committed.

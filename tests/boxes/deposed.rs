@@ -5,10 +5,9 @@
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
-
 use crate::client::{Answer, Pending, TRUE, files, hash};
-use crate::network::{Network, assert_lost};
+use crate::network::Network;
+use crate::outcomes::assert_lost;
 use crate::proxy::Way;
 use crate::wait::{PATIENCE, SEVERAL_ELECTIONS, holds_for};
 
@@ -28,13 +27,6 @@ fn assert_not_stale(answer: Answer, name: &str, version: i64) {
             assert!(version <= seen, "{name} was read as {seen} after {version}");
         }
         Err(fault) => assert_eq!(fault.code, 2, "{fault:?}"),
-    }
-}
-
-fn signal(network: &mut Network, ids: &[usize], signal: Signal) {
-    for id in ids {
-        let process = i32::try_from(network.process(*id).id()).unwrap();
-        kill_process(Pid::from_raw(process).unwrap(), signal).unwrap();
     }
 }
 
@@ -83,7 +75,7 @@ fn a_leader_that_was_paused_answers_no_read_from_memory_and_loses_no_update_it_a
         network.one(&all, "a", version);
         let (leader, _) = network.leader_among(&all);
         let others = network.others(leader);
-        signal(&mut network, &[leader], Signal::STOP);
+        network.pause(&[leader]);
         // These wait in its sockets, for the moment it wakes up.
         let early = begin_read(&network, leader);
         let update = network.begin_update(leader, &format!("paused {round}"), 1);
@@ -91,7 +83,7 @@ fn a_leader_that_was_paused_answers_no_read_from_memory_and_loses_no_update_it_a
         network.one(&others, "a", version);
         let (other, term) = (others[0], network.at(others[0]).state().term);
         let late = begin_read(&network, leader);
-        signal(&mut network, &[leader], Signal::CONT);
+        network.resume(&[leader]);
         assert_not_stale(early.answer(PATIENCE), "a", version - 1);
         assert_not_stale(late.answer(PATIENCE), "a", version);
         let accepted = update.answer(PATIENCE);
@@ -112,23 +104,23 @@ fn followers_that_were_paused_are_not_missed_unseat_nobody_and_without_both_call
     let followers = network.others(leader);
     let term = network.at(leader).state().term;
     network.agree(leader, &network.running(), "a", 1);
-    signal(&mut network, &followers[..1], Signal::STOP);
+    network.pause(&followers[..1]);
     for version in 2..=10 {
         network.agree(leader, &[leader, followers[1]], "a", version);
     }
     thread::sleep(SEVERAL_ELECTIONS / 2);
-    signal(&mut network, &followers[..1], Signal::CONT);
+    network.resume(&followers[..1]);
     network.await_version(&followers, "a", 10);
 
-    signal(&mut network, &followers, Signal::STOP);
+    network.pause(&followers);
     let update = network.begin_update(leader, "a", 11);
     let read = begin_read(&network, leader);
     holds_for(SILENT, "the callers wait", || update.is_blocked() && read.is_blocked());
     assert!(network.at(leader).is_leader());
-    signal(&mut network, &followers[1..], Signal::CONT);
+    network.resume(&followers[1..]);
     assert_eq!(update.answer(SILENT), TRUE);
     assert_not_stale(read.answer(SILENT), "a", 10);
-    signal(&mut network, &followers[..1], Signal::CONT);
+    network.resume(&followers[..1]);
     network.await_version(&followers, "a", 11);
     assert_eq!(network.at(leader).state().term, term, "who wakes up unseats nobody");
 }

@@ -4,8 +4,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::client::{TRUE, hash};
-use crate::network::{Network, note, number};
+use crate::network::Network;
 use crate::proxy::Way;
+use crate::settings::{note, number};
 use crate::wait::holds_for;
 
 /// The median time of an update, of a file that has that version, which is moved on.

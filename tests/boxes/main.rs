@@ -1,9 +1,11 @@
 //! The Raft tests of MIT's course 6.5840, and what else befalls a network, on real processes: every server reaches its
 //! peers through ports of a proxy, which cuts, delays, swallows and refuses, each way of each pair apart.
 //!
-//! - `proxy` is that network, `network` a cluster in it, with the harness of the cluster tests;
+//! - `proxy` is that network, `network` a cluster in it, with the harness of the cluster tests, and `outcomes` what
+//!   clients do there;
+//! - `history` tells whether what clients were told is linearizable;
 //! - the other modules are the tests. Those that repeat themselves take `ROUNDS` from the environment, and a random
-//!   course takes `SEED`.
+//!   course takes `SEED`; `CHURN_SECONDS` and `CLIENTS` make churn long, and `SOAK_SECONDS` the soak.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -19,13 +21,19 @@ mod turns;
 #[allow(dead_code, reason = "the cluster tests use the rest")]
 mod wait;
 
+mod history;
 mod network;
+mod outcomes;
 mod proxy;
+mod settings;
 
 mod agreement;
-mod elections;
+mod churn;
 mod deposed;
+mod elections;
+mod histories;
 mod links;
 mod lost_peers;
+mod namespaces;
 mod persistence;
 mod topologies;

@@ -4,21 +4,14 @@ use std::collections::BTreeSet;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use std::{env, thread};
 
+use rustix::process::{Pid, Signal, kill_process};
 use surfstore::value::Value;
 
-use crate::client::{Answer, FALSE, Pending, TRUE, hash, update};
 use crate::harness::Cluster;
 use crate::proxy::{Direction, Proxy, Way};
 use crate::turns::{Turn, free_port};
-use crate::wait::{ELECTION, PATIENCE, wait_until};
-
-/// Within which time an agreement is reached by a leader that may still have to be elected.
-const AGREEMENT: Duration = Duration::from_secs(10);
-
-/// Within which time an agreement that was reached shows on every server within reach.
-const SHOWN: Duration = Duration::from_secs(2);
+use crate::wait::{ELECTION, wait_until};
 
 /// A cluster, and the network between its servers.
 pub(crate) struct Network {
@@ -131,6 +124,23 @@ impl Network {
         }
     }
 
+    /// Stops processes by SIGSTOP. Who asks them waits until they are resumed.
+    pub(crate) fn pause(&mut self, ids: &[usize]) {
+        self.signal(ids, Signal::STOP);
+    }
+
+    /// Has processes go on that were stopped.
+    pub(crate) fn resume(&mut self, ids: &[usize]) {
+        self.signal(ids, Signal::CONT);
+    }
+
+    fn signal(&mut self, ids: &[usize], signal: Signal) {
+        for id in ids {
+            let process = i32::try_from(self.process(*id).id()).unwrap();
+            kill_process(Pid::from_raw(process).unwrap(), signal).unwrap();
+        }
+    }
+
     /// Those of the servers that say they lead.
     #[track_caller]
     pub(crate) fn leaders_among(&self, ids: &[usize]) -> Vec<usize> {
@@ -148,82 +158,6 @@ impl Network {
             leaders.len() == 1 && terms.len() == 1
         });
         (leaders[0], start.elapsed())
-    }
-
-    /// MIT's `one`: has the version accepted, and waits until all of these servers have it.
-    #[track_caller]
-    pub(crate) fn one(&self, ids: &[usize], name: &str, version: i64) {
-        self.accepted(ids, name, version);
-        for id in ids {
-            wait_until(SHOWN, &format!("server {id} has {name} {version}"), || {
-                version <= self.at(*id).version(name)
-            });
-        }
-    }
-
-    /// Has the version accepted by whichever of the servers leads, however often it has to be asked for.
-    #[track_caller]
-    pub(crate) fn accepted(&self, ids: &[usize], name: &str, version: i64) {
-        let own = hash(&format!("{name} {version}"));
-        wait_until(AGREEMENT, &format!("{name} {version} is accepted"), || {
-            let leaders = self.leaders_among(ids);
-            leaders.into_iter().any(|id| {
-                let begun = self.at(id).begin("surfstore.updatefile", &update(name, version, &own));
-                match answered(&begun, SHOWN).then(|| begun.answer(SHOWN)) {
-                    // An earlier attempt whose outcome was unknown has taken effect.
-                    Some(answer) if answer == FALSE => version <= self.at(id).version(name),
-                    answer => answer == Some(TRUE),
-                }
-            })
-        });
-    }
-
-    /// Waits until an update of a new file is accepted, and says who leads then and how long it took. A leader that has
-    /// no majority says that it leads, and keeps its callers waiting.
-    #[track_caller]
-    pub(crate) fn working_leader(&self, name: &str) -> (usize, Duration) {
-        let start = Instant::now();
-        let term = |id: &usize| self.at(*id).state().term;
-        let mut asked = BTreeSet::new();
-        let mut begun: Vec<Pending> = Vec::new();
-        wait_until(PATIENCE, "some leader has a majority", || {
-            for id in self.leaders() {
-                if asked.insert((id, term(&id))) {
-                    begun.push(self.begin_update(id, &format!("{name} {id}"), 1));
-                }
-            }
-            let done = begun.iter().position(|update| !update.is_blocked());
-            done.is_some_and(|place| begun.remove(place).answer(SHOWN) == TRUE)
-        });
-        let took = start.elapsed();
-        // It need not be the one that was asked, whose last entries may have been the next leader's first.
-        (self.leaders().into_iter().max_by_key(term).unwrap(), took)
-    }
-
-    /// Begins an update with a value of its own.
-    pub(crate) fn begin_update(&self, id: usize, name: &str, version: i64) -> Pending {
-        let own = hash(&format!("{name} {version} at {id}"));
-        self.at(id).begin("surfstore.updatefile", &update(name, version, &own))
-    }
-
-    /// Waits until all servers have the same log, and the same map, and gives that.
-    #[track_caller]
-    pub(crate) fn settle(&self) -> crate::client::Files {
-        self.heal();
-        let all = self.running();
-        let (leader, _) = self.leader_among(&all);
-        let files = self.at(leader).files().unwrap();
-        wait_until(PATIENCE, "all logs are equal", || {
-            let state = |id: &usize| {
-                let state = self.at(*id).state();
-                (state.last_log, state.commit_index, state.term)
-            };
-            all.iter().all(|id| state(id) == state(&leader) && state(id).0.0 == state(id).1)
-        });
-        for (name, (version, _)) in &files {
-            self.await_version(&all, name, *version);
-        }
-        files
     }
 
     /// How many requests the servers have received from their peers.
@@ -252,41 +186,4 @@ impl DerefMut for Network {
     fn deref_mut(&mut self) -> &mut Cluster {
         &mut self.cluster
     }
-}
-
-/// Whether a call is answered within that time.
-pub(crate) fn answered(call: &Pending, within: Duration) -> bool {
-    let start = Instant::now();
-    while call.is_blocked() && start.elapsed() < within {
-        thread::sleep(Duration::from_millis(2));
-    }
-    !call.is_blocked()
-}
-
-/// Checks that an update which a leader lost was not accepted, and says whether its fate was known.
-#[track_caller]
-pub(crate) fn assert_lost(answer: &Answer) -> bool {
-    match answer {
-        Err(fault) if [2, 3].contains(&fault.code) => fault.code == 2,
-        other => panic!("an update that a leader lost was answered with {other:?}"),
-    }
-}
-
-/// A number from the environment, or this one.
-pub(crate) fn number(name: &str, otherwise: u64) -> u64 {
-    env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
-}
-
-/// The source of a random course, which is shown where the test fails.
-#[expect(clippy::print_stderr, reason = "the seed is shown where the test fails")]
-pub(crate) fn random() -> fastrand::Rng {
-    let seed = number("SEED", fastrand::u64(..));
-    eprintln!("SEED={seed}");
-    fastrand::Rng::with_seed(seed)
-}
-
-/// Figures are shown where the output of a test is.
-#[expect(clippy::print_stderr, reason = "a test shows its figures")]
-pub(crate) fn note(figures: &str) {
-    eprintln!("{figures}");
 }

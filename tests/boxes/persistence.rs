@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 
 use crate::client::{Files, Pending, TRUE};
-use crate::network::{Network, note, number, random};
+use crate::network::Network;
 use crate::proxy::{Rough, Way};
+use crate::settings::{note, number, random};
 use crate::wait::PATIENCE;
 
 /// MIT `Persist1`.
@@ -177,7 +178,7 @@ fn leaders_that_are_cut_off_right_after_they_took_an_update_lose_nothing_in_a_ba
     let mut rng = random();
     let (network, _) = Network::led(5);
     let all = network.running();
-    let rounds = number("ROUNDS", 8);
+    let rounds = number("ROUNDS", 6);
     let rough = |late| Way::Rough(Rough { delay: 0..=26, lost: 10, late });
     network.set_all(&rough(0));
     let (mut up, mut asked) = (all.clone(), Asked::default());

@@ -20,9 +20,6 @@ use smol::{Executor, Task, Timer, future};
 
 use crate::turns::free_port;
 
-/// The time between two looks at a way that is cut, while something waits there.
-const PAUSE: Duration = Duration::from_millis(5);
-
 /// From one server to another.
 pub(crate) type Direction = (usize, usize);
 
@@ -48,12 +45,9 @@ pub(crate) struct Rough {
     pub(crate) delay: RangeInclusive<u64>,
     /// How many of a hundred are lost.
     pub(crate) lost: u8,
-    /// How many of a hundred come so late that nobody waits for them any more.
+    /// How many of a hundred come 200 to 2400 ms late, when hardly anybody waits for them any more.
     pub(crate) late: u8,
 }
-
-/// How late a late message is, in milliseconds.
-const LATE: RangeInclusive<u64> = 200..=2400;
 
 /// The network.
 pub(crate) struct Proxy {
@@ -62,9 +56,8 @@ pub(crate) struct Proxy {
     /// Those who accept connections, and carry what comes over them. A port without one is closed.
     listeners: Mutex<BTreeMap<Direction, Task<()>>>,
     executor: Arc<Executor<'static>>,
-    /// Ends the thread when it is dropped.
-    over: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    /// The thread that does it all, and what ends it when it is dropped.
+    thread: Option<(Sender<()>, JoinHandle<()>)>,
 }
 
 impl Proxy {
@@ -78,14 +71,8 @@ impl Proxy {
         let pairs = (0..size).flat_map(|from| (0..size).map(move |to| (from, to)));
         let ports = pairs.filter(|(from, to)| from != to).map(|link| (link, free_port())).collect();
         let links = Arc::new(Links { servers: servers.into(), ..Links::default() });
-        let proxy = Proxy {
-            ports,
-            links,
-            listeners: Mutex::default(),
-            executor,
-            over: Some(over),
-            thread: Some(thread),
-        };
+        let listeners = Mutex::default();
+        let proxy = Proxy { ports, links, listeners, executor, thread: Some((over, thread)) };
         proxy.ports.keys().for_each(|link| proxy.accept(*link));
         proxy
     }
@@ -121,9 +108,10 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        drop(self.over.take());
-        let ended = self.thread.take().map(JoinHandle::join);
-        assert!(ended.is_none_or(|ended| ended.is_ok()) || thread::panicking());
+        if let Some((over, thread)) = self.thread.take() {
+            drop(over);
+            assert!(thread.join().is_ok() || thread::panicking());
+        }
     }
 }
 
@@ -192,10 +180,10 @@ impl Links {
         loop {
             match self.way(direction) {
                 Way::Open => return true,
-                Way::Cut => Timer::after(PAUSE).await,
+                Way::Cut => Timer::after(Duration::from_millis(5)).await,
                 Way::BlackHole => return false,
                 Way::Rough(Rough { delay, lost, late }) => {
-                    let time = if fastrand::u8(0..100) < late { LATE } else { delay };
+                    let time = if fastrand::u8(0..100) < late { 200..=2400 } else { delay };
                     Timer::after(Duration::from_millis(fastrand::u64(time))).await;
                     return lost <= fastrand::u8(0..100);
                 }

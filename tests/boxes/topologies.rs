@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use crate::client::{TRUE, hash};
-use crate::network::{Network, note};
+use crate::network::Network;
 use crate::proxy::{Direction, Way};
-use crate::wait::{ELECTION, SEVERAL_ELECTIONS, holds_for};
+use crate::settings::note;
+use crate::wait::{ELECTION, holds_for};
+
+/// How long it is watched that nobody is elected: who hears no leader stands after 1.5 s at the latest.
+const WATCHED: Duration = Duration::from_millis(2500);
 
 /// Checks that somebody leads with a majority in time, and gives that.
 #[track_caller]
@@ -62,9 +66,7 @@ fn where_only_a_hub_that_lacks_an_update_reaches_a_majority_nobody_leads_and_not
     network.isolate(&[hub]);
     network.agree(leader, &[&[leader], rest].concat(), "a", 2);
     network.keep_links(&star(hub, rest));
-    holds_for(SEVERAL_ELECTIONS, "the hub is not elected", || {
-        network.leaders_among(&others).is_empty()
-    });
+    holds_for(WATCHED, "the hub is not elected", || network.leaders_among(&others).is_empty());
     network.keep_links(&[&star(hub, rest)[..], &line(&rest[..2])].concat());
     let elected = led_again(&network, "one link more");
     assert!(rest[..2].contains(&elected));
@@ -79,7 +81,7 @@ fn two_of_three_servers_that_lose_each_other_do_not_take_turns_in_leading() {
     let term = network.at(leader).state().term;
     network.keep_links(&line(&[leader, middle, far]));
     let mut version = 0;
-    holds_for(SEVERAL_ELECTIONS, "the leader goes on", || {
+    holds_for(WATCHED, "the leader goes on", || {
         version += 1;
         let accepted = network.at(leader).update("a", version, &hash("x")) == TRUE;
         accepted && network.at(leader).state().term == term
@@ -117,7 +119,7 @@ fn a_follower_that_loses_only_its_leader_unseats_nobody_whichever_way_is_cut() {
         cut.iter().for_each(|direction| network.proxy.set(*direction, Way::Cut));
         let others: Vec<_> = network.others(follower);
         network.agree(leader, &others, "a", version);
-        holds_for(Duration::from_millis(2500), "the leader stays", || {
+        holds_for(WATCHED, "the leader stays", || {
             network.at(leader).state().term == term && network.leaders() == [leader]
         });
         network.heal();

@@ -1,0 +1,278 @@
+//! Clients that read and update while servers are crashed, cut off and paused: what they were told must be
+//! linearizable, and in the end all servers must be equal.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use surfstore::value::Value;
+
+use crate::client::{Client, FALSE, Files, TRUE, files, list, update};
+use crate::history::{Call, Did, Map, Update, linearize};
+use crate::network::Network;
+use crate::proxy::{Rough, Way};
+use crate::settings::{note, number, random};
+use crate::wait::{PATIENCE, wait_until};
+
+const SERVERS: usize = 5;
+const FILES: [&str; 3] = ["a.txt", "b.txt", "c.txt"];
+
+/// After which time a client hangs up.
+const PATIENCE_OF_CLIENTS: Duration = Duration::from_millis(700);
+
+/// How many updates a client may ask for: numbers in hash lists have 32 bits.
+const UPDATES_MAX: u64 = 20_000_000;
+
+/// A bad network, if not a hopeless one.
+const ROUGH: Rough = Rough { delay: 0..=15, lost: 3, late: 3 };
+
+/// A client that stays with a server for as long as that leads, and remembers what it was told.
+struct Caller {
+    servers: Vec<Client>,
+    /// The server that it calls.
+    at: usize,
+    /// The versions that it believes in.
+    known: BTreeMap<&'static str, i64>,
+    /// The value of its last update.
+    value: u64,
+    clock: Instant,
+    calls: Vec<Call>,
+    rng: Rng,
+}
+
+impl Caller {
+    /// Calls until it is told to stop, and gives what it was told.
+    fn call_until(mut self, is_over: &AtomicBool) -> Vec<Call> {
+        while !is_over.load(Ordering::Relaxed) {
+            self.call();
+        }
+        self.calls
+    }
+
+    fn call(&mut self) {
+        let began = self.clock.elapsed();
+        let did = if self.rng.u8(0..10) < 4 { self.read() } else { self.update() };
+        let moment = |time: Duration| u64::try_from(time.as_nanos()).unwrap();
+        let did = did.unwrap_or_else(|| {
+            self.at = self.rng.usize(0..SERVERS);
+            Did::Failed
+        });
+        if matches!(did, Did::Unknown(_)) {
+            self.at = self.rng.usize(0..SERVERS);
+        }
+        self.calls.push(Call { from: moment(began), until: moment(self.clock.elapsed()), did });
+        thread::sleep(Duration::from_millis(2));
+    }
+
+    /// A read; `None` if it failed, of which nothing follows.
+    fn read(&mut self) -> Option<Did> {
+        let answer = self.servers[self.at].try_call("surfstore.getfileinfomap", &[]).ok()?;
+        match answer {
+            Ok(answer) => {
+                let map = map_of(files(answer));
+                self.known = FILES
+                    .map(|name| (name, map.get(name).map_or(0, |(version, _)| *version)))
+                    .into();
+                Some(Did::Read(map))
+            }
+            Err(fault) => {
+                assert!([1, 2, 4].contains(&fault.code), "a read failed: {fault:?}");
+                None
+            }
+        }
+    }
+
+    /// An update; `None` if it failed for good.
+    fn update(&mut self) -> Option<Did> {
+        let name = self.rng.choice(FILES).unwrap();
+        let known = self.known.get(name).copied().unwrap_or_default();
+        // Now and then a version that may be taken already.
+        let version = if self.rng.u8(0..10) == 0 { known } else { known + 1 };
+        self.value += 1;
+        let own = Update { name: name.to_owned(), version, value: self.value };
+        let params = update(name, version, &list([Value::Int(self.value as i64)]));
+        match self.servers[self.at].try_call("surfstore.updatefile", &params) {
+            Ok(answer) if answer == TRUE => {
+                self.known.insert(name, version);
+                Some(Did::Wrote(own))
+            }
+            Ok(answer) if answer == FALSE => {
+                // It may be that many behind.
+                self.known.insert(name, known + 1);
+                Some(Did::Refused(own))
+            }
+            Ok(Err(fault)) if [1, 2, 4].contains(&fault.code) => None,
+            Ok(Err(fault)) if fault.code == 3 => Some(Did::Unknown(own)),
+            Ok(answer) => panic!("an update was answered with {answer:?}"),
+            // Its patience is at an end.
+            Err(_) => Some(Did::Unknown(own)),
+        }
+    }
+}
+
+fn map_of(files: Files) -> Map {
+    let value = |hashes: Value| match hashes {
+        Value::Array(hashes) => match &*hashes {
+            [Value::Int(value)] => u64::try_from(*value).unwrap(),
+            other => panic!("nobody wrote {other:?}"),
+        },
+        other => panic!("nobody wrote {other:?}"),
+    };
+    files.into_iter().map(|(name, (version, hashes))| (name, (version, value(hashes)))).collect()
+}
+
+/// One blow. All are over at the next one, except for servers that are crashed or cut off.
+fn strike(network: &mut Network, blow: usize, base: &Way, rng: &mut Rng) {
+    let mut all = network.running();
+    rng.shuffle(&mut all);
+    match blow {
+        0 => network.crash(&network.leaders()),
+        1 => network.isolate(&network.leaders()),
+        2 => network.crash(&all[..1]),
+        3 => network.isolate(&all[..3]),
+        4 => network.split(&[&all[..2], &all[2..]]),
+        5 => {
+            network.pause(&all[..2]);
+            thread::sleep(Duration::from_millis(rng.u64(100..1500)));
+            network.resume(&all[..2]);
+        }
+        6 => all[1..].iter().for_each(|to| network.proxy.set((all[0], *to), Way::Cut)),
+        7 => all[1..].iter().for_each(|from| network.proxy.set((*from, all[0]), Way::Cut)),
+        _ => {
+            network.restore(&all);
+            network.set_all(base);
+        }
+    }
+}
+
+/// Ends the clients' work when it is dropped, even by a failure.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Lets clients call while blows fall, for so long at least, then makes peace and gives all calls.
+fn churn(network: &mut Network, clients: u64, time: Duration, base: &Way) -> Vec<Call> {
+    let mut rng = random();
+    let clock = Instant::now();
+    let is_over = AtomicBool::new(false);
+    network.set_all(base);
+    let mut caller = |number: u64| Caller {
+        servers: (0..SERVERS).map(|id| network.at(id).impatient(PATIENCE_OF_CLIENTS)).collect(),
+        at: 0,
+        known: BTreeMap::new(),
+        value: number * UPDATES_MAX,
+        clock,
+        calls: Vec::new(),
+        rng: rng.fork(),
+    };
+    let callers: Vec<_> = (0..clients).map(&mut caller).collect();
+    let mut calls = thread::scope(|scope| {
+        let over = Over(&is_over);
+        let threads: Vec<_> =
+            callers.into_iter().map(|caller| scope.spawn(|| caller.call_until(&is_over))).collect();
+        let mut blows = Vec::new();
+        let mut applied = [[0; FILES.len()]; SERVERS];
+        while clock.elapsed() < time || !blows.is_empty() {
+            if blows.is_empty() {
+                // Two blows, the first of which often meets the leader, and then peace, so that work gets done.
+                let mut hard = [(0, 7), (1, 2), (3, 6), (4, 5), (1, 0)];
+                rng.shuffle(&mut hard);
+                blows = hard.iter().flat_map(|(first, second)| [8, *second, *first]).collect();
+            }
+            let blow = blows.pop().unwrap();
+            strike(network, blow, base, &mut rng);
+            // Another leader takes its time.
+            let time = if blow < 2 { 1500..2000 } else { 100..1000 };
+            thread::sleep(Duration::from_millis(rng.u64(time)));
+            for (id, before) in applied.iter_mut().enumerate() {
+                let now = FILES.map(|name| network.at(id).version(name));
+                let falls = before.iter().zip(&now).any(|(before, now)| now < before);
+                assert!(!falls, "server {id} went from {before:?} back to {now:?}");
+                *before = now;
+            }
+        }
+        drop(over);
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    network.restore(&network.running());
+    calls.push(last_read(network, clock));
+    calls
+}
+
+/// Once there is peace, all servers are equal, and a last read sees the map.
+fn last_read(network: &Network, clock: Instant) -> Call {
+    let from = u64::try_from(clock.elapsed().as_nanos()).unwrap();
+    let map = map_of(network.settle());
+    Call { from, until: u64::try_from(clock.elapsed().as_nanos()).unwrap(), did: Did::Read(map) }
+}
+
+/// Checks what the clients were told, and that it was not too little to prove anything.
+fn judge(network: &Network, calls: &[Call], started: Instant) {
+    let count = |is: fn(&Did) -> bool| calls.iter().filter(|call| is(&call.did)).count();
+    let wrote = count(|did| matches!(did, Did::Wrote(_)));
+    let read = count(|did| matches!(did, Did::Read(_)));
+    let unknown = count(|did| matches!(did, Did::Unknown(_)));
+    let refused = count(|did| matches!(did, Did::Refused(_)));
+    let terms = network.at(network.leader()).state().term;
+    let took = started.elapsed();
+    let start = Instant::now();
+    let verdict = linearize(calls);
+    note(&format!(
+        "{} calls in {took:?}: {wrote} wrote, {read} read, {refused} refused, {unknown} unknown; {terms} terms; \
+         judged in {:?}",
+        calls.len(),
+        start.elapsed()
+    ));
+    assert_eq!(verdict, Ok(()));
+    assert!(100 <= wrote && 100 <= read, "the run proves nothing");
+    assert!(3 <= terms, "the run proves nothing: {terms} terms went by");
+}
+
+/// MIT `Churn`.
+#[test]
+fn what_clients_are_told_while_servers_come_and_go_is_linearizable() {
+    let (mut network, _) = Network::led(SERVERS);
+    let start = Instant::now();
+    let time = Duration::from_secs(number("CHURN_SECONDS", 5));
+    let calls = churn(&mut network, number("CLIENTS", 5), time, &Way::Open);
+    judge(&network, &calls, start);
+}
+
+/// The memory in KiB and the number of descriptors that each server has.
+fn held(network: &mut Network) -> Vec<(u64, usize)> {
+    let of = |process: u32| {
+        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let memory = line.trim().strip_suffix(" kB").unwrap().parse().unwrap();
+        (memory, fs::read_dir(format!("/proc/{process}/fd")).unwrap().count())
+    };
+    (0..SERVERS).map(|id| of(network.process(id).id())).collect()
+}
+
+/// MIT `UnreliableChurn`, and for as long as `SOAK_SECONDS` says.
+#[test]
+fn what_clients_are_told_in_a_bad_network_is_linearizable_and_servers_hold_no_more_in_the_end() {
+    let (mut network, _) = Network::led(SERVERS);
+    let start = Instant::now();
+    network.settle();
+    let before = held(&mut network);
+    let time = Duration::from_secs(number("SOAK_SECONDS", 5));
+    let calls = churn(&mut network, number("CLIENTS", 5), time, &Way::Rough(ROUGH));
+    judge(&network, &calls, start);
+    let mut after = Vec::new();
+    // Whoever led meanwhile keeps two connections to each of the others, and they theirs to it.
+    let lanes = 4 * (SERVERS - 1);
+    wait_until(PATIENCE, "the servers hold no more descriptors than they need", || {
+        after = held(&mut network);
+        before.iter().zip(&after).all(|(before, after)| after.1 <= before.1 + lanes)
+    });
+    // The log is kept whole, so memory grows with the updates.
+    note(&format!("memory in KiB and descriptors before {before:?}, after {after:?}"));
+}

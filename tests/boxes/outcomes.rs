@@ -1,0 +1,112 @@
+//! What clients ask of a cluster in a network, and what has to come of it.
+
+use std::collections::BTreeSet;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::client::{Answer, FALSE, Files, Pending, TRUE, hash, update};
+use crate::network::Network;
+use crate::wait::{PATIENCE, wait_until};
+
+/// Within which time an agreement is reached by a leader that may still have to be elected.
+const AGREEMENT: Duration = Duration::from_secs(10);
+
+/// Within which time an agreement that was reached shows on every server within reach.
+const SHOWN: Duration = Duration::from_secs(2);
+
+impl Network {
+    /// MIT's `one`: has the version accepted, and waits until all of these servers have it.
+    #[track_caller]
+    pub(crate) fn one(&self, ids: &[usize], name: &str, version: i64) {
+        self.accepted(ids, name, version);
+        for id in ids {
+            wait_until(SHOWN, &format!("server {id} has {name} {version}"), || {
+                version <= self.at(*id).version(name)
+            });
+        }
+    }
+
+    /// Has the version accepted by whichever of the servers leads, however often it has to be asked for.
+    #[track_caller]
+    pub(crate) fn accepted(&self, ids: &[usize], name: &str, version: i64) {
+        let own = hash(&format!("{name} {version}"));
+        wait_until(AGREEMENT, &format!("{name} {version} is accepted"), || {
+            let leaders = self.leaders_among(ids);
+            leaders.into_iter().any(|id| {
+                let begun = self.at(id).begin("surfstore.updatefile", &update(name, version, &own));
+                match answered(&begun, SHOWN).then(|| begun.answer(SHOWN)) {
+                    // An earlier attempt whose outcome was unknown has taken effect.
+                    Some(answer) if answer == FALSE => version <= self.at(id).version(name),
+                    answer => answer == Some(TRUE),
+                }
+            })
+        });
+    }
+
+    /// Waits until an update of a new file is accepted, and says who leads then and how long it took. A leader that has
+    /// no majority says that it leads, and keeps its callers waiting.
+    #[track_caller]
+    pub(crate) fn working_leader(&self, name: &str) -> (usize, Duration) {
+        let start = Instant::now();
+        let term = |id: &usize| self.at(*id).state().term;
+        let mut asked = BTreeSet::new();
+        let mut begun: Vec<Pending> = Vec::new();
+        wait_until(PATIENCE, "some leader has a majority", || {
+            for id in self.leaders() {
+                if asked.insert((id, term(&id))) {
+                    begun.push(self.begin_update(id, &format!("{name} {id}"), 1));
+                }
+            }
+            let done = begun.iter().position(|update| !update.is_blocked());
+            done.is_some_and(|place| begun.remove(place).answer(SHOWN) == TRUE)
+        });
+        let took = start.elapsed();
+        // It need not be the one that was asked, whose last entries may have been the next leader's first.
+        (self.leaders().into_iter().max_by_key(term).unwrap(), took)
+    }
+
+    /// Begins an update with a value of its own.
+    pub(crate) fn begin_update(&self, id: usize, name: &str, version: i64) -> Pending {
+        let own = hash(&format!("{name} {version} at {id}"));
+        self.at(id).begin("surfstore.updatefile", &update(name, version, &own))
+    }
+
+    /// Opens all ways, waits until all servers have the same log and have applied it, and gives the map.
+    #[track_caller]
+    pub(crate) fn settle(&self) -> Files {
+        self.heal();
+        let all = self.running();
+        wait_until(PATIENCE, "one server leads, all logs are equal, and all is committed", || {
+            let states: Vec<_> = all.iter().map(|id| self.at(*id).state()).collect();
+            let first = &states[0];
+            self.leaders().len() == 1
+                && states.iter().all(|state| {
+                    (state.term, state.last_log) == (first.term, first.last_log)
+                        && state.commit_index == state.last_log.0
+                })
+        });
+        let files = self.at(self.leader()).files().unwrap();
+        for (name, (version, _)) in &files {
+            self.await_version(&all, name, *version);
+        }
+        files
+    }
+}
+
+/// Whether a call is answered within that time.
+pub(crate) fn answered(call: &Pending, within: Duration) -> bool {
+    let start = Instant::now();
+    while call.is_blocked() && start.elapsed() < within {
+        thread::sleep(Duration::from_millis(2));
+    }
+    !call.is_blocked()
+}
+
+/// Checks that an update which a leader lost was not accepted, and says whether its fate was known.
+#[track_caller]
+pub(crate) fn assert_lost(answer: &Answer) -> bool {
+    match answer {
+        Err(fault) if [2, 3].contains(&fault.code) => fault.code == 2,
+        other => panic!("an update that a leader lost was answered with {other:?}"),
+    }
+}
