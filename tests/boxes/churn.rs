@@ -26,8 +26,9 @@ const PATIENCE_OF_CLIENTS: Duration = Duration::from_millis(700);
 /// How many updates a client may ask for: numbers in hash lists have 32 bits.
 const UPDATES_MAX: u64 = 20_000_000;
 
-/// A bad network, if not a hopeless one.
-const ROUGH: Rough = Rough { delay: 0..=15, lost: 3, late: 3 };
+/// A bad network. A lost message takes its connection along, which is worse than what befalls packets of TCP: the
+/// sender waits in vain for as long as it may.
+const ROUGH: Rough = Rough { delay: 0..=15, lost: 1, late: 0 };
 
 /// A client that stays with a server for as long as that leads, and remembers what it was told.
 struct Caller {
@@ -189,7 +190,7 @@ fn churn(network: &mut Network, clients: u64, time: Duration, base: &Way) -> Vec
             let blow = blows.pop().unwrap();
             strike(network, blow, base, &mut rng);
             // Another leader takes its time.
-            let time = if blow < 2 { 1500..2000 } else { 100..1000 };
+            let time = if blow < 2 { 1500..2000 } else { 100..800 };
             thread::sleep(Duration::from_millis(rng.u64(time)));
             for (id, before) in applied.iter_mut().enumerate() {
                 let now = FILES.map(|name| network.at(id).version(name));
@@ -231,7 +232,7 @@ fn judge(network: &Network, calls: &[Call], started: Instant) {
         start.elapsed()
     ));
     assert_eq!(verdict, Ok(()));
-    assert!(100 <= wrote && 100 <= read, "the run proves nothing");
+    assert!(50 <= wrote.min(read), "the run proves nothing");
     assert!(3 <= terms, "the run proves nothing: {terms} terms went by");
 }
 

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use crate::harness::Cluster;
 use crate::network::Network;
+use crate::proxy::{Rough, Way};
 use crate::settings::{note, number, random};
 use crate::turns::Turn;
 use crate::wait::{ELECTION, holds_for};
 
 /// How long a server that is alone is watched not to be elected: it stands after 1.5 s at the latest.
-const ALONE: Duration = Duration::from_millis(2500);
+const ALONE: Duration = Duration::from_secs(2);
 
 /// MIT `InitialElection`.
 #[test]
@@ -81,4 +82,21 @@ fn whichever_three_of_seven_servers_are_cut_off_the_others_have_a_leader() {
     longest = longest.max(took);
     note(&format!("the longest election took {longest:?}"));
     assert!(longest <= ELECTION);
+}
+
+/// Round trips of up to 30 ms are what elections are made for.
+#[test]
+fn a_network_that_takes_its_time_moves_no_election() {
+    let (network, leader) = Network::led(5);
+    let all = network.running();
+    let term = network.at(leader).state().term;
+    network.set_all(&Way::Rough(Rough { delay: 10..=14, lost: 0, late: 0 }));
+    holds_for(ALONE, "the leader stays", || {
+        all.iter().all(|id| network.at(*id).state().term == term)
+    });
+    network.agree(leader, &all, "a", 1);
+    network.crash(&[leader]);
+    let (_, took) = network.leader_among(&network.others(leader));
+    note(&format!("with delays of 10 to 14 ms each way, an election took {took:?}"));
+    network.one(&network.others(leader), "a", 2);
 }

@@ -7,7 +7,6 @@ use crate::client::{TRUE, hash};
 use crate::network::Network;
 use crate::proxy::Way;
 use crate::settings::{note, number};
-use crate::wait::holds_for;
 
 /// The median time of an update, of a file that has that version, which is moved on.
 fn latency(network: &Network, leader: usize, version: &mut i64) -> Duration {
@@ -34,20 +33,15 @@ fn peers_that_swallow_everything_delay_nothing_and_move_no_election() {
             network.set_both((*lost, other), &Way::BlackHole);
         }
     }
-    let up = &network.others(leader)[2..];
-    let after = latency(&network, leader, &mut version);
+    let (start, mut after) = (Instant::now(), Duration::ZERO);
+    while start.elapsed() < Duration::from_secs(number("QUIET_SECONDS", 3)) {
+        after = after.max(latency(&network, leader, &mut version));
+    }
     note(&format!("an update takes {before:?}, and {after:?} with two of five black-holed"));
-    assert!(after <= 2 * before + Duration::from_millis(5), "from {before:?} to {after:?}");
-    let time = Duration::from_secs(number("QUIET_SECONDS", 3));
-    holds_for(time, "the leader stays and goes on", || {
-        version += 1;
-        let start = Instant::now();
-        let accepted = network.at(leader).update("a", version, &hash("x")) == TRUE;
-        // A heartbeat of 250 ms that were waited for would show.
-        let is_quick = start.elapsed() < Duration::from_millis(200);
-        let follow = |id: &usize| network.at(*id).state().term == term;
-        accepted && is_quick && network.at(leader).is_leader() && up.iter().all(follow)
-    });
+    // To wait for a heartbeat, or for one to be given up, would take 250 ms and more.
+    assert!(after <= 2 * before + Duration::from_millis(20), "from {before:?} to {after:?}");
+    assert!(network.others(leader)[2..].iter().all(|id| network.at(*id).state().term == term));
+    assert!(network.at(leader).is_leader());
     network.settle();
 }
 

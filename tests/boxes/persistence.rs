@@ -44,11 +44,11 @@ fn agreement_survives_the_crash_of_all_of_the_leader_and_of_a_follower() {
 /// MIT `Persist2`.
 #[test]
 fn of_those_restored_the_one_that_has_what_was_agreed_on_leads() {
-    let (network, mut leader) = Network::led(5);
+    let (network, _) = Network::led(5);
     let all = network.running();
     for round in 0..number("ROUNDS", 2) as i64 {
         network.one(&all, "a", 3 * round + 1);
-        leader = network.leader_among(&all).0;
+        let (leader, _) = network.leader_among(&all);
         let next = |step| (leader + step) % 5;
         network.crash(&[next(1), next(2)]);
         network.one(&[leader, next(3), next(4)], "a", 3 * round + 2);
@@ -62,7 +62,6 @@ fn of_those_restored_the_one_that_has_what_was_agreed_on_leads() {
         network.restore(&[next(4), leader]);
     }
     network.settle();
-    assert!(network.running().contains(&leader));
 }
 
 /// MIT `Persist3`.

@@ -9,7 +9,7 @@ use crate::settings::note;
 use crate::wait::{ELECTION, holds_for};
 
 /// How long it is watched that nobody is elected: who hears no leader stands after 1.5 s at the latest.
-const WATCHED: Duration = Duration::from_millis(2500);
+const WATCHED: Duration = Duration::from_secs(2);
 
 /// Checks that somebody leads with a majority in time, and gives that.
 #[track_caller]
