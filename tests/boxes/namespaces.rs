@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::client::TRUE;
 use crate::harness::Cluster;
 use crate::outcomes::answered;
@@ -121,9 +123,17 @@ impl Machines {
 
 impl Drop for Machines {
     fn drop(&mut self) {
-        // Some of it may not exist. A cable ends with its namespace.
+        // Some of it may not exist.
         for id in 0..SIZE {
-            let _ = ip(&format!("netns delete {}", self.name(id)));
+            let name = self.name(id);
+            // Servers that were left behind would keep their namespace.
+            let left = ip(&format!("netns pids {name}")).unwrap_or_default();
+            for process in left.lines().filter_map(|line| Pid::from_raw(line.trim().parse().ok()?))
+            {
+                let _ = kill_process(process, Signal::KILL);
+            }
+            let _ = ip(&format!("netns delete {name}"));
+            let _ = ip(&format!("link delete {}", self.cable(id)));
             let _ = fs::remove_dir_all(self.etc(id));
         }
         let _ = ip(&format!("link delete {}", self.bridge()));
