@@ -5,11 +5,11 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::client::{Answer, Pending, TRUE, files, hash};
+use crate::client::{Answer, Pending, TRUE, assert_fault, files, hash};
 use crate::network::Network;
 use crate::outcomes::assert_lost;
 use crate::proxy::Way;
-use crate::wait::{PATIENCE, SEVERAL_ELECTIONS, holds_for};
+use crate::wait::{PATIENCE, SEVERAL_ELECTIONS, holds_for, wait_until};
 
 /// How long a leader that lost its majority is watched to answer nothing.
 const SILENT: Duration = Duration::from_secs(2);
@@ -63,6 +63,29 @@ fn a_deposed_leader_answers_no_read_from_memory_whichever_way_it_was_cut_off() {
         let files = network.settle();
         assert_eq!(files.keys().collect::<Vec<_>>(), ["a"]);
     }
+}
+
+#[test]
+fn a_deposed_leader_that_cannot_learn_what_became_of_an_update_says_that_it_is_unknown() {
+    let (network, leader) = Network::led(3);
+    network.one(&network.running(), "a", 1);
+    let [next, other] = network.others(leader)[..] else { panic!("there are three") };
+    // One follower takes the update, and cannot say so; then it leads the other, and commits what it took.
+    network.proxy.set((next, leader), Way::Cut);
+    network.set_both((leader, other), &Way::Cut);
+    let update = network.begin_update(leader, "taken", 1);
+    let last = |id| network.at(id).state().last_log;
+    wait_until(PATIENCE, "the follower takes the update", || {
+        last(next) == last(leader) && last(other) < last(next)
+    });
+    network.proxy.set((leader, next), Way::Cut);
+    assert_eq!(network.leader_among(&[next, other]).0, next, "the other lacks the update");
+    network.await_version(&[next, other], "taken", 1);
+    assert!(update.is_blocked());
+    // The other tells the old leader that its term is over, and nothing else.
+    network.set_both((leader, other), &Way::Open);
+    assert_fault(&update.answer(SILENT), 3, "outcome unknown");
+    assert!(network.settle().contains_key("taken"));
 }
 
 #[test]
