@@ -1,0 +1,113 @@
+//! The program for people: one command for each thing that is asked of a set of servers.
+//!
+//! - `arguments` says what can be asked; `screen` shows what came of it; `failure` says how the program ends.
+//! - `values` writes and reads the values of calls as people type them.
+//! - the others are the commands.
+//!
+//! Results go to stdout, everything else to stderr. The module knows servers through [`client`](crate::client) alone;
+//! the one exception is the server that `cluster` starts, which is this program too.
+
+mod arguments;
+mod call;
+mod cluster;
+mod doctor;
+mod failure;
+mod files;
+mod roles;
+mod screen;
+mod server;
+mod status;
+mod values;
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::client::Limits;
+use crate::client::blocking::Client;
+use crate::config::Config;
+use arguments::{Arguments, Command};
+use failure::Failure;
+use screen::Screen;
+
+/// The environment variable that names the configuration where no option does.
+const CONFIG_VARIABLE: &str = "SURFSTORE_CONFIG";
+
+/// Does what the command line, with the program's name, asks for.
+pub fn run(command_line: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let screen = Screen::new();
+    let ended = match Arguments::try_parse_from(command_line) {
+        Ok(arguments) => obey(arguments, &screen),
+        // Help is a result, whatever else is said here is not.
+        Err(message) if message.use_stderr() => {
+            screen.say(&message.to_string());
+            return ExitCode::from(failure::USAGE);
+        }
+        Err(help) => screen.show(help.to_string().trim_end()),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if let Some(message) = &failure.message {
+                screen.say(&format!("surfstore: {message}"));
+            }
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn obey(arguments: Arguments, screen: &Screen) -> Result<(), Failure> {
+    let Arguments { command, config, timeout } = arguments;
+    let default = Limits::default();
+    let limits = Limits { deadline: timeout, attempt: default.attempt.min(timeout), ..default };
+    let client = || -> Result<Client, Failure> {
+        let config = read_config(config.as_deref(), screen)?;
+        Ok(Client::new(&config.servers, limits))
+    };
+    match command {
+        Command::Cluster { servers, first_port } => {
+            cluster::run(screen, servers, config.as_deref(), first_port)
+        }
+        Command::Server { set, id } => server::run(set, id),
+        Command::Status { watch, output } => status::run(screen, &mut client()?, watch, output),
+        Command::Leader => roles::leader(screen, &mut client()?),
+        Command::Ls { json } => files::list(screen, &mut client()?, json),
+        Command::Get { file, json } => files::get(screen, &mut client()?, &file, json),
+        Command::Version { file } => files::version(screen, &mut client()?, &file),
+        Command::Update { file, version, hashes } => {
+            files::update(screen, &mut client()?, &file, version, &hashes)
+        }
+        Command::Crash { server } => roles::crash(screen, &mut client()?, server),
+        Command::Restore { server } => roles::restore(screen, &mut client()?, server),
+        Command::Call { method, arguments, at } => {
+            call::run(screen, &mut client()?, at, &method, &arguments)
+        }
+        Command::Doctor { file } => {
+            let config = read_config(file.or(config).as_deref(), screen)?;
+            doctor::run(screen, &config, limits)
+        }
+        Command::Completions { shell } => {
+            // Into memory first: the library panics where it cannot write.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "surfstore", &mut script);
+            screen.show(String::from_utf8_lossy(&script).trim_end())
+        }
+    }
+}
+
+/// Reads the configuration that is named, by option or by the environment.
+fn read_config(named: Option<&Path>, screen: &Screen) -> Result<Config, Failure> {
+    let from_environment = || env::var_os(CONFIG_VARIABLE).filter(|path| !path.is_empty());
+    let path = named.map(Path::to_path_buf).or_else(|| from_environment().map(PathBuf::from));
+    let path = path.ok_or_else(|| {
+        Failure::usage(format!("no configuration; name one with -f, or in {CONFIG_VARIABLE}"))
+    })?;
+    let config = Config::read(&path).map_err(|error| Failure::usage(format!("{error:#}")))?;
+    for warning in &config.warnings {
+        screen.say(&format!("surfstore: warning: {warning}"));
+    }
+    Ok(config)
+}

@@ -1,0 +1,230 @@
+//! The command line: what can be asked for, and how it is told.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand, ValueEnum, value_parser};
+
+/// What is said below the list of commands.
+const EXIT_CODES: &str = "\
+Results go to stdout, everything else to stderr.
+
+Exit codes: 0 done; 1 error; 2 wrong command line or configuration; 3 refused by a server, or a version conflict; \
+4 no leader or no majority within the time-out.";
+
+/// SurfStore's fault-tolerant metadata store: starts servers, shows how they are doing, and calls them.
+#[derive(Debug, Parser)]
+#[command(name = "surfstore", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+
+    /// The file that names the servers [default: the one that SURFSTORE_CONFIG names]
+    #[arg(short = 'f', long = "config", value_name = "CONFIG", global = true)]
+    pub(super) config: Option<PathBuf>,
+
+    /// How long to try
+    #[arg(long, value_name = "SECONDS", default_value = "10", global = true, value_parser = seconds)]
+    pub(super) timeout: Duration,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Start servers on this machine, until Ctrl-C ends them all
+    #[command(after_help = "\
+Examples:
+  surfstore cluster                           five servers on localhost, ports 9001 to 9005
+  surfstore cluster 3 --first-port 7001       three, ports 7001 to 7003
+  surfstore cluster -f configs/config5.txt    the servers of a configuration
+
+Without -f it writes a configuration, shows its path, and removes it in the end.")]
+    Cluster {
+        /// How many servers, 1 to 10 [default: 5]
+        #[arg(value_name = "N", value_parser = value_parser!(u8).range(1..=10))]
+        servers: Option<u8>,
+        /// The port of the first server; the others follow
+        #[arg(long, value_name = "PORT", default_value = "9001", value_parser = value_parser!(u16).range(1..))]
+        first_port: u16,
+    },
+
+    /// Show how every server is doing
+    #[command(after_help = "\
+Examples:
+  surfstore status -f configs/config5.txt
+  surfstore status --watch
+  surfstore status -o json | python3 -m json.tool
+
+Exit code 4 if nobody leads, or no majority is up.")]
+    Status {
+        /// Look again every second
+        #[arg(long)]
+        watch: bool,
+        /// The form of the output
+        #[arg(short, long, value_enum, default_value = "table")]
+        output: Format,
+    },
+
+    /// Show the leader's address
+    #[command(after_help = "\
+Example:
+  surfstore leader --timeout 5")]
+    Leader,
+
+    /// List the files of the map, as a majority confirms it
+    #[command(after_help = "\
+Examples:
+  surfstore ls
+  surfstore ls --json")]
+    Ls {
+        /// As JSON: name -> version and hashes
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// Show a file's version and hashes
+    #[command(after_help = "\
+Example:
+  surfstore get a.txt")]
+    Get {
+        /// The file's name
+        file: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// Show which version of a file each server has applied
+    #[command(after_help = "\
+Example:
+  surfstore version a.txt")]
+    Version {
+        /// The file's name
+        file: String,
+    },
+
+    /// Give a file a new version, made of these hashes
+    #[command(after_help = "\
+Examples:
+  surfstore update a.txt 1 hash1 hash2    the first version
+  surfstore update a.txt 2 0              deletes the file: a lone 0
+
+The version must be exactly one higher than the stored one; if it is not, the exit code is 3. If it \
+ends with \"outcome unknown\" and 4, the update may have taken effect, or may yet.")]
+    Update {
+        /// The file's name
+        file: String,
+        /// The new version
+        #[arg(allow_negative_numbers = true)]
+        version: i64,
+        /// The hashes of its blocks, sent as strings
+        #[arg(value_name = "HASH")]
+        hashes: Vec<String>,
+    },
+
+    /// Crash a server: it keeps what it knows and takes no part
+    #[command(after_help = "\
+Examples:
+  surfstore crash 2
+  surfstore crash leader
+  surfstore crash all")]
+    Crash {
+        /// A server's id, `leader` or `all`
+        #[arg(value_name = "ID|leader|all")]
+        server: Which,
+    },
+
+    /// Let crashed servers take part again
+    #[command(after_help = "\
+Examples:
+  surfstore restore 2
+  surfstore restore all")]
+    Restore {
+        /// A server's id, or `all`
+        #[arg(value_name = "ID|all")]
+        server: Which,
+    },
+
+    /// Call any method of a server, and show its answer as JSON
+    #[command(after_help = "\
+Examples:
+  surfstore call system.listMethods
+  surfstore call tester_getversion string:a.txt --at 2
+  surfstore call updatefile string:a.txt int:1 'json:[\"hash1\", 2]'
+
+Each argument is TYPE:TEXT, with a type of string, int, double, bool (1, 0, true, false), base64 or \
+json. In JSON, whole numbers become int, other numbers double. An answer that is base64 is shown as \
+{\"base64\": TEXT}. The call is made once, whatever comes of it.")]
+    Call {
+        /// The method, with or without its prefix
+        method: String,
+        /// The parameters
+        #[arg(value_name = "TYPE:TEXT", allow_negative_numbers = true)]
+        arguments: Vec<String>,
+        /// The server to call: an id, or `leader`
+        #[arg(long, value_name = "ID|leader", default_value = "leader")]
+        at: Which,
+    },
+
+    /// Look for what is wrong with a set of servers, and say it in words
+    #[command(after_help = "\
+Example:
+  surfstore doctor configs/config5.txt
+
+Exit code 0 if nothing is wrong, 4 if nobody leads or no majority is up, otherwise 1.")]
+    Doctor {
+        /// The file that names the servers
+        #[arg(value_name = "CONFIG")]
+        file: Option<PathBuf>,
+    },
+
+    /// Write the completions of a shell
+    #[command(after_help = "\
+Examples:
+  source <(surfstore completions bash)
+  surfstore completions fish | source")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+
+    /// Run one server until stdin ends: what `cluster` starts
+    #[command(hide = true)]
+    Server { set: OsString, id: OsString },
+}
+
+/// The form of what is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+}
+
+/// The servers that are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    Id(usize),
+    Leader,
+    All,
+}
+
+impl FromStr for Which {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Which, &'static str> {
+        match text {
+            "leader" => Ok(Which::Leader),
+            "all" => Ok(Which::All),
+            id => id.parse().map(Which::Id).map_err(|_| "expected a server's id, leader or all"),
+        }
+    }
+}
+
+/// A time that people wait: more than nothing, and at most a day.
+fn seconds(text: &str) -> Result<Duration, &'static str> {
+    let seconds = text.parse().ok().filter(|seconds| (0.001..=86400.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or("expected seconds, more than 0 and at most 86400")
+}

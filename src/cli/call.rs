@@ -1,0 +1,27 @@
+//! Any call, as it is typed.
+
+use super::arguments::Which;
+use super::failure::Failure;
+use super::roles::the_one;
+use super::screen::Screen;
+use super::values;
+use crate::client::blocking::{Client, wait};
+
+/// `call`
+pub(super) fn run(
+    screen: &Screen,
+    client: &mut Client,
+    at: Which,
+    method: &str,
+    arguments: &[String],
+) -> Result<(), Failure> {
+    let params: Result<Vec<_>, _> =
+        arguments.iter().map(|argument| values::read(argument)).collect();
+    let params = params.map_err(Failure::usage)?;
+    let id = the_one(client, at)?;
+    let Some(server) = client.servers().get_mut(id) else {
+        return Err(Failure::usage(format!("there is no server {id}")));
+    };
+    let answer = wait(server.call(method, &params))?;
+    screen.show(&format!("{:#}", values::to_json(&answer)))
+}

@@ -1,0 +1,169 @@
+//! Servers on this machine, in the foreground: each a process of its own, all ended together.
+
+use std::env;
+use std::fmt::Write as _;
+use std::fs::{self, DirBuilder};
+use std::io::ErrorKind;
+use std::net::{TcpListener, ToSocketAddrs};
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{self, Stdio};
+
+use async_signal::{Signal, Signals};
+use smol::LocalExecutor;
+use smol::future;
+use smol::io::{AsyncBufReadExt, BufReader};
+use smol::process::{Child, Command};
+use smol::stream::StreamExt;
+
+use super::failure::Failure;
+use super::screen::{Colour, Screen};
+use crate::config::{Address, Config};
+
+/// How many servers there are where nothing is said.
+const SERVERS: u8 = 5;
+
+/// `cluster`
+pub(super) fn run(
+    screen: &Screen,
+    servers: Option<u8>,
+    config: Option<&Path>,
+    first_port: u16,
+) -> Result<(), Failure> {
+    let written = match (servers, config) {
+        (Some(_), Some(_)) => return Err(Failure::usage("N and -f exclude each other")),
+        (None, Some(_)) => None,
+        (servers, None) => Some(Written::new(servers.unwrap_or(SERVERS), first_port)?),
+    };
+    let path = written.as_ref().map(Written::path).or(config.map(Path::to_path_buf));
+    let path = path.unwrap_or_default();
+    let config = Config::read(&path).map_err(|error| Failure::usage(format!("{error:#}")))?;
+    config.servers.iter().try_for_each(check_free)?;
+    smol::block_on(keep_running(screen, &config, &path))
+}
+
+/// Runs the servers until a signal comes, or the last of them has ended.
+async fn keep_running(screen: &Screen, config: &Config, path: &Path) -> Result<(), Failure> {
+    // Before any server is there, so that none is left behind.
+    let signals = Signals::new([Signal::Int, Signal::Term]);
+    let mut signals = signals.map_err(|error| Failure::error(format!("signals: {error}")))?;
+    let addresses: Vec<_> = config.servers.iter().map(ToString::to_string).collect();
+    screen.show(&format!(
+        "{} servers, at {}; Ctrl-C ends them all\nelsewhere: export SURFSTORE_CONFIG={}",
+        addresses.len(),
+        addresses.join(" "),
+        fs::canonicalize(path).unwrap_or(path.to_path_buf()).display(),
+    ))?;
+    let executor = LocalExecutor::new();
+    let mut tasks = Vec::new();
+    for id in 0..config.servers.len() {
+        let child = start(path, id)
+            .map_err(|error| Failure::error(format!("server {id} cannot be started: {error}")))?;
+        tasks.push(executor.spawn(follow(screen, id, child)));
+    }
+    let all_end = async {
+        for task in tasks {
+            task.await?;
+        }
+        Err(Failure::error("all servers have ended"))
+    };
+    let told = async {
+        signals.next().await;
+        screen.say("surfstore: ending all servers");
+        Ok(())
+    };
+    executor.run(future::or(told, all_end)).await
+}
+
+/// Starts a server: this very program, so that the two never differ.
+fn start(config: &Path, id: usize) -> std::io::Result<Child> {
+    let mut command = process::Command::new(env::current_exe()?);
+    command.arg("server").arg(config).arg(id.to_string());
+    // Ctrl-C reaches this process alone, which ends the server then.
+    command.process_group(0);
+    let mut command = Command::from(command);
+    // It ends with its stdin, also where this process ends without a chance to end it.
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.kill_on_drop(true).spawn()
+}
+
+/// Shows what a server says, until it ends.
+async fn follow(screen: &Screen, id: usize, mut child: Child) -> Result<(), Failure> {
+    let show = |line: &str| {
+        let name = screen.paint(Some(Colour::of_server(id)), &format!("[{id}]"));
+        screen.show(&format!("{name} {line}"))
+    };
+    show(&format!("process {}", child.id()))?;
+    if let Some(stderr) = child.stderr.take() {
+        let mut lines = BufReader::new(stderr).lines();
+        while let Some(Ok(line)) = lines.next().await {
+            show(&line)?;
+        }
+    }
+    // Until here its stdin is open: waiting for a process closes it.
+    match child.status().await {
+        Ok(status) => show(&format!("ended: {status}")),
+        Err(error) => show(&format!("ended: {error}")),
+    }
+}
+
+/// Refuses an address where a server could not listen, before any is started.
+fn check_free(address: &Address) -> Result<(), Failure> {
+    let places = (address.host.as_str(), address.port).to_socket_addrs();
+    let places = places.map_err(|error| Failure::error(format!("{address}: {error}")))?;
+    let mut refusal = Some("the host has no address".to_owned());
+    for place in places {
+        match TcpListener::bind(place) {
+            Ok(_) => refusal = None,
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {
+                return Err(Failure::error(format!("port {} is taken ({place})", address.port)));
+            }
+            // A machine may lack one of the two families.
+            Err(error) => refusal = refusal.map(|_| error.to_string()),
+        }
+    }
+    match refusal {
+        None => Ok(()),
+        Some(reason) => {
+            Err(Failure::error(format!("{address} is not an address of this machine: {reason}")))
+        }
+    }
+}
+
+/// A configuration that was written for these servers, and goes with them.
+struct Written {
+    folder: PathBuf,
+}
+
+impl Written {
+    fn new(servers: u8, first_port: u16) -> Result<Written, Failure> {
+        let mut text = format!("M: {servers}\n");
+        for id in 0..servers {
+            let port = first_port.checked_add(u16::from(id));
+            let port = port.ok_or_else(|| Failure::usage("there are no ports above 65535"))?;
+            let _ = writeln!(text, "metadata{id}: localhost:{port}");
+        }
+        let written =
+            Written { folder: env::temp_dir().join(format!("surfstore-{}", process::id())) };
+        // Whoever else made a folder of this name does not get to say which servers there are.
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&written.folder)
+            .and_then(|()| fs::write(written.path(), text))
+            .map_err(|error| Failure::error(format!("{}: {error}", written.folder.display())))?;
+        Ok(written)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.join("config")
+    }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        // What is left behind in a folder for temporary files harms nobody.
+        let _ = fs::remove_file(self.path());
+        let _ = fs::remove_dir(&self.folder);
+    }
+}

@@ -1,0 +1,62 @@
+//! How the program ends when it has not done what it was asked for.
+
+use std::io;
+
+use crate::client::Error;
+
+/// Something went wrong.
+const ERROR: u8 = 1;
+/// The command line or the configuration is wrong. Nothing was done.
+pub(super) const USAGE: u8 = 2;
+/// A server refused.
+const REFUSED: u8 = 3;
+/// No leader, or no majority, was there in time.
+const NO_LEADER: u8 = 4;
+
+/// The exit code, and the sentence that goes to stderr, if any.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) code: u8,
+    pub(super) message: Option<String>,
+}
+
+impl Failure {
+    pub(super) fn error(message: impl Into<String>) -> Failure {
+        Failure { code: ERROR, message: Some(message.into()) }
+    }
+
+    pub(super) fn usage(message: impl Into<String>) -> Failure {
+        Failure { code: USAGE, message: Some(message.into()) }
+    }
+
+    pub(super) fn refused(message: impl Into<String>) -> Failure {
+        Failure { code: REFUSED, message: Some(message.into()) }
+    }
+
+    pub(super) fn no_leader(message: impl Into<String>) -> Failure {
+        Failure { code: NO_LEADER, message: Some(message.into()) }
+    }
+
+    /// Whoever reads stdout has read enough: the program ends without a word.
+    pub(super) fn of_stdout(error: &io::Error) -> Failure {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Failure { code: 0, message: None }
+        } else {
+            Failure::error(format!("stdout cannot be written: {error}"))
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        let message = error.to_string();
+        match error {
+            Error::NoLeader(_) => Failure::no_leader(message),
+            Error::Fault(_) => Failure::refused(message),
+            Error::Unfit => Failure::usage(message),
+            Error::Unreachable(_) | Error::NoAnswer(_) | Error::Unexpected(_) => {
+                Failure::error(message)
+            }
+        }
+    }
+}

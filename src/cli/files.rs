@@ -1,0 +1,98 @@
+//! The files of the map: reading and updating them.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::failure::Failure;
+use super::screen::{RED, Row, Screen, plain};
+use super::values;
+use crate::client::blocking::Client;
+use crate::client::{FileInfo, Outcome};
+use crate::metadata::Update;
+use crate::value::Value;
+
+/// `ls`
+pub(super) fn list(screen: &Screen, client: &mut Client, as_json: bool) -> Result<(), Failure> {
+    let files = client.files()?;
+    if as_json {
+        let files = files.iter().map(|(name, file)| (name.clone(), to_json(file)));
+        return screen.show(&format!("{:#}", Json::Object(files.collect::<Map<_, _>>())));
+    }
+    let rows = files.iter().map(|(name, file)| {
+        let blocks =
+            if file.is_deleted() { "deleted".to_owned() } else { file.hashes.len().to_string() };
+        Row::new([file.version.to_string(), blocks, plain(name)])
+    });
+    let rows: Vec<_> = [Row::new(["VERSION", "BLOCKS", "NAME"])].into_iter().chain(rows).collect();
+    screen.show(&screen.table(&rows))
+}
+
+/// `get`
+pub(super) fn get(
+    screen: &Screen,
+    client: &mut Client,
+    name: &str,
+    as_json: bool,
+) -> Result<(), Failure> {
+    let files = client.files()?;
+    let file =
+        files.get(name).ok_or_else(|| Failure::error(format!("there is no file {name:?}")))?;
+    if as_json {
+        return screen.show(&format!("{:#}", to_json(file)));
+    }
+    let hash = |hash: &Value| match hash {
+        Value::String(text) => plain(text),
+        other => values::to_json(other).to_string(),
+    };
+    let mut lines = vec![format!("version {}", file.version)];
+    if file.is_deleted() {
+        lines.push("deleted".to_owned());
+    } else {
+        lines.extend(file.hashes.iter().map(hash));
+    }
+    screen.show(&lines.join("\n"))
+}
+
+fn to_json(file: &FileInfo) -> Json {
+    let hashes: Json = file.hashes.iter().map(values::to_json).collect();
+    json!({ "version": file.version, "hashes": hashes })
+}
+
+/// `version`
+pub(super) fn version(screen: &Screen, client: &mut Client, name: &str) -> Result<(), Failure> {
+    let versions = client.at_each(async |server| server.version(name).await);
+    let mut rows = vec![Row::new(["ID", "ADDRESS", "VERSION"])];
+    let mut failure = None;
+    for (id, (server, version)) in client.servers().iter().zip(versions).enumerate() {
+        let colour = version.is_err().then_some(RED);
+        let shown = version.as_ref().map_or("-".to_owned(), ToString::to_string);
+        let cells = [id.to_string(), server.address().to_string(), shown];
+        rows.push(Row::new(cells).coloured(colour));
+        failure = failure.or(version.err());
+    }
+    screen.show(&screen.table(&rows))?;
+    failure.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// `update`
+pub(super) fn update(
+    screen: &Screen,
+    client: &mut Client,
+    name: &str,
+    version: i64,
+    hashes: &[String],
+) -> Result<(), Failure> {
+    let hashes = hashes.iter().map(|hash| hash.as_str().into()).collect();
+    match client.update(&Update { name: name.into(), version, hashes })? {
+        Outcome::Applied => screen.show(&format!("{} is at version {version}", plain(name))),
+        Outcome::Refused { stored: Some(stored) } => Err(Failure::refused(format!(
+            "refused: the stored version is {stored}, so the next is {}, not {version}",
+            stored.saturating_add(1)
+        ))),
+        Outcome::Refused { stored: None } => {
+            Err(Failure::refused(format!("refused: {version} is not the next version")))
+        }
+        Outcome::Unknown { reason } => Err(Failure::no_leader(format!(
+            "outcome unknown: the update may have taken effect, or may yet; {reason}"
+        ))),
+    }
+}

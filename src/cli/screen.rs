@@ -1,0 +1,108 @@
+//! What is shown: results on stdout, the rest on stderr, colours on a terminal only.
+
+use std::env;
+use std::io::{self, IsTerminal, Write};
+
+use super::failure::Failure;
+
+/// Where results and messages go.
+#[derive(Debug)]
+pub(super) struct Screen {
+    /// Whether stdout is a terminal.
+    pub(super) is_terminal: bool,
+    has_colours: bool,
+}
+
+/// A colour of the terminal, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Colour(u8);
+
+pub(super) const RED: Colour = Colour(31);
+pub(super) const GREEN: Colour = Colour(32);
+pub(super) const YELLOW: Colour = Colour(33);
+
+/// One for each server that a set can have, the next over again.
+const SERVERS: [Colour; 6] = [Colour(36), GREEN, YELLOW, Colour(35), Colour(34), RED];
+
+impl Colour {
+    pub(super) fn of_server(id: usize) -> Colour {
+        SERVERS.get(id % SERVERS.len()).copied().unwrap_or(GREEN)
+    }
+}
+
+impl Screen {
+    /// The screen of this process. By custom any value of `NO_COLOR` but the empty one switches colours off.
+    pub(super) fn new() -> Screen {
+        let is_terminal = io::stdout().is_terminal();
+        let is_plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+        Screen { is_terminal, has_colours: is_terminal && !is_plain }
+    }
+
+    /// Shows a result, and ends its last line.
+    pub(super) fn show(&self, text: &str) -> Result<(), Failure> {
+        let mut stdout = io::stdout().lock();
+        writeln!(stdout, "{text}")
+            .and_then(|()| stdout.flush())
+            .map_err(|error| Failure::of_stdout(&error))
+    }
+
+    /// Says something that is no result. Nobody can be told if stderr is closed.
+    pub(super) fn say(&self, text: &str) {
+        let _ = writeln!(io::stderr(), "{}", text.trim_end());
+    }
+
+    /// The text in that colour, where there are colours.
+    pub(super) fn paint(&self, colour: Option<Colour>, text: &str) -> String {
+        match colour {
+            Some(Colour(number)) if self.has_colours => format!("\u{1b}[{number}m{text}\u{1b}[0m"),
+            _ => text.to_owned(),
+        }
+    }
+
+    /// Lines of columns, the first of them the headings, each line in its colour.
+    pub(super) fn table(&self, rows: &[Row]) -> String {
+        let columns = rows.iter().map(|row| row.cells.len()).max().unwrap_or_default();
+        let width = |column| {
+            let cells = rows.iter().filter_map(|row| row.cells.get(column));
+            cells.map(|cell: &String| cell.chars().count()).max().unwrap_or_default()
+        };
+        let widths: Vec<_> = (0..columns).map(width).collect();
+        let line = |row: &Row| {
+            let cells = row.cells.iter().zip(&widths);
+            let padded: Vec<_> = cells.map(|(cell, width)| format!("{cell:<width$}")).collect();
+            self.paint(row.colour, padded.join("  ").trim_end())
+        };
+        rows.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// A line of a table.
+#[derive(Debug)]
+pub(super) struct Row {
+    cells: Vec<String>,
+    colour: Option<Colour>,
+}
+
+impl Row {
+    pub(super) fn new(cells: impl IntoIterator<Item = impl Into<String>>) -> Row {
+        Row { cells: cells.into_iter().map(Into::into).collect(), colour: None }
+    }
+
+    pub(super) fn coloured(self, colour: Option<Colour>) -> Row {
+        Row { colour, ..self }
+    }
+}
+
+/// The text on one line, without what could steer a terminal: names of files hold any character.
+pub(super) fn plain(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}

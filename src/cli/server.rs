@@ -1,0 +1,25 @@
+//! One server of those that `cluster` starts.
+
+use std::ffi::OsString;
+use std::io;
+use std::process;
+use std::thread;
+
+use super::failure::Failure;
+use crate::config::Arguments;
+use crate::runtime::{self, output};
+
+/// Runs the server until stdin ends, which it does when the process that started this one ends, however it ends.
+pub(super) fn run(config: OsString, id: OsString) -> Result<(), Failure> {
+    let usage = |error: anyhow::Error| Failure::usage(format!("{error:#}"));
+    let arguments = Arguments::parse([config, id]).map_err(usage)?;
+    output::start();
+    thread::spawn(|| {
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        process::exit(0);
+    });
+    match runtime::run(arguments) {
+        Ok(never) => match never {},
+        Err(error) => Err(Failure::error(format!("{error:#}"))),
+    }
+}

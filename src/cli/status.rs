@@ -1,0 +1,163 @@
+//! How the servers are doing, at a glance.
+
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use super::arguments::Format;
+use super::failure::Failure;
+use super::screen::{GREEN, RED, Row, Screen, YELLOW};
+use crate::client::blocking::Client;
+use crate::client::{Error, ServerStatus};
+use crate::raft::RoleName;
+
+/// The time between two looks.
+const WATCH_PAUSE: Duration = Duration::from_secs(1);
+
+/// Moves the cursor of a terminal to its first place, and clears it.
+const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
+
+/// What each server answered, in the order of their ids.
+pub(super) type Statuses = Vec<Result<ServerStatus, Error>>;
+
+/// `status`
+pub(super) fn run(
+    screen: &Screen,
+    client: &mut Client,
+    watch: bool,
+    output: Format,
+) -> Result<(), Failure> {
+    loop {
+        let statuses = client.at_each(async |server| server.status().await);
+        let addresses: Vec<_> =
+            client.servers().iter().map(|server| server.address().to_string()).collect();
+        let shown = match output {
+            Format::Table => table(screen, &addresses, &statuses),
+            // While watched a document is one line, so that programs can tell them apart.
+            Format::Json if watch => to_json(&addresses, &statuses).to_string(),
+            Format::Json => format!("{:#}", to_json(&addresses, &statuses)),
+        };
+        if !watch {
+            screen.show(&shown)?;
+            return health(&statuses);
+        }
+        let clear = if screen.is_terminal { CLEAR } else { "" };
+        screen.show(&format!("{clear}{shown}"))?;
+        thread::sleep(WATCH_PAUSE);
+    }
+}
+
+/// Whether somebody leads and a majority is up.
+pub(super) fn health(statuses: &Statuses) -> Result<(), Failure> {
+    let answered = || statuses.iter().flatten();
+    let up = answered().filter(|status| status.role != RoleName::Crashed).count();
+    if up <= statuses.len() / 2 {
+        let all = statuses.len();
+        return Err(Failure::no_leader(format!("no majority: {up} of {all} servers are up")));
+    }
+    if !answered().any(ServerStatus::leads) {
+        return Err(Failure::no_leader("no server leads"));
+    }
+    Ok(())
+}
+
+/// The highest index that any server knows to be committed.
+pub(super) fn newest(statuses: &Statuses) -> i64 {
+    statuses.iter().flatten().map(|status| status.commit_index).max().unwrap_or_default()
+}
+
+fn table(screen: &Screen, addresses: &[String], statuses: &Statuses) -> String {
+    let newest = newest(statuses);
+    let mut rows = vec![Row::new([
+        "ID", "ADDRESS", "ROLE", "TERM", "LEADER", "COMMIT", "APPLIED", "LOG", "BEHIND", "HEARD",
+        "UPTIME",
+    ])];
+    for (id, (address, status)) in addresses.iter().zip(statuses).enumerate() {
+        rows.push(match status {
+            Ok(status) => row(id, address, status, newest),
+            Err(_) => {
+                let cells = [id.to_string(), address.clone(), "unreachable".to_owned()];
+                Row::new(cells).coloured(Some(RED))
+            }
+        });
+    }
+    screen.table(&rows)
+}
+
+fn row(id: usize, address: &str, status: &ServerStatus, newest: i64) -> Row {
+    let heard =
+        status.last_heard.map_or("never".to_owned(), |time| format!("{} ms", time.as_millis()));
+    let colour = match status.role {
+        RoleName::Leader => Some(GREEN),
+        RoleName::Crashed => Some(RED),
+        RoleName::Candidate => Some(YELLOW),
+        RoleName::Follower => None,
+    };
+    let cells = [
+        id.to_string(),
+        address.to_owned(),
+        status.role.as_str().to_owned(),
+        status.term.to_string(),
+        status.leader.clone().unwrap_or("-".to_owned()),
+        status.commit_index.to_string(),
+        status.last_applied.to_string(),
+        status.last_log_index.to_string(),
+        (newest - status.last_applied).to_string(),
+        heard,
+        duration(status.uptime),
+    ];
+    Row::new(cells).coloured(colour)
+}
+
+/// A time in its two greatest units.
+fn duration(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match (seconds / 86400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60) {
+        (0, 0, 0, seconds) => format!("{seconds} s"),
+        (0, 0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (0, hours, minutes, _) => format!("{hours} h {minutes} min"),
+        (days, hours, ..) => format!("{days} d {hours} h"),
+    }
+}
+
+fn to_json(addresses: &[String], statuses: &Statuses) -> Json {
+    let newest = newest(statuses);
+    let server = |(id, (address, status)): (usize, (&String, &Result<ServerStatus, Error>))| {
+        match status {
+            Ok(status) => json!({
+                "id": id,
+                "address": address,
+                "role": status.role.as_str(),
+                "term": status.term,
+                "leader": status.leader,
+                "commitIndex": status.commit_index,
+                "lastApplied": status.last_applied,
+                "lastLogIndex": status.last_log_index,
+                "behindBy": newest - status.last_applied,
+                "files": status.files,
+                "waitingCalls": status.waiting_calls,
+                "lastHeardMilliseconds": status.last_heard.map(|time| json!(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))),
+                "uptimeSeconds": status.uptime.as_secs(),
+            }),
+            Err(error) => {
+                json!({ "id": id, "address": address, "role": "unreachable", "error": error.to_string() })
+            }
+        }
+    };
+    addresses.iter().zip(statuses).enumerate().map(server).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_told_in_its_two_greatest_units() {
+        for (seconds, told) in
+            [(0, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (3600, "1 h 0 min"), (90_061, "1 d 1 h")]
+        {
+            assert_eq!(duration(Duration::from_secs(seconds)), told);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Values as people type and read them.
+//!
+//! One rule for what is typed: `TYPE:TEXT`, always with the type. What is shown is JSON.
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::value::{DEPTH_MAX, Double, Value};
+
+/// Reads a parameter of a call.
+pub(super) fn read(argument: &str) -> Result<Value, String> {
+    const TYPES: &str = "string, int, double, bool, base64 or json";
+    let expected = || format!("{argument:?} is not TYPE:TEXT, with a type of {TYPES}");
+    let (kind, text) = argument.split_once(':').ok_or_else(expected)?;
+    let value = match kind {
+        "string" => Some(text.into()),
+        "int" => text.parse().ok().map(Value::Int),
+        "double" => text.parse().ok().and_then(Double::new).map(Value::Double),
+        "bool" => match text {
+            "1" | "true" => Some(true.into()),
+            "0" | "false" => Some(false.into()),
+            _ => None,
+        },
+        "base64" => base64::decode(text).ok().map(|bytes| Value::Base64(bytes.into())),
+        "json" => {
+            let json = serde_json::from_str(text)
+                .map_err(|error| format!("{argument:?} is not JSON: {error}"))?;
+            return from_json(json, DEPTH_MAX).map_err(|reason| format!("{argument:?} {reason}"));
+        }
+        _ => return Err(expected()),
+    };
+    value.ok_or_else(|| format!("{argument:?} is no {kind}"))
+}
+
+fn from_json(json: Json, depth: usize) -> Result<Value, &'static str> {
+    let inner = depth.checked_sub(1).ok_or("nests too deep");
+    match json {
+        Json::Null => Err("holds null, which has no type here"),
+        Json::Bool(truth) => Ok(truth.into()),
+        Json::Number(number) => {
+            let double = || number.as_f64().and_then(Double::new).map(Value::Double);
+            number.as_i64().map(Value::Int).or_else(double).ok_or("holds too great a number")
+        }
+        Json::String(text) => Ok(text.as_str().into()),
+        Json::Array(elements) => {
+            let inner = inner?;
+            elements
+                .into_iter()
+                .map(|element| from_json(element, inner))
+                .collect::<Result<_, _>>()
+                .map(Value::Array)
+        }
+        Json::Object(members) => {
+            let inner = inner?;
+            let member = |(name, json): (String, Json)| Ok((name.into(), from_json(json, inner)?));
+            members.into_iter().map(member).collect::<Result<_, _>>().map(Value::Struct)
+        }
+    }
+}
+
+/// The value as JSON. What JSON has no type for is an object of one member that names it.
+pub(super) fn to_json(value: &Value) -> Json {
+    match value {
+        Value::Int(number) => json!(number),
+        Value::Boolean(truth) => json!(truth),
+        Value::Double(double) => json!(double.get()),
+        Value::String(text) => json!(text),
+        Value::Base64(bytes) => json!({ "base64": base64::encode(bytes) }),
+        Value::Array(elements) => elements.iter().map(to_json).collect(),
+        Value::Struct(members) => {
+            let member = |(name, value): &(Box<str>, Value)| (name.to_string(), to_json(value));
+            Json::Object(members.iter().map(member).collect::<Map<_, _>>())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_typed_has_the_type_that_it_names() {
+        for (argument, value) in [
+            ("string:a:b", "a:b".into()),
+            ("string:", "".into()),
+            ("int:-3", Value::Int(-3)),
+            ("double:3", Value::Double(Double::new(3.0).unwrap())),
+            ("bool:1", true.into()),
+            ("bool:false", false.into()),
+            ("base64:aGk=", Value::Base64(b"hi"[..].into())),
+            ("json:7", Value::Int(7)),
+            ("json:[\"a\", true]", Value::Array(["a".into(), true.into()].into())),
+            (
+                "json:{\"a\": 0.5}",
+                Value::Struct([("a".into(), Value::Double(Double::new(0.5).unwrap()))].into()),
+            ),
+        ] {
+            assert_eq!(read(argument), Ok(value), "{argument}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_its_type_is_refused_with_a_sentence() {
+        for argument in [
+            "plain",
+            "",
+            "text:a",
+            "int:1.5",
+            "int:",
+            "int:x",
+            "double:inf",
+            "bool:yes",
+            "base64:!",
+            "json:",
+            "json:null",
+            "json:[null]",
+            "json:{",
+        ] {
+            let reason = read(argument).unwrap_err();
+            assert!(
+                reason.contains(&format!("{argument:?}")) && !reason.contains('\n'),
+                "{reason}"
+            );
+        }
+        let deep = format!("json:{}{}", "[".repeat(70), "]".repeat(70));
+        assert!(read(&deep).unwrap_err().ends_with("nests too deep"));
+    }
+}

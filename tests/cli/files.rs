@@ -1,0 +1,72 @@
+//! Reading and updating the map.
+
+use serde_json::{Value as Json, json};
+
+use crate::client::{TRUE, hash};
+use crate::harness::Cluster;
+use crate::program::{at, config, program, run};
+
+fn json(text: &str) -> Json {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn what_was_updated_is_shown_and_a_version_conflict_is_refused_with_exit_code_3() {
+    let (cluster, leader) = Cluster::led(3);
+    let at = |arguments: &[&str]| at(&cluster, arguments);
+    assert_eq!(at(&["ls"]).shown(), "VERSION  BLOCKS  NAME\n");
+    assert_eq!(at(&["update", "a.txt", "1", "h1", "h2"]).shown(), "a.txt is at version 1\n");
+    at(&["update", "a.txt", "1", "h3"])
+        .assert_failed(3, "the stored version is 1, so the next is 2");
+    at(&["update", "a.txt", "3"]).assert_failed(3, "the stored version is 1");
+    at(&["update", "a.txt", "-1"]).assert_failed(3, "the stored version is 1");
+    assert_eq!(at(&["get", "a.txt"]).shown(), "version 1\nh1\nh2\n");
+    let file = json!({ "version": 1, "hashes": ["h1", "h2"] });
+    assert_eq!(json(&at(&["get", "a.txt", "--json"]).shown()), file);
+    at(&["get", "b.txt"]).assert_failed(1, "there is no file \"b.txt\"");
+
+    assert_eq!(at(&["update", "b", "1", "0"]).code, Some(0));
+    assert_eq!(at(&["get", "b"]).shown(), "version 1\ndeleted\n");
+    let table = "VERSION  BLOCKS   NAME\n1        2        a.txt\n1        deleted  b\n";
+    assert_eq!(at(&["ls"]).shown(), table);
+    let map = json!({ "a.txt": file, "b": { "version": 1, "hashes": ["0"] } });
+    assert_eq!(json(&at(&["ls", "--json"]).shown()), map);
+
+    cluster.await_version(&[0, 1, 2], "a.txt", 1);
+    let versions = at(&["version", "a.txt"]).shown();
+    let versions: Vec<_> =
+        versions.lines().map(|line| line.split_whitespace().last().unwrap()).collect();
+    assert_eq!(versions, ["VERSION", "1", "1", "1"]);
+    assert_eq!(at(&["leader"]).shown().trim(), cluster.at(leader).address());
+}
+
+#[test]
+fn a_name_cannot_steer_the_terminal_and_an_option_goes_before_the_environment() {
+    let (cluster, _) = Cluster::led(1);
+    assert_eq!(cluster.at(0).update("a\tb\n\u{9b}c", 1, &hash("x\u{7f}y")), TRUE);
+    assert!(at(&cluster, &["ls"]).shown().ends_with("a\\tb\\n\\u{9b}c\n"));
+    assert_eq!(at(&cluster, &["get", "a\tb\n\u{9b}c"]).shown(), "version 1\nx\\u{7f}y\n");
+    at(&cluster, &["update", "a\u{1}", "1"]).assert_failed(2, "a character that XML cannot carry");
+    let mut command = program();
+    command.env("SURFSTORE_CONFIG", "absent").arg("-f").arg(config(&cluster)).arg("leader");
+    assert_eq!(run(&mut command).shown().trim(), cluster.at(0).address());
+}
+
+#[test]
+fn any_method_can_be_called_with_typed_values() {
+    let (cluster, leader) = Cluster::led(2);
+    let call = |arguments: &[&str]| at(&cluster, &[&["call"], arguments].concat());
+    assert_eq!(call(&["ping"]).shown(), "true\n");
+    let list = r#"json:[1, "two", true, 0.5]"#;
+    assert_eq!(call(&["updatefile", "string:a", "int:1", list]).shown(), "true\n");
+    let map = json(&call(&["surfstore.getfileinfomap"]).shown());
+    assert_eq!(map, json!({ "a": [1, [1, "two", true, 0.5]] }));
+    assert_eq!(call(&["putblock", "base64:aGk="]).shown(), "true\n");
+    let sha = "string:8f434346648f6b96df89dda901c5176b10a6d83961dd3c1ac88b59b2dc327aa4";
+    assert_eq!(json(&call(&["getblock", sha]).shown()), json!({ "base64": "aGk=" }));
+
+    let other = cluster.others(leader)[0].to_string();
+    call(&["getfileinfomap", "--at", &other]).assert_failed(3, "fault 2: not the leader");
+    call(&["frob"]).assert_failed(3, "fault -32601");
+    call(&["ping", "--at", "2"]).assert_failed(2, "the configuration has 0 to 1");
+}

@@ -1,0 +1,172 @@
+//! Servers in the foreground: `surfstore cluster`.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command};
+
+use tempfile::TempDir;
+
+use crate::program::{Ended, program, run};
+use crate::turns::{Turn, free_port};
+use crate::wait::{ELECTION, PATIENCE, wait_until};
+
+/// Servers in the foreground of a process that is killed when it is dropped.
+struct Foreground {
+    folder: TempDir,
+    process: Child,
+    _turn: Turn,
+}
+
+/// The first of three ports in a row that nobody listens on.
+fn three_ports() -> u16 {
+    loop {
+        let ports = [free_port(), free_port(), free_port()];
+        if ports[0] + 1 == ports[1] && ports[1] + 1 == ports[2] {
+            return ports[0];
+        }
+    }
+}
+
+impl Foreground {
+    fn start(arguments: &[&str]) -> Foreground {
+        let turn = Turn::take();
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name| File::create(folder.path().join(name)).unwrap();
+        fs::create_dir(folder.path().join("temporary")).unwrap();
+        let process = program()
+            .arg("cluster")
+            .args(arguments)
+            .env("TMPDIR", folder.path().join("temporary"))
+            .stdout(file("stdout"))
+            .stderr(file("stderr"))
+            .spawn()
+            .unwrap();
+        Foreground { folder, process, _turn: turn }
+    }
+
+    fn said(&self, stream: &str) -> String {
+        fs::read_to_string(self.folder.path().join(stream)).unwrap()
+    }
+
+    /// Runs the program with the configuration that the servers have.
+    fn at(&self, arguments: &[&str]) -> Ended {
+        let said = self.said("stdout");
+        let config = said.split("SURFSTORE_CONFIG=").nth(1).unwrap().lines().next().unwrap();
+        run(program().env("SURFSTORE_CONFIG", config).args(arguments))
+    }
+
+    #[track_caller]
+    fn await_said(&self, what: &str) {
+        wait_until(PATIENCE, what, || self.said("stdout").contains(what));
+    }
+
+    fn signal(&self, name: &str) {
+        signal(name, &self.process.id().to_string());
+    }
+
+    /// Its exit code, `None` if it was killed.
+    #[track_caller]
+    fn end(&mut self) -> Option<i32> {
+        wait_until(PATIENCE, "the process ends", || self.process.try_wait().unwrap().is_some());
+        self.process.wait().unwrap().code()
+    }
+
+    fn is_clean(&self) -> bool {
+        fs::read_dir(self.folder.path().join("temporary")).unwrap().next().is_none()
+    }
+}
+
+impl Drop for Foreground {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn signal(name: &str, process: &str) {
+    assert!(Command::new("kill").args([&format!("-{name}"), process]).status().unwrap().success());
+}
+
+fn is_free(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+}
+
+#[test]
+fn servers_are_started_without_a_file_and_end_with_the_program_however_it_ends() {
+    for (name, code) in [("INT", Some(0)), ("TERM", Some(0)), ("KILL", None)] {
+        let first = three_ports();
+        let mut servers = Foreground::start(&["3", "--first-port", &first.to_string()]);
+        servers.await_said("server 2 of 3 listens on");
+        servers.await_said("leader");
+        let leader = servers.at(&["leader"]).shown();
+        assert!(leader.starts_with("localhost:"), "{leader}");
+        assert_eq!(servers.at(&["update", "a.txt", "1", "h"]).shown(), "a.txt is at version 1\n");
+        servers.signal(name);
+        assert_eq!(servers.end(), code, "{}", servers.said("stderr"));
+        wait_until(PATIENCE, "all servers have ended", || (first..first + 3).all(is_free));
+        if code.is_some() {
+            assert!(servers.is_clean(), "the configuration is left behind");
+            assert_eq!(servers.said("stderr").lines().count(), 1, "{}", servers.said("stderr"));
+        }
+        for line in servers.said("stdout").lines().skip(2) {
+            assert!(["[0] ", "[1] ", "[2] "].iter().any(|id| line.starts_with(id)), "{line:?}");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_ends_is_told_and_the_others_go_on_until_none_is_left() {
+    let first = three_ports().to_string();
+    let mut servers = Foreground::start(&["3", "--first-port", &first]);
+    servers.await_said("leader");
+    let process = |id: usize| {
+        let said = servers.said("stdout");
+        let begin = format!("[{id}] process ");
+        said.lines().find_map(|line| line.strip_prefix(&begin)).unwrap().to_owned()
+    };
+    let processes = [0, 1, 2].map(process);
+    signal("KILL", &processes[0]);
+    servers.await_said("[0] ended: signal: 9");
+    wait_until(ELECTION, "the others have a leader", || {
+        servers.at(&["status"]).stdout.contains("leader")
+    });
+    assert_eq!(servers.at(&["update", "a.txt", "1", "h"]).shown(), "a.txt is at version 1\n");
+    signal("KILL", &processes[1]);
+    signal("KILL", &processes[2]);
+    assert_eq!(servers.end(), Some(1));
+    assert_eq!(servers.said("stderr"), "surfstore: all servers have ended\n");
+    assert!(servers.is_clean());
+}
+
+#[test]
+fn a_port_that_is_taken_is_refused_in_one_sentence_before_any_server_is_started() {
+    let first = three_ports();
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, first + 2)).unwrap();
+    let mut servers = Foreground::start(&["3", "--first-port", &first.to_string()]);
+    assert_eq!(servers.end(), Some(1));
+    let said = servers.said("stderr");
+    assert!(said.lines().count() == 1 && said.contains(&(first + 2).to_string()), "{said}");
+    assert_eq!(servers.said("stdout"), "");
+    assert!(servers.is_clean());
+    drop(taken);
+}
+
+#[test]
+fn servers_of_a_configuration_are_started_here_only_if_they_belong_here() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config");
+    let start = |path: &Path| Foreground::start(&["-f", path.to_str().unwrap()]);
+    // An address that is reserved for documentation.
+    fs::write(&file, "M: 1\nmetadata0: 192.0.2.1:9001\n").unwrap();
+    let mut foreign = start(&file);
+    assert_eq!(foreign.end(), Some(1));
+    assert!(foreign.said("stderr").contains("is not an address of this machine"));
+
+    fs::write(&file, format!("M: 1\nmetadata0: 127.0.0.1:{}\n", free_port())).unwrap();
+    let mut own = start(&file);
+    own.await_said("leader");
+    own.signal("TERM");
+    assert_eq!(own.end(), Some(0));
+    assert!(file.exists());
+}

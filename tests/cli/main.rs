@@ -1,0 +1,25 @@
+//! The program for people, run as people run it: what it shows, what it says, and its exit codes.
+//!
+//! - `program` runs it; the harness is that of the cluster tests;
+//! - the other modules are the tests.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+#[path = "../cluster/client.rs"]
+#[allow(dead_code, reason = "the cluster tests use the rest")]
+mod client;
+#[path = "../cluster/harness.rs"]
+#[allow(dead_code, reason = "the cluster tests use the rest")]
+mod harness;
+#[path = "../cluster/turns.rs"]
+mod turns;
+#[path = "../cluster/wait.rs"]
+#[allow(dead_code, reason = "the cluster tests use the rest")]
+mod wait;
+
+mod program;
+
+mod faults;
+mod files;
+mod foreground;
+mod usage;
