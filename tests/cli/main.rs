@@ -19,6 +19,7 @@ mod wait;
 
 mod program;
 
+mod documented;
 mod faults;
 mod files;
 mod foreground;
