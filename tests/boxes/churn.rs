@@ -190,7 +190,7 @@ fn churn(network: &mut Network, clients: u64, time: Duration, base: &Way) -> Vec
             let blow = blows.pop().unwrap();
             strike(network, blow, base, &mut rng);
             // Another leader takes its time.
-            let time = if blow < 2 { 1500..2000 } else { 100..800 };
+            let time = if blow < 2 { 1500..2000 } else { 100..500 };
             thread::sleep(Duration::from_millis(rng.u64(time)));
             for (id, before) in applied.iter_mut().enumerate() {
                 let now = FILES.map(|name| network.at(id).version(name));

@@ -32,37 +32,37 @@ fn assert_not_stale(answer: Answer, name: &str, version: i64) {
 
 #[test]
 fn a_deposed_leader_answers_no_read_from_memory_whichever_way_it_was_cut_off() {
-    let (network, _) = Network::led(3);
-    let mut version = 0;
-    for (deaf, mute) in [(true, true), (true, false), (false, true)] {
-        version += 1;
-        network.one(&network.running(), "a", version);
-        let (leader, _) = network.leader_among(&network.running());
-        let others = network.others(leader);
-        for other in &others {
-            for (direction, is_cut) in [((*other, leader), deaf), ((leader, *other), mute)] {
-                let way = if is_cut { Way::Cut } else { Way::Open };
-                network.proxy.set(direction, way);
+    Network::led_for_each(
+        3,
+        &[(true, true), (true, false), (false, true)],
+        |network, leader, cut| {
+            let (deaf, mute) = cut;
+            network.one(&network.running(), "a", 1);
+            let others = network.others(leader);
+            for other in &others {
+                for (direction, is_cut) in [((*other, leader), deaf), ((leader, *other), mute)] {
+                    let way = if is_cut { Way::Cut } else { Way::Open };
+                    network.proxy.set(direction, way);
+                }
             }
-        }
-        let early = begin_read(&network, leader);
-        version += 1;
-        network.one(&others, "a", version);
-        let late = begin_read(&network, leader);
-        let lost = network.begin_update(leader, "lost", 1);
-        // One that is not heard, but hears, learns that it is deposed.
-        if deaf {
-            holds_for(SILENT, "the deposed leader answers nothing", || {
-                [&early, &late, &lost].into_iter().all(Pending::is_blocked)
-            });
-        }
-        network.heal();
-        assert_not_stale(early.answer(PATIENCE), "a", version - 1);
-        assert_not_stale(late.answer(PATIENCE), "a", version);
-        assert_lost(&lost.answer(PATIENCE));
-        let files = network.settle();
-        assert_eq!(files.keys().collect::<Vec<_>>(), ["a"]);
-    }
+            let early = begin_read(&network, leader);
+            network.one(&others, "a", 2);
+            let late = begin_read(&network, leader);
+            let lost = network.begin_update(leader, "lost", 1);
+            // One that is not heard, but hears, learns that it is deposed.
+            if deaf {
+                holds_for(SILENT, "the deposed leader answers nothing", || {
+                    [&early, &late, &lost].into_iter().all(Pending::is_blocked)
+                });
+            }
+            network.heal();
+            assert_not_stale(early.answer(PATIENCE), "a", 1);
+            assert_not_stale(late.answer(PATIENCE), "a", 2);
+            assert_lost(&lost.answer(PATIENCE));
+            let files = network.settle();
+            assert_eq!(files.keys().collect::<Vec<_>>(), ["a"]);
+        },
+    );
 }
 
 #[test]

@@ -254,7 +254,7 @@ fn pull_cables(cluster: &Cluster, machines: &Machines, old: usize) -> usize {
 
 /// Checks how often the leader tries to reach a peer whose process has ended, and whose port is closed.
 fn attempts_are_few(cluster: &Cluster, machines: &Machines, leader: usize) {
-    const WATCHED: u64 = 3;
+    const WATCHED: u64 = 2;
     thread::sleep(Duration::from_secs(1));
     let before = machines.connections_begun(leader);
     thread::sleep(Duration::from_secs(WATCHED));

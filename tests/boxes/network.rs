@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -38,6 +39,26 @@ impl Network {
         network.start(0..size);
         let leader = network.cluster.leader();
         (network, leader)
+    }
+
+    /// Does the same in clusters of their own, with their leaders, for each of the cases at once: most of it is waiting.
+    pub(crate) fn led_for_each<T: Copy + Sync>(
+        size: usize,
+        cases: &[T],
+        test: impl Fn(Network, usize, T) + Sync,
+    ) {
+        let turn = Arc::new(Turn::take());
+        let led = |case| {
+            let mut network = Network::in_turn(size, Arc::clone(&turn));
+            network.start(0..size);
+            let leader = network.leader();
+            test(network, leader, case);
+        };
+        thread::scope(|scope| {
+            for case in cases {
+                scope.spawn(|| led(*case));
+            }
+        });
     }
 
     /// Starts servers, and waits until they answer.

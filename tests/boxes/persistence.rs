@@ -46,7 +46,7 @@ fn agreement_survives_the_crash_of_all_of_the_leader_and_of_a_follower() {
 fn of_those_restored_the_one_that_has_what_was_agreed_on_leads() {
     let (network, _) = Network::led(5);
     let all = network.running();
-    for round in 0..number("ROUNDS", 2) as i64 {
+    for round in 0..number("ROUNDS", 1) as i64 {
         network.one(&all, "a", 3 * round + 1);
         let (leader, _) = network.leader_among(&all);
         let next = |step| (leader + step) % 5;
@@ -177,8 +177,8 @@ fn leaders_that_are_cut_off_right_after_they_took_an_update_lose_nothing_in_a_ba
     let mut rng = random();
     let (network, _) = Network::led(5);
     let all = network.running();
-    let rounds = number("ROUNDS", 6);
-    let rough = |late| Way::Rough(Rough { delay: 0..=26, lost: 10, late });
+    let rounds = number("ROUNDS", 5);
+    let rough = |late| Way::Rough(Rough { delay: 0..=26, lost: 5, late });
     network.set_all(&rough(0));
     let (mut up, mut asked) = (all.clone(), Asked::default());
     for round in 0..rounds {

@@ -96,8 +96,7 @@ fn two_of_three_servers_that_lose_each_other_do_not_take_turns_in_leading() {
 /// The same with five: wherever the leader stands in the line, somebody leads who reaches both neighbours.
 #[test]
 fn in_a_line_of_five_servers_one_of_the_middle_three_leads() {
-    let (network, mut leader) = Network::led(5);
-    for place in [0, 2] {
+    Network::led_for_each(5, &[0, 2], |network, leader, place| {
         let mut ids = network.others(leader);
         ids.insert(place, leader);
         network.keep_links(&line(&ids));
@@ -105,43 +104,43 @@ fn in_a_line_of_five_servers_one_of_the_middle_three_leads() {
         assert!(ids[1..4].contains(&elected), "an end of the line reaches two of five");
         assert!(place == 0 || elected == leader, "who reaches a majority stays");
         network.settle();
-        leader = network.leader_among(&ids).0;
-    }
+    });
 }
 
 #[test]
 fn a_follower_that_loses_only_its_leader_unseats_nobody_whichever_way_is_cut() {
-    let (network, leader) = Network::led(5);
-    let follower = network.others(leader)[0];
-    let term = network.at(leader).state().term;
-    let cuts: [&[Direction]; 3] =
-        [&[(leader, follower)], &[(follower, leader)], &[(leader, follower), (follower, leader)]];
-    for (cut, version) in cuts.into_iter().zip(1..) {
-        cut.iter().for_each(|direction| network.proxy.set(*direction, Way::Cut));
-        // At rest, while nobody could be refused a vote for what it lacks.
-        holds_for(WATCHED, "the leader stays", || {
-            network.at(leader).state().term == term && network.leaders() == [leader]
-        });
-        network.agree(leader, &network.others(follower), "a", version);
-        network.heal();
-        network.await_version(&[follower], "a", version);
-        assert_eq!(network.at(leader).state().term, term);
-    }
+    Network::led_for_each(
+        5,
+        &[(true, false), (false, true), (true, true)],
+        |network, leader, cut| {
+            let follower = network.others(leader)[0];
+            let term = network.at(leader).state().term;
+            for (direction, is_cut) in [((leader, follower), cut.0), ((follower, leader), cut.1)] {
+                let way = if is_cut { Way::Cut } else { Way::Open };
+                network.proxy.set(direction, way);
+            }
+            // At rest, while nobody could be refused a vote for what it lacks.
+            holds_for(WATCHED, "the leader stays", || {
+                network.at(leader).state().term == term && network.leaders() == [leader]
+            });
+            network.agree(leader, &network.others(follower), "a", 1);
+            network.heal();
+            network.await_version(&[follower], "a", 1);
+            assert_eq!(network.at(leader).state().term, term);
+        },
+    );
 }
 
 #[test]
 fn a_leader_that_is_heard_but_hears_nobody_is_replaced_and_so_is_one_that_hears_and_is_not_heard() {
-    let (network, mut leader) = Network::led(3);
-    for is_heard in [true, false] {
+    Network::led_for_each(3, &[true, false], |network, leader, is_heard| {
         let others = network.others(leader);
-        let name = format!("heard: {is_heard}");
         for other in &others {
             let cut = if is_heard { (*other, leader) } else { (leader, *other) };
             network.proxy.set(cut, Way::Cut);
         }
-        let elected = led_again(&network, &name);
+        let elected = led_again(&network, &format!("heard: {is_heard}"));
         assert!(others.contains(&elected), "a leader that gets no answers commits nothing");
         network.settle();
-        leader = network.leader_among(&network.running()).0;
-    }
+    });
 }
