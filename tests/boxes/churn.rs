@@ -13,9 +13,9 @@ use surfstore::value::Value;
 use crate::client::{Client, FALSE, Files, TRUE, files, list, update};
 use crate::history::{Call, Did, Map, Update, linearize};
 use crate::network::Network;
-use crate::proxy::{Rough, Way};
 use crate::settings::{note, number, random};
 use crate::wait::{PATIENCE, wait_until};
+use crate::way::{Rough, Way};
 
 const SERVERS: usize = 5;
 const FILES: [&str; 3] = ["a.txt", "b.txt", "c.txt"];

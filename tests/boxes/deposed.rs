@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::client::{Answer, Pending, TRUE, assert_fault, files, hash};
 use crate::network::Network;
 use crate::outcomes::assert_lost;
-use crate::proxy::Way;
 use crate::wait::{PATIENCE, SEVERAL_ELECTIONS, holds_for, wait_until};
+use crate::way::Way;
 
 /// How long a leader that lost its majority is watched to answer nothing.
 const SILENT: Duration = Duration::from_secs(2);

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::harness::Cluster;
 use crate::network::Network;
-use crate::proxy::{Rough, Way};
 use crate::settings::{note, number, random};
 use crate::turns::Turn;
 use crate::wait::{ELECTION, holds_for};
+use crate::way::{Rough, Way};
 
 /// How long a server that is alone is watched not to be elected: it stands after 1.5 s at the latest.
 const ALONE: Duration = Duration::from_secs(2);

@@ -4,8 +4,9 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::proxy::{Proxy, Rough, Way};
+use crate::proxy::Proxy;
 use crate::turns::free_port;
+use crate::way::{Rough, Way};
 
 const THERE: (usize, usize) = (0, 1);
 const BACK: (usize, usize) = (1, 0);

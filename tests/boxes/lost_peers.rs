@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::client::{TRUE, hash};
 use crate::network::Network;
-use crate::proxy::Way;
 use crate::settings::{note, number};
+use crate::way::Way;
 
 /// The median time of an update, of a file that has that version, which is moved on.
 fn latency(network: &Network, leader: usize, version: &mut i64) -> Duration {

@@ -26,6 +26,7 @@ mod network;
 mod outcomes;
 mod proxy;
 mod settings;
+mod way;
 
 mod agreement;
 mod churn;

@@ -10,9 +10,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use surfstore::value::Value;
 
 use crate::harness::Cluster;
-use crate::proxy::{Direction, Proxy, Way};
+use crate::proxy::Proxy;
 use crate::turns::{Turn, free_port};
 use crate::wait::{ELECTION, wait_until};
+use crate::way::{Direction, Way};
 
 /// A cluster, and the network between its servers.
 pub(crate) struct Network {

@@ -10,9 +10,9 @@ use fastrand::Rng;
 
 use crate::client::{Files, Pending, TRUE};
 use crate::network::Network;
-use crate::proxy::{Rough, Way};
 use crate::settings::{note, number, random};
 use crate::wait::PATIENCE;
+use crate::way::{Rough, Way};
 
 /// MIT `Persist1`.
 #[test]

@@ -6,12 +6,11 @@
 //! does that; it can happen to whole requests on different connections, and in the simulation to all.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::{Ipv4Addr, Shutdown};
-use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+use std::{io, iter};
 
 use smol::channel::Sender;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,35 +18,7 @@ use smol::net::{TcpListener, TcpStream};
 use smol::{Executor, Task, Timer, future};
 
 use crate::turns::free_port;
-
-/// From one server to another.
-pub(crate) type Direction = (usize, usize);
-
-/// What becomes of the bytes that go one way.
-#[derive(Clone, Debug, Default)]
-pub(crate) enum Way {
-    /// They pass.
-    #[default]
-    Open,
-    /// They wait, like packets that are sent again and again, and arrive late once the way is open. A connection that
-    /// is made meanwhile carries nothing, like one whose first packet is lost.
-    Cut,
-    /// They vanish, and so does whatever else their connection would carry: the other end seems to hear and is silent.
-    BlackHole,
-    /// They take their time, and some are lost.
-    Rough(Rough),
-}
-
-/// A bad network. What is lost takes along whatever else its connection would carry that way.
-#[derive(Clone, Debug)]
-pub(crate) struct Rough {
-    /// How long a message takes, in milliseconds.
-    pub(crate) delay: RangeInclusive<u64>,
-    /// How many of a hundred are lost.
-    pub(crate) lost: u8,
-    /// How many of a hundred come 200 to 2400 ms late, when hardly anybody waits for them any more.
-    pub(crate) late: u8,
-}
+use crate::way::{Direction, Rough, Way};
 
 /// The network.
 pub(crate) struct Proxy {
@@ -69,11 +40,16 @@ impl Proxy {
         let thread = thread::spawn(move || assert!(smol::block_on(run.run(end.recv())).is_err()));
         let size = servers.len();
         let pairs = (0..size).flat_map(|from| (0..size).map(move |to| (from, to)));
-        let ports = pairs.filter(|(from, to)| from != to).map(|link| (link, free_port())).collect();
         let links = Arc::new(Links { servers: servers.into(), ..Links::default() });
-        let listeners = Mutex::default();
-        let proxy = Proxy { ports, links, listeners, executor, thread: Some((over, thread)) };
-        proxy.ports.keys().for_each(|link| proxy.accept(*link));
+        let (ports, listeners) = (BTreeMap::new(), Mutex::default());
+        let mut proxy = Proxy { ports, links, listeners, executor, thread: Some((over, thread)) };
+        for link in pairs.filter(|(from, to)| from != to) {
+            // Another run may take a port between the look at it and this.
+            let bind = |port| Some((port, listener(port).ok()?));
+            let (port, listener) = iter::repeat_with(free_port).find_map(bind).unwrap();
+            proxy.ports.insert(link, port);
+            proxy.listen(link, listener);
+        }
         proxy
     }
 
@@ -100,10 +76,17 @@ impl Proxy {
 
     /// Opens the port under which `from` calls `to`.
     pub(crate) fn accept(&self, link: Direction) {
-        let listener = smol::block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, self.port(link))));
-        let listen = Arc::clone(&self.links).listen(listener.unwrap(), link);
+        self.listen(link, listener(self.port(link)).unwrap());
+    }
+
+    fn listen(&self, link: Direction, listener: TcpListener) {
+        let listen = Arc::clone(&self.links).listen(listener, link);
         self.listeners.lock().unwrap().insert(link, self.executor.spawn(listen));
     }
+}
+
+fn listener(port: u16) -> io::Result<TcpListener> {
+    smol::block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, port)))
 }
 
 impl Drop for Proxy {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::client::{TRUE, hash};
 use crate::network::Network;
-use crate::proxy::{Direction, Way};
 use crate::settings::note;
 use crate::wait::{ELECTION, holds_for};
+use crate::way::{Direction, Way};
 
 /// How long it is watched that nobody is elected: who hears no leader stands after 1.5 s at the latest.
 const WATCHED: Duration = Duration::from_secs(2);
