@@ -25,20 +25,26 @@ fn every_size_of_cluster_elects_one_leader_in_time_and_keeps_it_while_nothing_ha
         let leader = cluster.leader();
         (leader, start.elapsed(), cluster)
     };
-    let clusters: Vec<_> = thread::scope(|scope| {
-        let starts: Vec<_> = (1..=10).map(|size| scope.spawn(move || elect(size))).collect();
-        starts.into_iter().map(|start| start.join().unwrap()).collect()
-    });
-    let longest = clusters.iter().map(|(_, took, _)| *took).max();
-    note(&format!("the longest of ten first elections at once took {longest:?}"));
-    let quiet = Duration::from_secs(number("QUIET_SECONDS", 2));
-    holds_for(quiet, "the same servers lead", || {
-        clusters.iter().all(|(leader, _, cluster)| cluster.leaders() == [*leader])
-    });
-    for (leader, _, cluster) in &clusters {
-        let term = cluster.at(*leader).state().term;
-        assert!(1 <= term);
-        assert!(cluster.running().iter().all(|id| cluster.at(*id).state().term == term));
+    // Not all at once: a server that the machine does not let run for 750 ms loses its followers, and rightly so.
+    for sizes in [1..=6, 7..=8, 9..=10] {
+        let clusters: Vec<_> = thread::scope(|scope| {
+            let starts: Vec<_> = sizes.map(|size| scope.spawn(move || elect(size))).collect();
+            starts.into_iter().map(|start| start.join().unwrap()).collect()
+        });
+        let longest = clusters.iter().map(|(_, took, _)| *took).max();
+        note(&format!(
+            "the longest of {} first elections at once took {longest:?}",
+            clusters.len()
+        ));
+        let quiet = Duration::from_secs(number("QUIET_SECONDS", 2));
+        holds_for(quiet, "the same servers lead", || {
+            clusters.iter().all(|(leader, _, cluster)| cluster.leaders() == [*leader])
+        });
+        for (leader, _, cluster) in &clusters {
+            let term = cluster.at(*leader).state().term;
+            assert!(1 <= term);
+            assert!(cluster.running().iter().all(|id| cluster.at(*id).state().term == term));
+        }
     }
 }
 
