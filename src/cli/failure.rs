@@ -53,7 +53,7 @@ impl From<Error> for Failure {
         match error {
             Error::NoLeader(_) => Failure::no_leader(message),
             Error::Fault(_) => Failure::refused(message),
-            Error::Unfit => Failure::usage(message),
+            Error::Unfit | Error::TooLarge => Failure::usage(message),
             Error::Unreachable(_) | Error::NoAnswer(_) | Error::Unexpected(_) => {
                 Failure::error(message)
             }

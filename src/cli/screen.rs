@@ -106,3 +106,24 @@ pub(super) fn plain(text: &str) -> String {
     }
     shown
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn screen(has_colours: bool) -> Screen {
+        Screen { is_terminal: true, has_colours }
+    }
+
+    #[test]
+    fn columns_line_up_whatever_their_colours() {
+        let rows = [Row::new(["A", "B"]), Row::new(["ä-long", "1"]).coloured(Some(RED))];
+        assert_eq!(screen(false).table(&rows), "A       B\nä-long  1");
+        assert_eq!(screen(true).table(&rows), "A       B\n\u{1b}[31mä-long  1\u{1b}[0m");
+    }
+
+    #[test]
+    fn what_is_shown_plain_cannot_steer_a_terminal() {
+        assert_eq!(plain("ü a\u{1b}[31m\n\u{9b}"), "ü a\\u{1b}[31m\\n\\u{9b}");
+    }
+}

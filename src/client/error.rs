@@ -11,7 +11,7 @@ use crate::xmlrpc::Fault;
 pub enum Error {
     /// No leader confirmed the call in time; the text is what was heard last. An update had and will have no effect.
     NoLeader(String),
-    /// The server was sent nothing, since it was not reached.
+    /// The call had no effect: the server was not reached, or did not take the request for a call.
     Unreachable(String),
     /// The server was sent the call, and its answer did not come: what came of the call is not known.
     NoAnswer(String),
@@ -21,6 +21,8 @@ pub enum Error {
     Unexpected(&'static str),
     /// The call holds a character that XML cannot carry, so it was not sent.
     Unfit,
+    /// The call is larger than any that servers take, so it was not sent.
+    TooLarge,
 }
 
 impl fmt::Display for Error {
@@ -31,6 +33,7 @@ impl fmt::Display for Error {
             Error::Fault(fault) => write!(f, "fault {}: {}", fault.code, fault.message),
             Error::Unexpected(expected) => write!(f, "the answer is not {expected}"),
             Error::Unfit => f.write_str("the call holds a character that XML cannot carry"),
+            Error::TooLarge => f.write_str("the call is larger than any that servers take"),
         }
     }
 }
@@ -48,6 +51,17 @@ pub(super) enum Failure {
     NotServed(String),
     /// The server answered with a fault.
     Fault(Fault),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Unsent(text) | Failure::Lost(text) | Failure::NotServed(text) => {
+                f.write_str(text)
+            }
+            Failure::Fault(fault) => f.write_str(&fault.message),
+        }
+    }
 }
 
 impl Failure {

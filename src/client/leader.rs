@@ -6,6 +6,7 @@ use async_io::Timer;
 
 use super::error::Failure;
 use super::{Client, Error, ServerStatus};
+use crate::config::Address;
 use crate::protocol::fault;
 use crate::value::Value;
 use crate::xmlrpc::Fault;
@@ -20,14 +21,21 @@ pub(super) struct Search {
     pub(super) until: Instant,
     /// How many servers were asked in vain since the last pause.
     tried: usize,
-    /// What was heard last.
+    /// What was heard last; empty before anything was.
     trouble: String,
 }
 
 impl Search {
     pub(super) fn new(deadline: Duration) -> Search {
-        let trouble = "no server was asked".to_owned();
-        Search { until: Instant::now() + deadline, tried: 0, trouble }
+        Search { until: Instant::now() + deadline, tried: 0, trouble: String::new() }
+    }
+
+    /// Remembers what was heard last. A connection for which there was no time left tells less than what came before.
+    fn note(&mut self, address: &Address, failure: &Failure) {
+        let is_cut_short = matches!(failure, Failure::Unsent(_)) && self.until <= Instant::now();
+        if !is_cut_short || self.trouble.is_empty() {
+            self.trouble = format!("{address}: {failure}");
+        }
     }
 
     async fn pause(&mut self) {
@@ -70,21 +78,19 @@ impl Client {
     ) -> Result<Sought, Error> {
         while Instant::now() < search.until {
             let until = search.until.min(Instant::now() + self.limits.attempt);
-            let Some(server) = self.servers.get_mut(self.guess) else { break };
+            let Some(server) = self.servers.get_mut(self.guess) else {
+                return Err(Error::NoLeader("there are no servers".to_owned()));
+            };
             let failure = match server.send(document, until).await {
                 Ok(value) => return Ok(Sought::Answered(value)),
                 Err(failure) => failure,
             };
-            let error = failure.clone().at(server.address());
             let address = server.address().clone();
-            search.trouble = match &error {
-                Error::Fault(fault) => format!("{address}: {}", fault.message),
-                error => error.to_string(),
-            };
+            search.note(&address, &failure);
             match failure {
                 Failure::Lost(_) => return Ok(self.leave(search, Sought::Lost).await),
                 Failure::Unsent(_) => self.go_on(search, Next::Elsewhere(None)).await,
-                Failure::NotServed(_) => return Err(error),
+                Failure::NotServed(_) => return Err(failure.at(&address)),
                 Failure::Fault(fault) => match fault.code {
                     fault::OUTCOME_UNKNOWN => return Ok(self.leave(search, Sought::Left).await),
                     // Where a server went wrong, nothing is known.
@@ -95,7 +101,7 @@ impl Client {
                         self.go_on(search, Next::Elsewhere(named)).await;
                     }
                     fault::BUSY => self.go_on(search, Next::Later).await,
-                    _ => return Err(error),
+                    _ => return Err(Error::Fault(fault)),
                 },
             }
         }

@@ -7,6 +7,7 @@ use super::connection::Connection;
 use super::error::{Error, Failure};
 use super::{Limits, ServerStatus};
 use crate::config::Address;
+use crate::gate;
 use crate::protocol::Ask;
 use crate::value::Value;
 use crate::xmlrpc;
@@ -86,7 +87,7 @@ impl Server {
     }
 
     async fn ask(&mut self, ask: &Ask<'_>, time: Duration) -> Result<Value, Error> {
-        let answer = self.send(&ask.document(), Instant::now() + time).await;
+        let answer = self.send(&written(ask)?, Instant::now() + time).await;
         answer.map_err(|failure| failure.at(self.address()))
     }
 
@@ -99,6 +100,12 @@ impl Server {
             Err(error) => Err(Failure::Lost(format!("it answered with garbled XML-RPC: {error}"))),
         }
     }
+}
+
+/// The document of a call, unless servers would break off while it is sent.
+pub(super) fn written(ask: &Ask<'_>) -> Result<Vec<u8>, Error> {
+    let document = ask.document();
+    if document.len() <= gate::BODY_BYTES_MAX { Ok(document) } else { Err(Error::TooLarge) }
 }
 
 /// Refuses what would arrive as something else.

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::leader::{Search, Sought};
-use super::server::{check, check_text};
+use super::server::{check, check_text, written};
 use super::{Client, Error, FileInfo, answer};
 use crate::metadata::{Update, VERSION_MAX};
 use crate::protocol::Ask;
@@ -55,7 +55,7 @@ impl Client {
     pub async fn update(&mut self, update: &Update) -> Result<Outcome, Error> {
         check_text(&update.name)?;
         update.hashes.iter().try_for_each(check)?;
-        let document = Ask::Update(update).document();
+        let document = written(&Ask::Update(update))?;
         let mut search = Search::new(self.limits.deadline);
         let mut doubt = Doubt::None;
         loop {
@@ -64,7 +64,7 @@ impl Client {
                     Ok(true) => return Ok(Outcome::Applied),
                     Ok(false) if doubt == Doubt::None => return Ok(self.refused(update).await),
                     Ok(false) => true,
-                    Err(expected) => return Err(Error::Unexpected(expected)),
+                    Err(expected) => return Ok(unknown(&Error::Unexpected(expected))),
                 },
                 Ok(Sought::Lost) => {
                     doubt = Doubt::Lost;

@@ -120,6 +120,22 @@ fn a_kept_connection_that_has_ended_is_made_anew_before_an_update_is_sent() {
 }
 
 #[test]
+fn an_answer_that_no_server_gives_leaves_an_update_unknown() {
+    let stage = Stage::new(|_, _| Act::Answer("yes".into()));
+    let outcome = client(&stage).update(&update("a", 1));
+    assert!(matches!(outcome, Ok(Outcome::Unknown { .. })), "{outcome:?}");
+}
+
+#[test]
+fn what_servers_would_not_read_to_its_end_is_not_sent() {
+    let stage = Stage::new(|_, _| TRUE);
+    let mut large = update("a", 1);
+    large.hashes = ["x".repeat(9 << 20).as_str().into()].into();
+    assert_eq!(client(&stage).update(&large), Err(Error::TooLarge));
+    assert_eq!(stage.heard(""), 0);
+}
+
+#[test]
 fn what_xml_cannot_carry_is_not_sent() {
     let stage = Stage::new(|_, _| TRUE);
     let mut bad = update("a\0", 1);
