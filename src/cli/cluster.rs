@@ -39,6 +39,9 @@ pub(super) fn run(
     let path = written.as_ref().map(Written::path).or(config.map(Path::to_path_buf));
     let path = path.unwrap_or_default();
     let config = Config::read(&path).map_err(|error| Failure::usage(format!("{error:#}")))?;
+    for warning in &config.warnings {
+        screen.say(&format!("surfstore: {warning}"));
+    }
     config.servers.iter().try_for_each(check_free)?;
     smol::block_on(keep_running(screen, &config, &path))
 }
@@ -64,7 +67,7 @@ async fn keep_running(screen: &Screen, config: &Config, path: &Path) -> Result<(
     }
     let all_end = async {
         for task in tasks {
-            task.await?;
+            task.await;
         }
         Err(Failure::error("all servers have ended"))
     };
@@ -80,6 +83,10 @@ async fn keep_running(screen: &Screen, config: &Config, path: &Path) -> Result<(
 fn start(config: &Path, id: usize) -> std::io::Result<Child> {
     let mut command = process::Command::new(env::current_exe()?);
     command.arg("server").arg(config).arg(id.to_string());
+    // As run-server.sh has it: the memory of big requests goes back to the system.
+    if env::var_os("MALLOC_MMAP_THRESHOLD_").is_none() {
+        command.env("MALLOC_MMAP_THRESHOLD_", "131072");
+    }
     // Ctrl-C reaches this process alone, which ends the server then.
     command.process_group(0);
     let mut command = Command::from(command);
@@ -89,16 +96,17 @@ fn start(config: &Path, id: usize) -> std::io::Result<Child> {
 }
 
 /// Shows what a server says, until it ends.
-async fn follow(screen: &Screen, id: usize, mut child: Child) -> Result<(), Failure> {
+async fn follow(screen: &Screen, id: usize, mut child: Child) {
+    // A line that nobody reads is dropped: it must not cost the server its life.
     let show = |line: &str| {
         let name = screen.paint(Some(Colour::of_server(id)), &format!("[{id}]"));
-        screen.show(&format!("{name} {line}"))
+        let _ = screen.show(&format!("{name} {line}"));
     };
-    show(&format!("process {}", child.id()))?;
+    show(&format!("process {}", child.id()));
     if let Some(stderr) = child.stderr.take() {
         let mut lines = BufReader::new(stderr).lines();
         while let Some(Ok(line)) = lines.next().await {
-            show(&line)?;
+            show(&line);
         }
     }
     // Until here its stdin is open: waiting for a process closes it.

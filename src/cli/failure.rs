@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::client::Error;
+use crate::protocol::fault::OUTCOME_UNKNOWN;
 
 /// Something went wrong.
 const ERROR: u8 = 1;
@@ -52,6 +53,8 @@ impl From<Error> for Failure {
         let message = error.to_string();
         match error {
             Error::NoLeader(_) => Failure::no_leader(message),
+            // It may have taken effect, or may yet: that is no refusal.
+            Error::Fault(fault) if fault.code == OUTCOME_UNKNOWN => Failure::no_leader(message),
             Error::Fault(_) => Failure::refused(message),
             Error::Unfit | Error::TooLarge => Failure::usage(message),
             Error::Unreachable(_) | Error::NoAnswer(_) | Error::Unexpected(_) => {

@@ -19,6 +19,14 @@ const SMALL_BYTES: usize = 4 << 10;
 pub(super) struct Held(Arc<AtomicUsize>);
 
 impl Held {
+    fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes, Relaxed);
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.0.fetch_sub(bytes, Relaxed);
+    }
+
     fn bytes(&self) -> usize {
         self.0.load(Relaxed)
     }
@@ -42,8 +50,9 @@ pub(super) struct Document {
 }
 
 impl Document {
-    pub(super) fn new(bytes: Vec<u8>, held: &Held) -> Arc<Document> {
-        held.0.fetch_add(bytes.capacity(), Relaxed);
+    pub(super) fn new(mut bytes: Vec<u8>, held: &Held) -> Arc<Document> {
+        bytes.shrink_to_fit();
+        held.add(bytes.capacity());
         Arc::new(Document { bytes, held: held.clone() })
     }
 
@@ -61,7 +70,7 @@ impl AsRef<[u8]> for Document {
 
 impl Drop for Document {
     fn drop(&mut self) {
-        self.held.0.fetch_sub(self.bytes.capacity(), Relaxed);
+        self.held.give_back(self.bytes.capacity());
     }
 }
 
@@ -97,15 +106,22 @@ impl Scribe {
         document.unwrap_or_else(|| Document::busy(&self.held))
     }
 
-    fn fitting(&self, answer: &Answer) -> Option<Arc<Document>> {
+    fn fitting(&mut self, answer: &Answer) -> Option<Arc<Document>> {
         let bytes = protocol::write_answer(answer, &self.config);
+        // A map that nobody is being sent must not keep others from their answers.
+        if !self.held.has_room(bytes.len())
+            && self.files.as_ref().is_some_and(|(_, document)| Arc::strong_count(document) == 1)
+        {
+            self.files = None;
+        }
         self.held.has_room(bytes.len()).then(|| Document::new(bytes, &self.held))
     }
 }
 
-/// The answers of `system.multicall`, which together are bounded like those of all callers.
+/// The answers of `system.multicall`. Each will be copied, so that one that others share counts here once more.
 pub(super) struct Several {
     answers: Vec<Arc<Document>>,
+    /// How many bytes the copies will take, which count as held from the beginning.
     bytes: usize,
     held: Held,
 }
@@ -117,10 +133,11 @@ impl Several {
 
     /// Adds the next answer; a *busy* fault in its place if it is too large beside those before it.
     pub(super) fn push(&mut self, answer: Arc<Document>) {
-        let length = answer.bytes.len();
-        let fits = length <= SMALL_BYTES || self.bytes + length <= ANSWER_BYTES_MAX;
-        self.bytes += if fits { length } else { 0 };
-        self.answers.push(if fits { answer } else { Document::busy(&self.held) });
+        let fits = self.held.has_room(answer.bytes.len());
+        let answer = if fits { answer } else { Document::busy(&self.held) };
+        self.held.add(answer.bytes.len());
+        self.bytes += answer.bytes.len();
+        self.answers.push(answer);
     }
 
     /// The document that answers them all. It is never refused, for updates among them may have taken effect.
@@ -130,10 +147,17 @@ impl Several {
     }
 }
 
+impl Drop for Several {
+    fn drop(&mut self) {
+        self.held.give_back(self.bytes);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::metadata::{Files, Update};
+    use crate::value::Value;
 
     fn scribe() -> Scribe {
         let config = Config::parse("M: 1\nmetadata0: localhost:1\n").unwrap();
@@ -199,22 +223,34 @@ mod tests {
     }
 
     #[test]
-    fn the_answers_of_several_calls_are_bounded_together() {
+    fn a_map_that_nobody_is_being_sent_keeps_nobody_from_an_answer() {
         let mut scribe = scribe();
-        let mut several = Several::new(&scribe.held);
-        let large = scribe.write(&block(ANSWER_BYTES_MAX / 3));
-        (0..4).for_each(|_| several.push(Arc::clone(&large)));
-        several.push(scribe.write(&Answer::Boolean(true)));
-        let document = several.write();
-        let Ok(Ok(crate::value::Value::Array(answers))) = xmlrpc::parse_response(&document.bytes)
-        else {
-            panic!("the answer is an array")
+        let hash = "h".repeat(ANSWER_BYTES_MAX).as_str().into();
+        let mut files = Files::default();
+        files.apply(&Arc::new(Update { name: "a".into(), version: 1, hashes: [hash].into() }));
+        let map = scribe.write(&Answer::Raft(Reply::Files(files)));
+        assert!(is_busy(&scribe.write(&block(1 << 20))));
+        drop(map);
+        assert!(!is_busy(&scribe.write(&block(1 << 20))));
+    }
+
+    #[test]
+    fn the_answers_of_several_calls_count_once_more_for_each_that_shares_them() {
+        let mut scribe = scribe();
+        let large = scribe.write(&block(ANSWER_BYTES_MAX / 5));
+        let (mut one, mut two) = (Several::new(&scribe.held), Several::new(&scribe.held));
+        one.push(Arc::clone(&large));
+        (0..4).for_each(|_| two.push(Arc::clone(&large)));
+        two.push(scribe.write(&Answer::Boolean(true)));
+        let answers = |several: Several| match xmlrpc::parse_response(&several.write().bytes) {
+            Ok(Ok(Value::Array(answers))) => {
+                answers.iter().map(|answer| matches!(answer, Value::Array(_))).collect::<Vec<_>>()
+            }
+            other => panic!("{other:?}"),
         };
-        let arrays = answers.iter().filter(|value| matches!(value, crate::value::Value::Array(_)));
-        assert_eq!(
-            (answers.len(), arrays.count()),
-            (5, 3),
-            "two of the large ones fit, and the small one"
-        );
+        assert_eq!(answers(one), [true]);
+        assert_eq!(answers(two), [true, false, false, false, true], "the small one as well");
+        drop(large);
+        assert_eq!(scribe.held.bytes(), 0);
     }
 }

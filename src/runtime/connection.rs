@@ -31,8 +31,10 @@ const PACE_TIME: Duration = Duration::from_secs(10);
 /// What must have come or gone within [`PACE_TIME`]: 1 KiB a second.
 const PACE_BYTES: usize = 10 << 10;
 
-/// How long an answer may take where the answers on their way take too much memory.
+/// How long an answer may take where memory or places for others are short: so long, and a second for each of these
+/// bytes that its caller has taken.
 const HURRIED_TIME: Duration = Duration::from_secs(2);
+const HURRIED_PACE_BYTES: usize = 1 << 20;
 
 /// How long a caller that was refused is still listened to. Closing at once could cost it the answer.
 const LINGER_TIME: Duration = Duration::from_secs(2);
@@ -74,6 +76,8 @@ pub(super) struct Connection {
     deadline: Cell<Option<Instant>>,
     /// The bytes moved since the deadline was set.
     moved: Cell<usize>,
+    /// The bytes moved since it began to do what it does.
+    moved_in_all: Cell<usize>,
     /// Whether the housekeeper has ended it. What is still read of it must not be served: no answer would arrive.
     has_ended: Cell<bool>,
     /// Whether the caller may end its side and wait nevertheless.
@@ -91,6 +95,7 @@ impl Connection {
             since: Cell::new(now),
             deadline: Cell::new(Some(now + IDLE_TIME)),
             moved: Cell::new(0),
+            moved_in_all: Cell::new(0),
             has_ended: Cell::new(false),
             may_half_close: Cell::new(false),
             is_peer: Cell::new(false),
@@ -128,6 +133,7 @@ impl Connection {
     fn begin(&self, activity: Activity) {
         self.activity.set(activity);
         self.since.set(Instant::now());
+        self.moved_in_all.set(0);
         self.set_deadline();
     }
 
@@ -152,6 +158,7 @@ impl Connection {
     /// Puts the deadline off once enough has come or gone since it was set.
     fn keep_pace(&self, bytes: usize) {
         self.moved.set(self.moved.get() + bytes);
+        self.moved_in_all.set(self.moved_in_all.get() + bytes);
         if PACE_BYTES <= self.moved.get() {
             self.set_deadline();
         }
@@ -160,8 +167,14 @@ impl Connection {
     /// Ends the wait of a connection that is past its deadline. An answer has less time where there is a hurry.
     pub(super) fn end_if_late(&self, now: Instant, hurry: bool) {
         let hurried = hurry && self.activity.get() == Activity::Sending;
-        let deadline =
-            if hurried { Some(self.since.get() + HURRIED_TIME) } else { self.deadline.get() };
+        let deadline = if hurried {
+            {
+                let seconds = self.moved_in_all.get() / HURRIED_PACE_BYTES;
+                Some(self.since.get() + HURRIED_TIME + Duration::from_secs(seconds as u64))
+            }
+        } else {
+            self.deadline.get()
+        };
         if deadline.is_some_and(|deadline| deadline <= now) {
             // Whoever is too slow with a request is told so.
             let is_asking = matches!(self.activity.get(), Activity::Head | Activity::Body);
@@ -229,6 +242,10 @@ impl Connection {
         let (beginning, rest) = body.split_at(body.len().min(CHUNK_BYTES));
         let beginning = [&head, beginning].concat();
         for chunk in iter::once(&*beginning).chain(rest.chunks(CHUNK_BYTES)) {
+            // A socket that takes all at once never makes the task wait: without this, one caller of many requests, or
+            // many readers of a large map, would keep everybody else waiting, the peers too. The answer is under way
+            // already as far as the housekeeper knows, so the connection is not given up meanwhile.
+            future::yield_now().await;
             stream.write_all(chunk).await?;
             self.keep_pace(chunk.len());
         }

@@ -142,7 +142,7 @@ impl House {
             Timer::after(ROUND_TIME).await;
             let now = Instant::now();
             let connections: Vec<_> = self.connections.borrow().values().cloned().collect();
-            let hurry = self.answers.is_much();
+            let hurry = self.answers.is_much() || self.places <= connections.len();
             connections.iter().for_each(|connection| connection.end_if_late(now, hurry));
             for call in gone(&connections, now) {
                 inbox.send(Input::HangUp(call)).await?;

@@ -30,6 +30,7 @@ mod deadlines;
 mod descriptors;
 mod documents;
 mod hangups;
+mod fairness;
 mod floods;
 mod forged;
 mod heads;
