@@ -1,0 +1,75 @@
+//! Crashes and restores the servers of a running set at random, and checks what they answer:
+//! `chaos-monkey -f CONFIG`.
+
+use std::env;
+use std::io::{self, Write};
+use std::process::{self, ExitCode};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use async_signal::{Signal, Signals};
+use clap::Parser;
+use smol::stream::StreamExt;
+use surfstore::chaos::options::{CONFIG_VARIABLE, Options};
+use surfstore::chaos::run::run;
+
+/// The exit code for a violation, and for a run that proves nothing.
+const EXIT_VIOLATION: u8 = 1;
+
+/// The exit code for arguments or a configuration that are refused.
+const EXIT_REFUSED: u8 = 2;
+
+/// The exit code for a set that cannot be reached.
+const EXIT_UNREACHABLE: u8 = 4;
+
+/// The exit code of what a second Ctrl-C ends, as shells give it.
+const EXIT_INTERRUPTED: i32 = 130;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let config = match options.set(env::var_os(CONFIG_VARIABLE)) {
+        Ok(config) => config,
+        Err(error) => return refuse(&error, EXIT_REFUSED),
+    };
+    let interrupted = match interruption() {
+        Ok(interrupted) => interrupted,
+        Err(error) => return refuse(&error.into(), EXIT_UNREACHABLE),
+    };
+    let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
+    say(&format!("chaos-monkey: seed {seed}"));
+    let report = match run(&options, &config, seed, &interrupted) {
+        Ok(report) => report,
+        Err(error) => return refuse(&error, EXIT_UNREACHABLE),
+    };
+    let shown = if options.json { report.json().to_string() } else { report.to_string() };
+    // Whoever does not read the report has the exit code.
+    let _ = writeln!(io::stdout(), "{shown}");
+    if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_VIOLATION) }
+}
+
+/// Becomes true with the first Ctrl-C; the second ends the process.
+fn interruption() -> io::Result<Arc<AtomicBool>> {
+    let mut signals = Signals::new([Signal::Int, Signal::Term])?;
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let first = Arc::clone(&interrupted);
+    thread::spawn(move || {
+        smol::block_on(async {
+            signals.next().await;
+            first.store(true, Ordering::Relaxed);
+            say("chaos-monkey: ends early, restores and checks; once more ends at once");
+            signals.next().await;
+            process::exit(EXIT_INTERRUPTED);
+        });
+    });
+    Ok(interrupted)
+}
+
+fn refuse(error: &anyhow::Error, code: u8) -> ExitCode {
+    say(&format!("chaos-monkey: {error:#}"));
+    ExitCode::from(code)
+}
+
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}

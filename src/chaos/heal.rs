@@ -1,0 +1,75 @@
+//! The end of a run: once all servers are restored the set works, and all servers have the same.
+
+use std::time::Duration;
+use std::{iter, thread};
+
+use super::history::Fate;
+use super::run::{Monkey, PATIENCE};
+use super::worker::Worker;
+
+/// The time between two looks at whether all servers are equal.
+const PAUSE: Duration = Duration::from_millis(50);
+
+impl Monkey<'_> {
+    /// Updates every file once more, reads them all, and waits until every server has what was read.
+    pub(super) fn settle(&mut self, mut worker: Worker<'_>) {
+        if let Err(error) = self.client.leader() {
+            let what = format!("in the end, with all servers restored: {error}");
+            return self.watch.object(self.shared.now(), what);
+        }
+        self.look();
+        let before = worker.read().unwrap_or_default();
+        for file in &self.shared.files {
+            let stored = before.get(&file.name).map_or(0, |(version, _)| *version);
+            let fate = worker.update(file, stored + 1);
+            if fate != Fate::Applied {
+                let what = format!(
+                    "in the end, with all servers restored, version {} of {}: {}",
+                    stored + 1,
+                    file.name,
+                    fate.as_str()
+                );
+                self.watch.object(self.shared.now(), what);
+            }
+        }
+        let Some(seen) = worker.read() else {
+            let what = "in the end, with all servers restored, the map cannot be read";
+            return self.watch.object(self.shared.now(), what.to_owned());
+        };
+        let version =
+            |file: &super::worker::File| seen.get(&file.name).map_or(0, |(version, _)| *version);
+        let expected: Vec<i64> = self.shared.files.iter().map(version).collect();
+        self.await_equal(&expected);
+    }
+
+    /// Waits until all servers have these versions of the files.
+    fn await_equal(&mut self, expected: &[i64]) {
+        let shared = self.shared;
+        let until = shared.now() + PATIENCE;
+        for id in 0..self.watch.crashed().len() {
+            let mut looks = iter::repeat_with(|| self.versions(id));
+            let last = looks.find(|versions| {
+                let is_done = versions.as_deref() == Some(expected) || until < shared.now();
+                if !is_done {
+                    thread::sleep(PAUSE);
+                }
+                is_done
+            });
+            match last.flatten() {
+                Some(versions) if versions == expected => {}
+                Some(versions) => {
+                    let what = format!(
+                        "in the end server {id} has versions {versions:?} and not {expected:?}"
+                    );
+                    self.watch.object(self.shared.now(), what);
+                }
+                None => {
+                    self.watch.object(
+                        self.shared.now(),
+                        format!("in the end server {id} does not answer"),
+                    );
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What the monkey is started with.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use clap::{Parser, ValueEnum};
+
+use crate::config::Config;
+
+/// The environment variable that names the configuration where the arguments do not.
+pub const CONFIG_VARIABLE: &str = "SURFSTORE_CONFIG";
+
+/// How many workers there may be: a server lets 1024 calls wait.
+const WORKERS_MAX: i64 = 256;
+
+/// Crashes and restores the servers of a running set at random while its own workers update and read, and checks what
+/// the servers answer.
+///
+/// Exit code: 0 if all was right, 1 if not or if the run proves nothing, 2 for wrong arguments, 4 if the set cannot be
+/// reached. Ctrl-C ends the run early: the servers are restored, and what was seen is checked and reported. A second
+/// Ctrl-C ends at once.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "chaos-monkey", version)]
+pub struct Options {
+    /// The configuration file of the set; SURFSTORE_CONFIG names it otherwise.
+    #[arg(short = 'f', long = "config", value_name = "CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Whether more servers may be down than the set can do without.
+    #[arg(long, value_enum, default_value_t = Majority::Never, value_name = "never|sometimes")]
+    pub majority: Majority,
+    /// The mean time between two blows, in seconds.
+    #[arg(long, default_value = "2", value_name = "SECONDS", value_parser = seconds)]
+    pub pace: Duration,
+    /// How long there is chaos, in seconds.
+    #[arg(long, default_value = "60", value_name = "SECONDS", value_parser = seconds)]
+    pub duration: Duration,
+    /// What all is drawn from; another one each time where it is not given.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// How many workers update and read.
+    #[arg(long, default_value_t = 4, value_name = "N",
+          value_parser = clap::value_parser!(u16).range(1..=WORKERS_MAX))]
+    pub workers: u16,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Whether a majority of the servers may be down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Majority {
+    /// It never is.
+    Never,
+    /// It is now and then, so that calls have to wait.
+    Sometimes,
+}
+
+impl fmt::Display for Majority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Majority::Never => "never",
+            Majority::Sometimes => "sometimes",
+        })
+    }
+}
+
+/// A span of time as arguments give it.
+fn seconds(text: &str) -> anyhow::Result<Duration> {
+    let seconds = text.parse().context("expected a number of seconds")?;
+    ensure!((0.05..=1e6).contains(&seconds), "expected a number of seconds from 0.05 to 1000000");
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+impl Options {
+    /// The set that is meant: that of the arguments, or of the environment's variable.
+    ///
+    /// # Errors
+    ///
+    /// If none is named, or it cannot be read, or has no server that the rules allow to crash.
+    pub fn set(&self, variable: Option<OsString>) -> anyhow::Result<Config> {
+        let named = self.config.clone().or_else(|| variable.map(PathBuf::from));
+        let path = named.with_context(|| {
+            format!("no configuration: name one by -f CONFIG or in {CONFIG_VARIABLE}")
+        })?;
+        let config = Config::read(&path)?;
+        ensure!(
+            self.majority == Majority::Sometimes || 3 <= config.servers.len(),
+            "a set of {} can do without none of its servers; --majority sometimes crashes them all the same",
+            config.servers.len()
+        );
+        Ok(config)
+    }
+
+    /// The command that does the same again, as far as it lies with the seed.
+    pub fn command(&self, seed: u64) -> String {
+        let config = match &self.config {
+            Some(path) => format!("-f {} ", path.display()),
+            None => String::new(),
+        };
+        format!(
+            "chaos-monkey {config}--seed {seed} --majority {} --pace {} --duration {} --workers {}",
+            self.majority,
+            self.pace.as_secs_f64(),
+            self.duration.as_secs_f64(),
+            self.workers
+        )
+    }
+}

@@ -1,0 +1,205 @@
+//! What came of a run, for people and for programs.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::history::{Fate, Violation};
+
+/// The upper bounds of the histogram's rows, in milliseconds; the last row has none.
+const ROWS_MS: [u64; 7] = [250, 500, 750, 1000, 1500, 2500, 5000];
+
+/// How long the longest bar of the histogram is.
+const BAR_MAX: usize = 40;
+
+/// Calls by what came of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// Updates that took effect.
+    pub applied: usize,
+    /// Updates whose version was not the next one.
+    pub refused: usize,
+    /// Updates that had no effect for another reason.
+    pub failed: usize,
+    /// Updates whose outcome stayed open.
+    pub unknown: usize,
+    /// Reads that were answered.
+    pub reads: usize,
+    /// Reads that were not.
+    pub reads_failed: usize,
+    /// The time that a call took at most, with all its attempts.
+    pub longest: Duration,
+}
+
+impl Calls {
+    pub(super) fn count(&mut self, fate: Fate) {
+        *match fate {
+            Fate::Applied => &mut self.applied,
+            Fate::Refused => &mut self.refused,
+            Fate::Failed => &mut self.failed,
+            Fate::Unknown => &mut self.unknown,
+        } += 1;
+    }
+
+    pub(super) fn took(&mut self, time: Duration) {
+        self.longest = self.longest.max(time);
+    }
+}
+
+/// What was done to the servers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Blows {
+    /// How often a server was crashed.
+    pub crashes: usize,
+    /// How often that was the leader.
+    pub crashes_of_leaders: usize,
+    /// How often a crashed server was restored.
+    pub restores: usize,
+    /// How often a crash left no majority.
+    pub majorities_lost: usize,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The command that repeats it.
+    pub command: String,
+    /// What it was drawn from.
+    pub seed: u64,
+    /// How many servers the set has.
+    pub servers: usize,
+    /// How long it took, with its end.
+    pub duration: Duration,
+    /// The workers' calls.
+    pub calls: Calls,
+    /// What was done to the servers.
+    pub blows: Blows,
+    /// How often there was another leader, or the same in another term.
+    pub leader_changes: usize,
+    /// The time that each election took, from the blow that made it necessary.
+    pub elections: Vec<Duration>,
+    /// All that must not have been.
+    pub violations: Vec<Violation>,
+}
+
+impl Report {
+    /// Why the run proves nothing, if it does not.
+    pub fn void(&self) -> Option<&'static str> {
+        match (self.blows.crashes, self.calls.applied) {
+            (0, _) => Some("no server was crashed"),
+            (_, 0) => Some("no update was acknowledged"),
+            _ => None,
+        }
+    }
+
+    /// Whether all was right and something was shown by it.
+    pub fn is_clean(&self) -> bool {
+        self.void().is_none() && self.violations.is_empty()
+    }
+
+    /// The report for programs.
+    pub fn json(&self) -> Value {
+        let Report { calls, blows, .. } = self;
+        let violation = |one: &Violation| json!({"what": one.what, "around": one.around});
+        json!({
+            "clean": self.is_clean(),
+            "void": self.void(),
+            "seed": self.seed,
+            "command": self.command,
+            "servers": self.servers,
+            "seconds": self.duration.as_secs_f64(),
+            "updates": {
+                "applied": calls.applied,
+                "refused": calls.refused,
+                "failed": calls.failed,
+                "unknown": calls.unknown,
+            },
+            "reads": {"answered": calls.reads, "failed": calls.reads_failed},
+            "longest_call_seconds": calls.longest.as_secs_f64(),
+            "crashes": blows.crashes,
+            "crashes_of_leaders": blows.crashes_of_leaders,
+            "restores": blows.restores,
+            "majorities_lost": blows.majorities_lost,
+            "leader_changes": self.leader_changes,
+            "election_seconds":
+                self.elections.iter().map(Duration::as_secs_f64).collect::<Vec<_>>(),
+            "violations": self.violations.iter().map(violation).collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report { calls, blows, .. } = self;
+        writeln!(f, "{} servers, {:.1} s", self.servers, self.duration.as_secs_f64())?;
+        writeln!(
+            f,
+            "updates    {} applied, {} refused, {} failed, {} unknown",
+            calls.applied, calls.refused, calls.failed, calls.unknown
+        )?;
+        writeln!(f, "reads      {} answered, {} failed", calls.reads, calls.reads_failed)?;
+        writeln!(f, "longest    {:.3} s for a call", calls.longest.as_secs_f64())?;
+        writeln!(
+            f,
+            "crashes    {}, {} of them of leaders; {} restores; a majority lost {} times",
+            blows.crashes, blows.crashes_of_leaders, blows.restores, blows.majorities_lost
+        )?;
+        writeln!(f, "leaders    {} changes", self.leader_changes)?;
+        write_elections(f, &self.elections)?;
+        for violation in &self.violations {
+            writeln!(f, "\nVIOLATION: {violation}")?;
+        }
+        writeln!(f)?;
+        match (self.void(), self.violations.len()) {
+            (_, count) if 0 < count => writeln!(f, "{count} violations")?,
+            (Some(reason), _) => writeln!(f, "void: {reason}, so the run proves nothing")?,
+            (None, _) => writeln!(f, "no violation")?,
+        }
+        write!(f, "again with: {}", self.command)
+    }
+}
+
+/// The times of elections, as figures and as a histogram.
+fn write_elections(f: &mut fmt::Formatter<'_>, elections: &[Duration]) -> fmt::Result {
+    let mut sorted: Vec<u128> = elections.iter().map(Duration::as_millis).collect();
+    sorted.sort_unstable();
+    let Some(max) = sorted.last() else { return writeln!(f, "elections  none") };
+    let (median, p99) = (quantile(&sorted, 50), quantile(&sorted, 99));
+    let count = sorted.len();
+    writeln!(f, "elections  {count}: median {median} ms, p99 {p99} ms, max {max} ms")?;
+    let mut from = 0;
+    let mut rows = Vec::new();
+    for to in ROWS_MS.map(u128::from).into_iter().chain([u128::MAX]) {
+        let count = sorted.iter().filter(|time| (from..to).contains(*time)).count();
+        rows.push((from, to, count));
+        from = to;
+    }
+    let most = rows.iter().map(|(_, _, count)| *count).max().unwrap_or(1).max(1);
+    for (from, to, count) in rows {
+        let to = if to == u128::MAX { "     ".to_owned() } else { format!("{to:5}") };
+        let bar = "#".repeat((count * BAR_MAX).div_ceil(most));
+        writeln!(f, "  {from:5}–{to} ms {count:6} {bar}")?;
+    }
+    Ok(())
+}
+
+/// The least time that so many of a hundred do not exceed.
+fn quantile(sorted: &[u128], percent: usize) -> u128 {
+    let place = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+    sorted.get(place).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_times_that_were() {
+        let times: Vec<u128> = (1..=200).collect();
+        assert_eq!(quantile(&times, 50), 100);
+        assert_eq!(quantile(&times, 99), 198);
+        assert_eq!(quantile(&[7], 50), 7);
+        assert_eq!(quantile(&[7], 99), 7);
+    }
+}
