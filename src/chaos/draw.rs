@@ -9,7 +9,7 @@ use fastrand::Rng;
 use super::options::Majority;
 
 /// Out of how many turns one may go beyond a minority, where the rules allow that.
-const BEYOND: u8 = 4;
+const BEYOND: u8 = 2;
 
 /// What is done to the set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Sight<'a> {
 
 /// The next blow; `None` if none is allowed.
 ///
-/// Half of the crashes befall the leader. While a majority is down, three of four blows restore.
+/// Half of the crashes befall the leader. Three of four blows crash while a majority is up, and restore while none is.
 pub fn blow(rng: &mut Rng, majority: Majority, sight: &Sight<'_>) -> Option<Blow> {
     let those = |state| {
         let known = sight.crashed.iter().enumerate();
@@ -46,7 +46,7 @@ pub fn blow(rng: &mut Rng, majority: Majority, sight: &Sight<'_>) -> Option<Blow
         Majority::Never => down.len() < minority,
         Majority::Sometimes => down.len() < minority || beyond == 0,
     };
-    let restores_of_four = if down.len() <= minority { 2 } else { 3 };
+    let restores_of_four = if down.len() <= minority { 1 } else { 3 };
     if !up.is_empty() && may_crash && (down.is_empty() || restores_of_four <= coin) {
         let leader = sight.leader.filter(|_| to_leader);
         return leader.or_else(|| rng.choice(up)).map(Blow::Crash);

@@ -5,10 +5,13 @@ use std::{iter, thread};
 
 use super::history::Fate;
 use super::run::{Monkey, PATIENCE};
-use super::worker::Worker;
+use super::worker::{File, Worker};
 
 /// The time between two looks at whether all servers are equal.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// How often a file is tried to be updated: a worker's update whose outcome is unknown may come in between.
+const ATTEMPTS: usize = 3;
 
 impl Monkey<'_> {
     /// Updates every file once more, reads them all, and waits until every server has what was read.
@@ -18,17 +21,12 @@ impl Monkey<'_> {
             return self.watch.object(self.shared.now(), what);
         }
         self.look();
-        let before = worker.read().unwrap_or_default();
         for file in &self.shared.files {
-            let stored = before.get(&file.name).map_or(0, |(version, _)| *version);
-            let fate = worker.update(file, stored + 1);
+            let fate = renew(&mut worker, file);
             if fate != Fate::Applied {
-                let what = format!(
-                    "in the end, with all servers restored, version {} of {}: {}",
-                    stored + 1,
-                    file.name,
-                    fate.as_str()
-                );
+                let (name, fate) = (&file.name, fate.as_str());
+                let what =
+                    format!("in the end, with all servers restored, an update of {name}: {fate}");
                 self.watch.object(self.shared.now(), what);
             }
         }
@@ -36,8 +34,7 @@ impl Monkey<'_> {
             let what = "in the end, with all servers restored, the map cannot be read";
             return self.watch.object(self.shared.now(), what.to_owned());
         };
-        let version =
-            |file: &super::worker::File| seen.get(&file.name).map_or(0, |(version, _)| *version);
+        let version = |file: &File| seen.get(&file.name).map_or(0, |(version, _)| *version);
         let expected: Vec<i64> = self.shared.files.iter().map(version).collect();
         self.await_equal(&expected);
     }
@@ -72,4 +69,18 @@ impl Monkey<'_> {
             }
         }
     }
+}
+
+/// Gives the file its next version.
+fn renew(worker: &mut Worker<'_>, file: &File) -> Fate {
+    let mut fate = Fate::Failed;
+    for _ in 0..ATTEMPTS {
+        let Some(seen) = worker.read() else { return Fate::Failed };
+        let stored = seen.get(&file.name).map_or(0, |(version, _)| *version);
+        fate = worker.update(file, stored + 1);
+        if fate != Fate::Refused {
+            break;
+        }
+    }
+    fate
 }

@@ -13,9 +13,9 @@ use super::options::Options;
 use super::report::{Blows, Report};
 use super::view::View;
 use super::watch::Watch;
-use super::worker::{Shared, Worker};
+use super::worker::{File, Shared, Worker};
 use crate::client::blocking::{Client, wait};
-use crate::client::{Limits, ServerStatus};
+use crate::client::{Error, Limits, ServerStatus};
 use crate::config::Config;
 
 /// The time between two looks at all servers.
@@ -100,7 +100,7 @@ impl<'a> Monkey<'a> {
         Ok(())
     }
 
-    fn statuses(&mut self) -> Vec<Result<ServerStatus, crate::client::Error>> {
+    fn statuses(&mut self) -> Vec<Result<ServerStatus, Error>> {
         self.client.at_each(async |server| server.status().await)
     }
 
@@ -183,7 +183,7 @@ impl<'a> Monkey<'a> {
     /// A server's versions of all files, in their order.
     pub(super) fn versions(&mut self, id: usize) -> Option<Vec<i64>> {
         let server = self.client.servers().get_mut(id)?;
-        let version = |file: &super::worker::File| wait(server.version(&file.name)).ok();
+        let version = |file: &File| wait(server.version(&file.name)).ok();
         self.shared.files.iter().map(version).collect()
     }
 
