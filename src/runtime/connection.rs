@@ -28,7 +28,7 @@ const HEAD_TIME: Duration = Duration::from_secs(5);
 /// How long a body or an answer may take for each [`PACE_BYTES`].
 const PACE_TIME: Duration = Duration::from_secs(10);
 
-/// What must have come or gone within [`PACE_TIME`]: 1 KiB a second.
+/// What must have come or gone within [`PACE_TIME`]: 1 KiB a second. Of an answer, whole chunks of [`CHUNK_BYTES`] count.
 const PACE_BYTES: usize = 10 << 10;
 
 /// How long an answer may take where memory or places for others are short: so long, and a second for each of these
