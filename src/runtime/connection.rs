@@ -10,7 +10,8 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::{
-    set_socket_keepalive, set_tcp_keepcnt, set_tcp_keepidle, set_tcp_keepintvl,
+    set_socket_keepalive, set_socket_send_buffer_size, set_tcp_keepcnt, set_tcp_keepidle,
+    set_tcp_keepintvl,
 };
 use smol::future;
 use smol::io::{self, AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -47,6 +48,10 @@ const PROBES: u32 = 3;
 
 /// How much is read of a request at once, in bytes.
 const READ_BYTES: usize = 8 << 10;
+
+/// How much of an answer the system may hold for its caller, in bytes; Linux takes up to twice as much. Left to itself it
+/// holds several MiB, which are bounded nowhere and would pass for bytes that the caller has taken.
+const SEND_BUFFER_BYTES: usize = 256 << 10;
 
 /// How much is written at once, or read to be dropped, in bytes.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -111,13 +116,15 @@ impl Connection {
         self.since.get()
     }
 
-    /// Sets up the socket: answers go out at once, and the system finds out where the other side is no more.
+    /// Sets up the socket: answers go out at once, the system holds little of them, and it finds out where the other side
+    /// is no more.
     ///
     /// # Errors
     ///
     /// If the connection broke.
     pub(super) fn set_up(&self) -> io::Result<()> {
         self.stream.set_nodelay(true)?;
+        set_socket_send_buffer_size(&self.stream, SEND_BUFFER_BYTES)?;
         set_socket_keepalive(&self.stream, true)?;
         set_tcp_keepidle(&self.stream, PROBE_AFTER)?;
         set_tcp_keepintvl(&self.stream, PROBE_EVERY)?;
@@ -168,10 +175,8 @@ impl Connection {
     pub(super) fn end_if_late(&self, now: Instant, hurry: bool) {
         let hurried = hurry && self.activity.get() == Activity::Sending;
         let deadline = if hurried {
-            {
-                let seconds = self.moved_in_all.get() / HURRIED_PACE_BYTES;
-                Some(self.since.get() + HURRIED_TIME + Duration::from_secs(seconds as u64))
-            }
+            let seconds = self.moved_in_all.get() / HURRIED_PACE_BYTES;
+            Some(self.since.get() + HURRIED_TIME + Duration::from_secs(seconds as u64))
         } else {
             self.deadline.get()
         };
