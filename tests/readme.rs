@@ -1,0 +1,168 @@
+//! The commands of README.md, run from top to bottom as a newcomer would, and what it says that they show.
+//!
+//! They run as they stand there but for what others on this machine may be using: the ports, and the folder of the build.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+#[path = "cluster/turns.rs"]
+#[allow(dead_code, reason = "this test is alone")]
+mod turns;
+#[path = "cluster/wait.rs"]
+#[allow(dead_code, reason = "the cluster tests use the rest")]
+mod wait;
+
+use turns::free_port;
+use wait::{PATIENCE, wait_until};
+
+const TEXT: &str = include_str!("../README.md");
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// What runs until somebody ends it.
+const SERVERS: &str = "cargo run --release --bin surfstore -- cluster\n";
+/// What would run this test again.
+const TESTS: &str = "cargo test --release --locked\n";
+
+/// The blocks of code, each with its language.
+fn blocks() -> impl Iterator<Item = (&'static str, &'static str)> {
+    TEXT.split("```").skip(1).step_by(2).map(|block| block.split_once('\n').unwrap())
+}
+
+/// The first of five ports in a row that nobody listens on.
+fn five_ports() -> u16 {
+    loop {
+        let ports = [(); 5].map(|()| free_port());
+        if ports[0] + 4 == ports[4] {
+            return ports[0];
+        }
+    }
+}
+
+/// Where the commands run.
+struct Place {
+    folder: TempDir,
+    first_port: u16,
+}
+
+impl Place {
+    fn new() -> Place {
+        let first_port = five_ports();
+        let folder = tempfile::tempdir().unwrap();
+        let config = std::fs::read_to_string(format!("{ROOT}/configs/config5.txt")).unwrap();
+        let place = Place { folder, first_port };
+        std::fs::write(place.config(), place.elsewhere(&config)).unwrap();
+        place
+    }
+
+    fn config(&self) -> String {
+        self.folder.path().join("config5.txt").to_str().unwrap().to_owned()
+    }
+
+    /// The text with other ports.
+    fn elsewhere(&self, text: &str) -> String {
+        let moved = |text: String, port: u16| {
+            text.replace(&port.to_string(), &(self.first_port + port - 9001).to_string())
+        };
+        (9001..=9006).fold(text.to_owned(), moved)
+    }
+
+    fn command(&self, program: &str, text: &str) -> Command {
+        // The folder that these tests were built in: one named relative to another folder would be a new one here.
+        let target = Path::new(env!("CARGO_BIN_EXE_surfstore")).ancestors().nth(2).unwrap();
+        let text = self.elsewhere(text).replace("configs/config5.txt", &self.config());
+        let text = text.replace("$PWD/target", target.to_str().unwrap());
+        let mut command = Command::new(program);
+        command.args(["-c", &text]).current_dir(ROOT).stdin(Stdio::null());
+        command.env("CARGO_TARGET_DIR", target).env_remove("SURFSTORE_CONFIG");
+        command
+    }
+
+    /// What a command shows; it must end well.
+    fn run(&self, program: &str, text: &str) -> String {
+        let output = self.command(program, text).output().unwrap();
+        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+/// The servers, which are ended as with Ctrl-C.
+struct Servers(Child);
+
+impl Servers {
+    fn start(place: &Place) -> Servers {
+        let text = format!("exec {} --first-port {}", SERVERS.trim_end(), place.first_port);
+        let mut command = place.command("sh", &text);
+        let servers = Servers(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        let programs = format!(
+            "PATH={}:$PATH",
+            Path::new(env!("CARGO_BIN_EXE_surfstore")).parent().unwrap().display()
+        );
+        let leader = format!("{programs} surfstore leader -f configs/config5.txt");
+        let is_led = || place.command("sh", &leader).output().unwrap().status.success();
+        wait_until(PATIENCE * 10, "they are built and led", is_led);
+        servers
+    }
+
+    fn end(&mut self) {
+        let interrupt = Command::new("kill").args(["-INT", &self.0.id().to_string()]).status();
+        assert!(interrupt.unwrap().success());
+        wait_until(PATIENCE, "Ctrl-C ends them", || self.0.try_wait().unwrap().is_some());
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What the comments of a program in Python say that it prints.
+fn said_to_print(program: &str) -> Vec<&str> {
+    let prints = program.lines().filter(|line| line.starts_with("print("));
+    prints.map(|line| line.split_once(" # ").unwrap().1.trim()).collect()
+}
+
+#[test]
+fn every_command_of_the_readme_does_what_is_said_of_it() {
+    let place = Place::new();
+    let mut servers = None;
+    let mut ran = Vec::new();
+    for (language, text) in blocks() {
+        match (language, text) {
+            ("sh", SERVERS) => servers = Some(Servers::start(&place)),
+            ("sh", TESTS) => assert!(include_str!("../.ci/run").contains(TESTS)),
+            ("sh", _) => {
+                let shown = place.run("sh", &format!("set -e\n{text}"));
+                if text.contains("surfstore version") {
+                    assert!(
+                        shown.lines().filter(|line| line.contains(" 2")).count() >= 5,
+                        "{shown}"
+                    );
+                }
+            }
+            ("python", _) => {
+                let shown = place.run("python3", text);
+                assert_eq!(shown.lines().collect::<Vec<_>>(), said_to_print(text));
+            }
+            (language, _) => panic!("nobody runs {language}"),
+        }
+        ran.push(text);
+    }
+    assert!(ran.contains(&SERVERS) && ran.contains(&TESTS) && 5 <= ran.len(), "{ran:?}");
+    servers.expect("they were started").end();
+}
+
+#[test]
+fn every_file_that_the_readme_names_is_there() {
+    let links = TEXT.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
+    let files: Vec<_> = links.filter(|link| !link.starts_with("https://")).collect();
+    assert!(5 < files.len(), "{files:?}");
+    for file in files {
+        assert!(Path::new(ROOT).join(file).exists(), "{file}");
+    }
+}
