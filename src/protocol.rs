@@ -192,7 +192,7 @@ pub const METHODS: [Method; 18] = [
     Method {
         name: "surfstore.requestVote",
         aliases: &[],
-        signature: &["struct", "struct"],
+        signature: &["base64", "base64"],
         help: "Raft's RequestVote, between servers.",
         while_crashed: false,
         read: Arguments::request_vote,
@@ -200,7 +200,7 @@ pub const METHODS: [Method; 18] = [
     Method {
         name: "surfstore.appendEntries",
         aliases: &[],
-        signature: &["struct", "struct"],
+        signature: &["base64", "base64"],
         help: "Raft's AppendEntries, between servers.",
         while_crashed: false,
         read: Arguments::append_entries,

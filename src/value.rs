@@ -1,9 +1,14 @@
 //! The values that calls and answers are made of, and that hash lists keep.
 //!
 //! One type serves the wire and the store, because a hash list gives back every element with the type and value it
-//! came with. The module knows neither XML nor Raft.
+//! came with. The module knows neither the syntax of XML nor Raft.
 
 use std::fmt;
+
+mod characters;
+mod packed;
+
+pub use characters::{first_unfit, is_xml};
 
 /// A value of XML-RPC's types, without `dateTime.iso8601` and `nil`, which no method here takes or gives.
 ///
@@ -86,6 +91,13 @@ impl Value {
         };
         size_of::<Value>() + held
     }
+}
+
+/// A name that two of the members have. Looks in sorted order, so that a million members cost no more than sorting them.
+pub fn doubled(members: &[(Box<str>, Value)]) -> Option<&str> {
+    let mut names: Vec<&str> = members.iter().map(|(name, _)| &**name).collect();
+    names.sort_unstable();
+    names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
 }
 
 #[cfg(test)]

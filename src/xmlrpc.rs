@@ -24,7 +24,6 @@ mod write;
 
 use crate::value::Value;
 
-pub use characters::is_xml as is_xml_character;
 pub use error::ParseError;
 pub use parse::{parse_call, parse_response};
 pub use write::{

@@ -9,7 +9,7 @@ use super::{Limits, ServerStatus};
 use crate::config::Address;
 use crate::gate;
 use crate::protocol::Ask;
-use crate::value::Value;
+use crate::value::{Value, is_xml};
 use crate::xmlrpc;
 
 /// One server of a set. A call is sent to it once and to nobody else.
@@ -122,5 +122,5 @@ pub(super) fn check(value: &Value) -> Result<(), Error> {
 }
 
 pub(super) fn check_text(text: &str) -> Result<(), Error> {
-    if text.chars().all(xmlrpc::is_xml_character) { Ok(()) } else { Err(Error::Unfit) }
+    if text.chars().all(is_xml) { Ok(()) } else { Err(Error::Unfit) }
 }

@@ -8,13 +8,13 @@ use super::fault::{no_such_method, wrong_parameters};
 use super::{Asked, Call, Method, ask, find, peers, replies};
 use crate::metadata::Update;
 use crate::raft;
-use crate::value::Value;
+use crate::value::{Value, is_xml};
 use crate::xmlrpc::Fault;
 
 /// The longest file name, in bytes.
 pub const NAME_BYTES_MAX: usize = 4 << 10;
 
-/// The largest update, in bytes of its XML-RPC values: one append must be able to carry it.
+/// The largest update, in bytes of its XML-RPC values: an answer must be able to carry it, and an append.
 pub const UPDATE_BYTES_MAX: usize = 4 << 20;
 
 /// How many calls `system.multicall` makes at most.
@@ -150,7 +150,7 @@ fn text(value: Value) -> Option<Box<str>> {
         Value::String(text) => Some(text),
         Value::Base64(bytes) => {
             let text = String::from_utf8(bytes.into_vec()).ok()?;
-            text.chars().all(crate::xmlrpc::is_xml_character).then(|| text.into_boxed_str())
+            text.chars().all(is_xml).then(|| text.into_boxed_str())
         }
         Value::Int(_)
         | Value::Boolean(_)
@@ -205,6 +205,7 @@ fn can_be_answered(element: &Value, depth_max: usize) -> bool {
 
 /// Whether the update takes more than [`UPDATE_BYTES_MAX`] when it is written.
 fn is_too_large(update: &Update) -> bool {
-    // Nothing takes more than five times its size when it is written, so a small update need not be written to know.
-    UPDATE_BYTES_MAX / 5 < update.size() && UPDATE_BYTES_MAX < replies::written_bytes(update)
+    // Nothing takes more than forty times its size when it is written, a double with all its digits the most, so a small
+    // update need not be written to know.
+    UPDATE_BYTES_MAX / 40 < update.size() && UPDATE_BYTES_MAX < replies::written_bytes(update)
 }

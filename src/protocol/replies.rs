@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::metadata::{Files, Update};
 use crate::monitor::Status;
 use crate::raft::Reply;
-use crate::xmlrpc::{self, Fault, Writer};
+use crate::xmlrpc::{self, Fault, Members, Writer};
 
 /// What a call is answered with.
 #[derive(Clone, Debug)]
@@ -73,15 +73,15 @@ fn write_reply(reply: &Reply, config: &Config) -> Vec<u8> {
 
 /// The map as callers know it: each name with `[version, hash list]`.
 fn write_files(writer: &mut Writer, files: &Files) {
-    writer.structure(|members| {
-        for file in files.iter() {
-            members.member(&file.name, |writer| {
-                writer.array(|info| {
-                    info.int(file.version);
-                    info.array(|hashes| file.hashes.iter().for_each(|hash| hashes.value(hash)));
-                });
-            });
-        }
+    writer.structure(|members| files.iter().for_each(|file| write_file(members, file)));
+}
+
+fn write_file(members: &mut Members<'_>, file: &Update) {
+    members.member(&file.name, |writer| {
+        writer.array(|info| {
+            info.int(file.version);
+            info.array(|hashes| file.hashes.iter().for_each(|hash| hashes.value(hash)));
+        });
     });
 }
 
@@ -101,7 +101,10 @@ fn write_status(status: &Status, config: &Config) -> Vec<u8> {
     })
 }
 
-/// How many bytes the update takes in a document.
+/// How many bytes the update takes in an answer.
 pub(super) fn written_bytes(update: &Update) -> usize {
-    xmlrpc::write_response(|writer| peers::write_update(writer, update)).len()
+    xmlrpc::write_response(|writer| {
+        writer.structure(|members| write_file(members, update));
+    })
+    .len()
 }

@@ -11,9 +11,10 @@ use quick_xml::errors::{Error, IllFormedError};
 use quick_xml::events::{BytesStart, BytesText, Event};
 
 use super::attributes::{attributes, check_declaration};
-use super::characters::{first_unfit, is_blank, is_name};
+use super::characters::{is_blank, is_name};
 use super::error::{ParseError, quoted};
 use super::reference::expand;
+use crate::value::first_unfit;
 
 /// How deep elements nest at most: room for 64 levels of values, three elements each, and what stands around them.
 const ELEMENTS_DEPTH_MAX: usize = 256;

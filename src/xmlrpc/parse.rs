@@ -9,7 +9,7 @@ use super::document::{Document, Element, Token};
 use super::error::{ParseError, quoted};
 use super::scalar::decoder;
 use super::{Fault, MethodCall};
-use crate::value::{DEPTH_MAX, Value};
+use crate::value::{DEPTH_MAX, Value, doubled};
 
 /// More than any method takes.
 const PARAMS_MAX: usize = 64;
@@ -232,15 +232,11 @@ fn stray(text: &str) -> ParseError {
     ParseError::not_xml_rpc(format!("the text {} stands between elements", quoted(text)))
 }
 
-/// Looks for a doubled name in sorted order, so that a struct of a million members costs no more than sorting them.
 fn check_unique(members: &[(Box<str>, Value)]) -> Result<(), ParseError> {
-    let mut names: Vec<&str> = members.iter().map(|(name, _)| &**name).collect();
-    names.sort_unstable();
-    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+    match doubled(members) {
         None => Ok(()),
-        Some(pair) => Err(ParseError::not_xml_rpc(format!(
-            "a struct has the member {} twice",
-            quoted(pair[0])
-        ))),
+        Some(name) => {
+            Err(ParseError::not_xml_rpc(format!("a struct has the member {} twice", quoted(name))))
+        }
     }
 }

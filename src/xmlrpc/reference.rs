@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::characters::is_xml;
 use super::error::{ParseError, quoted};
+use crate::value::is_xml;
 
 /// What stands for the reference, given without its ampersand and semicolon.
 ///

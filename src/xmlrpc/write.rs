@@ -6,8 +6,7 @@ use std::io::Write;
 use base64::display::Base64Display;
 
 use super::Fault;
-use super::characters::is_xml;
-use crate::value::{Double, Value};
+use crate::value::{Double, Value, is_xml};
 
 /// The document of a call.
 pub fn write_call(method: &str, write: impl FnOnce(&mut Params<'_>)) -> Vec<u8> {
