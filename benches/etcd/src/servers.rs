@@ -1,0 +1,187 @@
+//! The three etcd servers: started in a folder of their own, watched until they have a leader, and ended.
+//!
+//! They run as they come, with two exceptions in their favour: the data are in memory where the machine has a folder
+//! for that, and nothing is synced to disk where etcd knows how not to. SurfStore's servers do neither.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+
+use crate::client::Etcd;
+use crate::messages::StatusResponse;
+
+const COUNT: usize = 3;
+const NO_SYNC: &str = "--unsafe-no-fsync";
+
+/// Three servers that end, and whose data go, with this value.
+pub(crate) struct Servers {
+    // Dropped in this order: the folder goes when nobody writes to it any more.
+    running: Vec<Running>,
+    folder: TempDir,
+}
+
+impl Servers {
+    /// Starts the servers and waits until all of them know the leader.
+    pub(crate) async fn start() -> Result<Servers> {
+        let memory = Path::new("/dev/shm");
+        let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let folder = tempfile::Builder::new().prefix("etcd-load-").tempdir_in(&parent)?;
+        let unsynced = knows(NO_SYNC)?;
+        let mut servers = Servers { running: Vec::new(), folder };
+        servers.launch(unsynced)?;
+        let version = servers.wait_for_leader().await?;
+        let sync = if unsynced { "without fsync" } else { "with fsync" };
+        eprintln!("etcd {version}, {COUNT} servers, data in {}, {sync}", parent.display());
+        Ok(servers)
+    }
+
+    fn launch(&mut self, unsynced: bool) -> Result<()> {
+        let ports = free_ports::<{ 2 * COUNT }>()?;
+        let (clients, peers) = ports.split_at(COUNT);
+        let members: Vec<_> =
+            peers.iter().enumerate().map(|(id, port)| member(id, *port)).collect();
+        for (id, (client, peer)) in clients.iter().zip(peers).enumerate() {
+            let log = File::create(self.log(id))?;
+            let mut command = Command::new("etcd");
+            command
+                .args(["--name", &name(id), "--initial-cluster", &members.join(",")])
+                .args(["--listen-peer-urls", &url(*peer)])
+                .args(["--initial-advertise-peer-urls", &url(*peer)])
+                .args(["--listen-client-urls", &url(*client)])
+                .args(["--advertise-client-urls", &url(*client)])
+                .args(["--logger", "zap", "--log-level", "error"])
+                .args(unsynced.then_some(NO_SYNC))
+                .arg("--data-dir")
+                .arg(self.folder.path().join(name(id)))
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(log);
+            let child = command.spawn().context("etcd cannot be started")?;
+            self.running.push(Running { child, port: *client });
+        }
+        Ok(())
+    }
+
+    fn log(&self, id: usize) -> std::path::PathBuf {
+        self.folder.path().join(name(id) + ".log")
+    }
+
+    /// Waits until every server knows the leader; the answer is etcd's version.
+    async fn wait_for_leader(&mut self) -> Result<String> {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            self.check_running()?;
+            let answers = self.statuses().await;
+            if let Ok(statuses) = &answers
+                && let [first, ..] = &statuses[..]
+                && statuses.iter().all(|status| status.leader != 0)
+            {
+                return Ok(first.version.clone());
+            }
+            if deadline < Instant::now() {
+                answers?;
+                bail!("etcd elects no leader");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Fails if a server has ended, with what it said last.
+    fn check_running(&mut self) -> Result<()> {
+        for id in 0..self.running.len() {
+            if let Some(status) = self.running[id].child.try_wait()? {
+                let log = fs::read_to_string(self.log(id)).unwrap_or_default();
+                bail!(
+                    "etcd ended by itself ({status}): {}",
+                    log.lines().last().unwrap_or_default()
+                );
+            }
+        }
+        Ok(())
+    }
+
+    async fn statuses(&self) -> Result<Vec<StatusResponse>> {
+        let mut statuses = Vec::new();
+        for server in &self.running {
+            statuses.push(Etcd::connect(server.port).await?.status().await?);
+        }
+        Ok(statuses)
+    }
+
+    /// The port of the server that leads.
+    pub(crate) async fn leader(&self) -> Result<u16> {
+        let statuses = self.statuses().await?;
+        let leads = |status: &StatusResponse| {
+            status.header.as_ref().is_some_and(|header| header.member_id == status.leader)
+        };
+        let leader = statuses.iter().position(leads).context("no etcd server leads")?;
+        Ok(self.running[leader].port)
+    }
+
+    /// The time that all servers together have been computing.
+    pub(crate) fn cpu(&self) -> Result<Duration> {
+        self.running.iter().map(|server| cpu(server.child.id())).sum()
+    }
+}
+
+/// A server; it ends with this value.
+struct Running {
+    child: Child,
+    /// Where it takes calls.
+    port: u16,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Whether etcd takes the flag; some versions do and do not list it.
+fn knows(flag: &str) -> Result<bool> {
+    let mut command = Command::new("etcd");
+    let output = command.args([flag, "--version"]).output();
+    let output =
+        output.context("there is no program etcd (Debian: apt-get install etcd-server)")?;
+    Ok(output.status.success())
+}
+
+/// Ports that are free: all are held until the last is found, so that they differ.
+fn free_ports<const N: usize>() -> Result<[u16; N]> {
+    let mut held = Vec::new();
+    let mut ports = [0; N];
+    for port in &mut ports {
+        let socket = TcpListener::bind(("127.0.0.1", 0))?;
+        *port = socket.local_addr()?.port();
+        held.push(socket);
+    }
+    Ok(ports)
+}
+
+fn name(id: usize) -> String {
+    format!("etcd{id}")
+}
+
+fn url(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}
+
+fn member(id: usize, port: u16) -> String {
+    format!("{}={}", name(id), url(port))
+}
+
+/// The time that a process has been computing, in its own code and in the kernel.
+fn cpu(pid: u32) -> Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The program's name, in parentheses, may hold blanks; fields are counted from behind it.
+    let (_, fields) = stat.rsplit_once(") ").context("a process has no state")?;
+    let ticks =
+        fields.split(' ').skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
+    Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
+}
