@@ -1,0 +1,234 @@
+//! What the parts of a call cost by themselves: XML, the messages between servers, the core's steps, the gate.
+//! `cargo bench --bench micro`
+//!
+//! Each is one function on bytes or values in memory, without sockets, clocks or other threads. What it gives is
+//! checked.
+
+use std::time::Duration;
+
+use surfstore::metadata::Update;
+
+#[path = "../tests/raft/support.rs"]
+#[allow(dead_code, reason = "the tests of the core use the rest")]
+mod support;
+
+fn main() {
+    divan::Divan::from_args().min_time(Duration::from_millis(250)).main();
+}
+
+/// The update that gives the file of that number this version, with two hashes as long as those of SHA-256.
+fn update(file: usize, version: i64) -> Update {
+    let hash = |block: usize| format!("{:064x}", 2 * file + block).as_str().into();
+    Update { name: format!("file{file:04}").into(), version, hashes: [hash(0), hash(1)].into() }
+}
+
+mod xml {
+    use std::sync::Arc;
+
+    use divan::Bencher;
+    use divan::counter::BytesCount;
+    use surfstore::config::Config;
+    use surfstore::metadata::Files;
+    use surfstore::protocol::{Answer, Ask, write_answer};
+    use surfstore::raft::Reply;
+    use surfstore::value::Value;
+    use surfstore::xmlrpc::{parse_call, parse_response};
+
+    use super::update;
+
+    #[divan::bench]
+    fn parse_ping(bencher: Bencher<'_, '_>) {
+        parse(bencher, &Ask::Ping.document(), 0);
+    }
+
+    #[divan::bench]
+    fn parse_updatefile(bencher: Bencher<'_, '_>) {
+        parse(bencher, &Ask::Update(&update(1, 1)).document(), 3);
+    }
+
+    fn parse(bencher: Bencher<'_, '_>, document: &[u8], params: usize) {
+        assert_eq!(parse_call(document).map(|call| call.params.len()), Ok(params));
+        bencher.counter(BytesCount::of_slice(document)).bench(|| parse_call(document));
+    }
+
+    /// As the client reads it.
+    #[divan::bench(args = [10, 1000])]
+    fn parse_map(bencher: Bencher<'_, '_>, count: usize) {
+        let document = write_answer(&map(count), &config());
+        let Ok(Ok(Value::Struct(files))) = parse_response(&document) else { panic!("not a map") };
+        assert_eq!(files.len(), count);
+        bencher.counter(BytesCount::of_slice(&document)).bench(|| parse_response(&document));
+    }
+
+    #[divan::bench]
+    fn write_boolean(bencher: Bencher<'_, '_>) {
+        write(bencher, &Answer::Boolean(true));
+    }
+
+    #[divan::bench(args = [10, 1000])]
+    fn write_map(bencher: Bencher<'_, '_>, count: usize) {
+        write(bencher, &map(count));
+    }
+
+    fn write(bencher: Bencher<'_, '_>, answer: &Answer) {
+        let config = config();
+        let document = write_answer(answer, &config);
+        assert!(matches!(parse_response(&document), Ok(Ok(_))), "an answer can be read");
+        bencher.counter(BytesCount::of_slice(&document)).bench(|| write_answer(answer, &config));
+    }
+
+    fn map(count: usize) -> Answer {
+        let mut files = Files::default();
+        (0..count).for_each(|file| assert!(files.apply(&Arc::new(update(file, 1)))));
+        Answer::Raft(Reply::Files(files))
+    }
+
+    fn config() -> Config {
+        Config::parse("M: 1\nmetadata0: localhost:1\n").expect("a good configuration")
+    }
+}
+
+mod peers {
+    use std::sync::Arc;
+
+    use divan::Bencher;
+    use divan::counter::BytesCount;
+    use surfstore::protocol::{Call, read_call, write_request};
+    use surfstore::raft::{self, Command, Entry, Request, Term};
+
+    use super::support::{append, at};
+    use super::update;
+
+    #[divan::bench(args = [1, 64, 1000])]
+    fn write_append(bencher: Bencher<'_, '_>, entries: usize) {
+        let request = Request::AppendEntries(append(1, at(0, 0), updates(entries)));
+        let bytes = BytesCount::of_slice(&write_request(&request));
+        bencher.counter(bytes).bench(|| write_request(&request));
+    }
+
+    #[divan::bench(args = [1, 64, 1000])]
+    fn read_append(bencher: Bencher<'_, '_>, entries: usize) {
+        let request = append(1, at(0, 0), updates(entries));
+        let document = write_request(&Request::AppendEntries(request.clone()));
+        let (_, call) = read_call(&document).expect("a call");
+        assert_eq!(call, Ok(Call::Raft(raft::Call::AppendEntries(request))));
+        bencher.counter(BytesCount::of_slice(&document)).bench(|| read_call(&document));
+    }
+
+    fn updates(count: usize) -> Vec<Entry> {
+        let command = |file| Command::Update(Arc::new(update(file, 1)));
+        (0..count).map(|file| Entry { term: Term(1), command: command(file) }).collect()
+    }
+}
+
+/// There are 1,000 files, and each call finds the server as the one before left it.
+mod core {
+    use std::collections::VecDeque;
+    use std::sync::Arc;
+
+    use divan::Bencher;
+    use divan::counter::ItemsCount;
+    use surfstore::raft::{
+        Call, CallId, Command, Effect, Entry, Event, Reply, Request, Server, Term,
+    };
+
+    use super::support::{
+        AppendEntries, AppendOutcome, accepted, append, appends, at, follower, leader, outcome,
+    };
+    use super::update;
+
+    const FILES: usize = 1000;
+
+    /// From the call to the answer and until both followers know of the commit: five steps.
+    #[divan::bench]
+    fn update_at_a_leader_of_three(bencher: Bencher<'_, '_>) {
+        let call = |(file, version)| Event::Call(CallId(1), Call::Update(update(file, version)));
+        let mut calls = changes().map(call);
+        let mut running = Some(leader(3));
+        let mut step = |call| {
+            let (server, effects) = running.take().expect("a server").step(call);
+            let (server, answer) = settle(server, effects);
+            assert_eq!(answer, Some(Reply::Updated(true)));
+            running = Some(server);
+        };
+        calls.by_ref().take(FILES).for_each(&mut step);
+        bencher.with_inputs(|| calls.next()).bench_local_values(|call| call.map(&mut step));
+    }
+
+    /// The server after the followers have accepted whatever it sent, and its answer to the caller.
+    fn settle(mut server: Server, effects: Vec<Effect>) -> (Server, Option<Reply>) {
+        let mut effects = VecDeque::from(effects);
+        let mut answer = None;
+        while let Some(effect) = effects.pop_front() {
+            match effect {
+                Effect::Send { to, request: Request::AppendEntries(request) } => {
+                    let further;
+                    (server, further) = server.step(accepted(to.0, &request));
+                    effects.extend(further);
+                }
+                Effect::Reply(_, reply) => answer = Some(reply),
+                Effect::Send { .. } | Effect::ArmTimer(_) | Effect::StopTimers => {}
+            }
+        }
+        (server, answer)
+    }
+
+    /// The follower stores 64 entries and applies the 64 before them.
+    #[divan::bench]
+    fn append_of_64_at_a_follower(bencher: Bencher<'_, '_>) {
+        let mut entries = changes().map(|(file, version)| Entry {
+            term: Term(1),
+            command: Command::Update(Arc::new(update(file, version))),
+        });
+        let mut last = at(0, 0);
+        let mut append_of = |count| {
+            let mut request = append(1, last, entries.by_ref().take(count).collect());
+            request.leader_commit = last.index;
+            last = at(1, request.last_index().0);
+            request
+        };
+        let mut running = Some(follower(3));
+        let mut step = |request: AppendEntries| {
+            let committed = request.leader_commit;
+            let (server, effects) = running.take().expect("a server").step(appends(request));
+            assert_eq!(outcome(&effects), AppendOutcome::Accepted);
+            assert_eq!(server.status().last_applied, committed);
+            running = Some(server);
+        };
+        step(append_of(FILES));
+        step(append_of(64));
+        let bencher = bencher.counter(ItemsCount::new(64_u32));
+        bencher.with_inputs(|| append_of(64)).bench_local_values(&mut step);
+    }
+
+    /// Every file's next version in turn, without end.
+    fn changes() -> impl Iterator<Item = (usize, i64)> {
+        (1..).flat_map(|version| (0..FILES).map(move |file| (file, version)))
+    }
+}
+
+mod gate {
+    use divan::Bencher;
+    use divan::counter::BytesCount;
+    use surfstore::gate::{Gate, Progress};
+    use surfstore::protocol::Ask;
+
+    /// One request after another over one connection.
+    #[divan::bench]
+    fn ping(bencher: Bencher<'_, '_>) {
+        let document = Ask::Ping.document();
+        let head = format!(
+            "POST /RPC2 HTTP/1.1\r\nHost: localhost:9001\r\nAccept-Encoding: gzip\r\n\
+             Content-Type: text/xml\r\nUser-Agent: Python-xmlrpc/3.11\r\nContent-Length: {}\r\n\r\n",
+            document.len()
+        );
+        let request = [head.as_bytes(), &document].concat();
+        let mut gate = Gate::new("localhost");
+        bencher.counter(BytesCount::of_slice(&request)).bench_local(|| {
+            gate.push(&request);
+            let Ok(Progress::Request(request)) = gate.next() else { panic!("no request") };
+            assert_eq!(request.body.len(), document.len());
+            request
+        });
+    }
+}
