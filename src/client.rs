@@ -15,9 +15,8 @@
 //!
 //! ```no_run
 //! use std::path::Path;
-//! use surfstore::client::{Limits, Outcome, blocking::Client};
+//! use surfstore::client::{Limits, Outcome, Update, blocking::Client};
 //! use surfstore::config::Config;
-//! use surfstore::metadata::Update;
 //!
 //! let config = Config::read(Path::new("configs/config5.txt"))?;
 //! let mut client = Client::new(&config.servers, Limits::default());
@@ -50,7 +49,7 @@ pub use answer::{FileInfo, Files};
 pub use error::Error;
 pub use server::Server;
 pub use status::ServerStatus;
-pub use update::Outcome;
+pub use update::{Outcome, Update};
 
 use leader::{Search, Sought};
 

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::value::Value;
+mod hash_list;
+
+pub use hash_list::HashList;
 
 /// The highest version a file can reach: answers carry versions as `int`.
 pub const VERSION_MAX: i64 = i32::MAX as i64;
@@ -18,14 +20,14 @@ pub struct Update {
     pub name: Arc<str>,
     /// The version that the file is to get; any number may be asked for.
     pub version: i64,
-    /// The hash list; its elements keep the type and value they came with.
-    pub hashes: Box<[Value]>,
+    /// The hash list.
+    pub hashes: HashList,
 }
 
 impl Update {
     /// The memory that the update holds, in bytes.
     pub fn size(&self) -> usize {
-        size_of::<Update>() + self.name.len() + self.hashes.iter().map(Value::size).sum::<usize>()
+        size_of::<Update>() + self.name.len() + self.hashes.packed().len()
     }
 }
 
@@ -82,9 +84,11 @@ impl Files {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::Value;
 
     fn update(name: &str, version: i64, hashes: &[Value]) -> Arc<Update> {
-        Arc::new(Update { name: name.into(), version, hashes: hashes.into() })
+        let hashes = hashes.iter().cloned().collect();
+        Arc::new(Update { name: name.into(), version, hashes })
     }
 
     #[test]
@@ -125,7 +129,10 @@ mod tests {
         assert!(files.apply(&update("a.txt", 2, &[0.into()])));
         assert!(!files.apply(&update("a.txt", 1, &["h2".into()])));
         assert!(files.apply(&update("a.txt", 3, &["h2".into()])));
-        assert_eq!(files.iter().map(|file| &*file.hashes).collect::<Vec<_>>(), [["h2".into()]]);
+        assert_eq!(
+            files.iter().map(|file| &file.hashes).collect::<Vec<_>>(),
+            [&["h2".into()].into()]
+        );
     }
 
     #[test]

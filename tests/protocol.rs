@@ -45,7 +45,7 @@ fn update(name: Value, version: Value, hashes: Value) -> Result<Update, Fault> {
 
 /// The hash list that an update with this third parameter stores.
 fn stored(hashes: Value) -> Result<Box<[Value]>, Fault> {
-    update("a".into(), 1.into(), hashes).map(|update| update.hashes)
+    update("a".into(), 1.into(), hashes).map(|update| update.hashes.elements())
 }
 
 #[test]
@@ -344,7 +344,11 @@ fn scalar() -> impl Strategy<Value = Value> {
 fn entry() -> impl Strategy<Value = Entry> {
     let update = ("[a-zß&<>\r]{0,8}", any::<i64>(), prop::collection::vec(scalar(), 0..4))
         .prop_map(|(name, version, hashes)| {
-            let update = Update { name: name.as_str().into(), version, hashes: hashes.into() };
+            let update = Update {
+                name: name.as_str().into(),
+                version,
+                hashes: hashes.into_iter().collect(),
+            };
             Command::Update(update.into())
         });
     (number(), prop_oneof![1 => Just(Command::Noop), 4 => update])

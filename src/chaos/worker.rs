@@ -10,8 +10,7 @@ use fastrand::Rng;
 use super::history::{Content, Deed, Fate, Operation, Seen};
 use super::report::Calls;
 use crate::client::blocking::Client;
-use crate::client::{Error, FileInfo, Files, Outcome};
-use crate::metadata::Update;
+use crate::client::{Error, FileInfo, Files, Outcome, Update};
 use crate::value::Value;
 
 /// How many files each worker has for itself.

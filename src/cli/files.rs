@@ -6,8 +6,7 @@ use super::failure::Failure;
 use super::screen::{RED, Row, Screen, plain};
 use super::values;
 use crate::client::blocking::Client;
-use crate::client::{FileInfo, Outcome};
-use crate::metadata::Update;
+use crate::client::{FileInfo, Outcome, Update};
 use crate::value::Value;
 
 /// `ls`

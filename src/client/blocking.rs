@@ -2,9 +2,8 @@
 
 use smol::block_on;
 
-use super::{Error, Files, Limits, Outcome, Server, ServerStatus};
+use super::{Error, Files, Limits, Outcome, Server, ServerStatus, Update};
 use crate::config::Address;
-use crate::metadata::Update;
 
 /// A client of a set of servers whose calls block.
 #[derive(Debug)]

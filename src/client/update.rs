@@ -1,12 +1,25 @@
 //! Updates, and what is known of them in the end.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use super::leader::{Search, Sought};
 use super::server::{check, check_text, written};
 use super::{Client, Error, FileInfo, answer};
-use crate::metadata::{Update, VERSION_MAX};
+use crate::metadata::VERSION_MAX;
 use crate::protocol::Ask;
+use crate::value::Value;
+
+/// What a file is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Update {
+    /// The file's name, compared byte for byte.
+    pub name: Arc<str>,
+    /// The version that the file is to get: the one after the stored version, and 1 for a new file.
+    pub version: i64,
+    /// The hash list; its elements keep their type and value.
+    pub hashes: Box<[Value]>,
+}
 
 /// What came of an update.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +68,7 @@ impl Client {
     pub async fn update(&mut self, update: &Update) -> Result<Outcome, Error> {
         check_text(&update.name)?;
         update.hashes.iter().try_for_each(check)?;
-        let document = written(&Ask::Update(update))?;
+        let document = written(&Ask::Update(&update.name, update.version, &update.hashes))?;
         let mut search = Search::new(self.limits.deadline);
         let mut doubt = Doubt::None;
         loop {

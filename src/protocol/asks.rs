@@ -1,8 +1,7 @@
 //! Calls as clients make them: the opposite direction of `calls`.
 
-use crate::metadata::Update;
 use crate::value::Value;
-use crate::xmlrpc::{self, Params};
+use crate::xmlrpc;
 
 /// What a client asks of a server.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,8 +22,8 @@ pub enum Ask<'a> {
     Files,
     /// Which version of this file has the server applied?
     Version(&'a str),
-    /// Make this update, at the leader.
-    Update(&'a Update),
+    /// Give a file this version, made of these hashes, at the leader.
+    Update(&'a str, i64, &'a [Value]),
     /// A method by its name.
     Method(&'a str, &'a [Value]),
 }
@@ -43,8 +42,14 @@ impl Ask<'_> {
             Ask::Version(name) => xmlrpc::write_call("surfstore.tester_getversion", |params| {
                 params.param(|writer| writer.string(name));
             }),
-            Ask::Update(update) => {
-                xmlrpc::write_call("surfstore.updatefile", |params| write_update(params, update))
+            Ask::Update(name, version, hashes) => {
+                xmlrpc::write_call("surfstore.updatefile", |params| {
+                    params.param(|writer| writer.string(name));
+                    params.param(|writer| writer.int(version));
+                    params.param(|writer| {
+                        writer.array(|list| hashes.iter().for_each(|hash| list.value(hash)));
+                    });
+                })
             }
             Ask::Method(name, values) => xmlrpc::write_call(name, |params| {
                 values.iter().for_each(|value| params.param(|writer| writer.value(value)));
@@ -57,24 +62,18 @@ fn bare(method: &str) -> Vec<u8> {
     xmlrpc::write_call(method, |_| {})
 }
 
-fn write_update(params: &mut Params<'_>, update: &Update) {
-    params.param(|writer| writer.string(&update.name));
-    params.param(|writer| writer.int(update.version));
-    params.param(|writer| {
-        writer.array(|hashes| update.hashes.iter().for_each(|hash| hashes.value(hash)));
-    });
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metadata::Update;
     use crate::protocol::{Call, read_call};
     use crate::raft;
 
     #[test]
     fn what_a_client_asks_is_what_a_server_reads() {
-        let update =
-            Update { name: "a & b".into(), version: 3, hashes: [1.into(), "h".into()].into() };
+        let hashes = [1.into(), "h".into()];
+        let (name, version) = ("a & b".into(), 3);
+        let update = Update { name, version, hashes: hashes.clone().into() };
         for (ask, call) in [
             (Ask::Ping, Call::Ping),
             (Ask::IsLeader, Call::IsLeader),
@@ -84,7 +83,7 @@ mod tests {
             (Ask::Status, Call::Status),
             (Ask::Files, Call::Raft(raft::Call::ReadFiles)),
             (Ask::Version("\r\n"), Call::Version("\r\n".into())),
-            (Ask::Update(&update), Call::Raft(raft::Call::Update(update.clone()))),
+            (Ask::Update("a & b", 3, &hashes), Call::Raft(raft::Call::Update(update))),
             (Ask::Method("getversion", &["a".into()]), Call::Version("a".into())),
         ] {
             let (_, read) = read_call(&ask.document()).unwrap();

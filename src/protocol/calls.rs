@@ -55,7 +55,7 @@ impl Arguments {
                 "an int of a hash list has 32 bits, and its elements nest at most 16 deep",
             ));
         }
-        let update = Update { name: (*name).into(), version, hashes };
+        let update = Update { name: (*name).into(), version, hashes: hashes.into() };
         if is_too_large(&update) {
             return Err(wrong_parameters("an update is at most 4 MiB"));
         }

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use crate::metadata::Update;
+use crate::metadata::{HashList, Update};
 use crate::raft::{
     AppendEntries, AppendOutcome, AppendReply, BallotKind, Command, Entry, LogIndex, NUMBER_MAX,
     Position, Request, RequestVote, Response, Round, ServerId, Term, VoteReply,
@@ -55,13 +55,13 @@ fn append_entries(request: &AppendEntries) -> Value {
     ])
 }
 
-/// An entry: `[term]` for a no-op, `[term, [name, version, hash list]]` for an update.
+/// An entry: `[term]` for a no-op, `[term, [name, version, hash list]]` for an update, its list as it is kept.
 fn entry(entry: &Entry) -> Value {
     let term = number(entry.term.0);
     Value::Array(match &entry.command {
         Command::Noop => [term].into(),
         Command::Update(update) => {
-            let hashes = Value::Array(update.hashes.clone());
+            let hashes = Value::Base64(update.hashes.packed().into());
             [term, Value::Array([(&*update.name).into(), update.version.into(), hashes].into())]
                 .into()
         }
@@ -147,9 +147,17 @@ fn read_entry(value: Value) -> Result<Entry, Garbled> {
 fn read_update(value: Value) -> Option<Update> {
     let Value::Array(parts) = value else { return None };
     match *<Box<[Value; 3]>>::try_from(parts).ok()? {
-        [Value::String(name), Value::Int(version), Value::Array(hashes)] => {
-            Some(Update { name: name.into(), version, hashes })
+        [Value::String(name), Value::Int(version), hashes] => {
+            Some(Update { name: name.into(), version, hashes: read_hashes(hashes)? })
         }
+        _ => None,
+    }
+}
+
+fn read_hashes(value: Value) -> Option<HashList> {
+    match value {
+        Value::Base64(packed) => HashList::unpack(packed),
+        Value::Array(plain) => Some(plain.into()),
         _ => None,
     }
 }

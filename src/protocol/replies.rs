@@ -80,7 +80,7 @@ fn write_file(members: &mut Members<'_>, file: &Update) {
     members.member(&file.name, |writer| {
         writer.array(|info| {
             info.int(file.version);
-            info.array(|hashes| file.hashes.iter().for_each(|hash| hashes.value(hash)));
+            info.array(|hashes| file.hashes.elements().iter().for_each(|hash| hashes.value(hash)));
         });
     });
 }

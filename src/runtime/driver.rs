@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use smol::channel::{Receiver, Sender};
+use smol::channel::Receiver;
 use smol::future;
 
 use super::answers::{Document, Scribe};
@@ -34,7 +34,7 @@ pub(super) struct Driver {
     peers: BTreeMap<ServerId, Peer>,
     /// Tells the lanes to the peers whether they may send.
     is_crashed: Rc<Cell<bool>>,
-    waiting: BTreeMap<CallId, Sender<Arc<Document>>>,
+    waiting: BTreeMap<CallId, oneshot::Sender<Arc<Document>>>,
     timers: Timers,
     blocks: Blocks,
     monitor: Rc<RefCell<Monitor>>,
@@ -108,7 +108,7 @@ impl Driver {
                 Input::Call { id, method, call, answer } => {
                     self.count(&call);
                     if server.role() == RoleName::Crashed && !method.while_crashed {
-                        self.answer(&answer, &Answer::Fault(fault::crashed()));
+                        self.answer(answer, &Answer::Fault(fault::crashed()));
                         continue;
                     }
                     let served = match call {
@@ -116,7 +116,7 @@ impl Driver {
                         Err(fault) => Served::Here(Answer::Fault(fault)),
                     };
                     match served {
-                        Served::Here(served) => self.answer(&answer, &served),
+                        Served::Here(served) => self.answer(answer, &served),
                         Served::ByCore(call) => {
                             self.waiting.insert(id, answer);
                             return Ok(Event::Call(id, call));
@@ -202,13 +202,13 @@ impl Driver {
             _ => {}
         }
         if let Some(answer) = self.waiting.remove(&call) {
-            self.answer(&answer, &Answer::Raft(reply));
+            self.answer(answer, &Answer::Raft(reply));
         }
     }
 
     /// Hands an answer over. A caller that is gone in this moment misses it.
-    fn answer(&mut self, to: &Sender<Arc<Document>>, answer: &Answer) {
-        let _ = to.try_send(self.scribe.write(answer));
+    fn answer(&mut self, to: oneshot::Sender<Arc<Document>>, answer: &Answer) {
+        let _ = to.send(self.scribe.write(answer));
     }
 
     /// One line per change of role; a candidate that stands anew is none.

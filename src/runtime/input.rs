@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use smol::channel::Sender;
+use oneshot::Sender;
 
 use super::answers::Document;
 use crate::protocol::{Call, Method};

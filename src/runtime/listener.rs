@@ -188,11 +188,11 @@ impl Reception {
             }
         }
         let id = self.next_call();
-        let (answer, answered) = smol::channel::bounded(1);
+        let (answer, answered) = oneshot::channel();
         connection.wait(id);
         self.inbox.send(Input::Call { id, method, call, answer }).await?;
         // The driver drops what it would answer with once it hears that the caller is gone.
-        let answer = answered.recv().await.ok();
+        let answer = answered.await.ok();
         drop(waiting);
         if let Some(answer) = &answer {
             let with_fault = xmlrpc::is_fault((**answer).as_ref());

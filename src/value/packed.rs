@@ -16,7 +16,8 @@ use super::{DEPTH_MAX, Double, Value, doubled, first_unfit};
 impl Value {
     /// The value as bytes.
     pub fn pack(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.size());
+        // Exactly as much, since what is packed is often kept.
+        let mut out = Vec::with_capacity(length(self));
         write(&mut out, self);
         out
     }
@@ -30,6 +31,23 @@ impl Value {
         let value = read(&mut rest, 0)?;
         rest.is_empty().then_some(value)
     }
+}
+
+/// The bytes of what stands before each content.
+const HEAD_BYTES: usize = 9;
+
+/// How many bytes the value takes.
+fn length(value: &Value) -> usize {
+    let content = match value {
+        Value::Int(_) | Value::Boolean(_) | Value::Double(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Base64(bytes) => bytes.len(),
+        Value::Array(elements) => elements.iter().map(length).sum(),
+        Value::Struct(members) => {
+            members.iter().map(|(name, value)| HEAD_BYTES + name.len() + length(value)).sum()
+        }
+    };
+    HEAD_BYTES + content
 }
 
 fn write(out: &mut Vec<u8>, value: &Value) {
@@ -111,7 +129,7 @@ fn read_bytes<'a>(rest: &mut &'a [u8], length: u64) -> Option<&'a [u8]> {
 }
 
 fn read_head(rest: &mut &[u8]) -> Option<(u8, u64)> {
-    let (head, after) = rest.split_first_chunk::<9>()?;
+    let (head, after) = rest.split_first_chunk::<HEAD_BYTES>()?;
     let [letter, number @ ..] = *head;
     *rest = after;
     Some((letter, u64::from_le_bytes(number)))
@@ -157,6 +175,7 @@ mod tests {
     fn neither_less_nor_more_than_a_value_is_one() {
         for value in samples() {
             let packed = value.pack();
+            assert_eq!(packed.capacity(), packed.len(), "{value:?}");
             for length in 0..packed.len() {
                 assert_eq!(Value::unpack(&packed[..length]), None, "{length} bytes of {value:?}");
             }

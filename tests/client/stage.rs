@@ -7,9 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use surfstore::client::Limits;
+use surfstore::client::{Limits, Update};
 use surfstore::config::Address;
-use surfstore::metadata::Update;
 use surfstore::value::Value;
 use surfstore::xmlrpc::{Fault, MethodCall, parse_call, write_fault, write_response};
 

@@ -243,7 +243,7 @@ fn update_of(entry: &Entry) -> Option<&Update> {
 
 /// The call that made the update: every update of a search carries its number as its first hash.
 fn call_of(update: &Update) -> CallId {
-    match update.hashes[..] {
+    match *update.hashes.elements() {
         [Value::Int(call), ..] => CallId(call.unsigned_abs()),
         ref other => panic!("no update of a search: {other:?}"),
     }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use surfstore::metadata::Update;
+use surfstore::metadata::{HashList, Update};
 use surfstore::raft::{
     AppendEntries, AppendOutcome, AppendReply, BallotKind, Call, CallId, Cluster, Command, Effect,
     Entry, Event, Fault, LogIndex, NUMBER_MAX, Position, Reply, Request, RequestVote, Response,
@@ -75,7 +75,7 @@ impl Forger {
 
     fn update(&mut self) -> Update {
         let version = [1, 2, 3, 0, -1, i64::MAX, i64::MIN][self.rng.usize(0..7)];
-        Update { name: "a".into(), version, hashes: Box::default() }
+        Update { name: "a".into(), version, hashes: HashList::default() }
     }
 
     fn request_vote(&mut self) -> RequestVote {

@@ -64,7 +64,7 @@ impl Ledger {
                 files.apply(update) == took_effect,
                 "versions of a file are 1, 2, 3 and so on, each applied once: {update:?}"
             );
-            let call = call_of(&update.hashes);
+            let call = call_of(&update.hashes.elements());
             assert!(!self.refused.contains(&call), "the refused update of {call:?} is committed");
             let place = (self.maps.len(), took_effect);
             assert!(self.outcomes.insert(call, place).is_none(), "{call:?} is committed twice");

@@ -116,7 +116,7 @@ pub(crate) fn file_map(files: &Files) -> String {
         _ => "...".into(),
     };
     let file = |update: &Update| {
-        let hashes: Vec<_> = update.hashes.iter().map(hash).collect();
+        let hashes: Vec<_> = update.hashes.elements().iter().map(hash).collect();
         format!("{} {} {}", update.name, update.version, hashes.join(" "))
     };
     if files.is_empty() {
