@@ -2,12 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
+use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_io::{Async, Timer};
+use rustix::io::Errno;
 use smol::channel::Sender;
 use smol::net::TcpStream;
 use smol::{LocalExecutor, future};
@@ -65,10 +67,11 @@ impl Reception {
                     // However many come at once, those that are here get their turns.
                     future::yield_now().await;
                 }
-                // The connection broke before it was taken, or the process is out of descriptors.
                 Err(error) => {
                     log::debug!("a connection could not be accepted: {error}");
-                    self.house.make_room();
+                    if is_want_of_room(&error) {
+                        self.house.make_room();
+                    }
                     Timer::after(ACCEPT_PAUSE).await;
                 }
             }
@@ -152,15 +155,19 @@ impl Reception {
         let asked = protocol::read_call(&document);
         // It may be much larger than the call, which may wait for long.
         drop(document);
-        let Ok((_, Ok(Call::Several(calls)))) = asked else {
+        let Ok((method, Ok(Call::Several(calls)))) = asked else {
             return self.ask(connection, asked).await;
         };
+        let asked_at = Instant::now();
         let mut several = Several::new(&self.answers);
         for asked in calls {
             let Some(answer) = self.ask(connection, asked).await? else { return Ok(None) };
             several.push(answer);
         }
-        Ok(Some(several.write()))
+        let answer = several.write();
+        // Whatever came of its calls, each of which is counted as well.
+        self.monitor.borrow_mut().answered(method.name, asked_at.elapsed(), false);
+        Ok(Some(answer))
     }
 
     /// Has the driver answer one call.
@@ -209,6 +216,13 @@ impl Reception {
         self.last_call.set(self.last_call.get() + 1);
         CallId(self.last_call.get())
     }
+}
+
+/// Whether a connection could not be accepted because the process or the system has too many. Others fail by themselves:
+/// the caller may have given up before its turn came, which is no reason to send another away.
+fn is_want_of_room(error: &io::Error) -> bool {
+    let wants = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|error| wants.contains(&error))
 }
 
 /// Shows a page. Whether the connection goes on.
@@ -283,5 +297,22 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.hold(0);
         self.house.leave(self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_want_of_room_sends_an_idle_caller_away() {
+        let is_want = |error: Errno| is_want_of_room(&error.into());
+        for error in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM] {
+            assert!(is_want(error), "{error}");
+        }
+        for error in [Errno::CONNABORTED, Errno::PROTO, Errno::PERM, Errno::NETDOWN, Errno::INTR] {
+            assert!(!is_want(error), "{error}");
+        }
+        assert!(!is_want_of_room(&io::ErrorKind::Other.into()));
     }
 }

@@ -3,7 +3,9 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use crate::client::{Client, hash, update};
+use surfstore::value::Value;
+
+use crate::client::{Client, assert_fault, hash, update};
 use crate::harness::Cluster;
 use crate::wait::{PATIENCE, wait_until};
 
@@ -64,6 +66,26 @@ fn pages_tell_how_a_server_is_while_its_calls_wait() {
     cluster.restore(&others);
     assert!(waits.answer(PATIENCE).is_ok());
     wait_until(PATIENCE, "the restored server is ready", || get(follower, "/readyz").0 == 200);
+}
+
+#[test]
+fn a_multicall_is_counted_and_so_is_each_of_its_calls() {
+    let (cluster, id) = Cluster::led(1);
+    let server = cluster.at(id);
+    let call = |method: &str| {
+        let params = Value::Array([].into());
+        Value::Struct([("methodName".into(), method.into()), ("params".into(), params)].into())
+    };
+    let calls = Value::Array([call("surfstore.getblock"), call("surfstore.getblock")].into());
+    assert!(server.call("system.multicall", &[calls]).is_ok());
+    assert_fault(&server.call("system.multicall", &[]), -32602, "wrong parameters");
+    for (method, count, faults) in
+        [("system.multicall", 2.0, 1.0), ("surfstore.getblock", 2.0, 2.0)]
+    {
+        let metric = |name: &str| format!("surfstore_rpc_{name}{{method=\"{method}\"}}");
+        assert_metric(server, &metric("duration_seconds_count"), |calls| calls == count);
+        assert_metric(server, &metric("faults_total"), |calls| calls == faults);
+    }
 }
 
 #[test]
