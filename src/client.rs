@@ -38,7 +38,7 @@ mod server;
 mod status;
 mod update;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use smol::LocalExecutor;
 
@@ -53,7 +53,10 @@ pub use update::{Outcome, Update};
 
 use leader::{Search, Sought};
 
-/// How long a client waits, and how much it takes.
+/// The longest that anything is waited for: moments much further off may not be told.
+const WAIT_MAX: Duration = Duration::from_secs(365 * 86400);
+
+/// How long a client waits, and how much it takes. More than a year is waited for nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The time that an operation takes at most, with all its attempts.
@@ -130,4 +133,9 @@ impl Client {
             }
         }
     }
+}
+
+/// The moment after that time.
+fn after(time: Duration) -> Instant {
+    Instant::now() + time.min(WAIT_MAX)
 }

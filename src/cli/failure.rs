@@ -57,9 +57,10 @@ impl From<Error> for Failure {
             Error::Fault(fault) if fault.code == OUTCOME_UNKNOWN => Failure::no_leader(message),
             Error::Fault(_) => Failure::refused(message),
             Error::Unfit | Error::TooLarge => Failure::usage(message),
-            Error::Unreachable(_) | Error::NoAnswer(_) | Error::Unexpected(_) => {
-                Failure::error(message)
-            }
+            Error::Unreachable(_)
+            | Error::NotServed(_)
+            | Error::NoAnswer(_)
+            | Error::Unexpected(_) => Failure::error(message),
         }
     }
 }

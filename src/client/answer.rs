@@ -41,6 +41,20 @@ pub(super) fn version(value: Value) -> Result<i64, Expected> {
     }
 }
 
+/// The answers of several calls, each of which gives a version.
+pub(super) fn versions(value: Value) -> Result<Vec<i64>, Expected> {
+    const EXPECTED: Expected = "a version for each file";
+    let Value::Array(answers) = value else { return Err(EXPECTED) };
+    let one = |answer| match answer {
+        Value::Array(answer) => match *<Box<[Value; 1]>>::try_from(answer).ok()? {
+            [Value::Int(version)] => Some(version),
+            _ => None,
+        },
+        _ => None,
+    };
+    answers.into_iter().map(one).collect::<Option<_>>().ok_or(EXPECTED)
+}
+
 pub(super) fn files(value: Value) -> Result<Files, Expected> {
     const EXPECTED: Expected = "a map of files";
     let Value::Struct(members) = value else { return Err(EXPECTED) };

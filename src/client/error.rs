@@ -11,8 +11,10 @@ use crate::xmlrpc::Fault;
 pub enum Error {
     /// No leader confirmed the call in time; the text is what was heard last. An update had and will have no effect.
     NoLeader(String),
-    /// The call had no effect: the server was not reached, or did not take the request for a call.
+    /// The server was not reached, so the call had no effect.
     Unreachable(String),
+    /// Who was reached did not take the request for a call, so it had no effect; that may be no server of the set.
+    NotServed(String),
     /// The server was sent the call, and its answer did not come: what came of the call is not known.
     NoAnswer(String),
     /// The server refused the call.
@@ -29,7 +31,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::NoLeader(last) => write!(f, "no leader confirmed the call in time; {last}"),
-            Error::Unreachable(text) | Error::NoAnswer(text) => f.write_str(text),
+            Error::Unreachable(text) | Error::NotServed(text) | Error::NoAnswer(text) => {
+                f.write_str(text)
+            }
             Error::Fault(fault) => write!(f, "fault {}: {}", fault.code, fault.message),
             Error::Unexpected(expected) => write!(f, "the answer is not {expected}"),
             Error::Unfit => f.write_str("the call holds a character that XML cannot carry"),
@@ -47,7 +51,7 @@ pub(super) enum Failure {
     Unsent(String),
     /// The call was sent, at least in part, and no answer could be read.
     Lost(String),
-    /// The server did not take the request for one that it serves.
+    /// The call was sent, and who listens there did not take the request for one to be served.
     NotServed(String),
     /// The server answered with a fault.
     Fault(Fault),
@@ -68,9 +72,8 @@ impl Failure {
     /// The failure of a call to that server, for callers.
     pub(super) fn at(self, address: &Address) -> Error {
         match self {
-            Failure::Unsent(reason) | Failure::NotServed(reason) => {
-                Error::Unreachable(format!("{address}: {reason}"))
-            }
+            Failure::Unsent(reason) => Error::Unreachable(format!("{address}: {reason}")),
+            Failure::NotServed(reason) => Error::NotServed(format!("{address}: {reason}")),
             Failure::Lost(reason) => Error::NoAnswer(format!("{address}: {reason}")),
             Failure::Fault(fault) => Error::Fault(fault),
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use async_io::Timer;
 
 use super::error::Failure;
-use super::{Client, Error, ServerStatus};
+use super::{Client, Error, ServerStatus, after};
 use crate::config::Address;
 use crate::protocol::fault;
 use crate::value::Value;
@@ -27,7 +27,7 @@ pub(super) struct Search {
 
 impl Search {
     pub(super) fn new(deadline: Duration) -> Search {
-        Search { until: Instant::now() + deadline, tried: 0, trouble: String::new() }
+        Search { until: after(deadline), tried: 0, trouble: String::new() }
     }
 
     /// Remembers what was heard last. A connection for which there was no time left tells less than what came before.
@@ -77,7 +77,7 @@ impl Client {
         search: &mut Search,
     ) -> Result<Sought, Error> {
         while Instant::now() < search.until {
-            let until = search.until.min(Instant::now() + self.limits.attempt);
+            let until = search.until.min(after(self.limits.attempt));
             let Some(server) = self.servers.get_mut(self.guess) else {
                 return Err(Error::NoLeader("there are no servers".to_owned()));
             };
@@ -89,8 +89,9 @@ impl Client {
             search.note(&address, &failure);
             match failure {
                 Failure::Lost(_) => return Ok(self.leave(search, Sought::Lost).await),
-                Failure::Unsent(_) => self.go_on(search, Next::Elsewhere(None)).await,
-                Failure::NotServed(_) => return Err(failure.at(&address)),
+                Failure::Unsent(_) | Failure::NotServed(_) => {
+                    self.go_on(search, Next::Elsewhere(None)).await;
+                }
                 Failure::Fault(fault) => match fault.code {
                     fault::OUTCOME_UNKNOWN => return Ok(self.leave(search, Sought::Left).await),
                     // Where a server went wrong, nothing is known.
@@ -149,7 +150,8 @@ impl Client {
     pub async fn leader(&mut self) -> Result<(usize, ServerStatus), Error> {
         let mut search = Search::new(self.limits.deadline);
         loop {
-            let statuses = self.at_each(async |server| server.status().await).await;
+            let until = search.until;
+            let statuses = self.at_each(async |server| server.status_before(until).await).await;
             let known = statuses.into_iter().enumerate();
             let leader = known
                 .filter_map(|(id, status)| Some((id, status.ok()?)))

@@ -1,14 +1,14 @@
 //! The calls that any server answers by itself.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::answer::{self, Expected};
 use super::connection::Connection;
 use super::error::{Error, Failure};
-use super::{Limits, ServerStatus};
+use super::{Limits, ServerStatus, after};
 use crate::config::Address;
 use crate::gate;
-use crate::protocol::Ask;
+use crate::protocol::{Ask, CALLS_MAX};
 use crate::value::{Value, is_xml};
 use crate::xmlrpc;
 
@@ -63,17 +63,46 @@ impl Server {
         self.at_once(&Ask::Status, ServerStatus::read).await
     }
 
+    /// Asks how the server is doing, for an operation that has to be over by then.
+    pub(super) async fn status_before(&mut self, until: Instant) -> Result<ServerStatus, Error> {
+        self.at_once_before(until, &Ask::Status, ServerStatus::read).await
+    }
+
     /// The version of the file that this server has applied, which may be behind the leader's; 0 for an unknown file.
     pub async fn version(&mut self, name: &str) -> Result<i64, Error> {
         check_text(name)?;
         self.at_once(&Ask::Version(name), answer::version).await
     }
 
+    /// The version of the file, for an operation that has to be over by then.
+    pub(super) async fn version_before(
+        &mut self,
+        until: Instant,
+        name: &str,
+    ) -> Result<i64, Error> {
+        self.at_once_before(until, &Ask::Version(name), answer::version).await
+    }
+
+    /// The versions of several files that this server has applied, in their order; 0 for an unknown file. However many
+    /// there are, few calls are made.
+    pub async fn versions(&mut self, names: &[&str]) -> Result<Vec<i64>, Error> {
+        names.iter().try_for_each(|name| check_text(name))?;
+        let mut versions = Vec::with_capacity(names.len());
+        for names in names.chunks(CALLS_MAX) {
+            let some = self.at_once(&Ask::Versions(names), answer::versions).await?;
+            if some.len() != names.len() {
+                return Err(Error::Unexpected("a version for each file"));
+            }
+            versions.extend(some);
+        }
+        Ok(versions)
+    }
+
     /// Calls a method by its name and waits for it as long as an operation may take, for a majority may be missing.
     pub async fn call(&mut self, method: &str, params: &[Value]) -> Result<Value, Error> {
         check_text(method)?;
         params.iter().try_for_each(check)?;
-        self.ask(&Ask::Method(method, params), self.limits.deadline).await
+        self.ask(&Ask::Method(method, params), after(self.limits.deadline)).await
     }
 
     /// Makes a call that the server answers without waiting for others.
@@ -82,12 +111,21 @@ impl Server {
         ask: &Ask<'_>,
         read: fn(Value) -> Result<T, Expected>,
     ) -> Result<T, Error> {
-        let value = self.ask(ask, self.limits.attempt.min(self.limits.deadline)).await?;
+        self.at_once_before(after(self.limits.deadline), ask, read).await
+    }
+
+    async fn at_once_before<T>(
+        &mut self,
+        until: Instant,
+        ask: &Ask<'_>,
+        read: fn(Value) -> Result<T, Expected>,
+    ) -> Result<T, Error> {
+        let value = self.ask(ask, until.min(after(self.limits.attempt))).await?;
         read(value).map_err(Error::Unexpected)
     }
 
-    async fn ask(&mut self, ask: &Ask<'_>, time: Duration) -> Result<Value, Error> {
-        let answer = self.send(&written(ask)?, Instant::now() + time).await;
+    async fn ask(&mut self, ask: &Ask<'_>, until: Instant) -> Result<Value, Error> {
+        let answer = self.send(&written(ask)?, until).await;
         answer.map_err(|failure| failure.at(self.address()))
     }
 

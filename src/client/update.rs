@@ -75,7 +75,9 @@ impl Client {
             let is_refused = match self.seek(&document, &mut search).await {
                 Ok(Sought::Answered(value)) => match answer::truth(value) {
                     Ok(true) => return Ok(Outcome::Applied),
-                    Ok(false) if doubt == Doubt::None => return Ok(self.refused(update).await),
+                    Ok(false) if doubt == Doubt::None => {
+                        return Ok(self.refused(update, &search).await);
+                    }
                     Ok(false) => true,
                     Err(expected) => return Ok(unknown(&Error::Unexpected(expected))),
                 },
@@ -102,9 +104,9 @@ impl Client {
     }
 
     /// The refusal by the server that was asked last, which has applied whatever it refused by.
-    async fn refused(&mut self, update: &Update) -> Outcome {
+    async fn refused(&mut self, update: &Update, search: &Search) -> Outcome {
         let stored = match self.servers.get_mut(self.guess) {
-            Some(server) => server.version(&update.name).await.ok(),
+            Some(server) => server.version_before(search.until, &update.name).await.ok(),
             None => None,
         };
         Outcome::Refused { stored }

@@ -1,7 +1,7 @@
 //! Calls as clients make them: the opposite direction of `calls`.
 
 use crate::value::Value;
-use crate::xmlrpc;
+use crate::xmlrpc::{self, Writer};
 
 /// What a client asks of a server.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,6 +22,8 @@ pub enum Ask<'a> {
     Files,
     /// Which version of this file has the server applied?
     Version(&'a str),
+    /// Which versions of these files has the server applied? At most as many as `system.multicall` makes calls.
+    Versions(&'a [&'a str]),
     /// Give a file this version, made of these hashes, at the leader.
     Update(&'a str, i64, &'a [Value]),
     /// A method by its name.
@@ -39,8 +41,11 @@ impl Ask<'_> {
             Ask::Restore => bare("surfstore.restore"),
             Ask::Status => bare("surfstore.status"),
             Ask::Files => bare("surfstore.getfileinfomap"),
-            Ask::Version(name) => xmlrpc::write_call("surfstore.tester_getversion", |params| {
+            Ask::Version(name) => xmlrpc::write_call(VERSION, |params| {
                 params.param(|writer| writer.string(name));
+            }),
+            Ask::Versions(names) => xmlrpc::write_call("system.multicall", |params| {
+                params.param(|writer| writer.array(|calls| write_versions(calls, names)));
             }),
             Ask::Update(name, version, hashes) => {
                 xmlrpc::write_call("surfstore.updatefile", |params| {
@@ -58,8 +63,20 @@ impl Ask<'_> {
     }
 }
 
+/// The name of the method that gives a version.
+const VERSION: &str = "surfstore.tester_getversion";
+
 fn bare(method: &str) -> Vec<u8> {
     xmlrpc::write_call(method, |_| {})
+}
+
+fn write_versions(calls: &mut Writer, names: &[&str]) {
+    for name in names {
+        calls.structure(|call| {
+            call.member("methodName", |member| member.string(VERSION));
+            call.member("params", |member| member.array(|params| params.string(name)));
+        });
+    }
 }
 
 #[cfg(test)]
@@ -74,6 +91,7 @@ mod tests {
         let hashes = [1.into(), "h".into()];
         let (name, version) = ("a & b".into(), 3);
         let update = Update { name, version, hashes: hashes.clone().into() };
+        let version = |name: &str| read_call(&Ask::Version(name).document());
         for (ask, call) in [
             (Ask::Ping, Call::Ping),
             (Ask::IsLeader, Call::IsLeader),
@@ -84,6 +102,7 @@ mod tests {
             (Ask::Files, Call::Raft(raft::Call::ReadFiles)),
             (Ask::Version("\r\n"), Call::Version("\r\n".into())),
             (Ask::Update("a & b", 3, &hashes), Call::Raft(raft::Call::Update(update))),
+            (Ask::Versions(&["a", "b"]), Call::Several(vec![version("a"), version("b")])),
             (Ask::Method("getversion", &["a".into()]), Call::Version("a".into())),
         ] {
             let (_, read) = read_call(&ask.document()).unwrap();

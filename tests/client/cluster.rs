@@ -126,3 +126,19 @@ fn a_status_is_typed_and_a_dead_server_has_none() {
     assert_eq!(status.term, cluster.at(leader).state().term);
     assert!(status.last_heard.is_some());
 }
+
+#[test]
+fn the_versions_of_many_files_are_told_in_their_order_also_by_a_crashed_server() {
+    let (cluster, _) = Cluster::led(1);
+    let mut client = client(&cluster, patient());
+    let names: Vec<_> = (0..130).map(|number| format!("{number}")).collect();
+    for name in &names[1..] {
+        assert_eq!(client.update(&update(name, 1)), Ok(Outcome::Applied));
+    }
+    cluster.crash(&[0]);
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let versions = wait(client.servers()[0].versions(&names)).unwrap();
+    assert_eq!((versions.len(), versions[0]), (130, 0));
+    assert!(versions[1..].iter().all(|version| *version == 1), "{versions:?}");
+    assert_eq!(wait(client.servers()[0].versions(&["a\u{1}"])), Err(Error::Unfit));
+}

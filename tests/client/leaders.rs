@@ -1,6 +1,6 @@
 //! How the leader is found.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use surfstore::client::blocking::{Client, wait};
 use surfstore::client::{Error, Limits, Outcome};
@@ -54,6 +54,41 @@ fn crashed_and_dead_servers_are_passed_over() {
     let mut client = client(&[&dead(), &crashed.address, &leader.address]);
     assert_eq!(client.update(&update("a", 1)), Ok(Outcome::Applied));
     assert_eq!(leader.heard("updatefile"), 1, "nothing was open");
+}
+
+#[test]
+fn who_takes_no_calls_at_all_is_passed_over() {
+    let (web, leader) = (Stage::new(|_, _| Act::Status(404)), leader());
+    assert_eq!(
+        client(&[&web.address, &leader.address]).update(&update("a", 1)),
+        Ok(Outcome::Applied)
+    );
+    assert_eq!(leader.heard("getfileinfomap"), 0, "nothing was open");
+    let outcome = client(&[&web.address]).update(&update("a", 1));
+    let Err(Error::NoLeader(last)) = outcome else { panic!("{outcome:?}") };
+    assert!(last.contains("HTTP status 404"), "{last}");
+    let answer = wait(client(&[&web.address]).servers()[0].ping());
+    assert!(matches!(answer, Err(Error::NotServed(_))), "{answer:?}");
+}
+
+#[test]
+fn a_search_for_the_leader_takes_no_longer_than_it_may() {
+    let silent = Stage::new(|_, _| Act::Silence);
+    let limits = Limits { attempt: soon().deadline * 4 / 5, ..soon() };
+    let start = Instant::now();
+    let outcome = Client::new(std::slice::from_ref(&silent.address), limits).leader();
+    assert!(matches!(outcome, Err(Error::NoLeader(_))), "{outcome:?}");
+    assert!(start.elapsed() < limits.deadline * 4 / 3, "{:?}", start.elapsed());
+}
+
+#[test]
+fn whoever_waits_for_ever_may() {
+    let stage = leader();
+    let limits = Limits { deadline: Duration::MAX, attempt: Duration::MAX, ..soon() };
+    let mut client = Client::new(std::slice::from_ref(&stage.address), limits);
+    assert_eq!(client.update(&update("a", 1)), Ok(Outcome::Applied));
+    assert!(client.files().is_ok());
+    assert!(wait(client.servers()[0].call("updatefile", &[])).is_ok());
 }
 
 #[test]

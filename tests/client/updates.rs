@@ -1,5 +1,6 @@
 //! What an update comes to when answers do not come.
 
+use std::thread;
 use std::time::Instant;
 
 use surfstore::client::blocking::Client;
@@ -105,6 +106,23 @@ fn a_refused_update_tells_the_stored_version_and_reads_no_map() {
     let refused = Outcome::Refused { stored: Some(7) };
     assert_eq!(client(&stage).update(&update("a", 3)), Ok(refused));
     assert_eq!(stage.heard("getfileinfomap"), 0);
+}
+
+#[test]
+fn the_stored_version_is_asked_for_as_long_as_the_update_may_take_and_no_longer() {
+    let stage = Stage::new(|method, _| {
+        if method == "updatefile" {
+            thread::sleep(soon().deadline * 4 / 5);
+            FALSE
+        } else {
+            Act::Silence
+        }
+    });
+    let limits = Limits { attempt: soon().deadline, ..soon() };
+    let start = Instant::now();
+    let outcome = Client::new(std::slice::from_ref(&stage.address), limits).update(&update("a", 3));
+    assert_eq!(outcome, Ok(Outcome::Refused { stored: None }));
+    assert!(start.elapsed() < limits.deadline * 4 / 3, "{:?}", start.elapsed());
 }
 
 #[test]
