@@ -152,6 +152,7 @@ impl Client {
         loop {
             let until = search.until;
             let statuses = self.at_each(async |server| server.status_before(until).await).await;
+            let trouble = statuses.iter().find_map(|status| status.as_ref().err().cloned());
             let known = statuses.into_iter().enumerate();
             let leader = known
                 .filter_map(|(id, status)| Some((id, status.ok()?)))
@@ -162,7 +163,8 @@ impl Client {
                 return Ok((id, status));
             }
             if search.until <= Instant::now() {
-                return Err(Error::NoLeader("no server says that it leads".to_owned()));
+                let trouble = trouble.map(|error| format!("; {error}")).unwrap_or_default();
+                return Err(Error::NoLeader(format!("no server says that it leads{trouble}")));
             }
             search.pause().await;
         }
