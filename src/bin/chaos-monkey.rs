@@ -2,19 +2,20 @@
 //! `chaos-monkey -f CONFIG`.
 
 use std::env;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::process::{self, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use anyhow::anyhow;
 use async_signal::{Signal, Signals};
 use clap::Parser;
 use smol::stream::StreamExt;
 use surfstore::chaos::options::{CONFIG_VARIABLE, Options};
 use surfstore::chaos::run::run;
 
-/// The exit code for a violation, and for a run that proves nothing.
+/// The exit code for a violation, for a run that proves nothing, and for a report that cannot be written.
 const EXIT_VIOLATION: u8 = 1;
 
 /// The exit code for arguments or a configuration that are refused.
@@ -27,7 +28,14 @@ const EXIT_UNREACHABLE: u8 = 4;
 const EXIT_INTERRUPTED: i32 = 130;
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(message) if message.use_stderr() => {
+            say(message.to_string().trim_end());
+            return ExitCode::from(EXIT_REFUSED);
+        }
+        Err(help) => return show(help.to_string().trim_end(), true),
+    };
     let config = match options.set(env::var_os(CONFIG_VARIABLE)) {
         Ok(config) => config,
         Err(error) => return refuse(&error, EXIT_REFUSED),
@@ -43,9 +51,18 @@ fn main() -> ExitCode {
         Err(error) => return refuse(&error, EXIT_UNREACHABLE),
     };
     let shown = if options.json { report.json().to_string() } else { report.to_string() };
-    // Whoever does not read the report has the exit code.
-    let _ = writeln!(io::stdout(), "{shown}");
-    if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_VIOLATION) }
+    show(&shown, report.is_clean())
+}
+
+/// Shows a result. Whoever does not read it, like a pipe's reader who has gone, has the exit code.
+fn show(text: &str, is_well: bool) -> ExitCode {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            refuse(&anyhow!("stdout cannot be written: {error}"), EXIT_VIOLATION)
+        }
+        _ if is_well => ExitCode::SUCCESS,
+        _ => ExitCode::from(EXIT_VIOLATION),
+    }
 }
 
 /// Becomes true with the first Ctrl-C; the second ends the process.
@@ -65,8 +82,9 @@ fn interruption() -> io::Result<Arc<AtomicBool>> {
     Ok(interrupted)
 }
 
+/// Says in one line what is wrong; servers, and who is taken for one, have their say in it.
 fn refuse(error: &anyhow::Error, code: u8) -> ExitCode {
-    say(&format!("chaos-monkey: {error:#}"));
+    say(&format!("chaos-monkey: {error:#}").replace(char::is_control, " "));
     ExitCode::from(code)
 }
 

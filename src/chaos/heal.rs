@@ -77,7 +77,7 @@ fn renew(worker: &mut Worker<'_>, file: &File) -> Fate {
     for _ in 0..ATTEMPTS {
         let Some(seen) = worker.read() else { return Fate::Failed };
         let stored = seen.get(&file.name).map_or(0, |(version, _)| *version);
-        fate = worker.update(file, stored + 1);
+        fate = worker.update(file, stored.saturating_add(1));
         if fate != Fate::Refused {
             break;
         }

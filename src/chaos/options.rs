@@ -81,6 +81,7 @@ impl Options {
     ///
     /// If none is named, or it cannot be read, or has no server that the rules allow to crash.
     pub fn set(&self, variable: Option<OsString>) -> anyhow::Result<Config> {
+        let variable = variable.filter(|path| !path.is_empty());
         let named = self.config.clone().or_else(|| variable.map(PathBuf::from));
         let path = named.with_context(|| {
             format!("no configuration: name one by -f CONFIG or in {CONFIG_VARIABLE}")

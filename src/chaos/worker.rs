@@ -134,7 +134,7 @@ impl Worker<'_> {
                 let stored = known.get(&file.name).map_or(0, |(version, _)| *version);
                 // Now and then a version that is not the next, whoever else is at work.
                 let step = if rng.u8(0..8) == 0 { rng.i64(-1..=2) } else { 1 };
-                let version = stored + step;
+                let version = stored.saturating_add(step);
                 match self.update(file, version) {
                     Fate::Applied => _ = known.insert(Arc::clone(&file.name), (version, 0)),
                     Fate::Refused | Fate::Failed | Fate::Unknown => is_known = false,

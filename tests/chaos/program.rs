@@ -1,7 +1,11 @@
 //! The program: its arguments, its exit codes, and what it finds.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -15,14 +19,14 @@ fn monkey(config: &str, arguments: &[&str]) -> (Command, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config");
     fs::write(&path, config).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_chaos-monkey"));
-    command.arg("-f").arg(path).args(arguments).stdin(Stdio::null());
+    let mut command = bare();
+    command.arg("-f").arg(path).args(arguments);
     (command, folder)
 }
 
 fn run(config: &str, arguments: &[&str]) -> Output {
     let (mut command, _folder) = monkey(config, arguments);
-    command.env_remove("SURFSTORE_CONFIG").output().unwrap()
+    command.output().unwrap()
 }
 
 fn config(cluster: &Cluster) -> String {
@@ -37,7 +41,9 @@ fn config(cluster: &Cluster) -> String {
 fn assert_ends(output: &Output, code: i32, parts: &[&str]) {
     let said = [&output.stdout[..], &output.stderr].concat();
     let said = String::from_utf8(said).unwrap();
+    assert!(said.lines().all(|line| !line.contains(char::is_control)), "{said:?}");
     assert_eq!(output.status.code(), Some(code), "{said}");
+    assert!(!said.contains("panicked") && !said.contains("backtrace"), "{said}");
     for part in parts {
         assert!(said.contains(part), "{part:?} is missing in: {said}");
     }
@@ -130,6 +136,86 @@ fn an_interrupted_run_restores_all_servers_checks_and_reports() {
 }
 
 #[test]
+fn a_second_interruption_ends_at_once() {
+    let (mut cluster, leader) = Cluster::led(3);
+    let arguments = ["--duration", "600", "--pace", "600"];
+    let (mut command, _folder) = monkey(&config(&cluster), &arguments);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let updates = || cluster.at(leader).files().is_ok_and(|files| !files.is_empty());
+    wait_until(PATIENCE, "the workers are at work", updates);
+    // Without a majority the end of the run takes a while.
+    cluster.others(leader).iter().for_each(|id| cluster.kill(*id));
+    let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let early = stderr.find(|line| line.contains("ends early"));
+    assert!(early.is_some_and(|line| line.contains("once more ends at once")));
+    assert_eq!(child.try_wait().unwrap(), None, "it restores and checks");
+    let second = Instant::now();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(second.elapsed() < Duration::from_secs(2), "{:?}", second.elapsed());
+    assert_eq!((output.status.code(), &*output.stdout), (Some(130), &b""[..]));
+    assert_eq!(stderr.next(), None);
+}
+
+#[test]
+fn who_listens_without_being_a_server_is_told_in_one_line() {
+    let web: Manners = |mut stream| {
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    };
+    let silent: Manners = |_kept| loop {
+        thread::park();
+    };
+    let garbage: Manners = |mut stream| {
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(&b"\x00\x1b[31m\xff\r\n".repeat(100));
+    };
+    for (manners, said) in
+        [(web, "404"), (silent, "does not answer in time"), (garbage, "cannot be asked")]
+    {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        thread::spawn(move || {
+            listener.incoming().flatten().for_each(|stream| {
+                thread::spawn(move || manners(stream));
+            });
+        });
+        let config = format!("M: 1\nmetadata0: 127.0.0.1:{port}\n");
+        let output = run(&config, &["--majority", "sometimes", "--seed", "1"]);
+        assert_ends(&output, 4, &["chaos-monkey: seed 1\nchaos-monkey: server 0 ", said]);
+        assert_eq!(output.stderr.iter().filter(|byte| **byte == b'\n').count(), 2);
+        assert!(output.stdout.is_empty());
+    }
+}
+
+type Manners = fn(TcpStream);
+
+#[test]
+fn a_set_that_lacks_a_server_is_left_alone() {
+    let (mut cluster, leader) = Cluster::led(3);
+    cluster.others(leader).iter().for_each(|id| cluster.kill(*id));
+    assert_ends(&run(&config(&cluster), &[]), 4, &["chaos-monkey: server ", "cannot be reached"]);
+    assert!(cluster.at(leader).is_leader(), "nothing was crashed");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_told_and_no_success() {
+    let full = || File::options().write(true).open("/dev/full").unwrap();
+    let (mut command, _folder) = monkey(&broken::start(Flaw::None), &SHORT);
+    let output = command.stdout(full()).stderr(Stdio::piped()).output().unwrap();
+    assert_ends(&output, 1, &["chaos-monkey: stdout cannot be written: "]);
+    let output = bare().arg("--help").stdout(full()).output().unwrap();
+    assert_ends(&output, 1, &["chaos-monkey: stdout cannot be written: "]);
+    let (reader, writer) = io::pipe().unwrap();
+    drop(reader);
+    let (mut command, _folder) = monkey(&broken::start(Flaw::HasTwoLeaders), &SHORT);
+    let output = command.stdout(writer).output().unwrap();
+    assert_ends(&output, 1, &[]);
+    assert_eq!(output.stderr, b"chaos-monkey: seed 1\n", "the exit code says it");
+}
+
+#[test]
 fn a_set_that_cannot_be_reached_is_said_in_one_sentence() {
     // Nothing listens on a port below that of any server of these tests.
     let output = run(
@@ -150,17 +236,43 @@ fn wrong_arguments_are_refused_with_what_is_wrong() {
         (three, &["--majority", "maybe"], "never, sometimes"),
         (three, &["--seed", "x"], "invalid digit"),
         (three, &["more"], "unexpected argument"),
+        (three, &["--frob"], "unexpected argument"),
+        (three, &["--pace"], "a value is required"),
+        (three, &["--pace", "1e9"], "from 0.05 to 1000000"),
+        (three, &["--duration", "-1"], "unexpected argument"),
+        (three, &["--workers", "257"], "1..=256"),
+        (three, &["--workers", "1e2"], "invalid digit"),
+        (three, &["--seed", "-1"], "unexpected argument"),
+        (three, &["--seed", "99999999999999999999"], "too large"),
+        ("M: 3\nmetadata0: a:1\n", &[], "metadata1 is missing"),
         ("M: 0\n", &[], "expected a number from 1 to 10"),
         ("M: 1\nmetadata0: a:1\n", &[], "can do without none"),
     ] {
-        assert_ends(&run(config, arguments), 2, &[said]);
+        let output = run(config, arguments);
+        assert_ends(&output, 2, &[said]);
+        assert!(output.stdout.is_empty());
     }
-    let bare = || {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_chaos-monkey"));
-        command.env_remove("SURFSTORE_CONFIG");
-        command
-    };
-    assert_ends(&bare().output().unwrap(), 2, &["no configuration: name one by -f CONFIG"]);
-    let named = bare().env("SURFSTORE_CONFIG", "/absent/config").output().unwrap();
-    assert_ends(&named, 2, &["\"/absent/config\": the configuration file cannot be read"]);
+    assert_refused(&mut bare(), "no configuration: name one by -f CONFIG");
+    assert_refused(bare().env("SURFSTORE_CONFIG", ""), "no configuration: name one by -f CONFIG");
+    for path in ["/absent/config", "/", "/proc/self/mem"] {
+        let said = format!("{path:?}: the configuration file cannot be read");
+        assert_refused(bare().env("SURFSTORE_CONFIG", path), &said);
+        assert_refused(bare().args(["-f", path]).env("SURFSTORE_CONFIG", "/other"), &said);
+    }
+}
+
+/// The program without any configuration.
+fn bare() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chaos-monkey"));
+    command.env_remove("SURFSTORE_CONFIG").env("RUST_BACKTRACE", "1").stdin(Stdio::null());
+    command
+}
+
+/// Checks that the program says in one line why it does nothing.
+#[track_caller]
+fn assert_refused(command: &mut Command, said: &str) {
+    let output = command.output().unwrap();
+    assert_ends(&output, 2, &[&format!("chaos-monkey: {said}")]);
+    assert_eq!(output.stderr.iter().filter(|byte| **byte == b'\n').count(), 1);
+    assert!(output.stdout.is_empty());
 }
