@@ -1,6 +1,7 @@
 //! The program for people: one command for each thing that is asked of a set of servers.
 //!
-//! - `arguments` says what can be asked; `screen` shows what came of it; `failure` says how the program ends.
+//! - `arguments` says what can be asked; `screen` shows what came of it; `failure` says how the program ends, and
+//!   `interrupt` how Ctrl-C ends it.
 //! - `values` writes and reads the values of calls as people type them.
 //! - the others are the commands.
 //!
@@ -13,6 +14,7 @@ mod cluster;
 mod doctor;
 mod failure;
 mod files;
+mod interrupt;
 mod roles;
 mod screen;
 mod server;
@@ -24,14 +26,14 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 
 use crate::client::Limits;
 use crate::client::blocking::Client;
 use crate::config::Config;
 use arguments::{Arguments, Command};
 use failure::Failure;
-use screen::Screen;
+use screen::{Screen, plain};
 
 /// The environment variable that names the configuration where no option does.
 const CONFIG_VARIABLE: &str = "SURFSTORE_CONFIG";
@@ -51,9 +53,8 @@ pub fn run(command_line: impl IntoIterator<Item = OsString>) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if let Some(message) = &failure.message {
-                screen.say(&format!("surfstore: {message}"));
-            }
+            // Servers, and who is taken for one, have their say in it.
+            screen.say(&format!("surfstore: {}", plain(&failure.message)));
             ExitCode::from(failure.code)
         }
     }
@@ -65,34 +66,36 @@ fn obey(arguments: Arguments, screen: &Screen) -> Result<(), Failure> {
     let limits = Limits { deadline: timeout, attempt: default.attempt.min(timeout), ..default };
     let client = || -> Result<Client, Failure> {
         let config = read_config(config.as_deref(), screen)?;
+        interrupt::watch(&command)?;
         Ok(Client::new(&config.servers, limits))
     };
-    match command {
+    match &command {
         Command::Cluster { servers, first_port } => {
-            cluster::run(screen, servers, config.as_deref(), first_port)
+            cluster::run(screen, *servers, config.as_deref(), *first_port)
         }
         Command::Server { set, id } => server::run(set, id),
-        Command::Status { watch, output } => status::run(screen, &mut client()?, watch, output),
+        Command::Status { watch, output } => status::run(screen, &mut client()?, *watch, *output),
         Command::Leader => roles::leader(screen, &mut client()?),
-        Command::Ls { json } => files::list(screen, &mut client()?, json),
-        Command::Get { file, json } => files::get(screen, &mut client()?, &file, json),
-        Command::Version { file } => files::version(screen, &mut client()?, &file),
+        Command::Ls { json } => files::list(screen, &mut client()?, *json),
+        Command::Get { file, json } => files::get(screen, &mut client()?, file, *json),
+        Command::Version { file } => files::version(screen, &mut client()?, file),
         Command::Update { file, version, hashes } => {
-            files::update(screen, &mut client()?, &file, version, &hashes)
+            files::update(screen, &mut client()?, file, *version, hashes)
         }
-        Command::Crash { server } => roles::crash(screen, &mut client()?, server),
-        Command::Restore { server } => roles::restore(screen, &mut client()?, server),
+        Command::Crash { server } => roles::crash(screen, &mut client()?, *server),
+        Command::Restore { server } => roles::restore(screen, &mut client()?, *server),
         Command::Call { method, arguments, at } => {
-            call::run(screen, &mut client()?, at, &method, &arguments)
+            call::run(screen, &mut client()?, *at, method, arguments)
         }
         Command::Doctor { file } => {
-            let config = read_config(file.or(config).as_deref(), screen)?;
+            let config = read_config(file.as_deref().or(config.as_deref()), screen)?;
+            interrupt::watch(&command)?;
             doctor::run(screen, &config, limits)
         }
         Command::Completions { shell } => {
             // Into memory first: the library panics where it cannot write.
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Arguments::command(), "surfstore", &mut script);
+            clap_complete::generate(*shell, &mut Arguments::completed(), "surfstore", &mut script);
             screen.show(String::from_utf8_lossy(&script).trim_end())
         }
     }
@@ -107,7 +110,7 @@ fn read_config(named: Option<&Path>, screen: &Screen) -> Result<Config, Failure>
     })?;
     let config = Config::read(&path).map_err(|error| Failure::usage(format!("{error:#}")))?;
     for warning in &config.warnings {
-        screen.say(&format!("surfstore: warning: {warning}"));
+        screen.say(&format!("surfstore: warning: {}", plain(warning)));
     }
     Ok(config)
 }

@@ -147,9 +147,9 @@ fn each_foreign_library_is_named_where_it_belongs_and_nowhere_else() {
     let homes: [(&str, &[&str]); 9] = [
         ("quick_xml", &["xmlrpc"]),
         ("httparse", &["gate/headers.rs"]),
-        ("smol", &["client", "runtime", "cli/cluster.rs"]),
+        ("smol", &["client", "runtime", "cli/cluster.rs", "cli/interrupt.rs"]),
         ("async_io", &["client", "runtime"]),
-        ("async_signal", &["cli/cluster.rs"]),
+        ("async_signal", &["cli/cluster.rs", "cli/interrupt.rs"]),
         ("clap", &["chaos/options.rs", "cli.rs", "cli/arguments.rs"]),
         ("async_h1", &["runtime/http.rs"]),
         ("http_types", &["runtime/http.rs"]),

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand, ValueEnum, value_parser};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 
 /// What is said below the list of commands.
 const EXIT_CODES: &str = "\
 Results go to stdout, everything else to stderr.
 
 Exit codes: 0 done; 1 error; 2 wrong command line or configuration; 3 refused by a server, or a version conflict; \
-4 no leader or no majority within the time-out.";
+4 no leader or no majority within the time-out; 130 ended by Ctrl-C.";
 
 /// SurfStore's fault-tolerant metadata store: starts servers, shows how they are doing, and calls them.
 #[derive(Debug, Parser)]
@@ -30,6 +30,18 @@ pub(super) struct Arguments {
     pub(super) timeout: Duration,
 }
 
+impl Arguments {
+    /// The commands and options that shells complete: those that help shows.
+    pub(super) fn completed() -> clap::Command {
+        let all = Arguments::command();
+        let shown = all.get_subcommands().filter(|command| !command.is_hide_set());
+        clap::Command::new("surfstore")
+            .version(env!("CARGO_PKG_VERSION"))
+            .args(all.get_arguments())
+            .subcommands(shown)
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Start servers on this machine, until Ctrl-C ends them all
@@ -44,9 +56,9 @@ Without -f it writes a configuration, shows its path, and removes it in the end.
         /// How many servers, 1 to 10 [default: 5]
         #[arg(value_name = "N", value_parser = value_parser!(u8).range(1..=10))]
         servers: Option<u8>,
-        /// The port of the first server; the others follow
-        #[arg(long, value_name = "PORT", default_value = "9001", value_parser = value_parser!(u16).range(1..))]
-        first_port: u16,
+        /// The port of the first server; the others follow [default: 9001]
+        #[arg(long, value_name = "PORT", value_parser = value_parser!(u16).range(1..))]
+        first_port: Option<u16>,
     },
 
     /// Show how every server is doing
@@ -56,7 +68,7 @@ Examples:
   surfstore status --watch
   surfstore status -o json | python3 -m json.tool
 
-Exit code 4 if nobody leads, or no majority is up.")]
+Exit code 4 if nobody leads, or no majority is up. Ctrl-C ends a watch, with 0.")]
     Status {
         /// Look again every second
         #[arg(long)]
@@ -171,6 +183,9 @@ json. In JSON, whole numbers become int, other numbers double. An answer that is
     #[command(after_help = "\
 Example:
   surfstore doctor configs/config5.txt
+
+It compares the servers' configurations, terms, leaders, and the versions of all files with those that a \
+majority confirms.
 
 Exit code 0 if nothing is wrong, 4 if nobody leads or no majority is up, otherwise 1.")]
     Doctor {

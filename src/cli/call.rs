@@ -23,5 +23,5 @@ pub(super) fn run(
         return Err(Failure::usage(format!("there is no server {id}")));
     };
     let answer = wait(server.call(method, &params))?;
-    screen.show(&format!("{:#}", values::to_json(&answer)))
+    screen.show(&values::shown(&format!("{:#}", values::to_json(&answer))))
 }

@@ -18,29 +18,40 @@ use smol::process::{Child, Command};
 use smol::stream::StreamExt;
 
 use super::failure::Failure;
-use super::screen::{Colour, Screen};
+use super::screen::{Colour, Screen, plain};
 use crate::config::{Address, Config};
 
 /// How many servers there are where nothing is said.
 const SERVERS: u8 = 5;
+
+/// The port of the first server where nothing is said.
+const FIRST_PORT: u16 = 9001;
+
+/// How many names are tried for the folder of a configuration.
+const FOLDERS_MAX: u32 = 100;
 
 /// `cluster`
 pub(super) fn run(
     screen: &Screen,
     servers: Option<u8>,
     config: Option<&Path>,
-    first_port: u16,
+    first_port: Option<u16>,
 ) -> Result<(), Failure> {
-    let written = match (servers, config) {
-        (Some(_), Some(_)) => return Err(Failure::usage("N and -f exclude each other")),
-        (None, Some(_)) => None,
-        (servers, None) => Some(Written::new(servers.unwrap_or(SERVERS), first_port)?),
+    let written = match (config, servers, first_port) {
+        (Some(_), Some(_), _) => return Err(Failure::usage("N and -f exclude each other")),
+        (Some(_), None, Some(_)) => {
+            return Err(Failure::usage("--first-port and -f exclude each other"));
+        }
+        (Some(_), None, None) => None,
+        (None, servers, first_port) => {
+            Some(Written::new(servers.unwrap_or(SERVERS), first_port.unwrap_or(FIRST_PORT))?)
+        }
     };
     let path = written.as_ref().map(Written::path).or(config.map(Path::to_path_buf));
     let path = path.unwrap_or_default();
     let config = Config::read(&path).map_err(|error| Failure::usage(format!("{error:#}")))?;
     for warning in &config.warnings {
-        screen.say(&format!("surfstore: {warning}"));
+        screen.say(&format!("surfstore: warning: {}", plain(warning)));
     }
     config.servers.iter().try_for_each(check_free)?;
     smol::block_on(keep_running(screen, &config, &path))
@@ -152,19 +163,30 @@ impl Written {
             let port = port.ok_or_else(|| Failure::usage("there are no ports above 65535"))?;
             let _ = writeln!(text, "metadata{id}: localhost:{port}");
         }
-        let written =
-            Written { folder: env::temp_dir().join(format!("surfstore-{}", process::id())) };
-        // Whoever else made a folder of this name does not get to say which servers there are.
-        DirBuilder::new()
-            .mode(0o700)
-            .create(&written.folder)
-            .and_then(|()| fs::write(written.path(), text))
-            .map_err(|error| Failure::error(format!("{}: {error}", written.folder.display())))?;
+        let written = Written { folder: new_folder()? };
+        let path = written.path();
+        fs::write(&path, text).map_err(|error| Failure::error(format!("{path:?}: {error}")))?;
         Ok(written)
     }
 
     fn path(&self) -> PathBuf {
         self.folder.join("config")
+    }
+}
+
+/// Makes a folder that nobody else had, so that nobody else gets to say which servers there are. One that was left
+/// behind by a process that had this one's number is passed over.
+fn new_folder() -> Result<PathBuf, Failure> {
+    let mut attempt = 1;
+    loop {
+        let folder = env::temp_dir().join(format!("surfstore-{}-{attempt}", process::id()));
+        match DirBuilder::new().mode(0o700).create(&folder) {
+            Ok(()) => return Ok(folder),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && attempt < FOLDERS_MAX => {
+                attempt += 1;
+            }
+            Err(error) => return Err(Failure::error(format!("{folder:?}: {error}"))),
+        }
     }
 }
 

@@ -13,16 +13,14 @@ use crate::client::{Files, Limits, ServerStatus};
 use crate::config::{Address, Config};
 use crate::raft::RoleName;
 
-/// How many files are compared at most: a sample tells of a map that went wrong.
-const FILES_MAX: usize = 20;
-
 /// How long a server may take to apply what others have applied: two heartbeats.
 const SETTLE: Duration = Duration::from_millis(500);
 
 /// `doctor`
 pub(super) fn run(screen: &Screen, config: &Config, limits: Limits) -> Result<(), Failure> {
     let mut findings = Findings { screen, problems: 0 };
-    findings.good(&format!("the configuration names {} servers", config.servers.len()))?;
+    findings
+        .good(&format!("the configuration names {}", counted(config.servers.len(), "server")))?;
     for (id, address) in config.servers.iter().enumerate() {
         findings.check_host(id, address)?;
     }
@@ -40,13 +38,13 @@ pub(super) fn run(screen: &Screen, config: &Config, limits: Limits) -> Result<()
     findings.compare(&later, newest(&statuses))?;
     health(&later)?;
     let files = client.files()?;
-    findings.good(&format!("a majority confirms the map; it has {} files", files.len()))?;
+    findings
+        .good(&format!("a majority confirms the map; it has {}", counted(files.len(), "file")))?;
     thread::sleep(SETTLE);
-    findings.compare_maps(&mut client, &files)?;
+    findings.compare_maps(&mut client, &later, &files)?;
     match findings.problems {
         0 => screen.show("all is well"),
-        1 => Err(Failure::error("one problem was found")),
-        problems => Err(Failure::error(format!("{problems} problems were found"))),
+        problems => Err(Failure::error(format!("{} found", counted(problems, "problem")))),
     }
 }
 
@@ -57,12 +55,12 @@ struct Findings<'a> {
 
 impl Findings<'_> {
     fn good(&self, text: &str) -> Result<(), Failure> {
-        self.screen.show(&format!("{} {text}", self.screen.paint(Some(GREEN), "ok ")))
+        self.screen.show(&format!("{} {}", self.screen.paint(Some(GREEN), "ok "), plain(text)))
     }
 
     fn bad(&mut self, text: &str) -> Result<(), Failure> {
         self.problems += 1;
-        self.screen.show(&format!("{} {text}", self.screen.paint(Some(RED), "bad")))
+        self.screen.show(&format!("{} {}", self.screen.paint(Some(RED), "bad"), plain(text)))
     }
 
     fn check_host(&mut self, id: usize, address: &Address) -> Result<(), Failure> {
@@ -93,7 +91,7 @@ impl Findings<'_> {
                 "the server at {expected} was started with another configuration: it is server {} of {}, at {}",
                 status.id,
                 status.servers,
-                plain(&status.address)
+                status.address
             ));
         }
         if status.role == RoleName::Crashed {
@@ -113,37 +111,61 @@ impl Findings<'_> {
         let leaders: BTreeSet<_> = takes_part(statuses).map(|(_, status)| &status.leader).collect();
         if 1 < leaders.len() {
             let names = leaders.iter().map(|leader| leader.as_deref().unwrap_or("nobody"));
-            let names: Vec<_> = names.map(plain).collect();
+            let names: Vec<_> = names.collect();
             self.bad(&format!("the servers follow different leaders: {}", names.join(", ")))?;
         }
         for (id, status) in takes_part(statuses) {
             if status.last_applied < committed {
-                let behind = committed - status.last_applied;
+                let behind = committed.saturating_sub(status.last_applied);
                 self.bad(&format!("server {id} is behind by {behind} entries"))?;
             }
         }
         Ok(())
     }
 
-    /// Compares what the servers have applied by now with the map that a majority has confirmed.
-    fn compare_maps(&mut self, client: &mut Client, files: &Files) -> Result<(), Failure> {
-        for (name, file) in files.iter().take(FILES_MAX) {
-            let versions = client.at_each(async |server| match server.is_crashed().await {
-                Ok(false) => server.version(name).await.ok(),
-                _ => None,
-            });
-            for (id, version) in versions.into_iter().enumerate() {
-                if let Some(version) = version.filter(|version| *version < file.version) {
-                    self.bad(&format!(
-                        "server {id} has version {version} of {}, and the map has {}",
-                        plain(name),
-                        file.version
-                    ))?;
-                }
+    /// Compares the versions that each server has applied by now with those of the map that a majority has confirmed,
+    /// for all files. Crashed servers stand still, and of those that gave no status that has been told.
+    fn compare_maps(
+        &mut self,
+        client: &mut Client,
+        statuses: &Statuses,
+        files: &Files,
+    ) -> Result<(), Failure> {
+        let names: Vec<_> = files.keys().map(String::as_str).collect();
+        let versions = client.at_each(async |server| {
+            if server.is_crashed().await? {
+                return Ok(None);
+            }
+            server.versions(&names).await.map(Some)
+        });
+        for (id, versions) in versions.into_iter().enumerate() {
+            match versions {
+                _ if takes_part(statuses).all(|(other, _)| other != id) => {}
+                Ok(Some(versions)) => self.compare_map(id, files, &versions)?,
+                Ok(None) => {}
+                Err(error) => self.bad(&format!("server {id} tells no versions: {error}"))?,
             }
         }
         Ok(())
     }
+
+    fn compare_map(&mut self, id: usize, files: &Files, versions: &[i64]) -> Result<(), Failure> {
+        let older = files.iter().zip(versions).filter(|((_, file), had)| **had < file.version);
+        let older: Vec<_> = older.collect();
+        let Some(((name, file), had)) = older.first() else {
+            return self.good(&format!("server {id} has every file of the map at its version"));
+        };
+        self.bad(&format!(
+            "server {id} has older versions of {}; of {} it has {had}, and the map {}",
+            counted(older.len(), "file"),
+            name,
+            file.version
+        ))
+    }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("one {what}") } else { format!("{count} {what}s") }
 }
 
 /// The servers that answered and are not crashed, by their ids.

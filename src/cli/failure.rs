@@ -1,7 +1,5 @@
 //! How the program ends when it has not done what it was asked for.
 
-use std::io;
-
 use crate::client::Error;
 use crate::protocol::fault::OUTCOME_UNKNOWN;
 
@@ -14,37 +12,33 @@ const REFUSED: u8 = 3;
 /// No leader, or no majority, was there in time.
 const NO_LEADER: u8 = 4;
 
-/// The exit code, and the sentence that goes to stderr, if any.
+/// The exit code, and the sentence that goes to stderr.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) code: u8,
-    pub(super) message: Option<String>,
+    pub(super) message: String,
 }
 
 impl Failure {
     pub(super) fn error(message: impl Into<String>) -> Failure {
-        Failure { code: ERROR, message: Some(message.into()) }
+        Failure { code: ERROR, message: message.into() }
     }
 
     pub(super) fn usage(message: impl Into<String>) -> Failure {
-        Failure { code: USAGE, message: Some(message.into()) }
+        Failure { code: USAGE, message: message.into() }
     }
 
     pub(super) fn refused(message: impl Into<String>) -> Failure {
-        Failure { code: REFUSED, message: Some(message.into()) }
+        Failure { code: REFUSED, message: message.into() }
     }
 
     pub(super) fn no_leader(message: impl Into<String>) -> Failure {
-        Failure { code: NO_LEADER, message: Some(message.into()) }
+        Failure { code: NO_LEADER, message: message.into() }
     }
 
-    /// Whoever reads stdout has read enough: the program ends without a word.
-    pub(super) fn of_stdout(error: &io::Error) -> Failure {
-        if error.kind() == io::ErrorKind::BrokenPipe {
-            Failure { code: 0, message: None }
-        } else {
-            Failure::error(format!("stdout cannot be written: {error}"))
-        }
+    /// The same failure, of which it is told first what was done nevertheless.
+    pub(super) fn after(self, done: &str) -> Failure {
+        Failure { message: format!("{done}; {}", self.message), ..self }
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) fn list(screen: &Screen, client: &mut Client, as_json: bool) -> Resul
     let files = client.files()?;
     if as_json {
         let files = files.iter().map(|(name, file)| (name.clone(), to_json(file)));
-        return screen.show(&format!("{:#}", Json::Object(files.collect::<Map<_, _>>())));
+        return show_json(screen, &Json::Object(files.collect::<Map<_, _>>()));
     }
     let rows = files.iter().map(|(name, file)| {
         let blocks =
@@ -36,7 +36,7 @@ pub(super) fn get(
     let file =
         files.get(name).ok_or_else(|| Failure::error(format!("there is no file {name:?}")))?;
     if as_json {
-        return screen.show(&format!("{:#}", to_json(file)));
+        return show_json(screen, &to_json(file));
     }
     let hash = |hash: &Value| match hash {
         Value::String(text) => plain(text),
@@ -49,6 +49,10 @@ pub(super) fn get(
         lines.extend(file.hashes.iter().map(hash));
     }
     screen.show(&lines.join("\n"))
+}
+
+fn show_json(screen: &Screen, document: &Json) -> Result<(), Failure> {
+    screen.show(&values::shown(&format!("{document:#}")))
 }
 
 fn to_json(file: &FileInfo) -> Json {
@@ -82,7 +86,10 @@ pub(super) fn update(
 ) -> Result<(), Failure> {
     let hashes = hashes.iter().map(|hash| hash.as_str().into()).collect();
     match client.update(&Update { name: name.into(), version, hashes })? {
-        Outcome::Applied => screen.show(&format!("{} is at version {version}", plain(name))),
+        Outcome::Applied => {
+            let done = format!("{} is at version {version}", plain(name));
+            screen.show(&done).map_err(|failure| failure.after(&done))
+        }
         Outcome::Refused { stored: Some(stored) } => Err(Failure::refused(format!(
             "refused: the stored version is {stored}, so the next is {}, not {version}",
             stored.saturating_add(1)

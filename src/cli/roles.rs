@@ -2,20 +2,19 @@
 
 use super::arguments::Which;
 use super::failure::Failure;
-use super::screen::Screen;
+use super::screen::{Screen, plain};
 use crate::client::blocking::{Client, wait};
 use crate::client::{Error, Server};
 
 /// `leader`
 pub(super) fn leader(screen: &Screen, client: &mut Client) -> Result<(), Failure> {
     let (_, status) = client.leader()?;
-    screen.show(&status.address)
+    screen.show(&plain(&status.address))
 }
 
 /// `crash`
 pub(super) fn crash(screen: &Screen, client: &mut Client, which: Which) -> Result<(), Failure> {
-    let ids = chosen(client, which)?;
-    each(screen, client, &ids, "is crashed", async |server| server.crash().await)
+    each(screen, client, which, "is crashed", async |server| server.crash().await)
 }
 
 /// `restore`
@@ -23,16 +22,7 @@ pub(super) fn restore(screen: &Screen, client: &mut Client, which: Which) -> Res
     if which == Which::Leader {
         return Err(Failure::usage("a leader is not crashed; expected a server's id or all"));
     }
-    let ids = chosen(client, which)?;
-    each(screen, client, &ids, "takes part", async |server| server.restore().await)
-}
-
-/// The ids of the servers that are meant.
-fn chosen(client: &mut Client, which: Which) -> Result<Vec<usize>, Failure> {
-    match which {
-        Which::All => Ok((0..client.servers().len()).collect()),
-        one => Ok(vec![the_one(client, one)?]),
-    }
+    each(screen, client, which, "takes part", async |server| server.restore().await)
 }
 
 /// The id of the one server that is meant.
@@ -49,25 +39,34 @@ pub(super) fn the_one(client: &mut Client, which: Which) -> Result<usize, Failur
     }
 }
 
-/// Does the same to these servers, tells of each, and fails with the last that could not be reached.
+/// Does the same to the servers that are meant, tells of each, and fails with the last that could not be reached.
 fn each(
     screen: &Screen,
     client: &mut Client,
-    ids: &[usize],
+    which: Which,
     done: &str,
     act: impl AsyncFn(&mut Server) -> Result<(), Error>,
 ) -> Result<(), Failure> {
+    let outcomes = if which == Which::All {
+        client.at_each(act).into_iter().enumerate().collect()
+    } else {
+        let id = the_one(client, which)?;
+        let server = client.servers().get_mut(id);
+        server.map(|server| (id, wait(act(server)))).into_iter().collect::<Vec<_>>()
+    };
     let mut ended = Ok(());
     let mut shown = Ok(());
-    for (id, server) in client.servers().iter_mut().enumerate().filter(|(id, _)| ids.contains(id)) {
-        match wait(act(server)) {
-            // Nobody may read what is shown; what was asked for is done all the same.
-            Ok(()) => shown = shown.and_then(|()| screen.show(&format!("server {id} {done}"))),
-            Err(error) => {
-                if let Err(failure) = std::mem::replace(&mut ended, Err(Failure::from(error))) {
-                    screen.say(&format!("surfstore: {}", failure.message.unwrap_or_default()));
-                }
+    for (id, outcome) in outcomes {
+        let failed = match outcome {
+            Ok(()) => {
+                let done = format!("server {id} {done}");
+                shown = shown.and_then(|()| screen.show(&done).map_err(|error| error.after(&done)));
+                continue;
             }
+            Err(error) => Err(Failure::from(error)),
+        };
+        if let Err(failure) = std::mem::replace(&mut ended, failed) {
+            screen.say(&format!("surfstore: {}", plain(&failure.message)));
         }
     }
     ended.and(shown)

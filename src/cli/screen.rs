@@ -39,12 +39,20 @@ impl Screen {
         Screen { is_terminal, has_colours: is_terminal && !is_plain }
     }
 
-    /// Shows a result, and ends its last line.
+    /// Shows a result, and ends its last line. Who reads it may have read enough, as `head` does: that changes nothing
+    /// of what is done or how the program ends.
     pub(super) fn show(&self, text: &str) -> Result<(), Failure> {
+        self.show_to_reader(text).map(drop)
+    }
+
+    /// Shows a result like [`show`](Screen::show). Whether anybody may still read it.
+    pub(super) fn show_to_reader(&self, text: &str) -> Result<bool, Failure> {
         let mut stdout = io::stdout().lock();
-        writeln!(stdout, "{text}")
-            .and_then(|()| stdout.flush())
-            .map_err(|error| Failure::of_stdout(&error))
+        match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            Err(error) => Err(Failure::error(format!("stdout cannot be written: {error}"))),
+        }
     }
 
     /// Says something that is no result. Nobody can be told if stderr is closed.

@@ -1,6 +1,6 @@
 //! One server of those that `cluster` starts.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::io;
 use std::process;
 use std::thread;
@@ -10,9 +10,9 @@ use crate::config::Arguments;
 use crate::runtime::{self, output};
 
 /// Runs the server until stdin ends, which it does when the process that started this one ends, however it ends.
-pub(super) fn run(config: OsString, id: OsString) -> Result<(), Failure> {
+pub(super) fn run(config: &OsStr, id: &OsStr) -> Result<(), Failure> {
     let usage = |error: anyhow::Error| Failure::usage(format!("{error:#}"));
-    let arguments = Arguments::parse([config, id]).map_err(usage)?;
+    let arguments = Arguments::parse([config, id].map(OsStr::to_owned)).map_err(usage)?;
     output::start();
     thread::spawn(|| {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());

@@ -7,7 +7,8 @@ use serde_json::{Value as Json, json};
 
 use super::arguments::Format;
 use super::failure::Failure;
-use super::screen::{GREEN, RED, Row, Screen, YELLOW};
+use super::screen::{GREEN, RED, Row, Screen, YELLOW, plain};
+use super::values;
 use crate::client::blocking::Client;
 use crate::client::{Error, ServerStatus};
 use crate::raft::RoleName;
@@ -35,15 +36,17 @@ pub(super) fn run(
         let shown = match output {
             Format::Table => table(screen, &addresses, &statuses),
             // While watched a document is one line, so that programs can tell them apart.
-            Format::Json if watch => to_json(&addresses, &statuses).to_string(),
-            Format::Json => format!("{:#}", to_json(&addresses, &statuses)),
+            Format::Json if watch => values::shown(&to_json(&addresses, &statuses).to_string()),
+            Format::Json => values::shown(&format!("{:#}", to_json(&addresses, &statuses))),
         };
         if !watch {
             screen.show(&shown)?;
             return health(&statuses);
         }
         let clear = if screen.is_terminal { CLEAR } else { "" };
-        screen.show(&format!("{clear}{shown}"))?;
+        if !screen.show_to_reader(&format!("{clear}{shown}"))? {
+            return Ok(());
+        }
         thread::sleep(WATCH_PAUSE);
     }
 }
@@ -99,11 +102,11 @@ fn row(id: usize, address: &str, status: &ServerStatus, newest: i64) -> Row {
         address.to_owned(),
         status.role.as_str().to_owned(),
         status.term.to_string(),
-        status.leader.clone().unwrap_or("-".to_owned()),
+        status.leader.as_deref().map_or("-".to_owned(), plain),
         status.commit_index.to_string(),
         status.last_applied.to_string(),
         status.last_log_index.to_string(),
-        (newest - status.last_applied).to_string(),
+        newest.saturating_sub(status.last_applied).to_string(),
         heard,
         duration(status.uptime),
     ];
@@ -134,7 +137,7 @@ fn to_json(addresses: &[String], statuses: &Statuses) -> Json {
                 "commitIndex": status.commit_index,
                 "lastApplied": status.last_applied,
                 "lastLogIndex": status.last_log_index,
-                "behindBy": newest - status.last_applied,
+                "behindBy": newest.saturating_sub(status.last_applied),
                 "files": status.files,
                 "waitingCalls": status.waiting_calls,
                 "lastHeardMilliseconds": status.last_heard.map(|time| json!(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))),

@@ -2,6 +2,8 @@
 //!
 //! One rule for what is typed: `TYPE:TEXT`, always with the type. What is shown is JSON.
 
+use std::fmt::Write;
+
 use serde_json::{Map, Value as Json, json};
 
 use crate::value::{DEPTH_MAX, Double, Value};
@@ -73,6 +75,20 @@ pub(super) fn to_json(value: &Value) -> Json {
     }
 }
 
+/// A JSON document as it is shown. What could steer a terminal stands in strings alone, where it may be escaped; the
+/// library does so with the first of the controls only.
+pub(super) fn shown(document: &str) -> String {
+    let mut shown = String::with_capacity(document.len());
+    for character in document.chars() {
+        if character.is_control() && character != '\n' {
+            let _ = write!(shown, "\\u{:04x}", u32::from(character));
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +111,16 @@ mod tests {
             ),
         ] {
             assert_eq!(read(argument), Ok(value), "{argument}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_as_json_cannot_steer_a_terminal_and_means_the_same() {
+        let document = json!({ "a\u{9b}": ["\u{7f}\u{85}\t", "ü\n"] });
+        for text in [document.to_string(), format!("{document:#}")] {
+            let shown = shown(&text);
+            assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
+            assert_eq!(serde_json::from_str::<Json>(&shown).unwrap(), document);
         }
     }
 

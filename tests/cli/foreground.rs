@@ -1,9 +1,10 @@
 //! Servers in the foreground: `surfstore cluster`.
 
 use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -137,6 +138,32 @@ fn a_server_that_ends_is_told_and_the_others_go_on_until_none_is_left() {
     assert_eq!(servers.end(), Some(1));
     assert_eq!(servers.said("stderr"), "surfstore: all servers have ended\n");
     assert!(servers.is_clean());
+}
+
+#[test]
+fn a_folder_that_was_left_behind_is_neither_used_nor_removed_nor_in_the_way() {
+    let first = three_ports().to_string();
+    let _turn = Turn::take();
+    let folder = tempfile::tempdir().unwrap();
+    // The shell becomes the program, with the number that it had.
+    const SCRIPT: &str =
+        "for n in '' -1 -2; do mkdir \"$TMPDIR/surfstore-$$$n\"; done; exec \"$@\"";
+    let mut servers = Command::new("sh")
+        .args(["-c", SCRIPT, "sh", env!("CARGO_BIN_EXE_surfstore")])
+        .args(["cluster", "1", "--first-port", &first])
+        .env("TMPDIR", folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(servers.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let leads = lines.find(|line| line.contains("leader"));
+    signal("TERM", &servers.id().to_string());
+    assert_eq!(lines.count(), 0);
+    let ended = Ended::of(servers.wait_with_output().unwrap());
+    assert_eq!((leads.is_some(), ended.code), (true, Some(0)), "{ended:?}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "what was there is there");
 }
 
 #[test]

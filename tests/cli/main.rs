@@ -1,6 +1,8 @@
 //! The program for people, run as people run it: what it shows, what it says, and its exit codes.
 //!
-//! - `program` runs it; the harness is that of the cluster tests;
+//! - `program` runs it;
+//! - `stage` is a server that answers as it is told, and `strangers` listen where servers are expected, and are none;
+//! - the harness is that of the cluster tests;
 //! - the other modules are the tests.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
@@ -11,6 +13,9 @@ mod client;
 #[path = "../cluster/harness.rs"]
 #[allow(dead_code, reason = "the cluster tests use the rest")]
 mod harness;
+#[path = "../client/stage.rs"]
+#[allow(dead_code, reason = "the tests of the client use the rest")]
+mod stage;
 #[path = "../cluster/turns.rs"]
 mod turns;
 #[path = "../cluster/wait.rs"]
@@ -19,8 +24,12 @@ mod wait;
 
 mod program;
 
+mod strangers;
+
 mod documented;
+mod endings;
 mod faults;
 mod files;
 mod foreground;
+mod interrupts;
 mod usage;

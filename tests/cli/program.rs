@@ -1,12 +1,32 @@
 //! Running the program.
 
 use std::ffi::OsString;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use crate::harness::Cluster;
 
+/// The commands that call servers, as they are typed.
+pub(crate) const CALLS: [&str; 16] = [
+    "status",
+    "status -o json",
+    "leader",
+    "ls",
+    "ls --json",
+    "get a.txt",
+    "version a.txt",
+    "update a.txt 1 h",
+    "crash 0",
+    "crash leader",
+    "crash all",
+    "restore 0",
+    "restore all",
+    "call ping",
+    "call ping --at 0",
+    "doctor",
+];
+
 /// How the program ended.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
@@ -17,6 +37,7 @@ pub(crate) struct Ended {
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_surfstore"));
     command.env_remove("SURFSTORE_CONFIG").env_remove("SURFSTORE_LOG").stdin(Stdio::null());
+    command.env("RUST_BACKTRACE", "1");
     command
 }
 
@@ -25,16 +46,10 @@ pub(crate) fn config(cluster: &Cluster) -> OsString {
     cluster.command(0).get_args().next().unwrap().to_owned()
 }
 
-/// Runs the program to its end. Whatever happens, it neither panics nor steers a terminal that is none.
+/// Runs the program to its end.
 #[track_caller]
 pub(crate) fn run(command: &mut Command) -> Ended {
-    let output = command.output().unwrap();
-    let stdout = String::from_utf8(output.stdout).unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    for text in [&stdout, &stderr] {
-        assert!(!text.contains("panicked") && !text.contains('\u{1b}'), "{text}");
-    }
-    Ended { code: output.status.code(), stdout, stderr }
+    Ended::of(command.output().unwrap())
 }
 
 /// Runs the program with the servers of a cluster.
@@ -44,6 +59,19 @@ pub(crate) fn at(cluster: &Cluster, arguments: &[&str]) -> Ended {
 }
 
 impl Ended {
+    /// How it ended. Whatever happened, it has neither panicked nor steered a terminal that is none.
+    #[track_caller]
+    pub(crate) fn of(output: Output) -> Ended {
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        for text in [&stdout, &stderr] {
+            for bad in ["panicked", "backtrace", "\u{1b}", "\0"] {
+                assert!(!text.contains(bad), "{text}");
+            }
+        }
+        Ended { code: output.status.code(), stdout, stderr }
+    }
+
     /// What it showed; it must have done what was asked, and have nothing else to say.
     #[track_caller]
     pub(crate) fn shown(self) -> String {
@@ -56,6 +84,14 @@ impl Ended {
     pub(crate) fn assert_failed(&self, code: i32, what: &str) {
         assert_eq!(self.code, Some(code), "{self:?}");
         assert_eq!(self.stderr.lines().count(), 1, "{self:?}");
+        assert!(self.stderr.starts_with("surfstore: "), "{self:?}");
         assert!(self.stderr.contains(what), "{what:?} is not in {self:?}");
+    }
+
+    /// Checks that nothing was done for such a command line or configuration.
+    #[track_caller]
+    pub(crate) fn assert_refused(&self, what: &str) {
+        self.assert_failed(2, what);
+        assert_eq!(self.stdout, "", "{self:?}");
     }
 }

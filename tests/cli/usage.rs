@@ -1,10 +1,10 @@
 //! What is refused before anything is done, and what needs no servers.
 
 use std::fs;
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
-use crate::program::{program, run};
+use crate::program::{CALLS, program, run};
 
 const COMMANDS: [&str; 12] = [
     "cluster",
@@ -48,7 +48,26 @@ fn a_wrong_command_line_is_told_on_stderr_with_exit_code_2() {
         "get",
         "update a.txt",
         "update a.txt one",
+        "update a.txt 1e3",
+        "update a.txt 1.5",
+        "update a.txt 0x1",
         "update a.txt 99999999999999999999",
+        "update a.txt -99999999999999999999",
+        "version",
+        "version a.txt b.txt",
+        "restore",
+        "restore 0 1",
+        "crash 1.5",
+        "crash 99999999999999999999",
+        "call ping --at -1",
+        "call ping int:99999999999999999999",
+        "leader 0",
+        "ls a.txt",
+        "doctor a b",
+        "status --timeout",
+        "status --timeout 1e9",
+        "status --timeout NaN",
+        "status -f a -f b",
         "crash",
         "crash nobody",
         "crash -1",
@@ -60,6 +79,12 @@ fn a_wrong_command_line_is_told_on_stderr_with_exit_code_2() {
         "call ping --at all",
         "cluster 0",
         "cluster 11",
+        "cluster x",
+        "cluster -1",
+        "cluster 3 5",
+        "cluster --first-port 65536",
+        "cluster --first-port x",
+        "completions",
         "cluster --first-port 0",
         "cluster 3 --first-port 65534",
         "completions cobol",
@@ -69,7 +94,19 @@ fn a_wrong_command_line_is_told_on_stderr_with_exit_code_2() {
         assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{line}: {ended:?}");
         assert!(!ended.stderr.is_empty(), "{line}");
     }
-    run(program().args(["cluster", "3", "-f", "absent"])).assert_failed(2, "exclude each other");
+    for option in [&["3"][..], &["--first-port", "7001"]] {
+        let ended = run(program().args(["cluster", "-f", "absent"]).args(option));
+        ended.assert_failed(2, "exclude each other");
+    }
+}
+
+#[test]
+fn an_unknown_option_is_refused_by_every_command() {
+    for command in COMMANDS {
+        let ended = run(program().args([command, "--frob"]));
+        assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{command}: {ended:?}");
+        assert!(ended.stderr.contains("'--frob'"), "{command}: {ended:?}");
+    }
 }
 
 #[test]
@@ -77,28 +114,83 @@ fn a_configuration_that_is_not_there_or_faulty_is_told_in_one_line_with_exit_cod
     let folder = tempfile::tempdir().unwrap();
     let faulty = folder.path().join("faulty");
     fs::write(&faulty, "M: 3\nmetadata0: localhost:9001\n").unwrap();
-    for command in ["status", "ls", "leader", "doctor"] {
-        run(program().arg(command)).assert_failed(2, "SURFSTORE_CONFIG");
-        run(program().args([command, "-f", "absent"])).assert_failed(2, "absent");
-        run(program().arg(command).arg("-f").arg(folder.path())).assert_failed(2, "cannot be read");
-        run(program().arg(command).arg("-f").arg(&faulty)).assert_failed(2, "metadata1 is missing");
+    let bytes = folder.path().join("bytes");
+    fs::write(&bytes, b"M: \xff\n").unwrap();
+    let broken = [
+        (Path::new("absent\nfile"), "absent\\nfile"),
+        (folder.path(), "cannot be read"),
+        // Nobody can read at its beginning, whatever rights one has.
+        (Path::new("/proc/self/mem"), "cannot be read"),
+        (&faulty, "metadata1 is missing"),
+        (&bytes, "bytes"),
+    ];
+    for line in CALLS {
+        let words = || line.split_whitespace();
+        for (path, what) in broken {
+            run(program().args(words()).arg("-f").arg(path)).assert_refused(what);
+            let mut named = program();
+            run(named.args(words()).env("SURFSTORE_CONFIG", path)).assert_refused(what);
+        }
+        run(program().args(words())).assert_refused("SURFSTORE_CONFIG");
+        run(program().args(words()).env("SURFSTORE_CONFIG", "")).assert_refused("no configuration");
     }
-    run(program().args(["doctor", "absent"])).assert_failed(2, "absent");
-    run(program().args(["cluster", "-f", "absent"])).assert_failed(2, "absent");
+    for (path, what) in broken {
+        run(program().arg("doctor").arg(path)).assert_refused(what);
+        run(program().args(["cluster", "-f"]).arg(path)).assert_refused(what);
+    }
+}
+
+/// The long options that the help of a command shows.
+fn options(help: &str) -> Vec<&str> {
+    let words = help.split(|c: char| !(c.is_ascii_lowercase() || c == '-'));
+    words.filter(|word| word.starts_with("--") && 2 < word.len()).collect()
 }
 
 #[test]
-fn completions_name_every_command_and_bash_can_read_them() {
-    for shell in ["bash", "zsh", "fish"] {
+fn completions_know_every_command_and_option_that_help_shows_and_no_others() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = run(program().args(["completions", shell])).shown();
         for command in COMMANDS {
             assert!(script.contains(command), "{shell}: {command}");
+            let help = run(program().args([command, "--help"])).shown();
+            let options = options(help.split("Examples:").next().unwrap());
+            assert!(options.contains(&"--config"), "{help}");
+            for option in options {
+                // In fish a long option stands without its dashes.
+                let bare = option.trim_start_matches('-');
+                let is_there = script.contains(option) || script.contains(&format!(" -l {bare} "));
+                assert!(is_there, "{shell}: {command} {option}");
+            }
         }
+        assert!(!script.contains("what `cluster` starts"), "{shell}: it is not for people");
     }
+}
+
+#[test]
+fn bash_completes_with_what_is_written_for_it() {
+    const COMPLETE: &str = "\
+eval \"$SCRIPT\"
+complete -p surfstore >&2 || exit 1
+COMP_WORDS=(surfstore \"$@\"); COMP_CWORD=$#
+_surfstore surfstore \"${!#}\" \"${COMP_WORDS[COMP_CWORD-1]}\"
+echo \"${COMPREPLY[*]}\"";
     let script = run(program().args(["completions", "bash"])).shown();
-    let Ok(mut bash) = Command::new("bash").arg("-n").stdin(Stdio::piped()).spawn() else {
-        return crate::wait::loud_note("completions for bash, which this machine lacks");
-    };
-    bash.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
-    assert!(bash.wait().unwrap().success());
+    for (typed, completed) in [
+        (&["stat"][..], "status"),
+        (&["status", "--wa"], "--watch"),
+        (&["status", "--output", ""], "table json"),
+        (&["cluster", "--first"], "--first-port"),
+        (&["server"], ""),
+    ] {
+        let bash = Command::new("bash")
+            .args(["--norc", "-c", COMPLETE, "bash"])
+            .args(typed)
+            .env("SCRIPT", &script)
+            .output();
+        let Ok(bash) = bash else {
+            return crate::wait::loud_note("completions for bash, which this machine lacks");
+        };
+        assert!(bash.status.success(), "{bash:?}");
+        assert_eq!(String::from_utf8(bash.stdout).unwrap().trim(), completed, "{typed:?}");
+    }
 }

@@ -1,0 +1,174 @@
+//! How every command ends when there is no set to do it, only half of one, or nobody to tell.
+
+use std::fs::File;
+use std::io;
+use std::process::{Command, Stdio};
+
+use crate::harness::Cluster;
+use crate::program::{CALLS, Ended, config, program, run};
+use crate::strangers::{self, garbage, liar, rude, silent, web};
+
+/// Checks that a command failed so, and says it in one line.
+#[track_caller]
+fn assert_ends(line: &str, ended: &Ended, code: i32) {
+    assert_eq!(ended.code, Some(code), "{line}: {ended:?}");
+    let [said] = ended.stderr.lines().collect::<Vec<_>>()[..] else { panic!("{line}: {ended:?}") };
+    assert!(said.starts_with("surfstore: "), "{line}: {said}");
+    // Those that tell of each server, or of what they find, do so whatever it is.
+    let tells = ["status", "version", "doctor"];
+    let is_silent = !tells.iter().any(|command| line.starts_with(command));
+    assert!(!is_silent || ended.stdout.is_empty(), "{line}: {ended:?}");
+    assert!(ended.stdout.lines().all(|line| !line.contains(char::is_control)), "{ended:?}");
+}
+
+/// The exit code for a set of which no server is reached: 1 where one certain server, or each, is asked, 4 otherwise.
+fn unreached(line: &str) -> i32 {
+    let of_servers = ["crash 0", "crash all", "restore", "version", "call ping --at"];
+    if of_servers.iter().any(|begin| line.starts_with(begin)) { 1 } else { 4 }
+}
+
+fn soon(line: &str) -> Command {
+    let mut command = program();
+    command.args(["--timeout", "0.3"]).args(line.split_whitespace());
+    command
+}
+
+#[test]
+fn a_dead_set_is_told_in_one_line_and_no_update_is_in_doubt() {
+    let cluster = Cluster::stopped(1);
+    for line in CALLS {
+        let ended = run(soon(line).env("SURFSTORE_CONFIG", config(&cluster)));
+        assert_ends(line, &ended, unreached(line));
+        assert!(!ended.stderr.contains("unknown"), "{line}: {ended:?}");
+    }
+}
+
+#[test]
+fn who_listens_without_being_a_server_is_told_in_one_line() {
+    for (manners, is_open) in [(web as strangers::Manners, false), (silent, true), (garbage, true)]
+    {
+        let (config, _folder) = strangers::set(manners);
+        for line in CALLS {
+            let ended = run(soon(line).arg("-f").arg(&config));
+            assert_ends(line, &ended, unreached(line));
+            if line.starts_with("update") {
+                assert_eq!(ended.stderr.contains("outcome unknown"), is_open, "{ended:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn answers_that_no_server_gives_neither_steer_a_terminal_nor_end_in_a_panic() {
+    for manners in [liar, rude] as [strangers::Manners; 2] {
+        let (config, _folder) = strangers::set(manners);
+        for line in CALLS {
+            let ended = run(soon(line).arg("-f").arg(&config));
+            assert!(ended.stderr.lines().count() <= 1, "{line}: {ended:?}");
+            for shown in ended.stdout.lines().chain(ended.stderr.lines()) {
+                assert!(!shown.contains(char::is_control), "{line}: {shown:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn without_a_majority_every_command_ends_in_time_and_says_what_is_known() {
+    let (mut cluster, leader) = Cluster::led(3);
+    cluster.others(leader).iter().for_each(|id| cluster.kill(*id));
+    let at_leader = format!("call ping --at {leader}");
+    for (line, code, what) in [
+        ("status", 4, "no majority: 1 of 3 servers are up"),
+        ("status -o json", 4, "no majority: 1 of 3 servers are up"),
+        ("doctor", 4, "no majority: 1 of 3 servers are up"),
+        ("ls", 4, "no leader confirmed the call in time"),
+        ("get a.txt", 4, "no leader confirmed the call in time"),
+        ("version a.txt", 1, "cannot be reached"),
+        ("call getfileinfomap", 1, "does not answer in time"),
+        ("update a.txt 1 h", 4, "outcome unknown: the update may have taken effect, or may yet"),
+        ("crash 3", 2, "the configuration has 0 to 2"),
+        ("restore 99", 2, "the configuration has 0 to 2"),
+        ("call ping --at 3", 2, "the configuration has 0 to 2"),
+    ] {
+        let ended = run(soon(line).env("SURFSTORE_CONFIG", config(&cluster)));
+        ended.assert_failed(code, what);
+        let lines = ended.stdout.lines().count();
+        match line {
+            "status" | "version a.txt" => assert_eq!(lines, 4, "{line}: {ended:?}"),
+            "status -o json" | "doctor" => assert!(3 < lines, "{line}: {ended:?}"),
+            _ => assert_eq!(lines, 0, "{line}: {ended:?}"),
+        }
+    }
+    for line in ["leader", "call ping", &at_leader, "crash leader"] {
+        let ended = run(soon(line).env("SURFSTORE_CONFIG", config(&cluster)));
+        assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{line}: {ended:?}");
+    }
+    let ended = run(soon("crash leader").env("SURFSTORE_CONFIG", config(&cluster)));
+    ended.assert_failed(4, "no server says that it leads");
+}
+
+#[test]
+fn versions_that_are_not_the_next_are_refused() {
+    let (cluster, _) = Cluster::led(1);
+    for version in ["0", "-1", "2", "2147483647", "-2147483648"] {
+        let line = format!("update a.txt {version} h");
+        let ended = run(soon(&line).env("SURFSTORE_CONFIG", config(&cluster)));
+        assert_ends(&line, &ended, 3);
+        assert!(ended.stderr.contains("the stored version is 0, so the next is 1"), "{ended:?}");
+    }
+    let beyond = format!("update a.txt {} h", i64::MAX);
+    let ended = run(soon(&beyond).env("SURFSTORE_CONFIG", config(&cluster)));
+    assert_ends(&beyond, &ended, 3);
+}
+
+#[test]
+fn a_stdout_that_is_full_is_told_with_what_was_done_and_exit_code_1() {
+    let (cluster, _) = Cluster::led(1);
+    let mut lines = CALLS.to_vec();
+    lines.extend(["completions bash", "--help", "--version", "status --help", "status --watch"]);
+    for line in lines {
+        // Each of them finds a leader, whatever those before have done.
+        cluster.restore(&[0]);
+        cluster.leader();
+        let mut command = program();
+        command.args(line.split_whitespace()).env("SURFSTORE_CONFIG", config(&cluster));
+        let ended = run(command.stdout(File::options().write(true).open("/dev/full").unwrap()));
+        // There is no file yet when the others are asked for it.
+        if line == "get a.txt" {
+            ended.assert_failed(1, "there is no file");
+            continue;
+        }
+        ended.assert_failed(1, "stdout cannot be written: ");
+        let done = match line {
+            "update a.txt 1 h" => "a.txt is at version 1; ",
+            "crash 0" | "crash leader" | "crash all" => "server 0 is crashed; ",
+            "restore 0" | "restore all" => "server 0 takes part; ",
+            _ => "",
+        };
+        assert!(ended.stderr.starts_with(&format!("surfstore: {done}stdout ")), "{ended:?}");
+    }
+}
+
+#[test]
+fn the_exit_code_is_the_truth_also_when_nobody_reads() {
+    let dead = Cluster::stopped(3);
+    let (cluster, leader) = Cluster::led(3);
+    cluster.crash(&[cluster.others(leader)[0]]);
+    for (set, line, code) in [
+        (&dead, "status", 4),
+        (&dead, "status -o json", 4),
+        (&dead, "doctor", 4),
+        (&dead, "version a.txt", 1),
+        (&cluster, "status", 0),
+        (&cluster, "doctor", 1),
+        (&cluster, "ls", 0),
+    ] {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let mut command = soon(line);
+        command.env("SURFSTORE_CONFIG", config(set)).stdout(Stdio::from(writer));
+        let ended = run(&mut command);
+        assert_eq!(ended.code, Some(code), "{line}: {ended:?}");
+        assert_eq!(ended.stderr.lines().count(), usize::from(code != 0), "{line}: {ended:?}");
+    }
+}
