@@ -5,7 +5,7 @@ use std::io;
 use std::process::{Command, Stdio};
 
 use crate::harness::Cluster;
-use crate::program::{CALLS, Ended, config, program, run};
+use crate::program::{self, CALLS, Ended, config, run};
 use crate::strangers::{self, garbage, liar, rude, silent, web};
 
 /// Checks that a command failed so, and says it in one line.
@@ -27,10 +27,21 @@ fn unreached(line: &str) -> i32 {
     if of_servers.iter().any(|begin| line.starts_with(begin)) { 1 } else { 4 }
 }
 
-fn soon(line: &str) -> Command {
-    let mut command = program();
-    command.args(["--timeout", "0.3"]).args(line.split_whitespace());
+/// The command, which gives up after so many seconds.
+fn within(seconds: &str, line: &str) -> Command {
+    let mut command = program::program();
+    command.args(["--timeout", seconds]).args(line.split_whitespace());
     command
+}
+
+fn soon(line: &str) -> Command {
+    within("0.3", line)
+}
+
+/// Runs a command with a set that has time to answer.
+#[track_caller]
+fn at(cluster: &Cluster, line: &str) -> Ended {
+    program::at(cluster, &line.split_whitespace().collect::<Vec<_>>())
 }
 
 #[test]
@@ -90,7 +101,7 @@ fn without_a_majority_every_command_ends_in_time_and_says_what_is_known() {
         ("restore 99", 2, "the configuration has 0 to 2"),
         ("call ping --at 3", 2, "the configuration has 0 to 2"),
     ] {
-        let ended = run(soon(line).env("SURFSTORE_CONFIG", config(&cluster)));
+        let ended = run(within("1", line).env("SURFSTORE_CONFIG", config(&cluster)));
         ended.assert_failed(code, what);
         let lines = ended.stdout.lines().count();
         match line {
@@ -100,8 +111,7 @@ fn without_a_majority_every_command_ends_in_time_and_says_what_is_known() {
         }
     }
     for line in ["leader", "call ping", &at_leader, "crash leader"] {
-        let ended = run(soon(line).env("SURFSTORE_CONFIG", config(&cluster)));
-        assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{line}: {ended:?}");
+        at(&cluster, line).shown();
     }
     let ended = run(soon("crash leader").env("SURFSTORE_CONFIG", config(&cluster)));
     ended.assert_failed(4, "no server says that it leads");
@@ -112,13 +122,12 @@ fn versions_that_are_not_the_next_are_refused() {
     let (cluster, _) = Cluster::led(1);
     for version in ["0", "-1", "2", "2147483647", "-2147483648"] {
         let line = format!("update a.txt {version} h");
-        let ended = run(soon(&line).env("SURFSTORE_CONFIG", config(&cluster)));
+        let ended = at(&cluster, &line);
         assert_ends(&line, &ended, 3);
         assert!(ended.stderr.contains("the stored version is 0, so the next is 1"), "{ended:?}");
     }
     let beyond = format!("update a.txt {} h", i64::MAX);
-    let ended = run(soon(&beyond).env("SURFSTORE_CONFIG", config(&cluster)));
-    assert_ends(&beyond, &ended, 3);
+    assert_ends(&beyond, &at(&cluster, &beyond), 3);
 }
 
 #[test]
@@ -130,7 +139,7 @@ fn a_stdout_that_is_full_is_told_with_what_was_done_and_exit_code_1() {
         // Each of them finds a leader, whatever those before have done.
         cluster.restore(&[0]);
         cluster.leader();
-        let mut command = program();
+        let mut command = program::program();
         command.args(line.split_whitespace()).env("SURFSTORE_CONFIG", config(&cluster));
         let ended = run(command.stdout(File::options().write(true).open("/dev/full").unwrap()));
         // There is no file yet when the others are asked for it.
@@ -165,7 +174,7 @@ fn the_exit_code_is_the_truth_also_when_nobody_reads() {
     ] {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
-        let mut command = soon(line);
+        let mut command = within("2", line);
         command.env("SURFSTORE_CONFIG", config(set)).stdout(Stdio::from(writer));
         let ended = run(&mut command);
         assert_eq!(ended.code, Some(code), "{line}: {ended:?}");

@@ -180,6 +180,17 @@ fn a_port_that_is_taken_is_refused_in_one_sentence_before_any_server_is_started(
 }
 
 #[test]
+fn servers_that_nobody_would_hear_of_are_not_started() {
+    let first = three_ports();
+    let _turn = Turn::take();
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let ended =
+        run(program().args(["cluster", "3", "--first-port", &first.to_string()]).stdout(full));
+    ended.assert_failed(1, "stdout cannot be written");
+    assert!((first..first + 3).all(is_free));
+}
+
+#[test]
 fn servers_of_a_configuration_are_started_here_only_if_they_belong_here() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config");

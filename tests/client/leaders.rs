@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use surfstore::client::blocking::{Client, wait};
 use surfstore::client::{Error, Limits, Outcome};
 use surfstore::config::Address;
+use surfstore::value::Value;
 
 use crate::stage::{Act, Stage, TRUE, empty_map, map, soon, update};
 use crate::turns::free_port;
@@ -148,6 +149,18 @@ fn an_answer_beyond_the_bound_is_not_taken() {
         let mut client = Client::new(std::slice::from_ref(&stage.address), limits);
         let answer = wait(client.servers()[0].call("ping", &[]));
         assert_eq!(answer.is_ok(), is_taken, "{answer:?}");
+    }
+}
+
+#[test]
+fn versions_of_other_files_than_were_asked_for_are_not_taken() {
+    for answers in [0, 1, 3] {
+        let version = || Value::Array([1.into()].into());
+        let stage = Stage::new(move |_, _| {
+            Act::Answer(Value::Array((0..answers).map(|_| version()).collect()))
+        });
+        let versions = wait(client(&[&stage.address]).servers()[0].versions(&["a", "b"]));
+        assert_eq!(versions, Err(Error::Unexpected("a version for each file")));
     }
 }
 
