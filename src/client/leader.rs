@@ -149,10 +149,15 @@ impl Client {
     /// If no server says so in time.
     pub async fn leader(&mut self) -> Result<(usize, ServerStatus), Error> {
         let mut search = Search::new(self.limits.deadline);
+        // The first error of the last look for which there was time.
+        let mut trouble = None;
         loop {
             let until = search.until;
             let statuses = self.at_each(async |server| server.status_before(until).await).await;
-            let trouble = statuses.iter().find_map(|status| status.as_ref().err().cloned());
+            let is_over = until <= Instant::now();
+            if !is_over || trouble.is_none() {
+                trouble = Some(statuses.iter().find_map(|status| status.as_ref().err().cloned()));
+            }
             let known = statuses.into_iter().enumerate();
             let leader = known
                 .filter_map(|(id, status)| Some((id, status.ok()?)))
@@ -162,8 +167,9 @@ impl Client {
                 self.guess = id;
                 return Ok((id, status));
             }
-            if search.until <= Instant::now() {
-                let trouble = trouble.map(|error| format!("; {error}")).unwrap_or_default();
+            if is_over {
+                let trouble = trouble.flatten().map(|error| format!("; {error}"));
+                let trouble = trouble.unwrap_or_default();
                 return Err(Error::NoLeader(format!("no server says that it leads{trouble}")));
             }
             search.pause().await;

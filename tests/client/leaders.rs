@@ -83,6 +83,18 @@ fn a_search_for_the_leader_takes_no_longer_than_it_may() {
 }
 
 #[test]
+fn a_look_that_was_cut_short_is_not_what_is_told() {
+    let stage = Stage::new(|_, before| match before {
+        0 => Act::Fault(-32601, "no such method".to_owned()),
+        _ => Act::Silence,
+    });
+    let limits = Limits { attempt: soon().deadline, ..soon() };
+    let outcome = Client::new(std::slice::from_ref(&stage.address), limits).leader();
+    let told = "no server says that it leads; fault -32601: no such method";
+    assert_eq!(outcome, Err(Error::NoLeader(told.to_owned())));
+}
+
+#[test]
 fn whoever_waits_for_ever_may() {
     let stage = leader();
     let limits = Limits { deadline: Duration::MAX, attempt: Duration::MAX, ..soon() };
