@@ -9,7 +9,7 @@
 use std::env;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,10 @@ use http_types::{Response, StatusCode};
 use surfstore::config::Config;
 use surfstore::protocol::{self, Answer};
 use surfstore::xmlrpc::write_call;
+
+mod common;
+
+use common::{Running, connect, free_port, wait_for};
 
 const TURNS: usize = 7;
 const TURN: Duration = Duration::from_secs(2);
@@ -114,39 +118,4 @@ fn read_true(stream: &mut TcpStream) {
     }
     let text = String::from_utf8_lossy(&answer);
     assert!(text.starts_with("HTTP/1.1 200") && text.contains("<boolean>1</boolean>"), "{text}");
-}
-
-fn connect(port: u16) -> std::io::Result<TcpStream> {
-    let stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
-fn wait_for(port: u16) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while connect(port).is_err() {
-        assert!(Instant::now() < deadline, "nothing listens on port {port}");
-        thread::sleep(Duration::from_millis(10));
-    }
-}
-
-fn free_port() -> u16 {
-    let socket = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    socket.local_addr().expect("its address").port()
-}
-
-/// A process that ends with the benchmark.
-struct Running(Child);
-
-impl Running {
-    fn start(command: &mut Command) -> Running {
-        Running(command.stderr(Stdio::null()).spawn().expect("a program that starts"))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

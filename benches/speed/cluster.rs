@@ -1,0 +1,119 @@
+//! A set of servers, each a process of its own.
+
+use std::fmt::Write;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use surfstore::client::blocking::{Client, wait};
+use surfstore::client::{Limits, ServerStatus};
+use surfstore::config::{Address, Config};
+use tempfile::TempDir;
+
+use crate::common::{Running, free_port, wait_for};
+use crate::figures::{Figures, micros};
+use crate::files::Files;
+use crate::load::{self, Until, Work};
+use crate::usage;
+
+/// How long anything here may take that is not measured.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The servers, which end with this.
+pub(crate) struct Cluster {
+    folder: TempDir,
+    processes: Vec<Running>,
+    pub(crate) addresses: Vec<Address>,
+    pub(crate) client: Client,
+}
+
+impl Cluster {
+    /// So many servers, of which one leads.
+    pub(crate) fn start(size: usize) -> Cluster {
+        let mut text = format!("M: {size}\n");
+        for id in 0..size {
+            // Writing to memory does not fail.
+            let _ = writeln!(text, "metadata{id}: 127.0.0.1:{}", free_port());
+        }
+        let addresses = Config::parse(&text).expect("a good configuration").servers;
+        let folder = tempfile::tempdir().expect("a folder for the configuration");
+        std::fs::write(folder.path().join("config.txt"), text).expect("a file");
+        let client = Client::new(&addresses, Limits { deadline: PATIENCE, ..Limits::default() });
+        let mut cluster = Cluster { folder, processes: Vec::new(), addresses, client };
+        cluster.processes = (0..size).map(|id| cluster.launch(id)).collect();
+        cluster.addresses.iter().for_each(|address| wait_for(address.port));
+        cluster.leader();
+        cluster
+    }
+
+    fn launch(&self, id: usize) -> Running {
+        let mut server = Command::new(env!("CARGO_BIN_EXE_surfstore-server"));
+        Running::start(server.arg(self.folder.path().join("config.txt")).arg(id.to_string()))
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.addresses.len()
+    }
+
+    /// Who leads.
+    pub(crate) fn leader(&mut self) -> usize {
+        self.client.leader().expect("a leader").0
+    }
+
+    pub(crate) fn status(&mut self, id: usize) -> ServerStatus {
+        wait(self.client.servers()[id].status()).expect("a status")
+    }
+
+    /// Has clients call the leader, and looks at what that costs the servers.
+    pub(crate) fn load(
+        &mut self,
+        files: &mut Files,
+        work: Work,
+        clients: usize,
+        until: Until,
+    ) -> Figures {
+        let leader = self.leader();
+        let before = self.cpu(leader);
+        let figures = load::run(self.addresses[leader].port, files, work, clients, until);
+        let calls = figures.calls as f64;
+        let spent = self.cpu(leader).into_iter().zip(before).map(|(after, before)| after - before);
+        let cpu = spent.map(|spent| micros(spent) / calls).collect();
+        Figures { cpu, ..figures }
+    }
+
+    /// How long each server has been computing, that one first.
+    fn cpu(&self, first: usize) -> Vec<Duration> {
+        let size = self.size();
+        let ids = (first..size).chain(0..first);
+        ids.map(|id| usage::cpu(self.processes[id].0.id())).collect()
+    }
+
+    /// How much memory each server holds, in bytes.
+    pub(crate) fn resident(&self) -> Vec<u64> {
+        self.processes.iter().map(|process| usage::resident(process.0.id())).collect()
+    }
+
+    /// Checks that the map is exactly what was acknowledged, and that every server comes to hold it.
+    pub(crate) fn check(&mut self, files: &[&Files]) {
+        let map = self.client.files().expect("the map");
+        let updated: Vec<_> = files.iter().flat_map(|files| files.updated()).collect();
+        assert_eq!(map.len(), updated.len(), "as many files as were updated");
+        for (name, version, hashes) in updated {
+            let file = map.get(name).unwrap_or_else(|| panic!("there is no file {name}"));
+            assert_eq!((file.version, &*file.hashes), (version, hashes), "{name}");
+            let is_everywhere = |versions: Vec<_>| versions.into_iter().all(|at| at == Ok(version));
+            eventually("every server has the version", || {
+                is_everywhere(self.client.at_each(async |server| server.version(name).await))
+            });
+        }
+    }
+}
+
+/// Waits until something holds.
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}

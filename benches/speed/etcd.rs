@@ -1,0 +1,78 @@
+//! The same work at etcd, as far as etcd does the same, for comparison.
+//!
+//! A load program in a package of its own speaks gRPC; it starts three servers, and is told on its standard input what
+//! to do next, so that its turns are between ours.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+use std::{env, fs};
+
+use serde_json::Value;
+
+use crate::figures::Figures;
+
+const PACKAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/etcd");
+
+/// The load program. It ends its servers at the end of its input.
+pub(crate) struct Etcd {
+    process: Child,
+    commands: Option<ChildStdin>,
+    figures: BufReader<ChildStdout>,
+}
+
+impl Etcd {
+    /// Builds and starts the load program, where there is an etcd; says so where there is none.
+    pub(crate) fn start(servers: usize) -> Option<Etcd> {
+        let path = env::var_os("PATH").unwrap_or_default();
+        if !env::split_paths(&path).any(|folder| fs::exists(folder.join("etcd")).unwrap_or(false)) {
+            println!("etcd is not on the PATH: not compared\n");
+            return None;
+        }
+        let manifest = Path::new(PACKAGE).join("Cargo.toml");
+        let target = Path::new(PACKAGE).join("target");
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--release", "--quiet", "--manifest-path"]).arg(manifest);
+        let built = cargo.arg("--target-dir").arg(&target).status().expect("cargo runs");
+        assert!(built.success(), "the load program for etcd cannot be built");
+        let mut process = Command::new(target.join("release/etcd-load"))
+            .arg(servers.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the load program starts");
+        let commands = process.stdin.take();
+        let figures = BufReader::new(process.stdout.take().expect("its output is ours"));
+        Some(Etcd { process, commands, figures })
+    }
+
+    /// Has clients make calls of one kind.
+    pub(crate) fn load(&mut self, operation: &str, clients: usize, time: Duration) -> Figures {
+        let commands = self.commands.as_mut().expect("its input is open");
+        let command = format!("{operation} {clients} {}\n", time.as_secs_f64());
+        commands.write_all(command.as_bytes()).expect("the load program reads");
+        let mut line = String::new();
+        self.figures.read_line(&mut line).expect("the load program answers");
+        let answer: Value = serde_json::from_str(&line).expect("a line of JSON");
+        assert_eq!(answer["operation"], operation, "{line}");
+        assert_eq!(answer["clients"], clients, "{line}");
+        let figure = |name: &str| answer[name].as_f64().unwrap_or_else(|| panic!("{name}: {line}"));
+        let calls_per_second = figure("calls_per_second");
+        Figures {
+            calls: (calls_per_second * time.as_secs_f64()) as usize,
+            calls_per_second,
+            p50: figure("p50_us"),
+            p99: figure("p99_us"),
+            max: figure("max_us"),
+            cpu: vec![figure("cpu_us_per_call")],
+        }
+    }
+}
+
+impl Drop for Etcd {
+    fn drop(&mut self) {
+        drop(self.commands.take());
+        let _ = self.process.wait();
+    }
+}

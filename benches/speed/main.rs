@@ -1,0 +1,61 @@
+//! How fast the servers are: processes of their own, called over sockets. `cargo bench --bench speed`
+//!
+//! Every answer is checked, and in the end the map: a benchmark whose servers do not do their work has no figures.
+//! `docs/speed.md` says what is measured and how it is asked for.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its figures")]
+#![allow(dead_code, reason = "the parts that follow use it")]
+
+use std::process::ExitCode;
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bare;
+mod calls;
+mod cluster;
+mod connection;
+mod etcd;
+mod figures;
+mod files;
+mod load;
+mod report;
+mod settings;
+mod usage;
+
+use etcd::Etcd;
+use report::Report;
+use settings::Settings;
+
+fn main() -> ExitCode {
+    // The benchmark starts itself as the bare server.
+    if let Some(port) = bare::port() {
+        bare::serve(port);
+        return ExitCode::SUCCESS;
+    }
+    let settings = match Settings::read() {
+        Ok(settings) => settings,
+        Err(message) => {
+            eprintln!("{message}");
+            return ExitCode::from(2);
+        }
+    };
+    let mut report = Report::default();
+    for part in &settings.parts {
+        measure(part, &mut report, &settings);
+    }
+    ExitCode::SUCCESS
+}
+
+fn measure(part: &str, report: &mut Report, settings: &Settings) {
+    match part {
+        "calls" => {
+            let mut etcd = if settings.etcd { Etcd::start(3) } else { None };
+            for servers in &settings.servers {
+                let etcd = etcd.as_mut().filter(|_| *servers == 3);
+                calls::measure(report, settings, *servers, etcd);
+            }
+        }
+        _ => unreachable!("only known parts are taken"),
+    }
+}

@@ -1,0 +1,74 @@
+//! What is measured, and how long: from the command line and the environment.
+
+use std::env;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The parts of the benchmark, in the order in which they run.
+pub(crate) const PARTS: [&str; 1] = ["calls"];
+
+/// What was asked for.
+pub(crate) struct Settings {
+    /// The parts that run.
+    pub(crate) parts: Vec<String>,
+    /// How many servers the sets of `calls` have.
+    pub(crate) servers: Vec<usize>,
+    /// How many clients there are in `calls`.
+    pub(crate) clients: Vec<usize>,
+    /// Whether etcd is compared, where there is one.
+    pub(crate) etcd: bool,
+    /// How many turns each subject has; `TURNS`.
+    pub(crate) turns: usize,
+    /// How long a turn takes; `SECONDS`.
+    pub(crate) turn: Duration,
+    /// Where the document and the plot are written, if they are.
+    pub(crate) folder: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Reads `[PART …] [SERVERS …] [--write FOLDER]`. Numbers make it short: without
+    /// crowds of clients, and without etcd.
+    pub(crate) fn read() -> Result<Settings, String> {
+        let mut settings = Settings {
+            parts: Vec::new(),
+            servers: Vec::new(),
+            clients: vec![1, 16, 64],
+            etcd: false,
+            turns: variable("TURNS", 5)?,
+            turn: Duration::from_secs_f64(variable("SECONDS", 0.4)?),
+            folder: None,
+        };
+        // Cargo itself adds `--bench`.
+        let mut arguments = env::args().skip(1).filter(|argument| argument != "--bench");
+        while let Some(argument) = arguments.next() {
+            if argument == "--write" {
+                settings.folder = Some(arguments.next().ok_or("--write FOLDER")?.into());
+            } else if PARTS.contains(&&*argument) {
+                settings.parts.push(argument);
+            } else if let Ok(servers @ 1..=10) = argument.parse() {
+                settings.servers.push(servers);
+            } else {
+                let parts = PARTS.join(", ");
+                return Err(format!("{argument:?} is neither a number of servers nor of {parts}"));
+            }
+        }
+        if settings.parts.is_empty() {
+            settings.parts = PARTS.map(str::to_owned).into();
+        }
+        if settings.servers.is_empty() {
+            settings.servers = vec![1, 3, 5];
+            settings.clients.push(256);
+            settings.etcd = true;
+        }
+        Ok(settings)
+    }
+}
+
+/// The variable of the environment, or what holds where it is not set.
+fn variable<T: FromStr>(name: &str, otherwise: T) -> Result<T, String> {
+    match env::var(name) {
+        Ok(text) => text.parse().map_err(|_| format!("{name}={text} is not a number")),
+        Err(_) => Ok(otherwise),
+    }
+}

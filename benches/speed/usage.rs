@@ -1,0 +1,25 @@
+//! What a process uses, as Linux counts it.
+
+use std::fs;
+use std::time::Duration;
+
+/// How long the process has been computing, to the nanosecond: clock ticks are too coarse for a call.
+pub(crate) fn cpu(process: u32) -> Duration {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).expect("a process that runs");
+    let computed = threads.map(|thread| {
+        let file = thread.expect("a thread").path().join("schedstat");
+        // A thread that has just ended is not counted.
+        let text = fs::read_to_string(file).unwrap_or_default();
+        let nanoseconds = text.split(' ').next().and_then(|number| number.parse().ok());
+        Duration::from_nanos(nanoseconds.unwrap_or_default())
+    });
+    computed.sum()
+}
+
+/// How much memory the process holds, in bytes.
+pub(crate) fn resident(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("a process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    kibibytes.and_then(|number| number.parse().ok()).map_or(0, |kibibytes: u64| kibibytes << 10)
+}
