@@ -206,7 +206,7 @@ fn memory(servers: usize, stage: &Stage<'_>) -> Table {
         ("reads of 10 files and updates", &stage.ten),
         ("reads of 1,000 files", &stage.thousand),
     ] {
-        let resident = cluster.resident();
+        let resident = cluster.resident(0);
         let largest = resident.iter().max().copied().unwrap_or(0);
         table.row([name.to_owned(), mebibytes(largest), mebibytes(resident.iter().sum())]);
     }

@@ -51,6 +51,18 @@ impl Cluster {
         Running::start(server.arg(self.folder.path().join("config.txt")).arg(id.to_string()))
     }
 
+    /// Ends a server's process.
+    pub(crate) fn kill(&mut self, id: usize) {
+        let process = &mut self.processes[id].0;
+        process.kill().expect("a process that runs");
+        process.wait().expect("it has ended");
+    }
+
+    /// Starts a server whose process has ended.
+    pub(crate) fn start_again(&mut self, id: usize) {
+        self.processes[id] = self.launch(id);
+    }
+
     pub(crate) fn size(&self) -> usize {
         self.addresses.len()
     }
@@ -82,15 +94,19 @@ impl Cluster {
     }
 
     /// How long each server has been computing, that one first.
-    fn cpu(&self, first: usize) -> Vec<Duration> {
-        let size = self.size();
-        let ids = (first..size).chain(0..first);
-        ids.map(|id| usage::cpu(self.processes[id].0.id())).collect()
+    pub(crate) fn cpu(&self, first: usize) -> Vec<Duration> {
+        self.from(first).map(usage::cpu).collect()
     }
 
-    /// How much memory each server holds, in bytes.
-    pub(crate) fn resident(&self) -> Vec<u64> {
-        self.processes.iter().map(|process| usage::resident(process.0.id())).collect()
+    /// How much memory each server holds, in bytes, that one first.
+    pub(crate) fn resident(&self, first: usize) -> Vec<u64> {
+        self.from(first).map(usage::resident).collect()
+    }
+
+    /// The processes' ids, that server's first.
+    fn from(&self, first: usize) -> impl Iterator<Item = u32> {
+        let (before, from) = self.processes.split_at(first);
+        from.iter().chain(before).map(|process| process.0.id())
     }
 
     /// Checks that the map is exactly what was acknowledged, and that every server comes to hold it.

@@ -16,6 +16,7 @@ pub(crate) struct Figures {
 
 impl Figures {
     pub(crate) fn new(mut took: Vec<Duration>, elapsed: Duration) -> Figures {
+        assert!(!took.is_empty(), "a turn has calls");
         took.sort_unstable();
         let at = |share| percentile(&took, share).map_or(0.0, micros);
         Figures {

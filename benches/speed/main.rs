@@ -4,24 +4,32 @@
 //! `docs/speed.md` says what is measured and how it is asked for.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its figures")]
-#![allow(dead_code, reason = "the parts that follow use it")]
 
 use std::process::ExitCode;
 
 #[path = "../common/mod.rs"]
 mod common;
 
+mod attacker;
 mod bare;
 mod calls;
+mod catchup;
 mod cluster;
 mod connection;
 mod etcd;
+mod failover;
 mod figures;
 mod files;
+mod growth;
+mod idle;
 mod load;
+mod machine;
+mod others;
+mod plot;
 mod report;
 mod settings;
 mod usage;
+mod write;
 
 use etcd::Etcd;
 use report::Report;
@@ -40,11 +48,19 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    let machine = machine::sentence();
+    println!("{machine}\n");
     let mut report = Report::default();
     for part in &settings.parts {
         measure(part, &mut report, &settings);
     }
-    ExitCode::SUCCESS
+    match settings.folder.map(|folder| write::write(&folder, &machine, &report)) {
+        Some(Err(error)) => {
+            eprintln!("the results cannot be written: {error}");
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
+    }
 }
 
 fn measure(part: &str, report: &mut Report, settings: &Settings) {
@@ -56,6 +72,11 @@ fn measure(part: &str, report: &mut Report, settings: &Settings) {
                 calls::measure(report, settings, *servers, etcd);
             }
         }
+        "failover" => failover::measure(report, settings.failovers),
+        "catchup" => catchup::measure(report, settings),
+        "growth" => growth::measure(report, settings),
+        "idle" => idle::measure(report),
+        "others" => others::measure(report, settings),
         _ => unreachable!("only known parts are taken"),
     }
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// The parts of the benchmark, in the order in which they run.
-pub(crate) const PARTS: [&str; 1] = ["calls"];
+pub(crate) const PARTS: [&str; 6] = ["calls", "failover", "catchup", "growth", "idle", "others"];
 
 /// What was asked for.
 pub(crate) struct Settings {
@@ -20,8 +20,10 @@ pub(crate) struct Settings {
     pub(crate) etcd: bool,
     /// How many turns each subject has; `TURNS`.
     pub(crate) turns: usize,
-    /// How long a turn takes; `SECONDS`.
+    /// How long a turn takes; `TURN_SECONDS`.
     pub(crate) turn: Duration,
+    /// How often the leader is crashed; `FAILOVERS`.
+    pub(crate) failovers: usize,
     /// Where the document and the plot are written, if they are.
     pub(crate) folder: Option<PathBuf>,
 }
@@ -36,7 +38,8 @@ impl Settings {
             clients: vec![1, 16, 64],
             etcd: false,
             turns: variable("TURNS", 5)?,
-            turn: Duration::from_secs_f64(variable("SECONDS", 0.4)?),
+            turn: Duration::from_secs_f64(variable("TURN_SECONDS", 0.4)?),
+            failovers: variable("FAILOVERS", 30)?,
             folder: None,
         };
         // Cargo itself adds `--bench`.

@@ -3,9 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
-/// How long the process has been computing, to the nanosecond: clock ticks are too coarse for a call.
+/// How long the process has been computing, to the nanosecond: clock ticks are too coarse for a call. Nothing, once it
+/// has ended.
 pub(crate) fn cpu(process: u32) -> Duration {
-    let threads = fs::read_dir(format!("/proc/{process}/task")).expect("a process that runs");
+    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten();
     let computed = threads.map(|thread| {
         let file = thread.expect("a thread").path().join("schedstat");
         // A thread that has just ended is not counted.

@@ -1,0 +1,41 @@
+//! How long nobody can update anything when the leader crashes, as a client sees it.
+
+use std::time::{Duration, Instant};
+
+use surfstore::client::Outcome;
+use surfstore::client::blocking::wait;
+use surfstore::metadata::Update;
+
+use crate::cluster::{Cluster, eventually};
+use crate::figures::percentile;
+use crate::report::{Report, Table};
+
+const NAME: &str = "failover";
+
+/// Crashes the leader so many times, each time with a client that updates a file at once, whoever leads.
+pub(crate) fn measure(report: &mut Report, times: usize) {
+    let mut cluster = Cluster::start(3);
+    let mut took: Vec<_> = (1..).take(times).map(|version| fail(&mut cluster, version)).collect();
+    took.sort_unstable();
+    let file = &cluster.client.files().expect("the map")[NAME];
+    assert_eq!(usize::try_from(file.version), Ok(times), "each update was made once");
+    let title = "From the leader's crash to the next acknowledged update, 3 servers";
+    let mut table = Table::new(title, &["crashes", "min ms", "median ms", "p99 ms", "max ms"]);
+    let at = |share| percentile(&took, share).unwrap_or_default().as_millis().to_string();
+    table.row([times.to_string(), at(0.0), at(0.5), at(0.99), at(1.0)]);
+    report.add(table);
+}
+
+/// One crash; in the end the crashed server is restored, and holds the update as well.
+fn fail(cluster: &mut Cluster, version: i64) -> Duration {
+    let leader = cluster.leader();
+    let update = Update { name: NAME.into(), version, hashes: ["hash".into()].into() };
+    let began = Instant::now();
+    wait(cluster.client.servers()[leader].crash()).expect("the leader crashes");
+    assert_eq!(cluster.client.update(&update), Ok(Outcome::Applied));
+    let took = began.elapsed();
+    let old = &mut cluster.client.servers()[leader];
+    wait(old.restore()).expect("it is restored");
+    eventually("it holds the update", || wait(old.version(NAME)) == Ok(version));
+    took
+}
