@@ -15,6 +15,9 @@ use crate::settings::Settings;
 /// How many clients there are at most, and so how many files are updated at once.
 const CLIENTS_MAX: usize = 256;
 
+/// How many servers the set has whose figures are drawn.
+const DRAWN: usize = 3;
+
 /// What takes turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Subject {
@@ -138,7 +141,7 @@ pub(crate) fn measure(
     report.add(calls(servers, &stage.subjects(), &measured));
     report.add(ratios(servers, &measured));
     report.add(memory(servers, &stage));
-    if servers == 3 {
+    if servers == DRAWN {
         report.lines = lines(&stage.subjects(), &measured);
     }
     for (cluster, files) in [&mut stage.plain, &mut stage.ten, &mut stage.thousand] {
@@ -159,8 +162,8 @@ fn turns(
 
 fn calls(servers: usize, subjects: &[Subject], measured: &Measured) -> Table {
     let head =
-        ["call", "clients", "calls/s", "p50 µs", "p99 µs", "max µs", "CPU µs/call", "in all"];
-    let mut table = Table::new(format!("Calls, {servers} servers"), &head);
+        ["call", "clients", "calls/s", "p50 µs", "p99 µs", "max µs", "CPU µs", "in all", "client"];
+    let mut table = Table::new(format!("Calls, N = {servers}"), &head);
     for subject in subjects {
         for (clients, rounds) in measured {
             let turns = turns(rounds, *subject);
@@ -168,6 +171,8 @@ fn calls(servers: usize, subjects: &[Subject], measured: &Measured) -> Table {
             let processes = turns.clone().map(|turn| turn.cpu.len()).max().unwrap_or(0);
             let cpu = |process: usize| median(turns.clone().map(|turn| turn.cpu[process]));
             let each: Vec<_> = (0..processes).map(|process| number(cpu(process))).collect();
+            let client: Option<Vec<_>> = turns.clone().map(|turn| turn.client_cpu).collect();
+            let client = client.map(median);
             table.row([
                 subject.name(),
                 clients.to_string(),
@@ -177,6 +182,7 @@ fn calls(servers: usize, subjects: &[Subject], measured: &Measured) -> Table {
                 number(turns.clone().map(|turn| turn.max).fold(0.0, f64::max)),
                 each.join(" + "),
                 number(middle(|turn| turn.cpu.iter().sum())),
+                client.map_or("–".to_owned(), number),
             ]);
         }
     }
@@ -184,7 +190,7 @@ fn calls(servers: usize, subjects: &[Subject], measured: &Measured) -> Table {
 }
 
 fn ratios(servers: usize, measured: &Measured) -> Table {
-    let mut table = Table::new(format!("Ratios, {servers} servers"), &["", "clients", "ratio"]);
+    let mut table = Table::new(format!("Ratios, N = {servers}"), &["", "clients", "ratio"]);
     for (name, above, below, figure) in RATIOS {
         for (clients, rounds) in measured {
             let pairs = turns(rounds, above).zip(turns(rounds, below));
@@ -199,7 +205,7 @@ fn ratios(servers: usize, measured: &Measured) -> Table {
 }
 
 fn memory(servers: usize, stage: &Stage<'_>) -> Table {
-    let title = format!("Memory in the end, {servers} servers");
+    let title = format!("Memory in the end, N = {servers}");
     let mut table = Table::new(title, &["servers that had", "largest", "all"]);
     for (name, (cluster, _)) in [
         ("pings and updates", &stage.plain),

@@ -29,7 +29,7 @@ pub(crate) fn measure(report: &mut Report, settings: &Settings) {
         rates[1].push(entries_per_second(Loss::Process));
     }
     let [crash, process] = rates.map(median);
-    let title = "A follower catches up with 20,000 updates, 3 servers";
+    let title = "A follower catches up with 20,000 updates, N = 3";
     let mut table = Table::new(title, &["", "entries/s", "s"]);
     for (name, rate) in [("from restore()", crash), ("from the start of a new process", process)] {
         table.row([name.to_owned(), number(rate), number(MISSED as f64 / rate)]);

@@ -1,6 +1,6 @@
 //! The same work at etcd, as far as etcd does the same, for comparison.
 //!
-//! A load program in a package of its own speaks gRPC; it starts three servers, and is told on its standard input what
+//! A load program in a package of its own speaks gRPC; it starts servers, and is told on its standard input what
 //! to do next, so that its turns are between ours.
 
 use std::io::{BufRead, BufReader, Write};
@@ -15,6 +15,9 @@ use crate::figures::Figures;
 
 const PACKAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/etcd");
 
+/// How many servers the load program starts.
+pub(crate) const SERVERS: usize = 3;
+
 /// The load program. It ends its servers at the end of its input.
 pub(crate) struct Etcd {
     process: Child,
@@ -24,7 +27,7 @@ pub(crate) struct Etcd {
 
 impl Etcd {
     /// Builds and starts the load program, where there is an etcd; says so where there is none.
-    pub(crate) fn start(servers: usize) -> Option<Etcd> {
+    pub(crate) fn start() -> Option<Etcd> {
         let path = env::var_os("PATH").unwrap_or_default();
         if !env::split_paths(&path).any(|folder| fs::exists(folder.join("etcd")).unwrap_or(false)) {
             println!("etcd is not on the PATH: not compared\n");
@@ -37,7 +40,6 @@ impl Etcd {
         let built = cargo.arg("--target-dir").arg(&target).status().expect("cargo runs");
         assert!(built.success(), "the load program for etcd cannot be built");
         let mut process = Command::new(target.join("release/etcd-load"))
-            .arg(servers.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -66,6 +68,7 @@ impl Etcd {
             p99: figure("p99_us"),
             max: figure("max_us"),
             cpu: vec![figure("cpu_us_per_call")],
+            client_cpu: None,
         }
     }
 }

@@ -19,7 +19,7 @@ pub(crate) fn measure(report: &mut Report, times: usize) {
     took.sort_unstable();
     let file = &cluster.client.files().expect("the map")[NAME];
     assert_eq!(usize::try_from(file.version), Ok(times), "each update was made once");
-    let title = "From the leader's crash to the next acknowledged update, 3 servers";
+    let title = "From the leader's crash to the next acknowledged update, N = 3";
     let mut table = Table::new(title, &["crashes", "min ms", "median ms", "p99 ms", "max ms"]);
     let at = |share| percentile(&took, share).unwrap_or_default().as_millis().to_string();
     table.row([times.to_string(), at(0.0), at(0.5), at(0.99), at(1.0)]);

@@ -12,6 +12,8 @@ pub(crate) struct Figures {
     pub(crate) max: f64,
     /// What a call costs each server, the leader first; empty where that was not looked at.
     pub(crate) cpu: Vec<f64>,
+    /// What a call costs the clients, where that is known: it should be less than what it costs the leader.
+    pub(crate) client_cpu: Option<f64>,
 }
 
 impl Figures {
@@ -26,6 +28,7 @@ impl Figures {
             p99: at(0.99),
             max: at(1.0),
             cpu: Vec::new(),
+            client_cpu: None,
         }
     }
 }

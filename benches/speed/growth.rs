@@ -59,7 +59,7 @@ pub(crate) fn measure(report: &mut Report, settings: &Settings) {
     }
     let head =
         ["log, map", "updates/s", "of the first", "memory", "bytes/entry: leader, followers"];
-    let mut table = Table::new("A long log and a large map, 64 clients, 3 servers", &head);
+    let mut table = Table::new("A long log and a large map, 64 clients, N = 3", &head);
     for (index, set) in sets.iter().enumerate() {
         let bytes: Vec<_> = set.bytes_per_entry().into_iter().map(number).collect();
         table.row([
@@ -84,7 +84,7 @@ pub(crate) fn measure(report: &mut Report, settings: &Settings) {
 /// What a read of the large map takes.
 fn read(report: &mut Report, large: &mut Grown, settings: &Settings) {
     let head = ["clients", "reads/s", "p50 µs", "p99 µs", "CPU µs/call"];
-    let mut table = Table::new("Reads of 10,000 files, 3 servers", &head);
+    let mut table = Table::new("Reads of 10,000 files, N = 3", &head);
     for clients in [1, 16] {
         let turn = |_| large.turn(Work::Read, clients, Until::Over(settings.turn));
         let turns: Vec<_> = (0..settings.turns).map(turn).collect();

@@ -4,11 +4,12 @@
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::time::{ClockId, clock_gettime};
 use surfstore::gate::write_post;
 use surfstore::protocol::{Answer, Ask};
 
 use crate::connection::Connection;
-use crate::figures::Figures;
+use crate::figures::{Figures, micros};
 use crate::files::{Files, document};
 
 /// What the clients ask for.
@@ -39,6 +40,7 @@ pub(crate) fn run(
 ) -> Figures {
     let mut load = Load::new(port, files, work, until);
     let mut connections: Vec<_> = (0..clients).map(|_| Connection::to(port)).collect();
+    let before = computing();
     load.started = Instant::now();
     let mut calls: Vec<_> =
         connections.iter_mut().map(|connection| load.begin(connection)).collect();
@@ -52,7 +54,14 @@ pub(crate) fn run(
             calls[index] = load.begin(connection);
         }
     }
-    Figures::new(load.took, load.started.elapsed())
+    let client_cpu = micros(computing() - before) / load.took.len() as f64;
+    let figures = Figures::new(load.took, load.started.elapsed());
+    Figures { client_cpu: Some(client_cpu), ..figures }
+}
+
+/// How long this thread has been computing.
+fn computing() -> Duration {
+    clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap_or_default()
 }
 
 /// The connections that have something to read. A single client needs not ask: its read waits.
@@ -161,7 +170,7 @@ impl<'a> Load<'a> {
             }
             Expected::Map(versions) => self.files.is_map(answer, &versions),
         };
-        let text = || String::from_utf8_lossy(&answer[..answer.len().min(2000)]);
+        let text = || String::from_utf8_lossy(&answer[..answer.len().min(500)]);
         assert!(is_right, "port {}, {:?}: a wrong answer: {}", self.port, self.work, text());
     }
 }

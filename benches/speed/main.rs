@@ -66,9 +66,9 @@ fn main() -> ExitCode {
 fn measure(part: &str, report: &mut Report, settings: &Settings) {
     match part {
         "calls" => {
-            let mut etcd = if settings.etcd { Etcd::start(3) } else { None };
+            let mut etcd = if settings.etcd { Etcd::start() } else { None };
             for servers in &settings.servers {
-                let etcd = etcd.as_mut().filter(|_| *servers == 3);
+                let etcd = etcd.as_mut().filter(|_| *servers == etcd::SERVERS);
                 calls::measure(report, settings, *servers, etcd);
             }
         }

@@ -45,7 +45,7 @@ const OTHERS: [(Other, &str, usize); 4] = [
 /// Each of the others in turn, with a set of servers of its own.
 pub(crate) fn measure(report: &mut Report, settings: &Settings) {
     let head = ["beside", "p99 µs alone", "p99 µs beside it", "ratio", "updates/s, ratio"];
-    let title = "Small updates by 8 clients beside other loads, 3 servers";
+    let title = "Small updates by 8 clients beside other loads, N = 3";
     let mut table = Table::new(title, &head);
     for (other, name, count) in OTHERS {
         let pairs = pairs(other, count, settings);

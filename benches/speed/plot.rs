@@ -12,7 +12,7 @@ const HEIGHT: f64 = 420.0;
 /// Where the axes stand: from the left, from the top, from the right (for the lines' names), from the bottom.
 const LEFT: f64 = 80.0;
 const TOP: f64 = 50.0;
-const RIGHT: f64 = 190.0;
+const RIGHT: f64 = 150.0;
 const BOTTOM: f64 = 55.0;
 
 /// One for each line; all differ in brightness too.
