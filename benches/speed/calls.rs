@@ -5,7 +5,7 @@
 
 use crate::bare::Bare;
 use crate::cluster::Cluster;
-use crate::etcd::Etcd;
+use crate::etcd::{self, Etcd};
 use crate::figures::{Figures, median};
 use crate::files::Files;
 use crate::load::{Until, Work};
@@ -120,13 +120,16 @@ impl Stage<'_> {
     }
 }
 
-/// Measures sets of so many servers.
-pub(crate) fn measure(
-    report: &mut Report,
-    settings: &Settings,
-    servers: usize,
-    etcd: Option<&mut Etcd>,
-) {
+/// Measures sets of every size, and etcd beside the one that has as many servers.
+pub(crate) fn measure(report: &mut Report, settings: &Settings) {
+    let mut etcd = if settings.etcd { Etcd::start() } else { None };
+    for servers in &settings.servers {
+        let etcd = etcd.as_mut().filter(|_| *servers == etcd::SERVERS);
+        measure_set(report, settings, *servers, etcd);
+    }
+}
+
+fn measure_set(report: &mut Report, settings: &Settings, servers: usize, etcd: Option<&mut Etcd>) {
     let mut stage = Stage::start(servers, etcd);
     let mut measured = Vec::new();
     for clients in &settings.clients {

@@ -9,11 +9,13 @@ use surfstore::metadata::Update;
 use crate::cluster::{Cluster, eventually};
 use crate::figures::percentile;
 use crate::report::{Report, Table};
+use crate::settings::Settings;
 
 const NAME: &str = "failover";
 
-/// Crashes the leader so many times, each time with a client that updates a file at once, whoever leads.
-pub(crate) fn measure(report: &mut Report, times: usize) {
+/// Crashes the leader as often as is asked, each time with a client that updates a file at once, whoever leads.
+pub(crate) fn measure(report: &mut Report, settings: &Settings) {
+    let times = settings.failovers;
     let mut cluster = Cluster::start(3);
     let mut took: Vec<_> = (1..).take(times).map(|version| fail(&mut cluster, version)).collect();
     took.sort_unstable();

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use crate::cluster::Cluster;
 use crate::report::{Report, Table, mebibytes};
+use crate::settings::Settings;
 
 /// How long they are watched: many heartbeats.
 const WATCHED: Duration = Duration::from_secs(5);
 
 /// Counts the requests between the servers, and what they take of a core.
-pub(crate) fn measure(report: &mut Report) {
+pub(crate) fn measure(report: &mut Report, _: &Settings) {
     let head = ["N", "requests/s, busiest", "all", "CPU %, busiest", "all", "memory, largest"];
     let mut table = Table::new("Nobody calls", &head);
     for size in [3, 5] {

@@ -31,9 +31,21 @@ mod settings;
 mod usage;
 mod write;
 
-use etcd::Etcd;
 use report::Report;
 use settings::Settings;
+
+/// Something to measure, by its name.
+type Part = (&'static str, fn(&mut Report, &Settings));
+
+/// What there is to measure, and in which order.
+const PARTS: [Part; 6] = [
+    ("calls", calls::measure),
+    ("failover", failover::measure),
+    ("catchup", catchup::measure),
+    ("growth", growth::measure),
+    ("idle", idle::measure),
+    ("others", others::measure),
+];
 
 fn main() -> ExitCode {
     // The benchmark starts itself as the bare server.
@@ -41,7 +53,7 @@ fn main() -> ExitCode {
         bare::serve(port);
         return ExitCode::SUCCESS;
     }
-    let settings = match Settings::read() {
+    let settings = match Settings::read(&PARTS.map(|(name, _)| name)) {
         Ok(settings) => settings,
         Err(message) => {
             eprintln!("{message}");
@@ -51,8 +63,10 @@ fn main() -> ExitCode {
     let machine = machine::sentence();
     println!("{machine}\n");
     let mut report = Report::default();
-    for part in &settings.parts {
-        measure(part, &mut report, &settings);
+    for (name, measure) in PARTS {
+        if settings.parts.is_empty() || settings.parts.iter().any(|part| part == name) {
+            measure(&mut report, &settings);
+        }
     }
     match settings.folder.map(|folder| write::write(&folder, &machine, &report)) {
         Some(Err(error)) => {
@@ -60,23 +74,5 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
         _ => ExitCode::SUCCESS,
-    }
-}
-
-fn measure(part: &str, report: &mut Report, settings: &Settings) {
-    match part {
-        "calls" => {
-            let mut etcd = if settings.etcd { Etcd::start() } else { None };
-            for servers in &settings.servers {
-                let etcd = etcd.as_mut().filter(|_| *servers == etcd::SERVERS);
-                calls::measure(report, settings, *servers, etcd);
-            }
-        }
-        "failover" => failover::measure(report, settings.failovers),
-        "catchup" => catchup::measure(report, settings),
-        "growth" => growth::measure(report, settings),
-        "idle" => idle::measure(report),
-        "others" => others::measure(report, settings),
-        _ => unreachable!("only known parts are taken"),
     }
 }

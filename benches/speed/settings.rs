@@ -5,12 +5,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// The parts of the benchmark, in the order in which they run.
-pub(crate) const PARTS: [&str; 6] = ["calls", "failover", "catchup", "growth", "idle", "others"];
-
 /// What was asked for.
 pub(crate) struct Settings {
-    /// The parts that run.
+    /// The parts that run; all, if it is empty.
     pub(crate) parts: Vec<String>,
     /// How many servers the sets of `calls` have.
     pub(crate) servers: Vec<usize>,
@@ -29,9 +26,9 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Reads `[PART …] [SERVERS …] [--write FOLDER]`. Numbers make it short: without
+    /// Reads `[PART …] [SERVERS …] [--write FOLDER]`, where there are these parts. Numbers make it short: without
     /// crowds of clients, and without etcd.
-    pub(crate) fn read() -> Result<Settings, String> {
+    pub(crate) fn read(parts: &[&str]) -> Result<Settings, String> {
         let mut settings = Settings {
             parts: Vec::new(),
             servers: Vec::new(),
@@ -47,17 +44,14 @@ impl Settings {
         while let Some(argument) = arguments.next() {
             if argument == "--write" {
                 settings.folder = Some(arguments.next().ok_or("--write FOLDER")?.into());
-            } else if PARTS.contains(&&*argument) {
+            } else if parts.contains(&&*argument) {
                 settings.parts.push(argument);
             } else if let Ok(servers @ 1..=10) = argument.parse() {
                 settings.servers.push(servers);
             } else {
-                let parts = PARTS.join(", ");
+                let parts = parts.join(", ");
                 return Err(format!("{argument:?} is neither a number of servers nor of {parts}"));
             }
-        }
-        if settings.parts.is_empty() {
-            settings.parts = PARTS.map(str::to_owned).into();
         }
         if settings.servers.is_empty() {
             settings.servers = vec![1, 3, 5];
