@@ -21,7 +21,7 @@ use surfstore::xmlrpc::write_call;
 
 mod common;
 
-use common::{Running, connect, free_port, wait_for};
+use common::{Running, connect, free_ports, wait_for};
 
 const TURNS: usize = 7;
 const TURN: Duration = Duration::from_secs(2);
@@ -32,7 +32,8 @@ fn main() {
     if let Some(port) = env::var_os("PLAIN_PORT") {
         return serve_plainly(port.to_str().and_then(|port| port.parse().ok()).expect("a port"));
     }
-    let (gated, plain) = (free_port(), free_port());
+    let ports = free_ports(2);
+    let (gated, plain) = (ports[0], ports[1]);
     let folder = tempfile::tempdir().expect("a folder for the configuration");
     let config = folder.path().join("config.txt");
     std::fs::write(&config, format!("M: 1\nmetadata0: 127.0.0.1:{gated}\n")).expect("a file");

@@ -37,7 +37,10 @@ pub(crate) fn wait_for(port: u16) {
     }
 }
 
-pub(crate) fn free_port() -> u16 {
-    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    socket.local_addr().expect("its address").port()
+/// So many ports that nobody listens on, all of them different.
+pub(crate) fn free_ports(count: usize) -> Vec<u16> {
+    let socket = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let sockets: Vec<_> = (0..count).map(socket).collect();
+    let port = |socket: &TcpListener| socket.local_addr().expect("its address").port();
+    sockets.iter().map(port).collect()
 }

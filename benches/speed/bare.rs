@@ -16,7 +16,7 @@ use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::net::TcpStream;
 use surfstore::protocol::{self, Answer};
 
-use crate::common::{Running, free_port, wait_for};
+use crate::common::{Running, free_ports, wait_for};
 use crate::figures::{Figures, micros};
 use crate::files::{Files, document};
 use crate::load::{self, Until, Work};
@@ -33,7 +33,7 @@ pub(crate) struct Bare {
 
 impl Bare {
     pub(crate) fn start() -> Bare {
-        let port = free_port();
+        let port = free_ports(1)[0];
         let mut itself = Command::new(env::current_exe().expect("this program has a path"));
         let process = Running::start(itself.env(PORT, port.to_string()));
         wait_for(port);

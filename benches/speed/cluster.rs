@@ -10,7 +10,7 @@ use surfstore::client::{Limits, ServerStatus};
 use surfstore::config::{Address, Config};
 use tempfile::TempDir;
 
-use crate::common::{Running, free_port, wait_for};
+use crate::common::{Running, free_ports, wait_for};
 use crate::figures::{Figures, micros};
 use crate::files::Files;
 use crate::load::{self, Until, Work};
@@ -31,9 +31,9 @@ impl Cluster {
     /// So many servers, of which one leads.
     pub(crate) fn start(size: usize) -> Cluster {
         let mut text = format!("M: {size}\n");
-        for id in 0..size {
+        for (id, port) in free_ports(size).into_iter().enumerate() {
             // Writing to memory does not fail.
-            let _ = writeln!(text, "metadata{id}: 127.0.0.1:{}", free_port());
+            let _ = writeln!(text, "metadata{id}: 127.0.0.1:{port}");
         }
         let addresses = Config::parse(&text).expect("a good configuration").servers;
         let folder = tempfile::tempdir().expect("a folder for the configuration");

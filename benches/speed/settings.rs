@@ -35,7 +35,7 @@ impl Settings {
             clients: vec![1, 16, 64],
             etcd: false,
             turns: variable("TURNS", 5)?,
-            turn: Duration::from_secs_f64(variable("TURN_SECONDS", 0.4)?),
+            turn: Duration::from_secs_f64(variable("TURN_SECONDS", 0.35)?),
             failovers: variable("FAILOVERS", 30)?,
             folder: None,
         };
@@ -43,14 +43,16 @@ impl Settings {
         let mut arguments = env::args().skip(1).filter(|argument| argument != "--bench");
         while let Some(argument) = arguments.next() {
             if argument == "--write" {
-                settings.folder = Some(arguments.next().ok_or("--write FOLDER")?.into());
+                settings.folder = Some(folder(arguments.next())?);
             } else if parts.contains(&&*argument) {
                 settings.parts.push(argument);
             } else if let Ok(servers @ 1..=10) = argument.parse() {
                 settings.servers.push(servers);
             } else {
                 let parts = parts.join(", ");
-                return Err(format!("{argument:?} is neither a number of servers nor of {parts}"));
+                return Err(format!(
+                    "{argument:?} is neither a number of servers nor one of {parts}"
+                ));
             }
         }
         if settings.servers.is_empty() {
@@ -60,6 +62,15 @@ impl Settings {
         }
         Ok(settings)
     }
+}
+
+/// A folder with a document for the results: that there is none should not be found in the end.
+fn folder(argument: Option<String>) -> Result<PathBuf, String> {
+    let folder = PathBuf::from(argument.ok_or("--write needs a folder")?);
+    if !folder.join("speed.md").is_file() {
+        return Err(format!("there is no speed.md in {folder:?}"));
+    }
+    Ok(folder)
 }
 
 /// The variable of the environment, or what holds where it is not set.
