@@ -36,7 +36,7 @@ impl Etcd {
         let manifest = Path::new(PACKAGE).join("Cargo.toml");
         let target = Path::new(PACKAGE).join("target");
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--release", "--quiet", "--manifest-path"]).arg(manifest);
+        cargo.args(["build", "--release", "--locked", "--quiet", "--manifest-path"]).arg(manifest);
         let built = cargo.arg("--target-dir").arg(&target).status().expect("cargo runs");
         assert!(built.success(), "the load program for etcd cannot be built");
         let mut process = Command::new(target.join("release/etcd-load"))

@@ -132,13 +132,13 @@ impl File {
     fn new(name: String, hashes: Box<[Value]>) -> File {
         let call = (String::new(), String::new());
         let file = File { name, hashes, acknowledged: 0, is_under_way: false, call };
-        let call = text(Ask::Update(&file.first()).document());
+        let call = text(Ask::Update(&file.name, 1, &file.hashes).document());
         let (before, behind) = call.split_once(FIRST).expect("an update has a version");
         File { call: (before.to_owned(), behind.to_owned()), ..file }
     }
 
     fn first(&self) -> Update {
-        Update { name: self.name.as_str().into(), version: 1, hashes: self.hashes.clone() }
+        Update { name: self.name.as_str().into(), version: 1, hashes: self.hashes.clone().into() }
     }
 }
 

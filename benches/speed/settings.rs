@@ -35,7 +35,7 @@ impl Settings {
             clients: vec![1, 16, 64],
             etcd: false,
             turns: variable("TURNS", 5)?,
-            turn: Duration::from_secs_f64(variable("TURN_SECONDS", 0.35)?),
+            turn: Duration::from_secs_f64(variable("TURN_SECONDS", 0.3)?),
             failovers: variable("FAILOVERS", 30)?,
             folder: None,
         };
