@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use surfstore::client::{Outcome, Update};
 use surfstore::client::blocking::wait;
+use surfstore::client::{Outcome, Update};
 
 use crate::cluster::{Cluster, eventually};
 use crate::figures::percentile;
