@@ -240,12 +240,12 @@ impl Connection {
     /// # Errors
     ///
     /// If the connection broke.
-    pub(super) async fn send(&self, head: Vec<u8>, body: &[u8]) -> io::Result<()> {
+    pub(super) async fn send(&self, head: &[u8], body: &[u8]) -> io::Result<()> {
         self.begin(Activity::Sending);
         let mut stream = self.stream.clone();
         // What fits goes out with the head, in one write, and the rest from where it is held.
         let (beginning, rest) = body.split_at(body.len().min(CHUNK_BYTES));
-        let beginning = [&head, beginning].concat();
+        let beginning = [head, beginning].concat();
         for chunk in iter::once(&*beginning).chain(rest.chunks(CHUNK_BYTES)) {
             // A socket that takes all at once never makes the task wait: without this, one caller of many requests, or
             // many readers of a large map, would keep everybody else waiting, the peers too. The answer is under way

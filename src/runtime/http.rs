@@ -2,9 +2,12 @@
 //!
 //! The library sees one request at a time, which the gate has found whole and sound and has written anew.
 
+use std::cell::RefCell;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use async_h1::server;
@@ -28,23 +31,57 @@ pub(super) async fn document(request: gate::Request) -> anyhow::Result<Vec<u8>> 
     Ok(document)
 }
 
-/// The head of a response with a body of so many bytes.
-///
-/// # Errors
-///
-/// If the library does not write it, or there is no such status.
-pub(super) async fn head(
-    status: u16,
-    content_type: &str,
-    length: usize,
-    closes: bool,
-) -> anyhow::Result<Vec<u8>> {
-    let status = StatusCode::try_from(status).map_err(http_types::Error::into_inner)?;
+/// What the head of a response tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) status: u16,
+    pub(super) content_type: &'static str,
+    /// How many bytes the body has.
+    pub(super) length: usize,
+    /// Whether the connection ends after it.
+    pub(super) closes: bool,
+}
+
+/// Writes the heads of responses. Most of them tell the same as the one before, and are the same while the date is.
+#[derive(Debug, Default)]
+pub(super) struct Heads {
+    last: RefCell<Option<Written>>,
+}
+
+#[derive(Debug)]
+struct Written {
+    head: Head,
+    /// In seconds since 1970.
+    date: u64,
+    bytes: Rc<[u8]>,
+}
+
+impl Heads {
+    /// The head as bytes.
+    ///
+    /// # Errors
+    ///
+    /// If the library does not write it, or there is no such status.
+    pub(super) async fn write(&self, head: Head) -> anyhow::Result<Rc<[u8]>> {
+        let date = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        if let Some(last) = &*self.last.borrow()
+            && (last.head, last.date) == (head, date)
+        {
+            return Ok(Rc::clone(&last.bytes));
+        }
+        let bytes: Rc<[u8]> = Box::pin(encode(head)).await?.into();
+        self.last.replace(Some(Written { head, date, bytes: Rc::clone(&bytes) }));
+        Ok(bytes)
+    }
+}
+
+async fn encode(head: Head) -> anyhow::Result<Vec<u8>> {
+    let status = StatusCode::try_from(head.status).map_err(http_types::Error::into_inner)?;
     let mut response = Response::new(status);
     // The body is sent from where it is held: many callers may share it.
-    response.set_body(Body::from_reader(io::empty(), Some(length)));
-    response.insert_header("content-type", content_type);
-    if closes {
+    response.set_body(Body::from_reader(io::empty(), Some(head.length)));
+    response.insert_header("content-type", head.content_type);
+    if head.closes {
         response.insert_header(CONNECTION, "close");
     }
     let mut bytes = Vec::new();

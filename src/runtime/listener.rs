@@ -17,7 +17,7 @@ use smol::{LocalExecutor, future};
 use super::answers::{Document, Held, Several};
 use super::connection::Connection;
 use super::housekeeping::House;
-use super::http;
+use super::http::{self, Head, Heads};
 use super::input::Input;
 use crate::gate::{self, Gate, Method, Progress, Refusal};
 use crate::monitor::{Monitor, Page};
@@ -34,6 +34,7 @@ pub(super) struct Reception {
     inbox: Sender<Input>,
     answers: Held,
     monitor: Rc<RefCell<Monitor>>,
+    heads: Heads,
     /// The host under which this server is configured.
     own_host: String,
     last_call: Cell<u64>,
@@ -47,8 +48,15 @@ impl Reception {
         monitor: Rc<RefCell<Monitor>>,
         own_host: &str,
     ) -> Rc<Reception> {
-        let (own_host, last_call) = (own_host.to_owned(), Cell::new(0));
-        Rc::new(Reception { house, inbox, answers, monitor, own_host, last_call })
+        Rc::new(Reception {
+            house,
+            inbox,
+            answers,
+            monitor,
+            heads: Heads::default(),
+            own_host: own_host.to_owned(),
+            last_call: Cell::new(0),
+        })
     }
 
     /// Takes connections, without end. Each has a task of its own: what happens to it happens to it alone.
@@ -98,10 +106,11 @@ impl Reception {
                 Ok(Progress::Request(request)) => {
                     let page = self.monitor.borrow().page(&request.target, Instant::now());
                     let Some(page) = page else { break no_page(request.method) };
-                    if show(connection, &request, &page).await? { continue } else { return Ok(()) }
+                    let goes_on = self.show(connection, &request, &page).await?;
+                    if goes_on { continue } else { return Ok(()) }
                 }
                 Ok(Progress::Continue) => {
-                    connection.send(gate::CONTINUE.into(), &[]).await?;
+                    connection.send(gate::CONTINUE, &[]).await?;
                     continue;
                 }
                 Ok(Progress::NeedMore) => {
@@ -122,7 +131,7 @@ impl Reception {
         };
         drop(gate);
         place.hold(0);
-        connection.send(refusal, &[]).await?;
+        connection.send(&refusal, &[]).await?;
         Ok(connection.linger().await?)
     }
 
@@ -142,8 +151,9 @@ impl Reception {
         let Some(answer) = answer else { return Ok(false) };
         let document: &[u8] = (*answer).as_ref();
         // The status is 200 whatever the document says: many clients cannot read a fault with another status.
-        let head = Box::pin(http::head(200, "text/xml", document.len(), closes)).await?;
-        send(connection, head, document, closes).await
+        let (content_type, length) = ("text/xml", document.len());
+        let head = self.heads.write(Head { status: 200, content_type, length, closes }).await?;
+        send(connection, &head, document, closes).await
     }
 
     /// The answer to a document; `None` if the caller is gone before it comes.
@@ -208,6 +218,20 @@ impl Reception {
         Ok(answer)
     }
 
+    /// Shows a page. Whether the connection goes on.
+    async fn show(
+        &self,
+        connection: &Connection,
+        request: &gate::Request,
+        page: &Page,
+    ) -> anyhow::Result<bool> {
+        let Page { status, content_type, ref body } = *page;
+        let (length, closes) = (body.len(), request.close);
+        let head = self.heads.write(Head { status, content_type, length, closes }).await?;
+        let body = if request.method == Method::Head { "" } else { body };
+        send(connection, &head, body.as_bytes(), closes).await
+    }
+
     fn fault(&self, fault: &Fault) -> Arc<Document> {
         Document::new(xmlrpc::write_fault(fault), &self.answers)
     }
@@ -225,22 +249,10 @@ fn is_want_of_room(error: &io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|error| wants.contains(&error))
 }
 
-/// Shows a page. Whether the connection goes on.
-async fn show(
-    connection: &Connection,
-    request: &gate::Request,
-    page: &Page,
-) -> anyhow::Result<bool> {
-    let Page { status, content_type, body } = page;
-    let head = Box::pin(http::head(*status, content_type, body.len(), request.close)).await?;
-    let body = if request.method == Method::Head { "" } else { body };
-    send(connection, head, body.as_bytes(), request.close).await
-}
-
 /// Sends a response, and ends the connection if it `closes`. Whether it goes on.
 async fn send(
     connection: &Connection,
-    head: Vec<u8>,
+    head: &[u8],
     body: &[u8],
     closes: bool,
 ) -> anyhow::Result<bool> {
