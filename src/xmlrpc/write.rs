@@ -224,7 +224,10 @@ impl Writer {
 
 /// The first character that cannot be written as it is, where it stands, and what to write instead.
 fn first_delicate(text: &str) -> Option<(usize, char, &'static str)> {
-    text.char_indices().find_map(|(at, character)| {
+    let start = text.as_bytes().chunks(CHUNK_BYTES).position(may_be_delicate)? * CHUNK_BYTES;
+    // A chunk may begin within a character.
+    let start = (0..=start).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+    text[start..].char_indices().find_map(|(at, character)| {
         let replacement = match character {
             '&' => "&amp;",
             '<' => "&lt;",
@@ -236,6 +239,18 @@ fn first_delicate(text: &str) -> Option<(usize, char, &'static str)> {
             // Not even a reference could carry it, and one such character would make the whole document unreadable.
             _ => "\u{FFFD}",
         };
-        Some((at, character, replacement))
+        Some((start + at, character, replacement))
     })
+}
+
+const CHUNK_BYTES: usize = 64;
+
+/// Whether a chunk has a byte of a delicate character. To look at all its bytes, without leaving at the first, takes a
+/// tenth of the time that going by characters takes, and nearly no chunk has any.
+fn may_be_delicate(chunk: &[u8]) -> bool {
+    // What begins with 0xEF may be U+FFFE or U+FFFF.
+    let is = |byte: u8| {
+        (byte < b' ') & !matches!(byte, b'\t' | b'\n') | matches!(byte, b'&' | b'<' | b'>' | 0xEF)
+    };
+    chunk.iter().fold(false, |found, &byte| found | is(byte))
 }
