@@ -54,6 +54,8 @@ impl HeadReader {
         &mut self,
         unread: &mut &[u8],
     ) -> Result<Option<(RequestLine, Vec<u8>)>, Refusal> {
+        // A head mostly comes in one piece: room for all of it at once, but for no more than it may have.
+        self.bytes.reserve(unread.len().min(HEAD_BYTES_MAX - self.taken));
         while let Some((&byte, rest)) = unread.split_first() {
             if self.taken == HEAD_BYTES_MAX {
                 return Err(self.too_long());
@@ -82,7 +84,8 @@ impl HeadReader {
             },
             Place::RequestLineEnd => {
                 expect_line_feed(byte)?;
-                let line = RequestLine::read(&mem::take(&mut self.bytes))?;
+                let line = RequestLine::read(&self.bytes)?;
+                self.bytes.clear();
                 self.place = Place::Fields(line, Fields::new());
             }
             Place::Fields(_, fields) => {

@@ -3,10 +3,11 @@
 //! A connection has no timer of its own. It notes what it waits for, and the housekeeper, who looks at all of them a
 //! few times a second, ends the wait by shutting the socket down.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::iter;
 use std::net::Shutdown;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::{
@@ -49,6 +50,13 @@ const PROBES: u32 = 3;
 /// How much is read of a request at once, in bytes.
 const READ_BYTES: usize = 8 << 10;
 
+/// Where all connections read, one after another: one that waits holds no memory for it.
+pub(super) type ReadBuffer = Rc<RefCell<[u8; READ_BYTES]>>;
+
+pub(super) fn read_buffer() -> ReadBuffer {
+    Rc::new(RefCell::new([0; READ_BYTES]))
+}
+
 /// How much of an answer the system may hold for its caller, in bytes; Linux takes up to twice as much. Left to itself it
 /// holds several MiB, which are bounded nowhere and would pass for bytes that the caller has taken.
 const SEND_BUFFER_BYTES: usize = 256 << 10;
@@ -76,6 +84,7 @@ pub(super) enum Activity {
 /// A connection, as the task that serves it and the housekeeper share it.
 pub(super) struct Connection {
     stream: TcpStream,
+    read_buffer: ReadBuffer,
     activity: Cell<Activity>,
     since: Cell<Instant>,
     deadline: Cell<Option<Instant>>,
@@ -92,10 +101,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream) -> Connection {
+    pub(super) fn new(stream: TcpStream, read_buffer: ReadBuffer) -> Connection {
         let now = Instant::now();
         Connection {
             stream,
+            read_buffer,
             activity: Cell::new(Activity::Idle),
             since: Cell::new(now),
             deadline: Cell::new(Some(now + IDLE_TIME)),
@@ -217,10 +227,9 @@ impl Connection {
             self.begin(activity);
         }
         let mut stream = self.stream.clone();
-        // The buffer is there only while there is something to read: a connection that waits holds no memory for it.
         let bytes = future::poll_fn(|context| {
-            let mut buffer = [0; READ_BYTES];
-            let read = Pin::new(&mut stream).poll_read(context, &mut buffer);
+            let mut buffer = self.read_buffer.borrow_mut();
+            let read = Pin::new(&mut stream).poll_read(context, &mut *buffer);
             read.map_ok(|count| buffer.get(..count).unwrap_or_default().to_vec())
         })
         .await?;
@@ -283,7 +292,7 @@ mod tests {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
             let mut caller = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
             let stream = async_io::Async::new(listener.accept().unwrap().0).unwrap();
-            let connection = Connection::new(stream.into());
+            let connection = Connection::new(stream.into(), read_buffer());
             caller.write_all(b"POST").await.unwrap();
             connection.stream().peek(&mut [0; 4]).await.unwrap();
             assert!(!connection.has_ended());

@@ -12,7 +12,7 @@ use smol::channel::Sender;
 use smol::net::TcpStream;
 
 use super::answers::Held;
-use super::connection::{Activity, Connection};
+use super::connection::{Activity, Connection, ReadBuffer, read_buffer};
 use super::input::Input;
 use crate::raft::{CallId, WAITING_MAX};
 
@@ -55,6 +55,7 @@ pub(super) struct House {
     /// The bytes of requests that are held.
     held: Cell<usize>,
     answers: Held,
+    read_buffer: ReadBuffer,
 }
 
 impl House {
@@ -70,6 +71,7 @@ impl House {
             last: Cell::new(0),
             held: Cell::new(0),
             answers,
+            read_buffer: read_buffer(),
         })
     }
 
@@ -92,7 +94,7 @@ impl House {
         }
         let id = self.last.get() + 1;
         self.last.set(id);
-        let connection = Rc::new(Connection::new(stream));
+        let connection = Rc::new(Connection::new(stream, Rc::clone(&self.read_buffer)));
         self.connections.borrow_mut().insert(id, Rc::clone(&connection));
         Some((id, connection))
     }
