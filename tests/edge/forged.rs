@@ -248,7 +248,8 @@ fn an_append_behind_a_gap_and_a_pre_vote_against_a_leader_that_is_there_change_n
 }
 
 fn says(reply: &Value, name: &str, truth: bool) -> bool {
-    let Value::Struct(members) = reply else { return false };
+    let Value::Base64(packed) = reply else { return false };
+    let Some(Value::Struct(members)) = Value::unpack(packed) else { return false };
     members.iter().any(|(member, value)| **member == *name && *value == Value::Boolean(truth))
 }
 
