@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use surfstore::config::Config;
 use surfstore::metadata::{Files, Update};
-use surfstore::protocol::{self, Answer, Call, METHODS, fault};
+use surfstore::protocol::{self, Answer, Call, METHODS, NAME_BYTES_MAX, UPDATE_BYTES_MAX, fault};
 use surfstore::raft::{
     self, AppendEntries, AppendOutcome, AppendReply, BallotKind, Command, Entry, LogIndex,
     NUMBER_MAX, Position, Reply, Request, RequestVote, Response, Round, ServerId, Term, VoteReply,
@@ -466,6 +466,36 @@ fn append_members() -> Vec<(&'static str, Value)> {
         ("round", 1.into()),
         ("hasMajority", true.into()),
     ]
+}
+
+#[test]
+fn an_append_of_an_update_that_no_client_can_have_made_is_refused() {
+    let append = |name: &str, hashes: Value| {
+        let mut members = append_members();
+        members[4].1 = array(&[array(&[1.into(), array(&[name.into(), 1.into(), hashes])])]);
+        let message = structure(&members);
+        let read =
+            |message| read("appendEntries", &[message]).map(drop).map_err(|fault| fault.code);
+        let packed = read(base64(&message.pack()));
+        assert_eq!(read(message), packed, "a plain struct is read alike");
+        packed
+    };
+    let name = "n".repeat(NAME_BYTES_MAX);
+    let most = UPDATE_BYTES_MAX - 2 * 9;
+    let long = |length: usize| Value::from("h".repeat(length).as_str());
+    let nested = |depth| (0..=depth).fold(1.into(), |value, _| array(&[value]));
+    for (hashes, read) in [
+        (array(&[long(most)]), Ok(())),
+        (array(&[long(most + 1)]), Err(fault::WRONG_PARAMETERS)),
+        (array(&[i64::from(i32::MAX).into()]), Ok(())),
+        (array(&[(i64::from(i32::MAX) + 1).into()]), Err(fault::WRONG_PARAMETERS)),
+        (nested(16), Ok(())),
+        (nested(17), Err(fault::WRONG_PARAMETERS)),
+    ] {
+        assert_eq!(append(&name, base64(&hashes.pack())), read);
+        assert_eq!(append(&name, hashes), read, "a plain list is read alike");
+    }
+    assert_eq!(append(&(name + "n"), array(&[])), Err(fault::WRONG_PARAMETERS));
 }
 
 #[test]

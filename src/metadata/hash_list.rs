@@ -10,10 +10,19 @@ use crate::value::Value;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct HashList(Box<[u8]>);
 
+/// How deep the elements of a list may nest: answers must be able to carry them some levels deeper.
+const ELEMENT_DEPTH_MAX: usize = 16;
+
 impl HashList {
-    /// The list that was packed into these bytes; `None` if none was.
+    /// Whether a list may have these elements: whoever reads the map gets them in an answer.
+    pub fn may_have(elements: &[Value]) -> bool {
+        elements.iter().all(|element| can_be_answered(element, ELEMENT_DEPTH_MAX))
+    }
+
+    /// The list that was packed into these bytes; `None` if none was that clients may store.
     pub fn unpack(packed: Box<[u8]>) -> Option<HashList> {
-        matches!(Value::unpack(&packed), Some(Value::Array(_))).then_some(HashList(packed))
+        let Value::Array(elements) = Value::unpack(&packed)? else { return None };
+        HashList::may_have(&elements).then_some(HashList(packed))
     }
 
     /// The list packed, as [`unpack`](HashList::unpack) takes it.
@@ -28,6 +37,19 @@ impl HashList {
             // Nothing else was ever packed here.
             _ => Box::default(),
         }
+    }
+}
+
+/// Whether an answer can carry the element: it has no int beyond 32 bits.
+fn can_be_answered(element: &Value, depth_max: usize) -> bool {
+    let deeper = |element: &Value| {
+        depth_max.checked_sub(1).is_some_and(|depth| can_be_answered(element, depth))
+    };
+    match element {
+        Value::Int(number) => i32::try_from(*number).is_ok(),
+        Value::Array(elements) => elements.iter().all(deeper),
+        Value::Struct(members) => members.iter().all(|(_, element)| deeper(element)),
+        Value::Boolean(_) | Value::Double(_) | Value::String(_) | Value::Base64(_) => true,
     }
 }
 
@@ -78,6 +100,22 @@ mod tests {
     fn what_is_no_packed_list_is_none() {
         for packed in [vec![], b"garbage".to_vec(), Value::from("h1").pack()] {
             assert_eq!(HashList::unpack(packed.into()), None);
+        }
+    }
+
+    #[test]
+    fn a_packed_list_has_no_element_that_no_answer_can_carry() {
+        let nested =
+            |depth| (0..depth).fold(Value::from(1), |value, _| Value::Array([value].into()));
+        let unpacked = |element| {
+            HashList::unpack(Value::Array([element].into()).pack().into())
+                .map(|list| list.elements()[0].clone())
+        };
+        for element in [i64::from(i32::MIN).into(), nested(ELEMENT_DEPTH_MAX)] {
+            assert_eq!(unpacked(element.clone()), Some(element));
+        }
+        for element in [(1 << 31).into(), i64::MIN.into(), nested(ELEMENT_DEPTH_MAX + 1)] {
+            assert_eq!(unpacked(element), None);
         }
     }
 

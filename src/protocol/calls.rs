@@ -6,7 +6,7 @@
 
 use super::fault::{no_such_method, wrong_parameters};
 use super::{Asked, Call, Method, ask, find, peers, replies};
-use crate::metadata::Update;
+use crate::metadata::{HashList, Update};
 use crate::raft;
 use crate::value::{Value, is_xml};
 use crate::xmlrpc::Fault;
@@ -19,9 +19,6 @@ pub const UPDATE_BYTES_MAX: usize = 4 << 20;
 
 /// How many calls `system.multicall` makes at most.
 pub const CALLS_MAX: usize = 64;
-
-/// How deep the elements of a hash list may nest: answers and appends must be able to carry them some levels deeper.
-const ELEMENT_DEPTH_MAX: usize = 16;
 
 /// The parameters of a call of a method.
 #[derive(Debug)]
@@ -50,7 +47,7 @@ impl Arguments {
             return Err(wrong_parameters("the version is an int"));
         };
         let hashes = list(hashes);
-        if !hashes.iter().all(|element| can_be_answered(element, ELEMENT_DEPTH_MAX)) {
+        if !HashList::may_have(&hashes) {
             return Err(wrong_parameters(
                 "an int of a hash list has 32 bits, and its elements nest at most 16 deep",
             ));
@@ -188,19 +185,6 @@ fn is_numbered(members: &[(Box<str>, Value)]) -> bool {
     let mut numbers: Vec<usize> = members.iter().filter_map(|(name, _)| number(name)).collect();
     numbers.sort_unstable();
     !members.is_empty() && numbers.into_iter().eq(1..=members.len())
-}
-
-/// Whether an element may be stored: an answer carries no int beyond 32 bits.
-fn can_be_answered(element: &Value, depth_max: usize) -> bool {
-    let deeper = |element: &Value| {
-        depth_max.checked_sub(1).is_some_and(|depth| can_be_answered(element, depth))
-    };
-    match element {
-        Value::Int(number) => i32::try_from(*number).is_ok(),
-        Value::Array(elements) => elements.iter().all(deeper),
-        Value::Struct(members) => members.iter().all(|(_, element)| deeper(element)),
-        Value::Boolean(_) | Value::Double(_) | Value::String(_) | Value::Base64(_) => true,
-    }
 }
 
 /// Whether the update takes more than [`UPDATE_BYTES_MAX`] when it is written.

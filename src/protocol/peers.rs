@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use super::{NAME_BYTES_MAX, UPDATE_BYTES_MAX};
 use crate::metadata::{HashList, Update};
 use crate::raft::{
     AppendEntries, AppendOutcome, AppendReply, BallotKind, Command, Entry, LogIndex, NUMBER_MAX,
@@ -144,11 +145,18 @@ fn read_entry(value: Value) -> Result<Entry, Garbled> {
     Ok(Entry { term, command })
 }
 
+/// An update that a client can have made: this server may have to send it to others and to answer with it.
 fn read_update(value: Value) -> Option<Update> {
     let Value::Array(parts) = value else { return None };
     match *<Box<[Value; 3]>>::try_from(parts).ok()? {
-        [Value::String(name), Value::Int(version), hashes] => {
-            Some(Update { name: name.into(), version, hashes: read_hashes(hashes)? })
+        [Value::String(name), Value::Int(version), hashes] if name.len() <= NAME_BYTES_MAX => {
+            let hashes = read_hashes(hashes)?;
+            // Nothing takes more packed than written.
+            (hashes.packed().len() <= UPDATE_BYTES_MAX).then(|| Update {
+                name: name.into(),
+                version,
+                hashes,
+            })
         }
         _ => None,
     }
@@ -157,7 +165,7 @@ fn read_update(value: Value) -> Option<Update> {
 fn read_hashes(value: Value) -> Option<HashList> {
     match value {
         Value::Base64(packed) => HashList::unpack(packed),
-        Value::Array(plain) => Some(plain.into()),
+        Value::Array(plain) => HashList::may_have(&plain).then(|| plain.into()),
         _ => None,
     }
 }
