@@ -183,6 +183,23 @@ mod tests {
         }
     }
 
+    /// Hash lists are compared by their bytes.
+    #[test]
+    fn a_value_is_packed_in_one_way_only() {
+        for value in samples() {
+            let packed = value.pack();
+            for (place, byte) in
+                (0..packed.len()).flat_map(|place| (0..=255).map(move |b| (place, b)))
+            {
+                let mut changed = packed.clone();
+                changed[place] = byte;
+                if let Some(value) = Value::unpack(&changed) {
+                    assert_eq!(value.pack(), changed, "{value:?}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn bytes_that_keep_no_promise_are_no_value() {
         let head = |letter, number: u64| {
