@@ -27,6 +27,9 @@ const SERVERS: &str = "cargo run --release --bin surfstore -- cluster\n";
 /// What would run this test again.
 const TESTS: &str = "cargo test --release --locked\n";
 
+/// Where the README's commands find the program.
+const PROGRAMS: &str = "PATH=\"$PWD/target/release:$PATH\"";
+
 /// The blocks of code, each with its language.
 fn blocks() -> impl Iterator<Item = (&'static str, &'static str)> {
     TEXT.split("```").skip(1).step_by(2).map(|block| block.split_once('\n').unwrap())
@@ -81,6 +84,14 @@ impl Place {
         command
     }
 
+    /// Whether every server says that the file is at that version: the last column of each line but the headings.
+    fn has_everywhere(&self, version: &str) -> bool {
+        let text = format!("{PROGRAMS} surfstore version -f configs/config5.txt a.txt");
+        let shown = self.run("sh", &text);
+        let versions = shown.lines().skip(1).map(|line| line.split_whitespace().next_back());
+        versions.eq([Some(version); 5])
+    }
+
     /// What a command shows; it must end well.
     fn run(&self, program: &str, text: &str) -> String {
         let output = self.command(program, text).output().unwrap();
@@ -97,11 +108,7 @@ impl Servers {
         let text = format!("exec {} --first-port {}", SERVERS.trim_end(), place.first_port);
         let mut command = place.command("sh", &text);
         let servers = Servers(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-        let programs = format!(
-            "PATH={}:$PATH",
-            Path::new(env!("CARGO_BIN_EXE_surfstore")).parent().unwrap().display()
-        );
-        let leader = format!("{programs} surfstore leader -f configs/config5.txt");
+        let leader = format!("{PROGRAMS} surfstore leader -f configs/config5.txt");
         let is_led = || place.command("sh", &leader).output().unwrap().status.success();
         wait_until(PATIENCE * 10, "they are built and led", is_led);
         servers
@@ -139,10 +146,8 @@ fn every_command_of_the_readme_does_what_is_said_of_it() {
             ("sh", _) => {
                 let shown = place.run("sh", &format!("set -e\n{text}"));
                 if text.contains("surfstore version") {
-                    assert!(
-                        shown.lines().filter(|line| line.contains(" 2")).count() >= 5,
-                        "{shown}"
-                    );
+                    assert!(shown.contains("a.txt is at version 2"), "{shown}");
+                    wait_until(PATIENCE, "every server has it", || place.has_everywhere("2"));
                 }
             }
             ("python", _) => {
