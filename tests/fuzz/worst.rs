@@ -1,28 +1,49 @@
 //! Inputs made by hand of what costs a reader most for its length, as long as one likes.
 
-/// An input that begins and ends like this, with as many pieces between as there is room for.
+use surfstore::value::Value;
+use surfstore::xmlrpc::write_call;
+
+/// An input with as many pieces as there is room for.
 pub(crate) struct Worst {
     /// What there is much of.
     pub(crate) name: &'static str,
-    begin: &'static str,
-    piece: fn(usize) -> String,
-    end: &'static str,
+    form: Form,
+}
+
+enum Form {
+    /// It begins and ends like this, with the pieces between.
+    Text { begin: &'static str, piece: fn(usize) -> String, end: &'static str },
+    /// An append with the members of a packed struct, of so many pieces that take so many bytes each.
+    Packed { piece_bytes: usize, members: fn(usize) -> Vec<(Box<str>, Value)> },
 }
 
 impl Worst {
     /// The input of nearly so many bytes.
     pub(crate) fn of(&self, bytes: usize) -> Vec<u8> {
-        let mut input = self.begin.to_owned();
-        for number in 0.. {
-            let piece = (self.piece)(number);
-            if bytes < input.len() + piece.len() + self.end.len() {
-                break;
+        match self.form {
+            Form::Text { begin, piece, end } => text(bytes, begin, piece, end),
+            Form::Packed { piece_bytes, members } => {
+                // Of four characters of base64 three bytes come.
+                let message = Value::Struct(members(bytes / 4 * 3 / piece_bytes).into());
+                write_call("appendEntries", |params| {
+                    params.param(|param| param.base64(&message.pack()));
+                })
             }
-            input.push_str(&piece);
         }
-        input.push_str(self.end);
-        input.into_bytes()
     }
+}
+
+fn text(bytes: usize, begin: &str, piece: fn(usize) -> String, end: &str) -> Vec<u8> {
+    let mut input = begin.to_owned();
+    for number in 0.. {
+        let piece = piece(number);
+        if bytes < input.len() + piece.len() + end.len() {
+            break;
+        }
+        input.push_str(&piece);
+    }
+    input.push_str(end);
+    input.into_bytes()
 }
 
 const fn of(
@@ -31,7 +52,15 @@ const fn of(
     piece: fn(usize) -> String,
     end: &'static str,
 ) -> Worst {
-    Worst { name, begin, piece, end }
+    Worst { name, form: Form::Text { begin, piece, end } }
+}
+
+const fn packed(
+    name: &'static str,
+    piece_bytes: usize,
+    members: fn(usize) -> Vec<(Box<str>, Value)>,
+) -> Worst {
+    Worst { name, form: Form::Packed { piece_bytes, members } }
 }
 
 macro_rules! before_value {
@@ -135,8 +164,36 @@ macro_rules! append {
 const APPEND_END: &str =
     "</data></array></value></member></struct></value></param></params></methodCall>";
 
+fn array(elements: impl IntoIterator<Item = Value>) -> Value {
+    Value::Array(elements.into_iter().collect())
+}
+
+/// The members of an append that a server takes, with these entries.
+fn append(entries: Value) -> Vec<(Box<str>, Value)> {
+    let numbers = ["term", "leaderId", "prevLogIndex", "prevLogTerm", "leaderCommit", "round"];
+    let numbers = numbers.into_iter().zip([1, 1, 0, 0, 0, 1]);
+    let members = numbers.map(|(name, number)| (name.into(), number.into()));
+    members.chain([("hasMajority".into(), true.into()), ("entries".into(), entries)]).collect()
+}
+
+/// An entry with an update of this list, packed by itself.
+fn update(hashes: &Value) -> Value {
+    let hashes = Value::Base64(hashes.pack().into());
+    array([1.into(), array(["a".into(), 1.into(), hashes])])
+}
+
 /// Messages of peers, for a server; one message each.
-pub(crate) const MESSAGES: [Worst; 3] = [
+pub(crate) const MESSAGES: [Worst; 7] = [
+    packed("packed entries", 2 * 9, |count| append(array((0..count).map(|_| array([1.into()]))))),
+    packed("packed updates", 7 * 9 + 1, |count| {
+        append(array((0..count).map(|_| update(&array([])))))
+    }),
+    packed("packed hashes of an update", 9, |count| {
+        append(array([update(&array((0..count).map(|_| "".into())))]))
+    }),
+    packed("packed members", 2 * 9 + 8, |count| {
+        (0..count).map(|number| (format!("{number:8}").into(), 1.into())).collect()
+    }),
     of(
         "entries",
         append!(""),
