@@ -22,6 +22,13 @@ fn update(file: usize, version: i64) -> Update {
     Update { name: format!("file{file:04}").into(), version, hashes: [hash(0), hash(1)].into() }
 }
 
+/// The largest update that is taken: one file of so many blocks.
+fn large_update() -> Update {
+    const HASHES: usize = 43_600;
+    let hashes = (0..HASHES).map(|block| format!("{block:064x}").as_str().into()).collect();
+    Update { name: "large".into(), version: 1, hashes }
+}
+
 mod xml {
     use std::sync::Arc;
 
@@ -29,12 +36,12 @@ mod xml {
     use divan::counter::BytesCount;
     use surfstore::config::Config;
     use surfstore::metadata::Files;
-    use surfstore::protocol::{Answer, Ask, write_answer};
+    use surfstore::protocol::{Answer, Ask, Call, read_call, write_answer};
     use surfstore::raft::Reply;
     use surfstore::value::Value;
     use surfstore::xmlrpc::{parse_call, parse_response};
 
-    use super::update;
+    use super::{large_update, update};
 
     #[divan::bench]
     fn parse_ping(bencher: Bencher<'_, '_>) {
@@ -46,6 +53,24 @@ mod xml {
         let update = update(1, 1);
         let ask = Ask::Update(&update.name, update.version, &update.hashes.elements());
         parse(bencher, &ask.document(), 3);
+    }
+
+    #[divan::bench]
+    fn parse_updatefile_of_4_mib(bencher: Bencher<'_, '_>) {
+        parse(bencher, &large_document(), 3);
+    }
+
+    /// What is done with it beside: its size is found, and it is packed.
+    #[divan::bench]
+    fn read_updatefile_of_4_mib(bencher: Bencher<'_, '_>) {
+        let document = large_document();
+        assert!(matches!(read_call(&document), Ok((_, Ok(Call::Raft(_))))), "it is taken");
+        bencher.counter(BytesCount::of_slice(&document)).bench(|| read_call(&document));
+    }
+
+    fn large_document() -> Vec<u8> {
+        let update = large_update();
+        Ask::Update(&update.name, update.version, &update.hashes.elements()).document()
     }
 
     fn parse(bencher: Bencher<'_, '_>, document: &[u8], params: usize) {
@@ -95,22 +120,41 @@ mod peers {
 
     use divan::Bencher;
     use divan::counter::BytesCount;
+    use surfstore::metadata::Update;
     use surfstore::protocol::{Call, read_call, write_request};
     use surfstore::raft::{self, Command, Entry, Request, Term};
 
     use super::support::{append, at};
-    use super::update;
+    use super::{large_update, update};
 
     #[divan::bench(args = [1, 64, 1000])]
     fn write_append(bencher: Bencher<'_, '_>, entries: usize) {
-        let request = Request::AppendEntries(append(1, at(0, 0), updates(entries)));
+        write(bencher, updates(entries));
+    }
+
+    #[divan::bench]
+    fn write_append_of_4_mib(bencher: Bencher<'_, '_>) {
+        write(bencher, vec![entry(large_update())]);
+    }
+
+    fn write(bencher: Bencher<'_, '_>, entries: Vec<Entry>) {
+        let request = Request::AppendEntries(append(1, at(0, 0), entries));
         let bytes = BytesCount::of_slice(&write_request(&request));
         bencher.counter(bytes).bench(|| write_request(&request));
     }
 
     #[divan::bench(args = [1, 64, 1000])]
     fn read_append(bencher: Bencher<'_, '_>, entries: usize) {
-        let request = append(1, at(0, 0), updates(entries));
+        read(bencher, updates(entries));
+    }
+
+    #[divan::bench]
+    fn read_append_of_4_mib(bencher: Bencher<'_, '_>) {
+        read(bencher, vec![entry(large_update())]);
+    }
+
+    fn read(bencher: Bencher<'_, '_>, entries: Vec<Entry>) {
+        let request = append(1, at(0, 0), entries);
         let document = write_request(&Request::AppendEntries(request.clone()));
         let (_, call) = read_call(&document).expect("a call");
         assert_eq!(call, Ok(Call::Raft(raft::Call::AppendEntries(request))));
@@ -118,8 +162,11 @@ mod peers {
     }
 
     fn updates(count: usize) -> Vec<Entry> {
-        let command = |file| Command::Update(Arc::new(update(file, 1)));
-        (0..count).map(|file| Entry { term: Term(1), command: command(file) }).collect()
+        (0..count).map(|file| entry(update(file, 1))).collect()
+    }
+
+    fn entry(update: Update) -> Entry {
+        Entry { term: Term(1), command: Command::Update(Arc::new(update)) }
     }
 }
 
