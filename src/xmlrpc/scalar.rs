@@ -59,18 +59,21 @@ fn double(text: &str) -> Result<Value, ParseError> {
 }
 
 fn bytes(text: &str) -> Result<Value, ParseError> {
-    let mut symbols: Cow<'_, str> = Cow::Borrowed(text);
-    if text.contains(is_space) {
-        symbols.to_mut().retain(|symbol| !is_space(symbol));
-    }
+    // Most is in one line, and to look for white space in megabytes takes time: it is done where they cannot be decoded.
+    let decoded = decoded(text).or_else(|| {
+        let symbols: String = text.split(is_space).collect();
+        decoded(&symbols)
+    });
+    decoded.map(|bytes| Value::Base64(bytes.into())).ok_or_else(|| misspelt(text, "base64"))
+}
+
+/// The bytes that these symbols of base64 stand for, if nothing else is among them.
+fn decoded(symbols: &str) -> Option<Vec<u8>> {
     // The padding tells nothing: it may be left away altogether, but not in part.
     let bare = symbols.trim_end_matches('=');
     let padding = symbols.len() - bare.len();
     let is_padded = padding <= 2 && (padding == 0 || symbols.len().is_multiple_of(4));
-    match base64::decode_config(bare, base64::STANDARD_NO_PAD) {
-        Ok(bytes) if is_padded => Ok(Value::Base64(bytes.into())),
-        _ => Err(misspelt(text, "base64")),
-    }
+    base64::decode_config(bare, base64::STANDARD_NO_PAD).ok().filter(|_| is_padded)
 }
 
 fn misspelt(text: &str, expected: &str) -> ParseError {
