@@ -52,10 +52,10 @@ impl Arguments {
                 "an int of a hash list has 32 bits, and its elements nest at most 16 deep",
             ));
         }
-        let update = Update { name: (*name).into(), version, hashes: hashes.into() };
-        if is_too_large(&update) {
+        if UPDATE_BYTES_MAX < replies::written_bytes(&name, version, &hashes) {
             return Err(wrong_parameters("an update is at most 4 MiB"));
         }
+        let update = Update { name: (*name).into(), version, hashes: hashes.into() };
         Ok(Call::Raft(raft::Call::Update(update)))
     }
 
@@ -185,11 +185,4 @@ fn is_numbered(members: &[(Box<str>, Value)]) -> bool {
     let mut numbers: Vec<usize> = members.iter().filter_map(|(name, _)| number(name)).collect();
     numbers.sort_unstable();
     !members.is_empty() && numbers.into_iter().eq(1..=members.len())
-}
-
-/// Whether the update takes more than [`UPDATE_BYTES_MAX`] when it is written.
-fn is_too_large(update: &Update) -> bool {
-    // Nothing takes more than forty times its size when it is written, a double with all its digits the most, so a small
-    // update need not be written to know.
-    UPDATE_BYTES_MAX / 40 < update.size() && UPDATE_BYTES_MAX < replies::written_bytes(update)
 }

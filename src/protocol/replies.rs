@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::metadata::{Files, Update};
 use crate::monitor::Status;
 use crate::raft::Reply;
+use crate::value::Value;
 use crate::xmlrpc::{self, Fault, Members, Writer};
 
 /// What a call is answered with.
@@ -77,10 +78,14 @@ fn write_files(writer: &mut Writer, files: &Files) {
 }
 
 fn write_file(members: &mut Members<'_>, file: &Update) {
-    members.member(&file.name, |writer| {
+    write_info(members, &file.name, file.version, &file.hashes.elements());
+}
+
+fn write_info(members: &mut Members<'_>, name: &str, version: i64, hashes: &[Value]) {
+    members.member(name, |writer| {
         writer.array(|info| {
-            info.int(file.version);
-            info.array(|hashes| file.hashes.elements().iter().for_each(|hash| hashes.value(hash)));
+            info.int(version);
+            info.array(|list| hashes.iter().for_each(|hash| list.value(hash)));
         });
     });
 }
@@ -102,9 +107,8 @@ fn write_status(status: &Status, config: &Config) -> Vec<u8> {
 }
 
 /// How many bytes the update takes in an answer.
-pub(super) fn written_bytes(update: &Update) -> usize {
-    xmlrpc::write_response(|writer| {
-        writer.structure(|members| write_file(members, update));
+pub(super) fn written_bytes(name: &str, version: i64, hashes: &[Value]) -> usize {
+    xmlrpc::response_bytes(|writer| {
+        writer.structure(|members| write_info(members, name, version, hashes));
     })
-    .len()
 }

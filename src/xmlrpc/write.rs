@@ -1,9 +1,7 @@
 //! Calls, answers and faults into bytes, value by value as they are told.
 
 use std::fmt::Display;
-use std::io::Write;
-
-use base64::display::Base64Display;
+use std::io::{self, Write};
 
 use super::Fault;
 use crate::value::{Double, Value, is_xml};
@@ -34,6 +32,14 @@ pub fn write_response(write: impl FnOnce(&mut Writer)) -> Vec<u8> {
     write_between(RESPONSE, write)
 }
 
+/// How many bytes [`write_response`] gives.
+pub fn response_bytes(write: impl FnOnce(&mut Writer)) -> usize {
+    match write_to(Out::Counted(0), RESPONSE, write) {
+        Out::Counted(count) => count,
+        Out::Written(bytes) => bytes.len(),
+    }
+}
+
 /// The document of an answer that is a fault.
 pub fn write_fault(fault: &Fault) -> Vec<u8> {
     write_between(FAULT, |writer| {
@@ -51,9 +57,9 @@ pub fn write_multicall<D: AsRef<[u8]>>(documents: impl IntoIterator<Item = D>) -
         writer.array(|answers| {
             for document in documents {
                 if let Some(value) = between(RESPONSE, document.as_ref()) {
-                    answers.array(|answer| answer.out.extend_from_slice(value));
+                    answers.array(|answer| answer.out.push(value));
                 } else if let Some(fault) = between(FAULT, document.as_ref()) {
-                    answers.out.extend_from_slice(fault);
+                    answers.out.push(fault);
                 }
             }
         });
@@ -65,8 +71,15 @@ pub fn is_fault(document: &[u8]) -> bool {
     between(FAULT, document).is_some()
 }
 
-fn write_between([open, close]: [&str; 2], write: impl FnOnce(&mut Writer)) -> Vec<u8> {
-    let mut writer = Writer { out: Vec::new() };
+fn write_between(around: [&str; 2], write: impl FnOnce(&mut Writer)) -> Vec<u8> {
+    match write_to(Out::Written(Vec::new()), around, write) {
+        Out::Written(bytes) => bytes,
+        Out::Counted(_) => Vec::new(),
+    }
+}
+
+fn write_to(out: Out, [open, close]: [&str; 2], write: impl FnOnce(&mut Writer)) -> Out {
+    let mut writer = Writer { out };
     writer.raw(DECLARATION);
     writer.raw(open);
     write(&mut writer);
@@ -99,7 +112,15 @@ fn between<'d>([open, close]: [&str; 2], document: &'d [u8]) -> Option<&'d [u8]>
 /// ```
 #[derive(Debug)]
 pub struct Writer {
-    out: Vec<u8>,
+    out: Out,
+}
+
+/// What becomes of what is written.
+#[derive(Debug)]
+enum Out {
+    Written(Vec<u8>),
+    /// Only how many bytes it has is kept.
+    Counted(usize),
 }
 
 /// Where the parameters of a call are written.
@@ -164,7 +185,9 @@ impl Writer {
 
     /// Writes `base64`.
     pub fn base64(&mut self, bytes: &[u8]) {
-        self.scalar("base64", Base64Display::with_config(bytes, base64::STANDARD));
+        self.raw("<value><base64>");
+        self.out.push_base64(bytes);
+        self.raw("</base64></value>");
     }
 
     /// Writes an `array`, of the values that are written meanwhile.
@@ -206,7 +229,7 @@ impl Writer {
     }
 
     fn raw(&mut self, markup: &str) {
-        self.out.extend_from_slice(markup.as_bytes());
+        self.out.push(markup.as_bytes());
     }
 
     /// Writes text so that every XML parser gives it back, as far as XML can carry it.
@@ -219,6 +242,40 @@ impl Writer {
             rest = &after[character.len_utf8()..];
         }
         self.raw(rest);
+    }
+}
+
+impl Out {
+    fn push(&mut self, bytes: &[u8]) {
+        match self {
+            Out::Written(out) => out.extend_from_slice(bytes),
+            Out::Counted(count) => *count += bytes.len(),
+        }
+    }
+
+    fn push_base64(&mut self, bytes: &[u8]) {
+        let symbols = bytes.len().div_ceil(3) * 4;
+        match self {
+            Out::Written(out) => {
+                let start = out.len();
+                out.resize(start + symbols, b'=');
+                if let Some(end) = out.get_mut(start..) {
+                    base64::encode_config_slice(bytes, base64::STANDARD, end);
+                }
+            }
+            Out::Counted(count) => *count += symbols,
+        }
+    }
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.push(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use super::answered;
 use proptest::prelude::*;
 use surfstore::value::{Double, Value};
-use surfstore::xmlrpc::{parse_call, parse_response, write_call, write_response};
+use surfstore::xmlrpc::{parse_call, parse_response, response_bytes, write_call, write_response};
 
 /// Text of characters that XML can carry, with many that need care.
 fn text() -> impl Strategy<Value = String> {
@@ -88,6 +88,12 @@ proptest! {
         prop_assert_eq!(&answered(&write_response(|writer| writer.value(&value))), &value);
         let call = parse_call(&write_call("m", |params| params.param(|writer| writer.value(&value))));
         prop_assert_eq!(call.map(|call| call.params), Ok(vec![value]));
+    }
+
+    #[test]
+    fn what_is_only_counted_has_as_many_bytes_as_what_is_written(value in value()) {
+        let written = write_response(|writer| writer.value(&value));
+        prop_assert_eq!(response_bytes(|writer| writer.value(&value)), written.len());
     }
 
     #[test]
