@@ -23,11 +23,12 @@ use crate::gate;
 ///
 /// If the library does not take for a request what the gate has written.
 pub(super) async fn document(request: gate::Request) -> anyhow::Result<Vec<u8>> {
+    let length = request.body.len();
     let bytes = Message { bytes: Arc::new(request.into_clean()), read: 0 };
     let decoded = server::decode(bytes).await.map_err(http_types::Error::into_inner)?;
     let (mut request, _) = decoded.context("a request is missing")?;
-    let mut document = Vec::with_capacity(request.len().unwrap_or_default());
-    request.take_body().read_to_end(&mut document).await?;
+    let mut document = vec![0; length];
+    request.take_body().read_exact(&mut document).await?;
     Ok(document)
 }
 
