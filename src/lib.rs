@@ -39,8 +39,9 @@
 //!   is a loss of its memory. Should durability come, an effect of the core that goes before the `Send` or `Reply` it
 //!   protects is the place.
 //! - *Log compaction* and *changes of membership.* The log is kept whole; the set of servers is what the file says.
-//! - *Locks and threads.* One thread owns the server and does all its work. (Others do what may block: one writes to
-//!   stderr, those of smol look up host names and watch sockets and clocks while the first is busy.)
+//! - *Locks and threads.* One thread owns the server and does all its work. (Others do what may block or takes long: one
+//!   writes to stderr, those of smol look up host names, watch sockets and clocks while the first is busy, and turn long
+//!   documents into values and back.)
 //! - *A leader's step-down for want of a majority.* Callers are promised that they block until it returns.
 //! - *Clock-based leases.* A read is confirmed by a majority every time.
 

@@ -1,11 +1,13 @@
 //! Everything outside the core: sockets, connections, timers, peers, output. The only user of smol and async-h1.
 //!
-//! One thread does it all, on one executor and without locks: the driver, which owns the server; the listeners and a
-//! task for each connection; the housekeeper, who looks after the connections; two lanes for each peer. A panic in a
+//! One thread does it all, on one executor: the driver, which owns the server; the listeners and a task for each
+//! connection; the housekeeper, who looks after the connections; two lanes for each peer. Only what is long is read and
+//! written by others, which share nothing with it. A panic in a
 //! connection's task ends that connection. A panic anywhere else ends the process: nothing is left that listens and does
 //! not answer.
 
 mod answers;
+mod aside;
 mod bind;
 mod connection;
 mod deadline;

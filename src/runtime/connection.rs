@@ -236,6 +236,10 @@ impl Connection {
         if activity == Activity::Body {
             self.keep_pace(bytes.len());
         }
+        if bytes.len() == READ_BYTES {
+            // There is more: who sends without a pause keeps nobody else from being served.
+            future::yield_now().await;
+        }
         Ok(bytes)
     }
 

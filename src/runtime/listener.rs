@@ -15,6 +15,7 @@ use smol::net::TcpStream;
 use smol::{LocalExecutor, future};
 
 use super::answers::{Document, Held, Several};
+use super::aside::Desk;
 use super::connection::Connection;
 use super::housekeeping::House;
 use super::http::{self, Head, Heads};
@@ -35,6 +36,7 @@ pub(super) struct Reception {
     answers: Held,
     monitor: Rc<RefCell<Monitor>>,
     heads: Heads,
+    desk: Desk,
     /// The host under which this server is configured.
     own_host: String,
     last_call: Cell<u64>,
@@ -54,6 +56,7 @@ impl Reception {
             answers,
             monitor,
             heads: Heads::default(),
+            desk: Desk::default(),
             own_host: own_host.to_owned(),
             last_call: Cell::new(0),
         })
@@ -100,8 +103,12 @@ impl Reception {
         let refusal = loop {
             break match gate.next() {
                 Ok(Progress::Request(request)) if request.method == Method::Post => {
+                    let closes = request.close;
+                    let asked = self.read(connection, request).await;
+                    // What was read is held until then.
                     place.hold(gate.buffered());
-                    if self.answer(connection, request).await? { continue } else { return Ok(()) }
+                    let goes_on = self.answer(connection, asked, closes).await?;
+                    if goes_on { continue } else { return Ok(()) }
                 }
                 Ok(Progress::Request(request)) => {
                     let page = self.monitor.borrow().page(&request.target, Instant::now());
@@ -135,17 +142,33 @@ impl Reception {
         Ok(connection.linger().await?)
     }
 
+    /// What a request asks for.
+    async fn read(
+        &self,
+        connection: &Connection,
+        request: gate::Request,
+    ) -> anyhow::Result<Result<Asked, Fault>> {
+        connection.may_half_close.set(request.may_half_close);
+        // It is here as a whole, so its caller is late with nothing.
+        connection.wait(self.next_call());
+        let bytes = request.body.len();
+        // It is in memory: nothing in the library waits.
+        let read = move || {
+            let document = future::block_on(http::document(request))?;
+            Ok(protocol::read_call(&document))
+        };
+        self.desk.aside(bytes, read).await
+    }
+
     /// Answers one call. Whether the connection goes on.
     async fn answer(
         &self,
         connection: &Connection,
-        request: gate::Request,
+        asked: anyhow::Result<Result<Asked, Fault>>,
+        closes: bool,
     ) -> anyhow::Result<bool> {
-        let closes = request.close;
-        connection.may_half_close.set(request.may_half_close);
-        // What the library needs meanwhile is large, and a connection that waits should not hold it.
-        let answer = match Box::pin(http::document(request)).await {
-            Ok(document) => self.call(connection, document).await?,
+        let answer = match asked {
+            Ok(asked) => self.call(connection, asked).await?,
             Err(error) => Some(self.fault(&fault::internal(&format!("{error:#}")))),
         };
         let Some(answer) = answer else { return Ok(false) };
@@ -156,15 +179,12 @@ impl Reception {
         send(connection, &head, document, closes).await
     }
 
-    /// The answer to a document; `None` if the caller is gone before it comes.
+    /// The answer to what a document asks for; `None` if the caller is gone before it comes.
     async fn call(
         &self,
         connection: &Connection,
-        document: Vec<u8>,
+        asked: Result<Asked, Fault>,
     ) -> anyhow::Result<Option<Arc<Document>>> {
-        let asked = protocol::read_call(&document);
-        // It may be much larger than the call, which may wait for long.
-        drop(document);
         let Ok((method, Ok(Call::Several(calls)))) = asked else {
             return self.ask(connection, asked).await;
         };

@@ -9,16 +9,18 @@ use std::rc::Rc;
 
 use anyhow::{Context, ensure};
 use smol::channel::{Receiver, Sender};
+use smol::future;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::net::TcpStream;
 
+use super::aside::aside;
 use super::deadline::Alarm;
 use super::input::Input;
 use super::timing::{CONTROL_DEADLINE, STALL_DEADLINE};
 use crate::config::Address;
 use crate::gate;
 use crate::protocol;
-use crate::raft::{Event, Request, Response, ServerId};
+use crate::raft::{Entry, Event, Request, Response, ServerId};
 
 /// How much is written between two looks at the clock, in bytes.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -111,7 +113,7 @@ impl Lane {
         request: &Request,
         stalled: &mut Alarm,
     ) -> anyhow::Result<Response> {
-        let message = gate::write_post(&self.address, &protocol::write_request(request));
+        let message = self.message(request).await;
         // A connection may have ended while it was idle, with its server's process for one, and says so only now. The
         // requests of Raft may come twice.
         let mut answered = None;
@@ -130,6 +132,17 @@ impl Lane {
         };
         *kept = Some(stream);
         protocol::read_response(request, &answer).map_err(anyhow::Error::msg)
+    }
+
+    /// The request as it is sent.
+    async fn message(&self, request: &Request) -> Vec<u8> {
+        let bytes = match request {
+            Request::AppendEntries(request) => request.entries.iter().map(Entry::size).sum(),
+            Request::RequestVote(_) => 0,
+        };
+        let (address, request) = (self.address.clone(), request.clone());
+        let write = move || gate::write_post(&address, &protocol::write_request(&request));
+        aside(bytes, write).await
     }
 
     /// Connects to the configured host, resolved anew.
@@ -154,7 +167,11 @@ impl Lane {
         message: &[u8],
         stalled: &mut Alarm,
     ) -> anyhow::Result<Vec<u8>> {
-        for chunk in message.chunks(CHUNK_BYTES) {
+        for (index, chunk) in message.chunks(CHUNK_BYTES).enumerate() {
+            if 0 < index {
+                // A socket that takes all at once never makes the task wait, and everybody else would.
+                future::yield_now().await;
+            }
             self.may_send()?;
             stalled.within(STALL_DEADLINE, stream.write_all(chunk)).await??;
         }
@@ -176,8 +193,6 @@ impl Lane {
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, TcpListener};
-
-    use smol::future;
 
     use super::*;
     use crate::raft::{BallotKind, Position, RequestVote, Term};
