@@ -3,12 +3,14 @@
 //! This is the state machine of §2 that every server applies the committed log to. It knows the version rule and
 //! nothing of Raft, of calls or of time, so that equal logs give equal maps.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 mod hash_list;
+mod leaves;
 
 pub use hash_list::HashList;
+pub use leaves::Leaf;
+use leaves::Leaves;
 
 /// The highest version a file can reach: answers carry versions as `int`.
 pub const VERSION_MAX: i64 = i32::MAX as i64;
@@ -33,11 +35,11 @@ impl Update {
 
 /// The file map, tombstones included.
 ///
-/// A clone is a snapshot and costs nothing: the map is copied only if an update is applied while a snapshot is still
-/// held.
+/// A clone is a snapshot and costs nothing: the map and its snapshots share all but the files that were updated since,
+/// and some around them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Files {
-    newest: Arc<BTreeMap<Arc<str>, Arc<Update>>>,
+    newest: Leaves,
     revision: u64,
 }
 
@@ -55,7 +57,7 @@ impl Files {
         if update.version != next || VERSION_MAX < next {
             return false;
         }
-        Arc::make_mut(&mut self.newest).insert(Arc::clone(&update.name), Arc::clone(update));
+        self.newest.insert(Arc::clone(update));
         self.revision += 1;
         true
     }
@@ -72,12 +74,18 @@ impl Files {
 
     /// Whether there has never been a file.
     pub fn is_empty(&self) -> bool {
-        self.newest.is_empty()
+        self.len() == 0
     }
 
     /// The newest accepted update of every file, ordered by name.
     pub fn iter(&self) -> impl Iterator<Item = &Update> {
-        self.newest.values().map(|newest| &**newest)
+        self.leaves().flat_map(|leaf| leaf.iter())
+    }
+
+    /// The runs of files that the map is kept in, ordered by name. One that is still the same as in a snapshot, by its
+    /// address, has the same files.
+    pub fn leaves(&self) -> impl Iterator<Item = &Arc<Leaf>> {
+        self.newest.leaves()
     }
 }
 
@@ -116,8 +124,8 @@ mod tests {
 
     #[test]
     fn a_version_never_exceeds_what_an_answer_can_carry() {
-        let newest = update("a.txt", VERSION_MAX, &[]);
-        let mut files = Files { newest: Arc::new([("a.txt".into(), newest)].into()), revision: 1 };
+        let mut files = Files::default();
+        files.newest.insert(update("a.txt", VERSION_MAX, &[]));
         assert!(!files.apply(&update("a.txt", VERSION_MAX + 1, &[])));
         assert_eq!(files.version("a.txt"), VERSION_MAX);
     }

@@ -1,0 +1,214 @@
+//! The newest update of every file, kept so that few of many can change while a snapshot of all is held.
+//!
+//! The files stand in order of their names, and a *leaf* is a run of them. Clones share all leaves; a change copies the
+//! one leaf in which the file is, and the list of leaves, and only if somebody shares them. Whoever keeps a leaf thus
+//! knows it by its address: what is in it never changes. How the files are divided depends on the order in which they
+//! came, and makes no difference to what is equal.
+//!
+//! Which update is accepted is not decided here.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use super::Update;
+
+/// A leaf of so many files is divided in two. Files that come in order leave it half full behind them, at 19 bytes a
+/// file.
+const LEAF_FILES_MAX: usize = 64;
+
+/// A run of files that follow each other by name, at least one.
+#[derive(Clone, Debug)]
+pub struct Leaf(Vec<Arc<Update>>);
+
+impl Leaf {
+    /// The newest accepted update of every file in it, ordered by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Update> {
+        self.0.iter().map(|newest| &**newest)
+    }
+
+    /// The name of its first file.
+    pub fn first_name(&self) -> &str {
+        self.0.first().map_or("", |first| &first.name)
+    }
+
+    /// Where the file is, or where it belongs.
+    fn position(&self, name: &str) -> usize {
+        self.0.partition_point(|newest| &*newest.name < name)
+    }
+}
+
+/// The newest update of every file.
+#[derive(Clone, Default)]
+pub(super) struct Leaves {
+    leaves: Arc<Vec<Arc<Leaf>>>,
+    /// How many files there are.
+    len: usize,
+}
+
+impl Leaves {
+    pub(super) fn get(&self, name: &str) -> Option<&Arc<Update>> {
+        let leaf = self.leaves.get(self.index(name))?;
+        leaf.0.get(leaf.position(name)).filter(|newest| &*newest.name == name)
+    }
+
+    /// Takes an update in place of the one that there was of its file.
+    pub(super) fn insert(&mut self, update: Arc<Update>) {
+        let index = self.index(&update.name);
+        let leaves = Arc::make_mut(&mut self.leaves);
+        let Some(leaf) = leaves.get_mut(index) else {
+            leaves.push(Arc::new(Leaf(vec![update])));
+            self.len += 1;
+            return;
+        };
+        let leaf = Arc::make_mut(leaf);
+        let at = leaf.position(&update.name);
+        match leaf.0.get_mut(at).filter(|newest| newest.name == update.name) {
+            Some(newest) => *newest = update,
+            None => {
+                leaf.0.insert(at, update);
+                self.len += 1;
+            }
+        }
+        if LEAF_FILES_MAX <= leaf.0.len() {
+            let behind = leaf.0.split_off(LEAF_FILES_MAX / 2);
+            leaves.insert(index + 1, Arc::new(Leaf(behind)));
+        }
+    }
+
+    /// Where the leaf is that has the file, or should have it.
+    fn index(&self, name: &str) -> usize {
+        // What comes before all others belongs to the first leaf as well.
+        self.leaves.partition_point(|leaf| leaf.first_name() <= name).saturating_sub(1)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn leaves(&self) -> impl Iterator<Item = &Arc<Leaf>> {
+        self.leaves.iter()
+    }
+
+    fn updates(&self) -> impl Iterator<Item = &Arc<Update>> {
+        self.leaves().flat_map(|leaf| &leaf.0)
+    }
+}
+
+impl PartialEq for Leaves {
+    fn eq(&self, other: &Leaves) -> bool {
+        Arc::ptr_eq(&self.leaves, &other.leaves)
+            || (self.len == other.len && self.updates().eq(other.updates()))
+    }
+}
+
+impl Eq for Leaves {}
+
+impl Hash for Leaves {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.len.hash(state);
+        self.updates().for_each(|update| update.hash(state));
+    }
+}
+
+impl fmt::Debug for Leaves {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.updates().map(|update| (&update.name, update))).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::hash::DefaultHasher;
+
+    use super::*;
+
+    fn update(file: usize, version: i64) -> Arc<Update> {
+        Arc::new(Update { name: format!("{file:04}").into(), version, hashes: [].into() })
+    }
+
+    /// The numbers below 1000, each once: upwards, downwards, and in disorder.
+    fn orders() -> [Vec<usize>; 3] {
+        [
+            (0..1000).collect(),
+            (0..1000).rev().collect(),
+            (0..1000).map(|turn| turn * 617 % 1000).collect(),
+        ]
+    }
+
+    fn of(files: &[usize]) -> Leaves {
+        let mut leaves = Leaves::default();
+        files.iter().for_each(|file| leaves.insert(update(*file, 1)));
+        leaves
+    }
+
+    fn hash_of(leaves: &Leaves) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        leaves.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    #[test]
+    fn in_whatever_order_files_come_they_are_found_and_stand_as_in_a_map() {
+        for order in orders() {
+            let (mut leaves, mut map) = (Leaves::default(), BTreeMap::new());
+            for (version, file) in (1..).zip(order.iter().chain(&order[..500])) {
+                let update = update(*file, version);
+                assert_eq!(
+                    leaves.get(&update.name),
+                    map.insert(update.name.clone(), update.clone()).as_ref()
+                );
+                leaves.insert(Arc::clone(&update));
+                assert_eq!(leaves.get(&update.name), Some(&update));
+                assert_eq!(leaves.len(), map.len());
+            }
+            assert!(leaves.updates().eq(map.values()));
+            assert_eq!(leaves.get("0500a"), None);
+        }
+    }
+
+    #[test]
+    fn every_leaf_is_at_least_half_full_and_none_is_full() {
+        let sizes = LEAF_FILES_MAX / 2..LEAF_FILES_MAX;
+        for order in orders() {
+            assert!(of(&order).leaves().all(|leaf| sizes.contains(&leaf.0.len())));
+        }
+    }
+
+    #[test]
+    fn the_same_files_are_equal_however_they_are_divided() {
+        let [upwards, downwards, disorder] = orders().map(|order| of(&order));
+        let sizes = |leaves: &Leaves| leaves.leaves().map(|leaf| leaf.0.len()).collect::<Vec<_>>();
+        assert_ne!(sizes(&upwards), sizes(&disorder), "they are divided differently");
+        for other in [downwards, disorder] {
+            assert_eq!(other, upwards);
+            assert_eq!(hash_of(&other), hash_of(&upwards));
+        }
+        let mut newer = upwards.clone();
+        newer.insert(update(500, 2));
+        assert_ne!(newer, upwards);
+        assert_ne!(of(&[1, 2]), of(&[1, 3]));
+        assert_ne!(of(&[1, 2]), of(&[1, 2, 3]));
+    }
+
+    #[test]
+    fn a_change_leaves_a_snapshot_as_it_was_and_copies_one_leaf() {
+        let mut leaves = of(&orders()[0]);
+        let snapshot = leaves.clone();
+        leaves.insert(update(500, 2));
+        assert_eq!(snapshot.get("0500"), Some(&update(500, 1)));
+        assert_eq!(leaves.get("0500"), Some(&update(500, 2)));
+        let pairs = snapshot.leaves().zip(leaves.leaves());
+        assert_eq!(pairs.filter(|(before, now)| !Arc::ptr_eq(before, now)).count(), 1);
+        assert_eq!(snapshot.leaves().count(), leaves.leaves().count());
+    }
+
+    #[test]
+    fn nothing_is_copied_while_there_is_no_snapshot() {
+        let mut leaves = of(&orders()[0]);
+        let before = leaves.leaves().map(Arc::as_ptr).collect::<Vec<_>>();
+        leaves.insert(update(500, 2));
+        assert_eq!(leaves.leaves().map(Arc::as_ptr).collect::<Vec<_>>(), before);
+    }
+}
