@@ -27,8 +27,8 @@ use crate::value::Value;
 pub use error::ParseError;
 pub use parse::{parse_call, parse_response};
 pub use write::{
-    Members, Params, Writer, is_fault, response_bytes, write_call, write_fault, write_multicall,
-    write_response,
+    Members, Params, Writer, is_fault, response_bytes, write_around_members, write_call,
+    write_fault, write_members, write_multicall, write_response,
 };
 
 /// A call as it was sent: no method is known here, so any name and any parameters may stand in it.

@@ -297,6 +297,21 @@ fn the_map_is_answered_as_name_to_version_and_hash_list() {
 }
 
 #[test]
+fn the_document_of_the_map_is_that_of_its_leaves_with_a_beginning_and_an_end() {
+    for count in [0, 1, 1000] {
+        let mut files = Files::default();
+        for file in 0..count {
+            let name = format!("<{file}>").into();
+            assert!(files.apply(&Update { name, version: 1, hashes: [1.into()].into() }.into()));
+        }
+        let leaves: Vec<_> = files.leaves().map(|leaf| protocol::write_leaf(leaf)).collect();
+        let [before, behind] = protocol::write_around_leaves();
+        let document = protocol::write_answer(&Answer::Raft(Reply::Files(files)), &config());
+        assert_eq!([before, leaves.concat(), behind].concat(), document, "{count} files");
+    }
+}
+
+#[test]
 fn introspection_tells_what_the_table_has() {
     let names = METHODS.iter().map(|method| method.name.into()).collect();
     assert_eq!(answered(&Answer::Methods), Ok(Value::Array(names)));

@@ -3,7 +3,7 @@
 use super::fault;
 use super::{METHODS, Method, peers};
 use crate::config::Config;
-use crate::metadata::{Files, Update};
+use crate::metadata::{Files, Leaf, Update};
 use crate::monitor::Status;
 use crate::raft::Reply;
 use crate::value::Value;
@@ -75,6 +75,17 @@ fn write_reply(reply: &Reply, config: &Config) -> Vec<u8> {
 /// The map as callers know it: each name with `[version, hash list]`.
 fn write_files(writer: &mut Writer, files: &Files) {
     writer.structure(|members| files.iter().for_each(|file| write_file(members, file)));
+}
+
+/// A leaf of the map, as it stands in the document of the whole map: what goes around its leaves comes from
+/// [`write_around_leaves`].
+pub fn write_leaf(leaf: &Leaf) -> Vec<u8> {
+    xmlrpc::write_members(|members| leaf.iter().for_each(|file| write_file(members, file)))
+}
+
+/// What stands before the leaves and what stands behind them in the document of the map.
+pub fn write_around_leaves() -> [Vec<u8>; 2] {
+    xmlrpc::write_around_members()
 }
 
 fn write_file(members: &mut Members<'_>, file: &Update) {

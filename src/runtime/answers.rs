@@ -1,78 +1,15 @@
 //! Answers on their way to their callers: written once where several callers get the same, and bounded as a whole.
 
+use std::iter;
+use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use super::document::{Document, Held, Piece};
 use crate::config::Config;
+use crate::metadata::{Files, Leaf};
 use crate::protocol::{self, Answer, fault};
 use crate::raft::Reply;
 use crate::xmlrpc;
-
-/// How many bytes of answers may be held for callers that have not taken them yet.
-const ANSWER_BYTES_MAX: usize = 64 << 20;
-
-/// An answer of this size is given whatever else is held, for it may tell of an update that took effect.
-const SMALL_BYTES: usize = 4 << 10;
-
-/// How many bytes of answers are held.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Held(Arc<AtomicUsize>);
-
-impl Held {
-    fn add(&self, bytes: usize) {
-        self.0.fetch_add(bytes, Relaxed);
-    }
-
-    fn give_back(&self, bytes: usize) {
-        self.0.fetch_sub(bytes, Relaxed);
-    }
-
-    fn bytes(&self) -> usize {
-        self.0.load(Relaxed)
-    }
-
-    /// Whether so much is held that callers are no longer given all the time they might take.
-    pub(super) fn is_much(&self) -> bool {
-        ANSWER_BYTES_MAX / 2 < self.bytes()
-    }
-
-    /// Whether an answer of that size fits beside the others. The only one always does, however large the map is.
-    fn has_room(&self, bytes: usize) -> bool {
-        bytes <= SMALL_BYTES || self.bytes() == 0 || self.bytes() + bytes <= ANSWER_BYTES_MAX
-    }
-}
-
-/// An answer as it is sent. It counts as held until the last of its callers has it.
-#[derive(Debug)]
-pub(super) struct Document {
-    bytes: Vec<u8>,
-    held: Held,
-}
-
-impl Document {
-    pub(super) fn new(mut bytes: Vec<u8>, held: &Held) -> Arc<Document> {
-        bytes.shrink_to_fit();
-        held.add(bytes.capacity());
-        Arc::new(Document { bytes, held: held.clone() })
-    }
-
-    fn busy(held: &Held) -> Arc<Document> {
-        let fault = fault::busy("too many bytes of answers are on their way");
-        Document::new(xmlrpc::write_fault(&fault), held)
-    }
-}
-
-impl AsRef<[u8]> for Document {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
-impl Drop for Document {
-    fn drop(&mut self) {
-        self.held.give_back(self.bytes.capacity());
-    }
-}
 
 /// Writes answers.
 pub(super) struct Scribe {
@@ -81,17 +18,27 @@ pub(super) struct Scribe {
     held: Held,
     /// The file map as it was written last, and which state of it that was: most reads get it unchanged.
     files: Option<(u64, Arc<Document>)>,
+    /// What that document is made of: of a map that has changed, most is written already.
+    leaves: Vec<Written>,
+}
+
+/// A leaf of the map, and what is written for it.
+struct Written {
+    leaf: Arc<Leaf>,
+    piece: Arc<Piece>,
 }
 
 impl Scribe {
     pub(super) fn new(config: Config, held: Held) -> Scribe {
-        Scribe { config, held, files: None }
+        Scribe { config, held, files: None, leaves: Vec::new() }
     }
 
     /// The document to send; that of a *busy* fault if it does not fit beside those on their way.
     pub(super) fn write(&mut self, answer: &Answer) -> Arc<Document> {
         let Answer::Raft(Reply::Files(files)) = answer else {
-            return self.fitting(answer).unwrap_or_else(|| Document::busy(&self.held));
+            let bytes = protocol::write_answer(answer, &self.config);
+            let document = self.fitting(Document::new(bytes, &self.held));
+            return document.unwrap_or_else(|| busy(&self.held));
         };
         let revision = files.revision();
         if let Some((written, document)) = &self.files
@@ -99,23 +46,59 @@ impl Scribe {
         {
             return Arc::clone(document);
         }
-        // Nobody will ask for it any more, and it may take the room of the new one.
+        // Nobody will ask for it any more, and what it does not share may take the room of the new one.
         self.files = None;
-        self.files = self.fitting(answer).map(|document| (revision, document));
-        let document = self.files.as_ref().map(|(_, document)| Arc::clone(document));
-        document.unwrap_or_else(|| Document::busy(&self.held))
+        let written = self.write_map(files);
+        let document = self.fitting(written);
+        self.files = document.as_ref().map(|document| (revision, Arc::clone(document)));
+        document.unwrap_or_else(|| busy(&self.held))
     }
 
-    fn fitting(&mut self, answer: &Answer) -> Option<Arc<Document>> {
-        let bytes = protocol::write_answer(answer, &self.config);
-        // A map that nobody is being sent must not keep others from their answers.
-        if !self.held.has_room(bytes.len())
-            && self.files.as_ref().is_some_and(|(_, document)| Arc::strong_count(document) == 1)
-        {
-            self.files = None;
+    /// The document of the map, for which only the leaves are written that are not those of the last.
+    fn write_map(&mut self, files: &Files) -> Arc<Document> {
+        let mut last = mem::take(&mut self.leaves).into_iter().peekable();
+        for leaf in files.leaves() {
+            let is_same = |written: &Written| Arc::ptr_eq(&written.leaf, leaf);
+            // Leaves that stay keep their order, and what was written of the others is dropped on the way.
+            let is_past = |written: &Written| {
+                !is_same(written) && written.leaf.first_name() < leaf.first_name()
+            };
+            while last.next_if(is_past).is_some() {}
+            self.leaves.push(last.next_if(is_same).unwrap_or_else(|| Written {
+                leaf: Arc::clone(leaf),
+                piece: Piece::new(protocol::write_leaf(leaf), &self.held),
+            }));
         }
-        self.held.has_room(bytes.len()).then(|| Document::new(bytes, &self.held))
+        let [before, behind] =
+            protocol::write_around_leaves().map(|end| Piece::new(end, &self.held));
+        let leaves = self.leaves.iter().map(|written| Arc::clone(&written.piece));
+        Document::of(iter::once(before).chain(leaves).chain([behind]).collect())
     }
+
+    /// The document, if there is room for it.
+    fn fitting(&mut self, document: Arc<Document>) -> Option<Arc<Document>> {
+        if !self.held.has_room(document.len()) {
+            // What nobody is being sent must not keep others from their answers.
+            self.forget();
+        }
+        if self.held.has_room(document.len()) {
+            return Some(document);
+        }
+        drop(document);
+        self.forget();
+        None
+    }
+
+    /// Forgets whatever was written of the map that nobody is being sent.
+    fn forget(&mut self) {
+        self.files.take_if(|(_, document)| Arc::strong_count(document) == 1);
+        self.leaves.retain(|written| 1 < Arc::strong_count(&written.piece));
+    }
+}
+
+fn busy(held: &Held) -> Arc<Document> {
+    let fault = fault::busy("too many bytes of answers are on their way");
+    Document::new(xmlrpc::write_fault(&fault), held)
 }
 
 /// The answers of `system.multicall`. Each will be copied, so that one that others share counts here once more.
@@ -133,16 +116,22 @@ impl Several {
 
     /// Adds the next answer; a *busy* fault in its place if it is too large beside those before it.
     pub(super) fn push(&mut self, answer: Arc<Document>) {
-        let fits = self.held.has_room(answer.bytes.len());
-        let answer = if fits { answer } else { Document::busy(&self.held) };
-        self.held.add(answer.bytes.len());
-        self.bytes += answer.bytes.len();
+        self.held.add(answer.len());
+        let answer = if self.held.has_room(answer.len()) {
+            answer
+        } else {
+            self.held.give_back(answer.len());
+            let busy = busy(&self.held);
+            self.held.add(busy.len());
+            busy
+        };
+        self.bytes += answer.len();
         self.answers.push(answer);
     }
 
     /// The document that answers them all. It is never refused, for updates among them may have taken effect.
     pub(super) fn write(self) -> Arc<Document> {
-        let documents = self.answers.iter().map(|answer| &**answer);
+        let documents = self.answers.iter().map(|answer| answer.bytes());
         Document::new(xmlrpc::write_multicall(documents), &self.held)
     }
 }
@@ -155,8 +144,11 @@ impl Drop for Several {
 
 #[cfg(test)]
 mod tests {
+    use std::ptr;
+
     use super::*;
-    use crate::metadata::{Files, Update};
+    use crate::metadata::Update;
+    use crate::runtime::document::{ANSWER_BYTES_MAX, SMALL_BYTES};
     use crate::value::Value;
 
     fn scribe() -> Scribe {
@@ -164,12 +156,32 @@ mod tests {
         Scribe::new(config, Held::default())
     }
 
+    /// The map of one file that has had so many versions.
     fn files(versions: i64) -> Answer {
         let mut files = Files::default();
-        for version in 1..=versions {
-            files.apply(&Arc::new(Update { name: "a".into(), version, hashes: [].into() }));
-        }
-        Answer::Raft(Reply::Files(files))
+        (1..=versions).for_each(|version| update(&mut files, "a", version, "h"));
+        read(&files)
+    }
+
+    fn update(files: &mut Files, name: &str, version: i64, hash: &str) {
+        let hashes = [hash.into()].into();
+        assert!(files.apply(&Arc::new(Update { name: name.into(), version, hashes })));
+    }
+
+    fn read(files: &Files) -> Answer {
+        Answer::Raft(Reply::Files(files.clone()))
+    }
+
+    /// A map of so many files, which takes several leaves.
+    fn many() -> Files {
+        let mut files = Files::default();
+        (0..1000).for_each(|file| update(&mut files, &format!("{file:03}"), 1, "h"));
+        files
+    }
+
+    fn shared(one: &Document, other: &Document) -> usize {
+        let is_of_other = |piece: &&[u8]| other.pieces().any(|of_other| ptr::eq(*piece, of_other));
+        one.pieces().filter(is_of_other).count()
     }
 
     fn block(bytes: usize) -> Answer {
@@ -177,7 +189,7 @@ mod tests {
     }
 
     fn is_busy(document: &Document) -> bool {
-        document.bytes.windows(5).any(|word| word == b"busy:")
+        document.bytes().windows(5).any(|word| word == b"busy:")
     }
 
     #[test]
@@ -186,6 +198,36 @@ mod tests {
         let one = scribe.write(&files(3));
         assert!(Arc::ptr_eq(&one, &scribe.write(&files(3))));
         assert!(!Arc::ptr_eq(&one, &scribe.write(&files(4))), "the map is another");
+    }
+
+    #[test]
+    fn of_a_map_that_changed_little_most_is_sent_as_it_was_written_for_the_last() {
+        let (mut scribe, mut files) = (scribe(), many());
+        let before = scribe.write(&read(&files));
+        let held = scribe.held.bytes();
+        update(&mut files, "500", 2, "h");
+        update(&mut files, "500a", 1, "h");
+        let after = scribe.write(&read(&files));
+        // Its beginning, its end, and one leaf.
+        assert_eq!(shared(&after, &before), after.pieces().count() - 3);
+        assert!(10 < after.pieces().count());
+        assert!(scribe.held.bytes() < held + held / 10, "what they share counts once");
+        drop(before);
+        assert_eq!(scribe.held.bytes(), after.len());
+    }
+
+    #[test]
+    fn a_map_is_the_same_whatever_was_written_before() {
+        let (mut scribe, mut files) = (scribe(), Files::default());
+        for turn in 0..2000 {
+            let name = (turn * 617 % 1000).to_string();
+            let next = files.version(&name) + 1;
+            update(&mut files, &name, next, "h");
+            if turn % 10 == 0 {
+                let anew = protocol::write_answer(&read(&files), &scribe.config);
+                assert!(*scribe.write(&read(&files)).bytes() == anew, "after {turn} updates");
+            }
+        }
     }
 
     #[test]
@@ -213,25 +255,46 @@ mod tests {
         let mut scribe = scribe();
         let much = scribe.write(&block(ANSWER_BYTES_MAX));
         assert!(!is_busy(&much));
-        let hash = "h".repeat(2 * SMALL_BYTES).as_str().into();
         let mut files = Files::default();
-        files.apply(&Arc::new(Update { name: "a".into(), version: 1, hashes: [hash].into() }));
-        let read = Answer::Raft(Reply::Files(files));
-        assert!(is_busy(&scribe.write(&read)));
+        update(&mut files, "a", 1, &"h".repeat(2 * SMALL_BYTES));
+        assert!(is_busy(&scribe.write(&read(&files))));
+        assert_eq!(scribe.held.bytes(), much.len());
         drop(much);
-        assert!(!is_busy(&scribe.write(&read)));
+        assert!(!is_busy(&scribe.write(&read(&files))));
     }
 
     #[test]
     fn a_map_that_nobody_is_being_sent_keeps_nobody_from_an_answer() {
         let mut scribe = scribe();
-        let hash = "h".repeat(ANSWER_BYTES_MAX).as_str().into();
         let mut files = Files::default();
-        files.apply(&Arc::new(Update { name: "a".into(), version: 1, hashes: [hash].into() }));
-        let map = scribe.write(&Answer::Raft(Reply::Files(files)));
+        update(&mut files, "a", 1, &"h".repeat(ANSWER_BYTES_MAX));
+        let map = scribe.write(&read(&files));
         assert!(is_busy(&scribe.write(&block(1 << 20))));
         drop(map);
         assert!(!is_busy(&scribe.write(&block(1 << 20))));
+    }
+
+    #[test]
+    fn of_a_map_that_nobody_is_being_sent_only_what_others_share_is_kept_in_want_of_room() {
+        let (mut scribe, mut files) = (scribe(), many());
+        let before = scribe.write(&read(&files));
+        update(&mut files, "500", 2, "h");
+        scribe.write(&read(&files));
+        assert!(before.len() < scribe.held.bytes(), "it is kept for the next");
+        let full = scribe.write(&block(ANSWER_BYTES_MAX));
+        assert!(is_busy(&full));
+        drop(full);
+        assert_eq!(scribe.held.bytes(), before.len());
+        let after = scribe.write(&read(&files));
+        assert_eq!(shared(&after, &before), after.pieces().count() - 3);
+    }
+
+    #[test]
+    fn a_fault_is_known_by_its_document_and_a_map_is_none() {
+        let mut scribe = scribe();
+        assert!(scribe.write(&Answer::Fault(fault::busy("why"))).is_fault());
+        assert!(!scribe.write(&Answer::Boolean(true)).is_fault());
+        assert!(!scribe.write(&read(&many())).is_fault());
     }
 
     #[test]
@@ -242,7 +305,7 @@ mod tests {
         one.push(Arc::clone(&large));
         (0..4).for_each(|_| two.push(Arc::clone(&large)));
         two.push(scribe.write(&Answer::Boolean(true)));
-        let answers = |several: Several| match xmlrpc::parse_response(&several.write().bytes) {
+        let answers = |several: Several| match xmlrpc::parse_response(&several.write().bytes()) {
             Ok(Ok(Value::Array(answers))) => {
                 answers.iter().map(|answer| matches!(answer, Value::Array(_))).collect::<Vec<_>>()
             }

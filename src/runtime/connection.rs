@@ -4,6 +4,7 @@
 //! few times a second, ends the wait by shutting the socket down.
 
 use std::cell::{Cell, RefCell};
+use std::io::IoSlice;
 use std::iter;
 use std::net::Shutdown;
 use std::pin::Pin;
@@ -30,7 +31,7 @@ const HEAD_TIME: Duration = Duration::from_secs(5);
 /// How long a body or an answer may take for each [`PACE_BYTES`].
 const PACE_TIME: Duration = Duration::from_secs(10);
 
-/// What must have come or gone within [`PACE_TIME`]: 1 KiB a second. Of an answer, whole chunks of [`CHUNK_BYTES`] count.
+/// What must have come or gone within [`PACE_TIME`]: 1 KiB a second. Of an answer, what the system takes counts.
 const PACE_BYTES: usize = 10 << 10;
 
 /// How long an answer may take where memory or places for others are short: so long, and a second for each of these
@@ -61,7 +62,7 @@ pub(super) fn read_buffer() -> ReadBuffer {
 /// holds several MiB, which are bounded nowhere and would pass for bytes that the caller has taken.
 const SEND_BUFFER_BYTES: usize = 256 << 10;
 
-/// How much is written at once, or read to be dropped, in bytes.
+/// How much is written at once, give or take a piece, or read to be dropped, in bytes.
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// What a connection is doing.
@@ -248,24 +249,34 @@ impl Connection {
         self.has_ended.get()
     }
 
-    /// Writes an answer: a head, and a body that may be empty.
+    /// Writes an answer: a head, and a body in pieces, of which there may be none.
     ///
     /// # Errors
     ///
     /// If the connection broke.
-    pub(super) async fn send(&self, head: &[u8], body: &[u8]) -> io::Result<()> {
+    pub(super) async fn send<'b>(
+        &self,
+        head: &'b [u8],
+        body: impl IntoIterator<Item = &'b [u8]>,
+    ) -> io::Result<()> {
         self.begin(Activity::Sending);
         let mut stream = self.stream.clone();
-        // What fits goes out with the head, in one write, and the rest from where it is held.
-        let (beginning, rest) = body.split_at(body.len().min(CHUNK_BYTES));
-        let beginning = [head, beginning].concat();
-        for chunk in iter::once(&*beginning).chain(rest.chunks(CHUNK_BYTES)) {
+        let pieces = iter::once(head).chain(body);
+        let mut slices: Vec<_> =
+            pieces.flat_map(|piece| piece.chunks(CHUNK_BYTES)).map(IoSlice::new).collect();
+        let mut rest = &mut *slices;
+        while !rest.is_empty() {
             // A socket that takes all at once never makes the task wait: without this, one caller of many requests, or
             // many readers of a large map, would keep everybody else waiting, the peers too. The answer is under way
             // already as far as the housekeeper knows, so the connection is not given up meanwhile.
             future::yield_now().await;
-            stream.write_all(chunk).await?;
-            self.keep_pace(chunk.len());
+            // The head goes out with what fits beside it, in one write, and the rest from where it is held.
+            let taken = stream.write_vectored(chunk(rest)).await?;
+            if taken == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            IoSlice::advance_slices(&mut rest, taken);
+            self.keep_pace(taken);
         }
         Ok(())
     }
@@ -284,19 +295,70 @@ impl Connection {
     }
 }
 
+/// The first of these slices, which together are written at once: as many as make a chunk, and at least one.
+fn chunk<'s, 'b>(slices: &'s [IoSlice<'b>]) -> &'s [IoSlice<'b>] {
+    let mut bytes = 0;
+    let beyond = slices.iter().position(|slice| {
+        let is_full = CHUNK_BYTES <= bytes;
+        bytes += slice.len();
+        is_full
+    });
+    slices.split_at(beyond.unwrap_or(slices.len())).0
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, TcpListener};
 
     use super::*;
 
+    /// A connection and its caller's end of it.
+    async fn pair() -> (Connection, TcpStream) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let caller = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let stream = async_io::Async::new(listener.accept().unwrap().0).unwrap();
+        (Connection::new(stream.into(), read_buffer()), caller)
+    }
+
+    #[test]
+    fn slices_are_written_together_until_they_make_a_chunk() {
+        let bytes = [0; CHUNK_BYTES];
+        let written = |lengths: &[usize]| {
+            let slices: Vec<_> = lengths.iter().map(|len| IoSlice::new(&bytes[..*len])).collect();
+            chunk(&slices).len()
+        };
+        assert_eq!(written(&[150, 100]), 2, "a small answer goes out with its head");
+        assert_eq!(written(&[150, CHUNK_BYTES, 1]), 2);
+        assert_eq!(written(&[CHUNK_BYTES, 1]), 1);
+        assert_eq!(written(&[CHUNK_BYTES / 8; 100]), 8);
+    }
+
+    #[test]
+    fn a_body_in_pieces_arrives_whole_and_in_order() {
+        smol::block_on(async {
+            let (connection, mut caller) = pair().await;
+            let body: Vec<u8> =
+                (0..3 << 20).map(|at: u32| at.to_le_bytes()[at as usize % 3]).collect();
+            // Pieces of many sizes, none as large as what a socket holds and some that are empty.
+            let pieces = (0..).scan(&*body, |rest, turn: usize| {
+                let (piece, after) = rest.split_at(rest.len().min(turn * 7919 % 100_000));
+                *rest = after;
+                (!rest.is_empty() || !piece.is_empty()).then_some(piece)
+            });
+            let sent = async {
+                connection.send(b"head", pieces).await.unwrap();
+                connection.shut(Shutdown::Write);
+            };
+            let mut received = Vec::new();
+            future::zip(sent, caller.read_to_end(&mut received)).await.1.unwrap();
+            assert!(received == [b"head", &*body].concat());
+        });
+    }
+
     #[test]
     fn a_request_that_comes_as_its_connection_is_given_up_is_read_but_not_served() {
         smol::block_on(async {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-            let mut caller = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-            let stream = async_io::Async::new(listener.accept().unwrap().0).unwrap();
-            let connection = Connection::new(stream.into(), read_buffer());
+            let (connection, mut caller) = pair().await;
             caller.write_all(b"POST").await.unwrap();
             connection.stream().peek(&mut [0; 4]).await.unwrap();
             assert!(!connection.has_ended());

@@ -10,8 +10,9 @@ use std::time::Instant;
 use smol::channel::Receiver;
 use smol::future;
 
-use super::answers::{Document, Scribe};
+use super::answers::Scribe;
 use super::deadline::Alarm;
+use super::document::Document;
 use super::input::Input;
 use super::peer::Peer;
 use super::timing;

@@ -11,8 +11,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use smol::channel::Sender;
 use smol::net::TcpStream;
 
-use super::answers::Held;
 use super::connection::{Activity, Connection, ReadBuffer, read_buffer};
+use super::document::Held;
 use super::input::Input;
 use crate::raft::{CallId, WAITING_MAX};
 

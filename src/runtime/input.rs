@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use oneshot::Sender;
 
-use super::answers::Document;
+use super::document::Document;
 use crate::protocol::{Call, Method};
 use crate::raft::{CallId, Event};
 use crate::xmlrpc::Fault;

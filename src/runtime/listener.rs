@@ -14,9 +14,10 @@ use smol::channel::Sender;
 use smol::net::TcpStream;
 use smol::{LocalExecutor, future};
 
-use super::answers::{Document, Held, Several};
+use super::answers::Several;
 use super::aside::Desk;
 use super::connection::Connection;
+use super::document::{Document, Held};
 use super::housekeeping::House;
 use super::http::{self, Head, Heads};
 use super::input::Input;
@@ -117,7 +118,7 @@ impl Reception {
                     if goes_on { continue } else { return Ok(()) }
                 }
                 Ok(Progress::Continue) => {
-                    connection.send(gate::CONTINUE, &[]).await?;
+                    connection.send(gate::CONTINUE, []).await?;
                     continue;
                 }
                 Ok(Progress::NeedMore) => {
@@ -138,7 +139,7 @@ impl Reception {
         };
         drop(gate);
         place.hold(0);
-        connection.send(&refusal, &[]).await?;
+        connection.send(&refusal, []).await?;
         Ok(connection.linger().await?)
     }
 
@@ -172,11 +173,10 @@ impl Reception {
             Err(error) => Some(self.fault(&fault::internal(&format!("{error:#}")))),
         };
         let Some(answer) = answer else { return Ok(false) };
-        let document: &[u8] = (*answer).as_ref();
         // The status is 200 whatever the document says: many clients cannot read a fault with another status.
-        let (content_type, length) = ("text/xml", document.len());
+        let (content_type, length) = ("text/xml", answer.len());
         let head = self.heads.write(Head { status: 200, content_type, length, closes }).await?;
-        send(connection, &head, document, closes).await
+        send(connection, &head, answer.pieces(), closes).await
     }
 
     /// The answer to what a document asks for; `None` if the caller is gone before it comes.
@@ -232,8 +232,8 @@ impl Reception {
         let answer = answered.await.ok();
         drop(waiting);
         if let Some(answer) = &answer {
-            let with_fault = xmlrpc::is_fault((**answer).as_ref());
-            self.monitor.borrow_mut().answered(method.name, asked_at.elapsed(), with_fault);
+            let (took, is_fault) = (asked_at.elapsed(), answer.is_fault());
+            self.monitor.borrow_mut().answered(method.name, took, is_fault);
         }
         Ok(answer)
     }
@@ -249,7 +249,7 @@ impl Reception {
         let (length, closes) = (body.len(), request.close);
         let head = self.heads.write(Head { status, content_type, length, closes }).await?;
         let body = if request.method == Method::Head { "" } else { body };
-        send(connection, &head, body.as_bytes(), closes).await
+        send(connection, &head, [body.as_bytes()], closes).await
     }
 
     fn fault(&self, fault: &Fault) -> Arc<Document> {
@@ -270,10 +270,10 @@ fn is_want_of_room(error: &io::Error) -> bool {
 }
 
 /// Sends a response, and ends the connection if it `closes`. Whether it goes on.
-async fn send(
+async fn send<'b>(
     connection: &Connection,
-    head: &[u8],
-    body: &[u8],
+    head: &'b [u8],
+    body: impl IntoIterator<Item = &'b [u8]>,
     closes: bool,
 ) -> anyhow::Result<bool> {
     connection.send(head, body).await?;

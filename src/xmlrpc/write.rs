@@ -34,10 +34,24 @@ pub fn write_response(write: impl FnOnce(&mut Writer)) -> Vec<u8> {
 
 /// How many bytes [`write_response`] gives.
 pub fn response_bytes(write: impl FnOnce(&mut Writer)) -> usize {
-    match write_to(Out::Counted(0), RESPONSE, write) {
-        Out::Counted(count) => count,
-        Out::Written(bytes) => bytes.len(),
-    }
+    let mut writer = Writer { out: Out::Counted(0) };
+    writer.document(RESPONSE, write);
+    writer.out.len()
+}
+
+/// Members for a struct that is put together of several parts.
+pub fn write_members(write: impl FnOnce(&mut Members<'_>)) -> Vec<u8> {
+    written(|writer| write(&mut Members { writer }))
+}
+
+/// What stands before the members and what stands behind them in the document of an answer that is a struct.
+pub fn write_around_members() -> [Vec<u8>; 2] {
+    let mut members_begin = 0;
+    let mut before = write_response(|writer| {
+        writer.structure(|members| members_begin = members.writer.out.len());
+    });
+    let behind = before.split_off(members_begin);
+    [before, behind]
 }
 
 /// The document of an answer that is a fault.
@@ -72,19 +86,16 @@ pub fn is_fault(document: &[u8]) -> bool {
 }
 
 fn write_between(around: [&str; 2], write: impl FnOnce(&mut Writer)) -> Vec<u8> {
-    match write_to(Out::Written(Vec::new()), around, write) {
+    written(|writer| writer.document(around, write))
+}
+
+fn written(write: impl FnOnce(&mut Writer)) -> Vec<u8> {
+    let mut writer = Writer { out: Out::Written(Vec::new()) };
+    write(&mut writer);
+    match writer.out {
         Out::Written(bytes) => bytes,
         Out::Counted(_) => Vec::new(),
     }
-}
-
-fn write_to(out: Out, [open, close]: [&str; 2], write: impl FnOnce(&mut Writer)) -> Out {
-    let mut writer = Writer { out };
-    writer.raw(DECLARATION);
-    writer.raw(open);
-    write(&mut writer);
-    writer.raw(close);
-    writer.out
 }
 
 /// What was written between these two.
@@ -223,6 +234,14 @@ impl Writer {
         }
     }
 
+    /// Writes what stands at the beginning and the end of a document, and what comes between.
+    fn document(&mut self, [open, close]: [&str; 2], write: impl FnOnce(&mut Writer)) {
+        self.raw(DECLARATION);
+        self.raw(open);
+        write(self);
+        self.raw(close);
+    }
+
     fn scalar(&mut self, name: &str, content: impl Display) {
         // Writing to memory does not fail.
         let _ = write!(self.out, "<value><{name}>{content}</{name}></value>");
@@ -246,6 +265,13 @@ impl Writer {
 }
 
 impl Out {
+    fn len(&self) -> usize {
+        match self {
+            Out::Written(out) => out.len(),
+            Out::Counted(count) => *count,
+        }
+    }
+
     fn push(&mut self, bytes: &[u8]) {
         match self {
             Out::Written(out) => out.extend_from_slice(bytes),
