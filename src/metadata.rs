@@ -10,7 +10,7 @@ mod leaves;
 
 pub use hash_list::HashList;
 pub use leaves::Leaf;
-use leaves::Leaves;
+use leaves::{Leaves, Place};
 
 /// The highest version a file can reach: answers carry versions as `int`.
 pub const VERSION_MAX: i64 = i32::MAX as i64;
@@ -46,18 +46,23 @@ pub struct Files {
 impl Files {
     /// The file's version; 0 where there has never been such a file.
     pub fn version(&self, name: &str) -> i64 {
-        self.newest.get(name).map_or(0, |newest| newest.version)
+        self.version_at(self.newest.place(name), name)
+    }
+
+    fn version_at(&self, place: Place, name: &str) -> i64 {
+        self.newest.get(place, name).map_or(0, |newest| newest.version)
     }
 
     /// Applies the version rule: the update takes effect if it asks for exactly the next version, and says so.
     ///
     /// A deletion is an update like any other, so versions of a deleted and re-created file go on counting.
     pub fn apply(&mut self, update: &Arc<Update>) -> bool {
-        let next = self.version(&update.name) + 1;
+        let place = self.newest.place(&update.name);
+        let next = self.version_at(place, &update.name) + 1;
         if update.version != next || VERSION_MAX < next {
             return false;
         }
-        self.newest.insert(Arc::clone(update));
+        self.newest.insert(place, Arc::clone(update));
         self.revision += 1;
         true
     }
@@ -125,7 +130,8 @@ mod tests {
     #[test]
     fn a_version_never_exceeds_what_an_answer_can_carry() {
         let mut files = Files::default();
-        files.newest.insert(update("a.txt", VERSION_MAX, &[]));
+        let place = files.newest.place("a.txt");
+        files.newest.insert(place, update("a.txt", VERSION_MAX, &[]));
         assert!(!files.apply(&update("a.txt", VERSION_MAX + 1, &[])));
         assert_eq!(files.version("a.txt"), VERSION_MAX);
     }

@@ -46,40 +46,47 @@ pub(super) struct Leaves {
     len: usize,
 }
 
+/// Where a file is, or where it belongs: found once for both to look at the file and to change it.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    leaf: usize,
+    at: usize,
+}
+
 impl Leaves {
-    pub(super) fn get(&self, name: &str) -> Option<&Arc<Update>> {
-        let leaf = self.leaves.get(self.index(name))?;
-        leaf.0.get(leaf.position(name)).filter(|newest| &*newest.name == name)
+    pub(super) fn place(&self, name: &str) -> Place {
+        let begun = self.leaves.partition_point(|leaf| leaf.first_name() <= name);
+        // What comes before all others belongs to the first leaf as well.
+        let leaf = begun.saturating_sub(1);
+        Place { leaf, at: self.leaves.get(leaf).map_or(0, |leaf| leaf.position(name)) }
     }
 
-    /// Takes an update in place of the one that there was of its file.
-    pub(super) fn insert(&mut self, update: Arc<Update>) {
-        let index = self.index(&update.name);
+    /// The newest update of the file whose place this is.
+    pub(super) fn get(&self, place: Place, name: &str) -> Option<&Arc<Update>> {
+        let newest = self.leaves.get(place.leaf)?.0.get(place.at)?;
+        (&*newest.name == name).then_some(newest)
+    }
+
+    /// Takes an update in place of the one that there was of its file, whose place this is.
+    pub(super) fn insert(&mut self, place: Place, update: Arc<Update>) {
         let leaves = Arc::make_mut(&mut self.leaves);
-        let Some(leaf) = leaves.get_mut(index) else {
+        let Some(leaf) = leaves.get_mut(place.leaf) else {
             leaves.push(Arc::new(Leaf(vec![update])));
             self.len += 1;
             return;
         };
         let leaf = Arc::make_mut(leaf);
-        let at = leaf.position(&update.name);
-        match leaf.0.get_mut(at).filter(|newest| newest.name == update.name) {
+        match leaf.0.get_mut(place.at).filter(|newest| newest.name == update.name) {
             Some(newest) => *newest = update,
             None => {
-                leaf.0.insert(at, update);
+                leaf.0.insert(place.at, update);
                 self.len += 1;
             }
         }
         if LEAF_FILES_MAX <= leaf.0.len() {
             let behind = leaf.0.split_off(LEAF_FILES_MAX / 2);
-            leaves.insert(index + 1, Arc::new(Leaf(behind)));
+            leaves.insert(place.leaf + 1, Arc::new(Leaf(behind)));
         }
-    }
-
-    /// Where the leaf is that has the file, or should have it.
-    fn index(&self, name: &str) -> usize {
-        // What comes before all others belongs to the first leaf as well.
-        self.leaves.partition_point(|leaf| leaf.first_name() <= name).saturating_sub(1)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -128,6 +135,14 @@ mod tests {
         Arc::new(Update { name: format!("{file:04}").into(), version, hashes: [].into() })
     }
 
+    fn insert(leaves: &mut Leaves, update: Arc<Update>) {
+        leaves.insert(leaves.place(&update.name), update);
+    }
+
+    fn get<'l>(leaves: &'l Leaves, name: &str) -> Option<&'l Arc<Update>> {
+        leaves.get(leaves.place(name), name)
+    }
+
     /// The numbers below 1000, each once: upwards, downwards, and in disorder.
     fn orders() -> [Vec<usize>; 3] {
         [
@@ -139,7 +154,7 @@ mod tests {
 
     fn of(files: &[usize]) -> Leaves {
         let mut leaves = Leaves::default();
-        files.iter().for_each(|file| leaves.insert(update(*file, 1)));
+        files.iter().for_each(|file| insert(&mut leaves, update(*file, 1)));
         leaves
     }
 
@@ -156,15 +171,15 @@ mod tests {
             for (version, file) in (1..).zip(order.iter().chain(&order[..500])) {
                 let update = update(*file, version);
                 assert_eq!(
-                    leaves.get(&update.name),
+                    get(&leaves, &update.name),
                     map.insert(update.name.clone(), update.clone()).as_ref()
                 );
-                leaves.insert(Arc::clone(&update));
-                assert_eq!(leaves.get(&update.name), Some(&update));
+                insert(&mut leaves, Arc::clone(&update));
+                assert_eq!(get(&leaves, &update.name), Some(&update));
                 assert_eq!(leaves.len(), map.len());
             }
             assert!(leaves.updates().eq(map.values()));
-            assert_eq!(leaves.get("0500a"), None);
+            assert_eq!(get(&leaves, "0500a"), None);
         }
     }
 
@@ -186,7 +201,7 @@ mod tests {
             assert_eq!(hash_of(&other), hash_of(&upwards));
         }
         let mut newer = upwards.clone();
-        newer.insert(update(500, 2));
+        insert(&mut newer, update(500, 2));
         assert_ne!(newer, upwards);
         assert_ne!(of(&[1, 2]), of(&[1, 3]));
         assert_ne!(of(&[1, 2]), of(&[1, 2, 3]));
@@ -196,9 +211,9 @@ mod tests {
     fn a_change_leaves_a_snapshot_as_it_was_and_copies_one_leaf() {
         let mut leaves = of(&orders()[0]);
         let snapshot = leaves.clone();
-        leaves.insert(update(500, 2));
-        assert_eq!(snapshot.get("0500"), Some(&update(500, 1)));
-        assert_eq!(leaves.get("0500"), Some(&update(500, 2)));
+        insert(&mut leaves, update(500, 2));
+        assert_eq!(get(&snapshot, "0500"), Some(&update(500, 1)));
+        assert_eq!(get(&leaves, "0500"), Some(&update(500, 2)));
         let pairs = snapshot.leaves().zip(leaves.leaves());
         assert_eq!(pairs.filter(|(before, now)| !Arc::ptr_eq(before, now)).count(), 1);
         assert_eq!(snapshot.leaves().count(), leaves.leaves().count());
@@ -208,7 +223,7 @@ mod tests {
     fn nothing_is_copied_while_there_is_no_snapshot() {
         let mut leaves = of(&orders()[0]);
         let before = leaves.leaves().map(Arc::as_ptr).collect::<Vec<_>>();
-        leaves.insert(update(500, 2));
+        insert(&mut leaves, update(500, 2));
         assert_eq!(leaves.leaves().map(Arc::as_ptr).collect::<Vec<_>>(), before);
     }
 }
