@@ -29,9 +29,9 @@
 //!
 //! A module imports only from those above it in this file. [`raft`] and [`metadata`] know nothing of XML, HTTP or the
 //! runtime; [`xmlrpc`] knows nothing of Raft; [`gate`] tells where an HTTP request begins and ends, and nothing of what
-//! is in it; [`monitor`] keeps what people ask of a server beside the calls; of a server only [`runtime`] does anything. [`client`]
-//! is the other side: it calls servers, and shares nothing with the runtime of one. [`chaos`] crashes and restores
-//! servers through it, and checks what they answer; [`cli`] is a program for people on top of it.
+//! is in it; [`monitor`] keeps what people ask of a server beside the calls; of a server only [`runtime`] does anything.
+//! [`client`] is the other side: it calls servers, and shares nothing with the runtime of one. [`chaos`] crashes and
+//! restores servers through it, and checks what they answer; [`cli`] is a program for people on top of it.
 //!
 //! # What is deliberately absent
 //!

@@ -1,7 +1,7 @@
 //! What servers say to each other: RequestVote and AppendEntries as structs with Figure 2's names.
 //!
-//! They travel packed, in a single base64: most of what a server does is to read and write them, and as XML they would
-//! take four times the work. A struct that is sent plainly is understood as well.
+//! They travel packed, in a single base64: much of what a server does is to read and write them, and as XML they would
+//! take three to five times as long to read. A struct that is sent plainly is understood as well.
 //!
 //! Only the form is checked here. Whether a request can have come from a correct peer is for the core to say.
 
