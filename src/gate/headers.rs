@@ -1,4 +1,4 @@
-//! The values of headers by their names; the one file that names httparse.
+//! The values of a request's headers by their names.
 //!
 //! Knows no header: which ones matter is for others.
 
@@ -33,7 +33,7 @@ impl<'a> Headers<'a> {
     pub(super) fn values(&self, name: &str) -> Result<Vec<&'a str>, Refusal> {
         let named = self.fields.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
         named
-            .map(|(_, value)| std::str::from_utf8(value).ok().filter(|value| value.is_ascii()))
+            .map(|(_, value)| str::from_utf8(value).ok().filter(|value| value.is_ascii()))
             .collect::<Option<Vec<_>>>()
             .ok_or(Refusal::bad_request("a header that matters has a value that is not ASCII"))
     }

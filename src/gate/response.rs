@@ -2,8 +2,9 @@
 
 use std::fmt::Display;
 
-use super::headers::Headers;
-use super::{HEAD_BYTES_MAX, Refusal};
+use httparse::{EMPTY_HEADER, Header, Status};
+
+use super::{HEAD_BYTES_MAX, HEADERS_MAX};
 
 /// A document as a request to the server of that `host:port`: one piece, so that none of it waits for another packet.
 pub fn write_post(host: impl Display, document: &[u8]) -> Vec<u8> {
@@ -39,19 +40,22 @@ impl<'a> Response<'a> {
     ///
     /// If they cannot become one: servers here answer with HTTP/1.1 and a length, and send nothing unasked.
     pub fn read(bytes: &'a [u8], body_bytes_max: usize) -> Result<Option<Response<'a>>, Garbled> {
-        let Some(end) = bytes.windows(4).take(HEAD_BYTES_MAX).position(|four| four == b"\r\n\r\n")
-        else {
-            let is_short = bytes.len() < HEAD_BYTES_MAX;
-            return if is_short { Ok(None) } else { Err("its response has no end of the head") };
+        let mut slots = [EMPTY_HEADER; HEADERS_MAX];
+        let mut head = httparse::Response::new(&mut slots);
+        let end = match head.parse(bytes) {
+            Ok(Status::Complete(end)) => end,
+            Ok(Status::Partial) if bytes.len() < HEAD_BYTES_MAX => return Ok(None),
+            Ok(Status::Partial) => return Err("its response has no end of the head"),
+            Err(_) => return Err("its response is not HTTP/1.1"),
         };
-        let (head, body) = bytes.split_at(end + 4);
-        let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let status = status(line).ok_or("its response is not HTTP/1.1")?;
-        let length = length(head.get(line.len() + 1..).unwrap_or_default())
-            .ok_or("its response has no length")?;
+        let (Some(status), Some(1)) = (head.code, head.version) else {
+            return Err("its response is not HTTP/1.1");
+        };
+        let length = length(head.headers).ok_or("its response has no length")?;
         if body_bytes_max < length {
             return Err("its response is longer than any that is taken");
         }
+        let body = bytes.get(end..).unwrap_or_default();
         match body.len() {
             received if received < length => Ok(None),
             received if received == length => Ok(Some(Response { status, body })),
@@ -60,17 +64,12 @@ impl<'a> Response<'a> {
     }
 }
 
-/// The status that a status line gives.
-fn status(line: &[u8]) -> Option<u16> {
-    let digits = line.strip_prefix(b"HTTP/1.1 ")?.get(..3)?;
-    std::str::from_utf8(digits).ok()?.parse().ok()
-}
-
-/// The length of the body, as the header lines give it.
-fn length(lines: &[u8]) -> Option<usize> {
-    const SEVERAL: Refusal = Refusal::bad_request("a response has one length");
-    let value = Headers::read(lines).ok()?.only("content-length", SEVERAL).ok()??;
-    value.parse().ok()
+/// The length of the body, which one header gives.
+fn length(headers: &[Header<'_>]) -> Option<usize> {
+    let mut lengths =
+        headers.iter().filter(|header| header.name.eq_ignore_ascii_case("content-length"));
+    let value = str::from_utf8(lengths.next()?.value).ok()?;
+    if lengths.next().is_some() { None } else { value.parse().ok() }
 }
 
 #[cfg(test)]
@@ -90,6 +89,7 @@ mod tests {
     fn what_no_server_here_sends_is_refused() {
         for bytes in [
             &b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n"[..],
+            b"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n",
             b"HTTP/1.1 2x0 OK\r\nContent-Length: 0\r\n\r\n",
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n",

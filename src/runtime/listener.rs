@@ -19,7 +19,7 @@ use super::aside::Desk;
 use super::connection::Connection;
 use super::document::{Document, Held};
 use super::housekeeping::House;
-use super::http::{self, Head, Heads};
+use super::http::{Head, Heads};
 use super::input::Input;
 use crate::gate::{self, Gate, Method, Progress, Refusal};
 use crate::monitor::{Monitor, Page};
@@ -144,35 +144,24 @@ impl Reception {
     }
 
     /// What a request asks for.
-    async fn read(
-        &self,
-        connection: &Connection,
-        request: gate::Request,
-    ) -> anyhow::Result<Result<Asked, Fault>> {
+    async fn read(&self, connection: &Connection, request: gate::Request) -> Result<Asked, Fault> {
         connection.may_half_close.set(request.may_half_close);
         // It is here as a whole, so its caller is late with nothing.
         connection.wait(self.next_call());
-        let bytes = request.body.len();
-        // It is in memory: nothing in the library waits.
-        let read = move || {
-            let document = future::block_on(http::document(request))?;
-            Ok(protocol::read_call(&document))
-        };
-        self.desk.aside(bytes, read).await
+        let is_read = self.heads.read(&request).await;
+        is_read.map_err(|error| fault::internal(&format!("{error:#}")))?;
+        let document = request.body;
+        self.desk.aside(document.len(), move || protocol::read_call(&document)).await
     }
 
     /// Answers one call. Whether the connection goes on.
     async fn answer(
         &self,
         connection: &Connection,
-        asked: anyhow::Result<Result<Asked, Fault>>,
+        asked: Result<Asked, Fault>,
         closes: bool,
     ) -> anyhow::Result<bool> {
-        let answer = match asked {
-            Ok(asked) => self.call(connection, asked).await?,
-            Err(error) => Some(self.fault(&fault::internal(&format!("{error:#}")))),
-        };
-        let Some(answer) = answer else { return Ok(false) };
+        let Some(answer) = self.call(connection, asked).await? else { return Ok(false) };
         // The status is 200 whatever the document says: many clients cannot read a fault with another status.
         let (content_type, length) = ("text/xml", answer.len());
         let head = self.heads.write(Head { status: 200, content_type, length, closes }).await?;

@@ -51,6 +51,13 @@ fn damage() -> impl Strategy<Value = Vec<(prop::sample::Index, usize, Vec<u8>)>>
     prop::collection::vec((any::<prop::sample::Index>(), 0..8_usize, scrap()), 0..5)
 }
 
+/// The request as it would be sent by somebody who sends nothing unneeded.
+fn plain(request: &Request) -> Vec<u8> {
+    let (head, body) = (request.clean_head(), &request.body);
+    let lines = head.strip_suffix(b"\r\n").expect("an empty line ends it");
+    [lines, format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes(), body].concat()
+}
+
 /// Fails unless the gate makes the same of the bytes however they are split, and nothing that breaks its promises.
 fn check(bytes: &[u8], seed: u64) -> Result<(), TestCaseError> {
     let outcome = read_pieces([bytes]);
@@ -60,7 +67,7 @@ fn check(bytes: &[u8], seed: u64) -> Result<(), TestCaseError> {
         prop_assert!(request.target.starts_with('/'));
         prop_assert!(request.target.bytes().all(|byte| byte.is_ascii_graphic()));
         prop_assert!(request.body.len() <= BODY_BYTES_MAX);
-        let again = read_pieces([request.clone().into_clean().as_slice()]);
+        let again = read_pieces([plain(&request).as_slice()]);
         let expected = Request { close: false, may_half_close: false, ..request };
         prop_assert_eq!(again.requests, [expected]);
         prop_assert_eq!(again.refusal, None);
@@ -118,7 +125,7 @@ proptest! {
         seed: u64,
     ) {
         let requests = bodies.iter().map(|body| call(body)).collect::<Vec<_>>();
-        let bytes = requests.iter().cloned().flat_map(|request| request.into_clean());
+        let bytes = requests.iter().flat_map(plain);
         let outcome = read_pieces(split(&bytes.collect::<Vec<_>>(), seed, 300));
         prop_assert_eq!(outcome.refusal, None);
         prop_assert_eq!(outcome.requests, requests);
