@@ -1,6 +1,7 @@
 //! The leader (§5.3): takes calls, replicates entries, commits what a majority holds, and answers reads.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::iter;
 use std::sync::Arc;
 
 use super::candidate::Candidate;
@@ -104,11 +105,9 @@ impl Leader {
 
     /// The last entry that a majority holds.
     fn majority_match(&self, core: &Core) -> LogIndex {
-        let mut matches: Vec<_> =
-            self.progress.values().map(|follower| follower.match_index).collect();
-        matches.push(core.log.last_index());
-        matches.sort_unstable_by(|a, b| b.cmp(a));
-        matches.get(core.cluster.majority() - 1).copied().unwrap_or_default()
+        let matches = self.progress.values().map(|follower| follower.match_index);
+        let is_held = |index: &_| self.majority(core, |follower| *index <= follower.match_index);
+        iter::once(core.log.last_index()).chain(matches).filter(is_held).max().unwrap_or_default()
     }
 }
 
