@@ -3,7 +3,7 @@
 //!
 //! The library behind it believes what it is sent: it would wait for ever for the end of a head, execute a call whose
 //! body was cut short, and lose the second of two requests that came together. So it is only ever handed what
-//! [`Request::into_clean`] writes. Everything else is decided here, from the bytes alone: where a request ends, which
+//! [`Request::clean_head`] writes. Everything else is decided here, from the bytes alone: where a request ends, which
 //! requests are refused, with which status, and as early as that is certain.
 //!
 //! - `fields` decides byte by byte whether header lines are sound, `head` where the head ends.

@@ -8,6 +8,9 @@
 //! Reading takes time linear in the document (times the logarithm of a struct's size, for the duplicates) and a stack
 //! bounded by [`DEPTH_MAX`](crate::value::DEPTH_MAX). Entities are never defined, files and networks never touched.
 //!
+//! The messages of servers to each other are documents of one base64. `envelope` knows them by what stands around it, and
+//! spares them both layers.
+//!
 //! Writing streams: a big answer goes straight into its bytes, without a [`Value`] in between, and nothing that is
 //! written can make the document unreadable.
 //!
@@ -16,6 +19,7 @@
 mod attributes;
 mod characters;
 mod document;
+mod envelope;
 mod error;
 mod parse;
 mod reference;

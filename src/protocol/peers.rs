@@ -13,7 +13,7 @@ use crate::raft::{
     AppendEntries, AppendOutcome, AppendReply, BallotKind, Command, Entry, LogIndex, NUMBER_MAX,
     Position, Request, RequestVote, Response, Round, ServerId, Term, VoteReply,
 };
-use crate::value::Value;
+use crate::value::{Packer, Value};
 use crate::xmlrpc::{self, Writer};
 
 /// Why a message is not what it should be.
@@ -25,84 +25,111 @@ pub fn write_request(request: &Request) -> Vec<u8> {
         Request::RequestVote(request) => ("surfstore.requestVote", request_vote(request)),
         Request::AppendEntries(request) => ("surfstore.appendEntries", append_entries(request)),
     };
-    xmlrpc::write_call(method, |params| params.param(|writer| write_message(writer, &message)))
+    xmlrpc::write_call(method, |params| params.param(|writer| writer.base64(&message)))
 }
 
-fn write_message(writer: &mut Writer, message: &Value) {
-    writer.base64(&message.pack());
-}
-
-fn request_vote(request: &RequestVote) -> Value {
-    structure([
-        ("term", number(request.term.0)),
-        ("candidateId", number(request.candidate_id.0.into())),
-        ("lastLogIndex", number(request.last_log.index.0)),
-        ("lastLogTerm", number(request.last_log.term.0)),
-        ("ballot", number(request.ballot)),
-        ("preVote", (request.kind == BallotKind::PreVote).into()),
+fn request_vote(request: &RequestVote) -> Vec<u8> {
+    pack(&[
+        ("term", Field::Number(request.term.0)),
+        ("candidateId", Field::Number(request.candidate_id.0.into())),
+        ("lastLogIndex", Field::Number(request.last_log.index.0)),
+        ("lastLogTerm", Field::Number(request.last_log.term.0)),
+        ("ballot", Field::Number(request.ballot)),
+        ("preVote", Field::Boolean(request.kind == BallotKind::PreVote)),
     ])
 }
 
-fn append_entries(request: &AppendEntries) -> Value {
-    structure([
-        ("term", number(request.term.0)),
-        ("leaderId", number(request.leader_id.0.into())),
-        ("prevLogIndex", number(request.prev_log.index.0)),
-        ("prevLogTerm", number(request.prev_log.term.0)),
-        ("entries", Value::Array(request.entries.iter().map(entry).collect())),
-        ("leaderCommit", number(request.leader_commit.0)),
-        ("round", number(request.round.0)),
-        ("hasMajority", request.has_majority.into()),
+fn append_entries(request: &AppendEntries) -> Vec<u8> {
+    pack(&[
+        ("term", Field::Number(request.term.0)),
+        ("leaderId", Field::Number(request.leader_id.0.into())),
+        ("prevLogIndex", Field::Number(request.prev_log.index.0)),
+        ("prevLogTerm", Field::Number(request.prev_log.term.0)),
+        ("entries", Field::Entries(&request.entries)),
+        ("leaderCommit", Field::Number(request.leader_commit.0)),
+        ("round", Field::Number(request.round.0)),
+        ("hasMajority", Field::Boolean(request.has_majority)),
     ])
-}
-
-/// An entry: `[term]` for a no-op, `[term, [name, version, hash list]]` for an update, its list as it is kept.
-fn entry(entry: &Entry) -> Value {
-    let term = number(entry.term.0);
-    Value::Array(match &entry.command {
-        Command::Noop => [term].into(),
-        Command::Update(update) => {
-            let hashes = Value::Base64(update.hashes.packed().into());
-            [term, Value::Array([(&*update.name).into(), update.version.into(), hashes].into())]
-                .into()
-        }
-    })
 }
 
 pub(super) fn write_vote_reply(writer: &mut Writer, reply: &VoteReply) {
-    let message = structure([
-        ("term", number(reply.term.0)),
-        ("voteGranted", reply.vote_granted.into()),
-        ("ballot", number(reply.ballot)),
-        ("preVote", (reply.kind == BallotKind::PreVote).into()),
-    ]);
-    write_message(writer, &message);
+    writer.base64(&pack(&[
+        ("term", Field::Number(reply.term.0)),
+        ("voteGranted", Field::Boolean(reply.vote_granted)),
+        ("ballot", Field::Number(reply.ballot)),
+        ("preVote", Field::Boolean(reply.kind == BallotKind::PreVote)),
+    ]));
 }
 
 /// The outcome is `success` as in Figure 2; a mismatch adds the hint, and a refusal without one is a stale term.
 pub(super) fn write_append_reply(writer: &mut Writer, reply: &AppendReply) {
-    let hint = match reply.outcome {
+    let term = ("term", Field::Number(reply.term.0));
+    let round = ("round", Field::Number(reply.round.0));
+    let success = ("success", Field::Boolean(reply.outcome == AppendOutcome::Accepted));
+    writer.base64(&match reply.outcome {
+        AppendOutcome::Accepted | AppendOutcome::Stale => pack(&[term, round, success]),
         AppendOutcome::Mismatch(hint) => {
-            vec![("hintIndex", number(hint.index.0)), ("hintTerm", number(hint.term.0))]
+            let index = ("hintIndex", Field::Number(hint.index.0));
+            pack(&[term, round, success, index, ("hintTerm", Field::Number(hint.term.0))])
         }
-        AppendOutcome::Accepted | AppendOutcome::Stale => vec![],
-    };
-    let success = reply.outcome == AppendOutcome::Accepted;
-    let members = [
-        ("term", number(reply.term.0)),
-        ("round", number(reply.round.0)),
-        ("success", success.into()),
-    ];
-    write_message(writer, &structure(members.into_iter().chain(hint)));
+    });
 }
 
-fn structure(members: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
-    Value::Struct(members.into_iter().map(|(name, value)| (name.into(), value)).collect())
+/// What a member of a message holds.
+enum Field<'a> {
+    /// A term, an index or a counter.
+    Number(u64),
+    Boolean(bool),
+    Entries(&'a [Entry]),
+}
+
+/// More than a member with a number takes.
+const FIELD_BYTES: usize = 40;
+
+/// The struct of these members.
+fn pack(members: &[(&str, Field<'_>)]) -> Vec<u8> {
+    let bytes = |(_, field): &(_, Field<'_>)| match field {
+        Field::Number(_) | Field::Boolean(_) => FIELD_BYTES,
+        // An update takes no more packed than in memory.
+        Field::Entries(entries) => FIELD_BYTES + entries.iter().map(Entry::size).sum::<usize>(),
+    };
+    let mut packer = Packer::with_capacity(members.iter().map(bytes).sum());
+    packer.structure(members.len());
+    for (name, field) in members {
+        packer.string(name);
+        match field {
+            Field::Number(number) => packer.int(int(*number)),
+            Field::Boolean(truth) => packer.boolean(*truth),
+            Field::Entries(entries) => {
+                packer.array(entries.len());
+                entries.iter().for_each(|entry| pack_entry(&mut packer, entry));
+            }
+        }
+    }
+    packer.into_bytes()
+}
+
+/// An entry: `[term]` for a no-op, `[term, [name, version, hash list]]` for an update, its list as it is kept.
+fn pack_entry(packer: &mut Packer, entry: &Entry) {
+    match &entry.command {
+        Command::Noop => {
+            packer.array(1);
+            packer.int(int(entry.term.0));
+        }
+        Command::Update(update) => {
+            packer.array(2);
+            packer.int(int(entry.term.0));
+            packer.array(3);
+            packer.string(&update.name);
+            packer.int(update.version);
+            packer.bytes(update.hashes.packed());
+        }
+    }
 }
 
 /// Terms, indexes and counters never leave the range of `i64`.
-fn number(number: u64) -> Value {
-    i64::try_from(number).unwrap_or(i64::MAX).into()
+fn int(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// Reads a candidate's request.

@@ -16,6 +16,8 @@ pub(super) struct Scribe {
     /// It gives the leader's address to callers who should go there.
     config: Config,
     held: Held,
+    /// False and true, as most calls are answered. They are not counted as held: there is one of each.
+    truths: [Arc<Document>; 2],
     /// The file map as it was written last, and which state of it that was: most reads get it unchanged.
     files: Option<(u64, Arc<Document>)>,
     /// What that document is made of: of a map that has changed, most is written already.
@@ -30,11 +32,19 @@ struct Written {
 
 impl Scribe {
     pub(super) fn new(config: Config, held: Held) -> Scribe {
-        Scribe { config, held, files: None, leaves: Vec::new() }
+        let truths = [false, true].map(|truth| {
+            let bytes = protocol::write_answer(&Answer::Boolean(truth), &config);
+            Document::new(bytes, &Held::default())
+        });
+        Scribe { config, held, truths, files: None, leaves: Vec::new() }
     }
 
     /// The document to send; that of a *busy* fault if it does not fit beside those on their way.
     pub(super) fn write(&mut self, answer: &Answer) -> Arc<Document> {
+        if let Answer::Boolean(truth) | Answer::Raft(Reply::Updated(truth)) = answer {
+            let [no, yes] = &self.truths;
+            return Arc::clone(if *truth { yes } else { no });
+        }
         let Answer::Raft(Reply::Files(files)) = answer else {
             let bytes = protocol::write_answer(answer, &self.config);
             let document = self.fitting(Document::new(bytes, &self.held));

@@ -13,7 +13,12 @@ pub(super) async fn aside<T: Send + 'static>(
     bytes: usize,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> T {
-    if bytes < LONG_BYTES { work() } else { smol::unblock(work).await }
+    if is_long(bytes) { smol::unblock(work).await } else { work() }
+}
+
+/// Whether work on so many bytes is done aside.
+pub(super) fn is_long(bytes: usize) -> bool {
+    LONG_BYTES <= bytes
 }
 
 /// Where long documents are read: one after another, since what is made of them meanwhile takes several times their
@@ -28,7 +33,7 @@ impl Desk {
         bytes: usize,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> T {
-        let _turn = if bytes < LONG_BYTES { None } else { Some(self.0.lock().await) };
+        let _turn = if is_long(bytes) { Some(self.0.lock().await) } else { None };
         aside(bytes, work).await
     }
 }

@@ -13,7 +13,7 @@ use smol::future;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::net::TcpStream;
 
-use super::aside::aside;
+use super::aside::{aside, is_long};
 use super::deadline::Alarm;
 use super::input::Input;
 use super::timing::{CONTROL_DEADLINE, STALL_DEADLINE};
@@ -140,9 +140,14 @@ impl Lane {
             Request::AppendEntries(request) => request.entries.iter().map(Entry::size).sum(),
             Request::RequestVote(_) => 0,
         };
+        let write = |address: &Address, request: &Request| {
+            gate::write_post(address, &protocol::write_request(request))
+        };
+        if !is_long(bytes) {
+            return write(&self.address, request);
+        }
         let (address, request) = (self.address.clone(), request.clone());
-        let write = move || gate::write_post(&address, &protocol::write_request(&request));
-        aside(bytes, write).await
+        aside(bytes, move || write(&address, &request)).await
     }
 
     /// Connects to the configured host, resolved anew.

@@ -17,9 +17,9 @@ impl Value {
     /// The value as bytes.
     pub fn pack(&self) -> Vec<u8> {
         // Exactly as much, since what is packed is often kept.
-        let mut out = Vec::with_capacity(length(self));
-        write(&mut out, self);
-        out
+        let mut packer = Packer::with_capacity(length(self));
+        packer.value(self);
+        packer.into_bytes()
     }
 
     /// The value that these bytes are, if they are one and nothing more.
@@ -50,35 +50,82 @@ fn length(value: &Value) -> usize {
     HEAD_BYTES + content
 }
 
-fn write(out: &mut Vec<u8>, value: &Value) {
-    match value {
-        Value::Int(number) => write_head(out, b'i', number.cast_unsigned()),
-        Value::Boolean(truth) => write_head(out, b't', u64::from(*truth)),
-        Value::Double(number) => write_head(out, b'd', number.get().to_bits()),
-        Value::String(text) => write_bytes(out, b's', text.as_bytes()),
-        Value::Base64(bytes) => write_bytes(out, b'b', bytes),
-        Value::Array(elements) => {
-            write_head(out, b'a', elements.len() as u64);
-            elements.iter().for_each(|element| write(out, element));
-        }
-        Value::Struct(members) => {
-            write_head(out, b'm', members.len() as u64);
-            for (name, value) in members {
-                write_bytes(out, b's', name.as_bytes());
-                write(out, value);
+/// Where values are packed one after another, without being made first.
+#[derive(Debug)]
+pub struct Packer(Vec<u8>);
+
+impl Packer {
+    /// Sets so many bytes aside, which may turn out to be too few.
+    pub fn with_capacity(bytes: usize) -> Packer {
+        Packer(Vec::with_capacity(bytes))
+    }
+
+    /// What was packed.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
+    /// Packs an `int`.
+    pub fn int(&mut self, number: i64) {
+        self.head(b'i', number.cast_unsigned());
+    }
+
+    /// Packs a `boolean`.
+    pub fn boolean(&mut self, truth: bool) {
+        self.head(b't', u64::from(truth));
+    }
+
+    /// Packs a `string`.
+    pub fn string(&mut self, text: &str) {
+        self.content(b's', text.as_bytes());
+    }
+
+    /// Packs bytes, that is `base64`.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.content(b'b', bytes);
+    }
+
+    /// Packs an `array`, whose so many elements are packed next.
+    pub fn array(&mut self, elements: usize) {
+        self.head(b'a', elements as u64);
+    }
+
+    /// Packs a `struct`, of whose so many members first the name is packed next, as a string, and then the value.
+    pub fn structure(&mut self, members: usize) {
+        self.head(b'm', members as u64);
+    }
+
+    /// Packs a value with all its parts.
+    fn value(&mut self, value: &Value) {
+        match value {
+            Value::Int(number) => self.int(*number),
+            Value::Boolean(truth) => self.boolean(*truth),
+            Value::Double(number) => self.head(b'd', number.get().to_bits()),
+            Value::String(text) => self.string(text),
+            Value::Base64(bytes) => self.bytes(bytes),
+            Value::Array(elements) => {
+                self.array(elements.len());
+                elements.iter().for_each(|element| self.value(element));
+            }
+            Value::Struct(members) => {
+                self.structure(members.len());
+                for (name, value) in members {
+                    self.string(name);
+                    self.value(value);
+                }
             }
         }
     }
-}
 
-fn write_bytes(out: &mut Vec<u8>, letter: u8, bytes: &[u8]) {
-    write_head(out, letter, bytes.len() as u64);
-    out.extend_from_slice(bytes);
-}
+    fn content(&mut self, letter: u8, bytes: &[u8]) {
+        self.head(letter, bytes.len() as u64);
+        self.0.extend_from_slice(bytes);
+    }
 
-fn write_head(out: &mut Vec<u8>, letter: u8, number: u64) {
-    out.push(letter);
-    out.extend_from_slice(&number.to_le_bytes());
+    fn head(&mut self, letter: u8, number: u64) {
+        self.0.push(letter);
+        self.0.extend_from_slice(&number.to_le_bytes());
+    }
 }
 
 /// Reads the value that `rest` begins with, which stands within so many arrays and structs.
@@ -203,9 +250,9 @@ mod tests {
     #[test]
     fn bytes_that_keep_no_promise_are_no_value() {
         let head = |letter, number: u64| {
-            let mut out = Vec::new();
-            write_head(&mut out, letter, number);
-            out
+            let mut packer = Packer::with_capacity(HEAD_BYTES);
+            packer.head(letter, number);
+            packer.into_bytes()
         };
         let name = [head(b's', 1), b"a".to_vec(), head(b'i', 1)].concat();
         for (bytes, why) in [

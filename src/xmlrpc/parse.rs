@@ -8,7 +8,7 @@ use super::characters::{is_blank, is_space};
 use super::document::{Document, Element, Token};
 use super::error::{ParseError, quoted};
 use super::scalar::decoder;
-use super::{Fault, MethodCall};
+use super::{Fault, MethodCall, envelope};
 use crate::value::{DEPTH_MAX, Value, doubled};
 
 /// More than any method takes.
@@ -16,12 +16,13 @@ const PARAMS_MAX: usize = 64;
 
 /// Reads a `methodCall`.
 pub fn parse_call(document: &[u8]) -> Result<MethodCall, ParseError> {
-    parse(document, Parser::call)
+    envelope::call(document).map_or_else(|| parse(document, Parser::call), Ok)
 }
 
 /// Reads a `methodResponse`: the value answered, or the fault.
 pub fn parse_response(document: &[u8]) -> Result<Result<Value, Fault>, ParseError> {
-    parse(document, Parser::response)
+    let message = envelope::response(document).map(Ok);
+    message.map_or_else(|| parse(document, Parser::response), Ok)
 }
 
 /// Reads the whole document, in which everything but the prologue and the epilogue is for `read`.

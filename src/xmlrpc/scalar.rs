@@ -60,20 +60,21 @@ fn double(text: &str) -> Result<Value, ParseError> {
 
 fn bytes(text: &str) -> Result<Value, ParseError> {
     // Most is in one line, and to look for white space in megabytes takes time: it is done where they cannot be decoded.
-    let decoded = decoded(text).or_else(|| {
+    let decoded = decoded(text.as_bytes()).or_else(|| {
         let symbols: String = text.split(is_space).collect();
-        decoded(&symbols)
+        decoded(symbols.as_bytes())
     });
-    decoded.map(|bytes| Value::Base64(bytes.into())).ok_or_else(|| misspelt(text, "base64"))
+    decoded.map(Value::Base64).ok_or_else(|| misspelt(text, "base64"))
 }
 
 /// The bytes that these symbols of base64 stand for, if nothing else is among them.
-fn decoded(symbols: &str) -> Option<Vec<u8>> {
+pub(super) fn decoded(symbols: &[u8]) -> Option<Box<[u8]>> {
     // The padding tells nothing: it may be left away altogether, but not in part.
-    let bare = symbols.trim_end_matches('=');
-    let padding = symbols.len() - bare.len();
+    let padding = symbols.iter().rev().take_while(|symbol| **symbol == b'=').count();
+    let (bare, _) = symbols.split_at(symbols.len() - padding);
     let is_padded = padding <= 2 && (padding == 0 || symbols.len().is_multiple_of(4));
-    base64::decode_config(bare, base64::STANDARD_NO_PAD).ok().filter(|_| is_padded)
+    let bytes = base64::decode_config(bare, base64::STANDARD_NO_PAD).ok()?;
+    is_padded.then(|| bytes.into())
 }
 
 fn misspelt(text: &str, expected: &str) -> ParseError {

@@ -8,21 +8,31 @@ use crate::value::{Double, Value, is_xml};
 
 /// The document of a call.
 pub fn write_call(method: &str, write: impl FnOnce(&mut Params<'_>)) -> Vec<u8> {
-    write_between(["<methodCall>", "</methodCall>"], |writer| {
-        writer.raw("<methodName>");
+    write_between(CALL, |writer| {
         writer.escaped(method);
-        writer.raw("</methodName><params>");
+        writer.raw(PARAMS);
         write(&mut Params { writer });
-        writer.raw("</params>");
     })
 }
 
 /// What every document begins with.
-const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>";
+pub(super) const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>";
+
+/// What stands around the method's name and the parameters of a call.
+pub(super) const CALL: [&str; 2] = ["<methodCall><methodName>", "</params></methodCall>"];
+
+/// What stands between the method's name and the parameters.
+pub(super) const PARAMS: &str = "</methodName><params>";
+
+/// What stands around a parameter.
+pub(super) const PARAM: [&str; 2] = ["<param>", "</param>"];
 
 /// What stands around the value of an answer.
-const RESPONSE: [&str; 2] =
+pub(super) const RESPONSE: [&str; 2] =
     ["<methodResponse><params><param>", "</param></params></methodResponse>"];
+
+/// What stands around the symbols of base64.
+pub(super) const BASE64: [&str; 2] = ["<value><base64>", "</base64></value>"];
 
 /// What stands around the struct of a fault.
 const FAULT: [&str; 2] = ["<methodResponse><fault>", "</fault></methodResponse>"];
@@ -89,8 +99,11 @@ fn write_between(around: [&str; 2], write: impl FnOnce(&mut Writer)) -> Vec<u8> 
     written(|writer| writer.document(around, write))
 }
 
+/// Most documents have no more, so that they take memory once.
+const SHORT_BYTES: usize = 256;
+
 fn written(write: impl FnOnce(&mut Writer)) -> Vec<u8> {
-    let mut writer = Writer { out: Out::Written(Vec::new()) };
+    let mut writer = Writer { out: Out::Written(Vec::with_capacity(SHORT_BYTES)) };
     write(&mut writer);
     match writer.out {
         Out::Written(bytes) => bytes,
@@ -99,9 +112,13 @@ fn written(write: impl FnOnce(&mut Writer)) -> Vec<u8> {
 }
 
 /// What was written between these two.
-fn between<'d>([open, close]: [&str; 2], document: &'d [u8]) -> Option<&'d [u8]> {
-    let document = document.strip_prefix(DECLARATION.as_bytes())?;
-    document.strip_prefix(open.as_bytes())?.strip_suffix(close.as_bytes())
+pub(super) fn between<'d>(around: [&str; 2], document: &'d [u8]) -> Option<&'d [u8]> {
+    within(around, document.strip_prefix(DECLARATION.as_bytes())?)
+}
+
+/// What stands within these two.
+pub(super) fn within<'d>([open, close]: [&str; 2], bytes: &'d [u8]) -> Option<&'d [u8]> {
+    bytes.strip_prefix(open.as_bytes())?.strip_suffix(close.as_bytes())
 }
 
 /// Where values are written, one call for each.
@@ -149,9 +166,10 @@ pub struct Members<'w> {
 impl Params<'_> {
     /// Writes the next parameter, for which one value is written.
     pub fn param(&mut self, write: impl FnOnce(&mut Writer)) {
-        self.writer.raw("<param>");
+        let [open, close] = PARAM;
+        self.writer.raw(open);
         write(self.writer);
-        self.writer.raw("</param>");
+        self.writer.raw(close);
     }
 }
 
@@ -196,9 +214,10 @@ impl Writer {
 
     /// Writes `base64`.
     pub fn base64(&mut self, bytes: &[u8]) {
-        self.raw("<value><base64>");
+        let [open, close] = BASE64;
+        self.raw(open);
         self.out.push_base64(bytes);
-        self.raw("</base64></value>");
+        self.raw(close);
     }
 
     /// Writes an `array`, of the values that are written meanwhile.
@@ -284,6 +303,8 @@ impl Out {
         match self {
             Out::Written(out) => {
                 let start = out.len();
+                // What ends the document comes behind it.
+                out.reserve(symbols + SHORT_BYTES);
                 out.resize(start + symbols, b'=');
                 if let Some(end) = out.get_mut(start..) {
                     base64::encode_config_slice(bytes, base64::STANDARD, end);

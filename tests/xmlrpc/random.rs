@@ -49,7 +49,19 @@ fn document() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Places in a document, and the scraps that are put over what stands there.
-fn damage() -> impl Strategy<Value = Vec<(prop::sample::Index, usize, Vec<u8>)>> {
+type Damage = Vec<(prop::sample::Index, usize, Vec<u8>)>;
+
+fn damaged(document: Vec<u8>, damage: Damage) -> Vec<u8> {
+    let mut document = document;
+    for (place, length, scrap) in damage {
+        let start = place.index(document.len() + 1);
+        let end = document.len().min(start + length);
+        document.splice(start..end, scrap);
+    }
+    document
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
     let scrap = prop_oneof![
         prop::collection::vec(any::<u8>(), 0..4),
         prop::sample::select(vec![
@@ -76,6 +88,8 @@ fn damage() -> impl Strategy<Value = Vec<(prop::sample::Index, usize, Vec<u8>)>>
             "<struct>",
             "<member>",
             "<name>",
+            "=",
+            "A",
         ])
         .prop_map(|scrap| scrap.as_bytes().to_vec()),
     ];
@@ -110,12 +124,7 @@ proptest! {
 
     #[test]
     fn a_damaged_document_is_answered(document in document(), damage in damage()) {
-        let mut document = document;
-        for (place, length, scrap) in damage {
-            let start = place.index(document.len() + 1);
-            let end = document.len().min(start + length);
-            document.splice(start..end, scrap);
-        }
+        let document = damaged(document, damage);
         // Whatever was read can be written and is then read as the same.
         if let Ok(call) = parse_call(&document) {
             let again = write_call(&call.method, |params| {
@@ -123,6 +132,23 @@ proptest! {
             });
             prop_assert_eq!(parse_call(&again), Ok(call));
         }
+    }
+
+    /// A line break behind it keeps it from being known for what it is.
+    #[test]
+    fn a_message_is_read_as_the_parser_reads_it(
+        bytes in prop::collection::vec(any::<u8>(), 0..20),
+        damage in prop_oneof![Just(Vec::new()), damage()],
+    ) {
+        let call = write_call("surfstore.appendEntries", |params| {
+            params.param(|writer| writer.base64(&bytes));
+        });
+        let call = damaged(call, damage.clone());
+        let parsed = parse_call(&[&*call, b"\n"].concat()).map_err(|error| error.code());
+        prop_assert_eq!(parse_call(&call).map_err(|error| error.code()), parsed);
+        let answer = damaged(write_response(|writer| writer.base64(&bytes)), damage);
+        let parsed = parse_response(&[&*answer, b"\n"].concat()).map_err(|error| error.code());
+        prop_assert_eq!(parse_response(&answer).map_err(|error| error.code()), parsed);
     }
 
     #[test]
