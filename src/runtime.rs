@@ -20,6 +20,7 @@ mod listener;
 pub mod output;
 mod peer;
 mod timing;
+mod turns;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

@@ -19,6 +19,7 @@ use smol::future;
 use smol::io::{self, AsyncRead, AsyncReadExt, AsyncWriteExt};
 use smol::net::TcpStream;
 
+use super::turns;
 use crate::gate::Phase;
 use crate::raft::CallId;
 
@@ -48,21 +49,21 @@ const PROBE_AFTER: Duration = Duration::from_secs(15);
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 const PROBES: u32 = 3;
 
-/// How much is read of a request at once, in bytes.
-const READ_BYTES: usize = 8 << 10;
+/// How much is read at once before a body is under way, in bytes: what is read ahead of an answer is held meanwhile.
+const HEAD_READ_BYTES: usize = 8 << 10;
 
 /// Where all connections read, one after another: one that waits holds no memory for it.
-pub(super) type ReadBuffer = Rc<RefCell<[u8; READ_BYTES]>>;
+pub(super) type ReadBuffer = Rc<RefCell<[u8; CHUNK_BYTES]>>;
 
 pub(super) fn read_buffer() -> ReadBuffer {
-    Rc::new(RefCell::new([0; READ_BYTES]))
+    Rc::new(RefCell::new([0; CHUNK_BYTES]))
 }
 
 /// How much of an answer the system may hold for its caller, in bytes; Linux takes up to twice as much. Left to itself it
 /// holds several MiB, which are bounded nowhere and would pass for bytes that the caller has taken.
 const SEND_BUFFER_BYTES: usize = 256 << 10;
 
-/// How much is written at once, give or take a piece, or read to be dropped, in bytes.
+/// How much is written at once, give or take a piece, or read of a body or to be dropped, in bytes.
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// What a connection is doing.
@@ -93,6 +94,8 @@ pub(super) struct Connection {
     moved: Cell<usize>,
     /// The bytes moved since it began to do what it does.
     moved_in_all: Cell<usize>,
+    /// Whether what was read last was as much as was asked for: there may be more at once.
+    gave_all_asked_for: Cell<bool>,
     /// Whether the housekeeper has ended it. What is still read of it must not be served: no answer would arrive.
     has_ended: Cell<bool>,
     /// Whether the caller may end its side and wait nevertheless.
@@ -112,6 +115,7 @@ impl Connection {
             deadline: Cell::new(Some(now + IDLE_TIME)),
             moved: Cell::new(0),
             moved_in_all: Cell::new(0),
+            gave_all_asked_for: Cell::new(false),
             has_ended: Cell::new(false),
             may_half_close: Cell::new(false),
             is_peer: Cell::new(false),
@@ -227,20 +231,23 @@ impl Connection {
         if activity == Activity::Idle || self.activity.get() != activity {
             self.begin(activity);
         }
+        // Who sends without a pause keeps nobody else from being served.
+        if self.gave_all_asked_for.get() {
+            turns::readable(&self.stream).await?;
+        }
+        let wanted = if activity == Activity::Body { CHUNK_BYTES } else { HEAD_READ_BYTES };
         let mut stream = self.stream.clone();
         let bytes = future::poll_fn(|context| {
             let mut buffer = self.read_buffer.borrow_mut();
-            let read = Pin::new(&mut stream).poll_read(context, &mut *buffer);
+            let (buffer, _) = buffer.split_at_mut(wanted);
+            let read = Pin::new(&mut stream).poll_read(context, buffer);
             read.map_ok(|count| buffer.get(..count).unwrap_or_default().to_vec())
         })
         .await?;
         if activity == Activity::Body {
             self.keep_pace(bytes.len());
         }
-        if bytes.len() == READ_BYTES {
-            // There is more: who sends without a pause keeps nobody else from being served.
-            future::yield_now().await;
-        }
+        self.gave_all_asked_for.set(bytes.len() == wanted);
         Ok(bytes)
     }
 
@@ -265,11 +272,10 @@ impl Connection {
         let mut slices: Vec<_> =
             pieces.flat_map(|piece| piece.chunks(CHUNK_BYTES)).map(IoSlice::new).collect();
         let mut rest = &mut *slices;
+        // Without this, one caller of many requests would keep everybody else waiting, the peers too. The answer is under
+        // way already as far as the housekeeper knows, so the connection is not given up meanwhile.
+        future::yield_now().await;
         while !rest.is_empty() {
-            // A socket that takes all at once never makes the task wait: without this, one caller of many requests, or
-            // many readers of a large map, would keep everybody else waiting, the peers too. The answer is under way
-            // already as far as the housekeeper knows, so the connection is not given up meanwhile.
-            future::yield_now().await;
             // The head goes out with what fits beside it, in one write, and the rest from where it is held.
             let taken = stream.write_vectored(chunk(rest)).await?;
             if taken == 0 {
@@ -277,6 +283,9 @@ impl Connection {
             }
             IoSlice::advance_slices(&mut rest, taken);
             self.keep_pace(taken);
+            if !rest.is_empty() {
+                turns::writable(&self.stream).await?;
+            }
         }
         Ok(())
     }
@@ -288,8 +297,7 @@ impl Connection {
         self.shut(Shutdown::Write);
         let mut buffer = vec![0; CHUNK_BYTES];
         while 0 < self.stream.clone().read(&mut buffer).await? {
-            // Who sends without a pause keeps nobody else from being served.
-            future::yield_now().await;
+            turns::readable(&self.stream).await?;
         }
         Ok(())
     }

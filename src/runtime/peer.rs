@@ -9,7 +9,6 @@ use std::rc::Rc;
 
 use anyhow::{Context, ensure};
 use smol::channel::{Receiver, Sender};
-use smol::future;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::net::TcpStream;
 
@@ -17,6 +16,7 @@ use super::aside::{aside, is_long};
 use super::deadline::Alarm;
 use super::input::Input;
 use super::timing::{CONTROL_DEADLINE, STALL_DEADLINE};
+use super::turns;
 use crate::config::Address;
 use crate::gate;
 use crate::protocol;
@@ -174,8 +174,7 @@ impl Lane {
     ) -> anyhow::Result<Vec<u8>> {
         for (index, chunk) in message.chunks(CHUNK_BYTES).enumerate() {
             if 0 < index {
-                // A socket that takes all at once never makes the task wait, and everybody else would.
-                future::yield_now().await;
+                stalled.within(STALL_DEADLINE, turns::writable(stream)).await??;
             }
             self.may_send()?;
             stalled.within(STALL_DEADLINE, stream.write_all(chunk)).await??;
@@ -198,6 +197,8 @@ impl Lane {
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, TcpListener};
+
+    use smol::future;
 
     use super::*;
     use crate::raft::{BallotKind, Position, RequestVote, Term};

@@ -1,0 +1,72 @@
+//! Turns at the one thread that serves everybody.
+//!
+//! A socket that takes or gives whatever it is asked for never makes its task wait, and the others' sockets are not even
+//! looked at while there are tasks that can go on. So who moves much waits, between one part and the next, until the
+//! system tells of its socket anew: by then it has told of the others as well.
+
+use std::io;
+use std::net;
+use std::sync::Arc;
+
+use async_io::Async;
+use smol::net::TcpStream;
+
+/// Waits until the sockets have been looked at, and this one takes more.
+pub(super) async fn writable(stream: &TcpStream) -> io::Result<()> {
+    socket(stream).writable().await
+}
+
+/// Waits until the sockets have been looked at, and this one gives more, or has come to its end.
+pub(super) async fn readable(stream: &TcpStream) -> io::Result<()> {
+    socket(stream).readable().await
+}
+
+fn socket(stream: &TcpStream) -> Arc<Async<net::TcpStream>> {
+    stream.clone().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::io::Write;
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::rc::Rc;
+
+    use smol::io::AsyncReadExt;
+    use smol::{LocalExecutor, block_on, future};
+
+    use super::*;
+
+    /// Fewer than the executor gives before it looks at the sockets of itself.
+    const TURNS: usize = 150;
+
+    fn pair() -> (TcpStream, net::TcpStream) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let other = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (Async::new(listener.accept().unwrap().0).unwrap().into(), other)
+    }
+
+    #[test]
+    fn whoever_waits_for_a_turn_lets_those_go_first_whose_sockets_have_something() {
+        let executor = LocalExecutor::new();
+        let order = Rc::new(RefCell::new(Vec::new()));
+        let ((much, _taker), (mut little, mut giver)) = (pair(), pair());
+        let done = Rc::clone(&order);
+        let reading = executor.spawn(async move {
+            little.read_exact(&mut [0]).await.unwrap();
+            done.borrow_mut().push("little");
+        });
+        while executor.try_tick() {}
+        // It waits already when there comes something.
+        giver.write_all(&[1]).unwrap();
+        let done = Rc::clone(&order);
+        let moving = executor.spawn(async move {
+            for _ in 0..TURNS {
+                writable(&much).await.unwrap();
+            }
+            done.borrow_mut().push("much");
+        });
+        block_on(executor.run(future::zip(reading, moving)));
+        assert_eq!(order.take(), ["little", "much"]);
+    }
+}
