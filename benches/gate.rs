@@ -1,5 +1,5 @@
-//! What the gate costs: `surfstore.ping` at a server of this project against the same calls at plain `async_h1::accept`,
-//! side by side in one run. `cargo bench --bench gate`
+//! What the gate costs, less what it spares the HTTP library: `surfstore.ping` at a server of this project against the same
+//! calls at plain `async_h1::accept`, side by side in one run. `cargo bench --bench gate`
 //!
 //! Both run as processes of their own and answer the same document. Closed-loop clients on keep-alive connections
 //! check every answer. The two take turns, and the ratio is taken pair by pair, since machines are noisy.

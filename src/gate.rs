@@ -10,7 +10,7 @@
 //! - `headers` finds the values of a header, `request_line` reads the first line, `rules` decides what they ask for.
 //! - `origin` tells the server's own pages from those of other sites.
 //! - `body` and `chunked` gather the body.
-//! - `response` is for the other side: it writes a request, and reads what servers answer, by the same means.
+//! - `response` is for the other side: it writes a request, and reads what servers answer.
 //!
 //! Where bytes can be understood in two ways they are refused, since whatever else reads them may take the other. Reading
 //! takes time linear in the bytes, however they are split, and memory in proportion to what has come, never to what is
@@ -96,7 +96,10 @@ pub enum Phase {
     /// A part of the head is there.
     Head,
     /// The head is there, and the body is not whole.
-    Body,
+    Body {
+        /// The bytes that are known to be missing.
+        missing: usize,
+    },
 }
 
 impl Gate {
@@ -145,7 +148,7 @@ impl Gate {
         match &self.state {
             State::Head(reader) if reader.has_begun() => Phase::Head,
             State::Head(_) | State::Refused(_) => Phase::Idle,
-            State::Body(..) => Phase::Body,
+            State::Body(_, body) => Phase::Body { missing: body.missing() },
         }
     }
 

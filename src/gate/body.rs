@@ -59,6 +59,14 @@ impl Body {
         self.content.bytes.capacity()
     }
 
+    /// The bytes that are known to be missing: of a body in chunks, none.
+    pub(super) fn missing(&self) -> usize {
+        match self.rest {
+            Rest::Bytes(left) => left,
+            Rest::Chunks(_) => 0,
+        }
+    }
+
     /// The bytes, once all have come.
     pub(super) fn take(&mut self) -> Vec<u8> {
         mem::take(&mut self.content.bytes)

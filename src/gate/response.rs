@@ -31,6 +31,8 @@ pub struct Response<'a> {
 /// Why bytes are no response that a server of this project gives.
 pub(super) type Garbled = &'static str;
 
+const NOT_HTTP: Garbled = "its response is not HTTP/1.1";
+
 impl<'a> Response<'a> {
     /// The response that all these bytes are, or `None` while some are missing. Its body has at most `body_bytes_max`.
     ///
@@ -43,19 +45,19 @@ impl<'a> Response<'a> {
         let mut slots = [EMPTY_HEADER; HEADERS_MAX];
         let mut head = httparse::Response::new(&mut slots);
         let end = match head.parse(bytes) {
-            Ok(Status::Complete(end)) => end,
+            Ok(Status::Complete(end)) if end <= HEAD_BYTES_MAX => end,
             Ok(Status::Partial) if bytes.len() < HEAD_BYTES_MAX => return Ok(None),
-            Ok(Status::Partial) => return Err("its response has no end of the head"),
-            Err(_) => return Err("its response is not HTTP/1.1"),
+            Ok(_) => return Err("the head of its response has no end"),
+            Err(_) => return Err(NOT_HTTP),
         };
-        let (Some(status), Some(1)) = (head.code, head.version) else {
-            return Err("its response is not HTTP/1.1");
-        };
+        // The library also takes empty lines before a response, and lines that end without a carriage return.
+        let (lines, body) = bytes.split_at(end);
+        let is_plain = lines.starts_with(b"HTTP/1.1 ") && lines.ends_with(b"\r\n\r\n");
+        let status = head.code.filter(|_| is_plain).ok_or(NOT_HTTP)?;
         let length = length(head.headers).ok_or("its response has no length")?;
         if body_bytes_max < length {
             return Err("its response is longer than any that is taken");
         }
-        let body = bytes.get(end..).unwrap_or_default();
         match body.len() {
             received if received < length => Ok(None),
             received if received == length => Ok(Some(Response { status, body })),
@@ -87,6 +89,7 @@ mod tests {
 
     #[test]
     fn what_no_server_here_sends_is_refused() {
+        let long = [b'x'; HEAD_BYTES_MAX];
         for bytes in [
             &b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n"[..],
             b"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n",
@@ -97,7 +100,10 @@ mod tests {
             b"HTTP/1.1 200 OK\r\nContent-Length: 65\r\n\r\n",
             b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab",
             b"garbage\r\n\r\n",
-            &[b'x'; HEAD_BYTES_MAX],
+            b"\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+            b"HTTP/1.1 200 OK\nContent-Length: 0\n\n",
+            &[&b"HTTP/1.1 200 OK\r\nA: "[..], &long].concat(),
+            &[&b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nA: "[..], &long, b"\r\n\r\n"].concat(),
         ] {
             assert!(Response::read(bytes, 64).is_err(), "{}", String::from_utf8_lossy(bytes));
         }

@@ -30,53 +30,53 @@ pub fn write_request(request: &Request) -> Vec<u8> {
 
 fn request_vote(request: &RequestVote) -> Vec<u8> {
     pack(&[
-        ("term", Field::Number(request.term.0)),
-        ("candidateId", Field::Number(request.candidate_id.0.into())),
-        ("lastLogIndex", Field::Number(request.last_log.index.0)),
-        ("lastLogTerm", Field::Number(request.last_log.term.0)),
-        ("ballot", Field::Number(request.ballot)),
-        ("preVote", Field::Boolean(request.kind == BallotKind::PreVote)),
+        ("term", Content::Number(request.term.0)),
+        ("candidateId", Content::Number(request.candidate_id.0.into())),
+        ("lastLogIndex", Content::Number(request.last_log.index.0)),
+        ("lastLogTerm", Content::Number(request.last_log.term.0)),
+        ("ballot", Content::Number(request.ballot)),
+        ("preVote", Content::Boolean(request.kind == BallotKind::PreVote)),
     ])
 }
 
 fn append_entries(request: &AppendEntries) -> Vec<u8> {
     pack(&[
-        ("term", Field::Number(request.term.0)),
-        ("leaderId", Field::Number(request.leader_id.0.into())),
-        ("prevLogIndex", Field::Number(request.prev_log.index.0)),
-        ("prevLogTerm", Field::Number(request.prev_log.term.0)),
-        ("entries", Field::Entries(&request.entries)),
-        ("leaderCommit", Field::Number(request.leader_commit.0)),
-        ("round", Field::Number(request.round.0)),
-        ("hasMajority", Field::Boolean(request.has_majority)),
+        ("term", Content::Number(request.term.0)),
+        ("leaderId", Content::Number(request.leader_id.0.into())),
+        ("prevLogIndex", Content::Number(request.prev_log.index.0)),
+        ("prevLogTerm", Content::Number(request.prev_log.term.0)),
+        ("entries", Content::Entries(&request.entries)),
+        ("leaderCommit", Content::Number(request.leader_commit.0)),
+        ("round", Content::Number(request.round.0)),
+        ("hasMajority", Content::Boolean(request.has_majority)),
     ])
 }
 
 pub(super) fn write_vote_reply(writer: &mut Writer, reply: &VoteReply) {
     writer.base64(&pack(&[
-        ("term", Field::Number(reply.term.0)),
-        ("voteGranted", Field::Boolean(reply.vote_granted)),
-        ("ballot", Field::Number(reply.ballot)),
-        ("preVote", Field::Boolean(reply.kind == BallotKind::PreVote)),
+        ("term", Content::Number(reply.term.0)),
+        ("voteGranted", Content::Boolean(reply.vote_granted)),
+        ("ballot", Content::Number(reply.ballot)),
+        ("preVote", Content::Boolean(reply.kind == BallotKind::PreVote)),
     ]));
 }
 
 /// The outcome is `success` as in Figure 2; a mismatch adds the hint, and a refusal without one is a stale term.
 pub(super) fn write_append_reply(writer: &mut Writer, reply: &AppendReply) {
-    let term = ("term", Field::Number(reply.term.0));
-    let round = ("round", Field::Number(reply.round.0));
-    let success = ("success", Field::Boolean(reply.outcome == AppendOutcome::Accepted));
+    let term = ("term", Content::Number(reply.term.0));
+    let round = ("round", Content::Number(reply.round.0));
+    let success = ("success", Content::Boolean(reply.outcome == AppendOutcome::Accepted));
     writer.base64(&match reply.outcome {
         AppendOutcome::Accepted | AppendOutcome::Stale => pack(&[term, round, success]),
         AppendOutcome::Mismatch(hint) => {
-            let index = ("hintIndex", Field::Number(hint.index.0));
-            pack(&[term, round, success, index, ("hintTerm", Field::Number(hint.term.0))])
+            let index = ("hintIndex", Content::Number(hint.index.0));
+            pack(&[term, round, success, index, ("hintTerm", Content::Number(hint.term.0))])
         }
     });
 }
 
 /// What a member of a message holds.
-enum Field<'a> {
+enum Content<'a> {
     /// A term, an index or a counter.
     Number(u64),
     Boolean(bool),
@@ -87,20 +87,20 @@ enum Field<'a> {
 const FIELD_BYTES: usize = 40;
 
 /// The struct of these members.
-fn pack(members: &[(&str, Field<'_>)]) -> Vec<u8> {
-    let bytes = |(_, field): &(_, Field<'_>)| match field {
-        Field::Number(_) | Field::Boolean(_) => FIELD_BYTES,
-        // An update takes no more packed than in memory.
-        Field::Entries(entries) => FIELD_BYTES + entries.iter().map(Entry::size).sum::<usize>(),
+fn pack(members: &[(&str, Content<'_>)]) -> Vec<u8> {
+    let bytes = |(_, content): &(_, Content<'_>)| match content {
+        Content::Number(_) | Content::Boolean(_) => FIELD_BYTES,
+        // About as much as in memory.
+        Content::Entries(entries) => FIELD_BYTES + entries.iter().map(Entry::size).sum::<usize>(),
     };
     let mut packer = Packer::with_capacity(members.iter().map(bytes).sum());
     packer.structure(members.len());
-    for (name, field) in members {
+    for (name, content) in members {
         packer.string(name);
-        match field {
-            Field::Number(number) => packer.int(int(*number)),
-            Field::Boolean(truth) => packer.boolean(*truth),
-            Field::Entries(entries) => {
+        match content {
+            Content::Number(number) => packer.int(int(*number)),
+            Content::Boolean(truth) => packer.boolean(*truth),
+            Content::Entries(entries) => {
                 packer.array(entries.len());
                 entries.iter().for_each(|entry| pack_entry(&mut packer, entry));
             }

@@ -49,8 +49,9 @@ const PROBE_AFTER: Duration = Duration::from_secs(15);
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 const PROBES: u32 = 3;
 
-/// How much is read at once before a body is under way, in bytes: what is read ahead of an answer is held meanwhile.
-const HEAD_READ_BYTES: usize = 8 << 10;
+/// How much is read at once, in bytes, where less or none is known to be missing of a body: what is read ahead is held
+/// until the requests before it are answered.
+const SHORT_READ_BYTES: usize = 8 << 10;
 
 /// Where all connections read, one after another: one that waits holds no memory for it.
 pub(super) type ReadBuffer = Rc<RefCell<[u8; CHUNK_BYTES]>>;
@@ -94,8 +95,8 @@ pub(super) struct Connection {
     moved: Cell<usize>,
     /// The bytes moved since it began to do what it does.
     moved_in_all: Cell<usize>,
-    /// Whether what was read last was as much as was asked for: there may be more at once.
-    gave_all_asked_for: Cell<bool>,
+    /// Whether much was read at once last: its caller may go on without a pause.
+    gave_much: Cell<bool>,
     /// Whether the housekeeper has ended it. What is still read of it must not be served: no answer would arrive.
     has_ended: Cell<bool>,
     /// Whether the caller may end its side and wait nevertheless.
@@ -115,7 +116,7 @@ impl Connection {
             deadline: Cell::new(Some(now + IDLE_TIME)),
             moved: Cell::new(0),
             moved_in_all: Cell::new(0),
-            gave_all_asked_for: Cell::new(false),
+            gave_much: Cell::new(false),
             has_ended: Cell::new(false),
             may_half_close: Cell::new(false),
             is_peer: Cell::new(false),
@@ -226,16 +227,19 @@ impl Connection {
         let activity = match phase {
             Phase::Idle => Activity::Idle,
             Phase::Head => Activity::Head,
-            Phase::Body => Activity::Body,
+            Phase::Body { .. } => Activity::Body,
         };
         if activity == Activity::Idle || self.activity.get() != activity {
             self.begin(activity);
         }
         // Who sends without a pause keeps nobody else from being served.
-        if self.gave_all_asked_for.get() {
+        if self.gave_much.get() {
             turns::readable(&self.stream).await?;
         }
-        let wanted = if activity == Activity::Body { CHUNK_BYTES } else { HEAD_READ_BYTES };
+        let wanted = match phase {
+            Phase::Body { missing } => missing.clamp(SHORT_READ_BYTES, CHUNK_BYTES),
+            Phase::Idle | Phase::Head => SHORT_READ_BYTES,
+        };
         let mut stream = self.stream.clone();
         let bytes = future::poll_fn(|context| {
             let mut buffer = self.read_buffer.borrow_mut();
@@ -247,7 +251,7 @@ impl Connection {
         if activity == Activity::Body {
             self.keep_pace(bytes.len());
         }
-        self.gave_all_asked_for.set(bytes.len() == wanted);
+        self.gave_much.set(SHORT_READ_BYTES <= bytes.len());
         Ok(bytes)
     }
 
@@ -272,8 +276,9 @@ impl Connection {
         let mut slices: Vec<_> =
             pieces.flat_map(|piece| piece.chunks(CHUNK_BYTES)).map(IoSlice::new).collect();
         let mut rest = &mut *slices;
-        // Without this, one caller of many requests would keep everybody else waiting, the peers too. The answer is under
-        // way already as far as the housekeeper knows, so the connection is not given up meanwhile.
+        // Without this, one caller of many requests would keep everybody else waiting, the peers too. To go behind those
+        // who can go on is enough for a small answer: the sockets are looked at after every 200 of them. The answer is
+        // under way already as far as the housekeeper knows, so the connection is not given up meanwhile.
         future::yield_now().await;
         while !rest.is_empty() {
             // The head goes out with what fits beside it, in one write, and the rest from where it is held.

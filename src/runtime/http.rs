@@ -57,7 +57,8 @@ impl Heads {
         let head = request.clean_head();
         if *self.read.borrow() != head {
             // Boxed, since every connection would set its memory aside.
-            let decoded = Box::pin(server::decode(Message::new(head.clone()))).await;
+            let decoded =
+                Box::pin(server::decode(Message { bytes: Arc::from(&*head), read: 0 })).await;
             let (request, _) = decoded
                 .map_err(http_types::Error::into_inner)?
                 .context("the head of a request is missing")?;
@@ -104,12 +105,6 @@ async fn encode(head: Head) -> anyhow::Result<Vec<u8>> {
 struct Message {
     bytes: Arc<[u8]>,
     read: usize,
-}
-
-impl Message {
-    fn new(bytes: Vec<u8>) -> Message {
-        Message { bytes: bytes.into(), read: 0 }
-    }
 }
 
 impl AsyncRead for Message {

@@ -143,6 +143,7 @@ impl Lane {
         let write = |address: &Address, request: &Request| {
             gate::write_post(address, &protocol::write_request(request))
         };
+        // Spared the copies that another thread needs.
         if !is_long(bytes) {
             return write(&self.address, request);
         }

@@ -1,5 +1,5 @@
-//! The messages of servers to each other: documents of one base64, as `write` writes them. What stands around its symbols
-//! is always the same, so it is taken away, and nothing is parsed.
+//! The messages of servers to each other, and blocks: documents of one base64, as `write` writes them. What stands around
+//! its symbols is always the same, so it is taken away, and nothing is parsed.
 //!
 //! No symbol of base64 is markup: what is read here is what the parser would read.
 

@@ -100,7 +100,10 @@ fn write_between(around: [&str; 2], write: impl FnOnce(&mut Writer)) -> Vec<u8> 
 }
 
 /// Most documents have no more, so that they take memory once.
-const SHORT_BYTES: usize = 256;
+const SHORT_BYTES: usize = 512;
+
+/// More than is written to close a document that ends with base64.
+const END_BYTES: usize = 64;
 
 fn written(write: impl FnOnce(&mut Writer)) -> Vec<u8> {
     let mut writer = Writer { out: Out::Written(Vec::with_capacity(SHORT_BYTES)) };
@@ -303,8 +306,8 @@ impl Out {
         match self {
             Out::Written(out) => {
                 let start = out.len();
-                // What ends the document comes behind it.
-                out.reserve(symbols + SHORT_BYTES);
+                // What ends a document of nothing else comes behind it.
+                out.reserve(symbols + END_BYTES);
                 out.resize(start + symbols, b'=');
                 if let Some(end) = out.get_mut(start..) {
                     base64::encode_config_slice(bytes, base64::STANDARD, end);

@@ -3,13 +3,18 @@
 //! Each panics if its claim does not hold. The fuzzer calls them with bytes of its own, and `tests/corpora.rs` with the
 //! saved ones; they know of neither.
 
+#[path = "plain.rs"]
+mod plain;
+
+use plain::plain;
 use surfstore::gate::{Gate, Progress, Refusal, Request};
 use surfstore::protocol;
 use surfstore::raft::{CallId, Cluster, Effect, Event, Server, ServerId, Timer};
 use surfstore::value::Value;
 use surfstore::xmlrpc::{parse_call, parse_response, write_call, write_fault, write_response};
 
-/// The gate makes the same of a connection however its bytes are split, and reads what it lets through as it wrote it.
+/// The gate makes the same of a connection however its bytes are split, and of what it lets through when that is sent
+/// plainly.
 pub(crate) fn gate(bytes: &[u8]) {
     let outcome = read_pieces(bytes.chunks(bytes.len().max(1)));
     assert_eq!(read_pieces(bytes.chunks(1)), outcome, "byte by byte");
@@ -23,13 +28,6 @@ pub(crate) fn gate(bytes: &[u8]) {
         );
         assert_eq!(refusal, None, "a plain request is not refused");
     }
-}
-
-/// The request as it would be sent by somebody who sends nothing unneeded.
-fn plain(request: &Request) -> Vec<u8> {
-    let (head, body) = (request.clean_head(), &request.body);
-    let lines = head.strip_suffix(b"\r\n").expect("an empty line ends it");
-    [lines, format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes(), body].concat()
 }
 
 /// The requests of a connection in order, and the refusal that ends it.

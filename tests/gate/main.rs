@@ -12,6 +12,8 @@ mod flow;
 mod heads;
 mod methods;
 mod origins;
+#[path = "../fuzz/plain.rs"]
+mod plain;
 mod random;
 
 use surfstore::gate::{Gate, Method, Progress, Refusal, Request};

@@ -1,5 +1,6 @@
 //! Properties over random bytes, random damage and random splits.
 
+use super::plain::plain;
 use super::{announced_by, call, chunked, post_with, read_pieces, split};
 use proptest::prelude::*;
 use surfstore::gate::{BODY_BYTES_MAX, HEADERS_MAX, Request};
@@ -49,13 +50,6 @@ fn scrap() -> impl Strategy<Value = Vec<u8>> {
 /// Places in the bytes, and the scraps that are put over what stands there.
 fn damage() -> impl Strategy<Value = Vec<(prop::sample::Index, usize, Vec<u8>)>> {
     prop::collection::vec((any::<prop::sample::Index>(), 0..8_usize, scrap()), 0..5)
-}
-
-/// The request as it would be sent by somebody who sends nothing unneeded.
-fn plain(request: &Request) -> Vec<u8> {
-    let (head, body) = (request.clean_head(), &request.body);
-    let lines = head.strip_suffix(b"\r\n").expect("an empty line ends it");
-    [lines, format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes(), body].concat()
 }
 
 /// Fails unless the gate makes the same of the bytes however they are split, and nothing that breaks its promises.

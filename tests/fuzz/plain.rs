@@ -1,0 +1,10 @@
+//! Requests without anything that they can do without.
+
+use surfstore::gate::Request;
+
+/// The request as it would be sent by somebody who sends nothing unneeded.
+pub(crate) fn plain(request: &Request) -> Vec<u8> {
+    let (head, body) = (request.clean_head(), &request.body);
+    let lines = head.strip_suffix(b"\r\n").expect("an empty line ends it");
+    [lines, format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes(), body].concat()
+}
