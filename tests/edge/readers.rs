@@ -42,6 +42,8 @@ fn answers_that_nobody_takes_are_bounded_and_soon_make_room_for_others() {
             assert_eq!(server.update("small", version, &hash("x")), TRUE);
             let mut reader = Raw::to(server);
             reader.send(post(&call("surfstore.getfileinfomap"))).unwrap();
+            // The next update would come before it otherwise, and several readers would share a map.
+            reader.stream().peek(&mut [0]).unwrap();
             reader
         })
         .collect();
