@@ -9,7 +9,7 @@ mod characters;
 mod packed;
 
 pub use characters::{first_unfit, is_xml};
-pub use packed::Packer;
+pub use packed::{Next, Packer, Unpacker};
 
 /// A value of XML-RPC's types, without `dateTime.iso8601` and `nil`, which no method here takes or gives.
 ///

@@ -552,3 +552,21 @@ fn a_garbled_append_is_refused() {
         garbled(4, Some(array(&[entry])));
     }
 }
+
+#[test]
+fn a_packed_message_is_one_whole_struct_of_at_most_16_members_none_twice() {
+    let is_read = |packed: &[u8]| read("appendEntries", &[base64(packed)]).is_ok();
+    let with = |more: &[&'static str]| {
+        let more = more.iter().map(|name| (*name, Value::from(1)));
+        structure(&append_members().into_iter().chain(more).collect::<Vec<_>>()).pack()
+    };
+    let whole = with(&[]);
+    assert!(is_read(&whole));
+    for length in 0..whole.len() {
+        assert!(!is_read(&whole[..length]), "{length} bytes of it");
+    }
+    assert!(!is_read(&[&whole[..], &whole].concat()));
+    assert!(!is_read(&with(&["term"])));
+    assert!(is_read(&with(&["a", "b", "c", "d", "e", "f", "g", "h"])));
+    assert!(!is_read(&with(&["a", "b", "c", "d", "e", "f", "g", "h", "i"])));
+}

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::value::Value;
+use crate::value::{Next, Unpacker, Value};
 
 /// A hash list; its elements keep the type and value they came with.
 ///
@@ -21,8 +21,10 @@ impl HashList {
 
     /// The list that was packed into these bytes; `None` if none was that clients may store.
     pub fn unpack(packed: Box<[u8]>) -> Option<HashList> {
-        let Value::Array(elements) = Value::unpack(&packed)? else { return None };
-        HashList::may_have(&elements).then_some(HashList(packed))
+        let mut unpacker = Unpacker::new(&packed);
+        let Next::Array(count) = unpacker.next()? else { return None };
+        (0..count).try_for_each(|_| check_next(&mut unpacker))?;
+        unpacker.is_at_end().then_some(HashList(packed))
     }
 
     /// The list packed, as [`unpack`](HashList::unpack) takes it.
@@ -38,6 +40,21 @@ impl HashList {
             _ => Box::default(),
         }
     }
+}
+
+/// Passes the next element by, if a list may have it.
+fn check_next(unpacker: &mut Unpacker<'_>) -> Option<()> {
+    let here = *unpacker;
+    // Nearly all are strings, and no value is made of those.
+    let may_stand = match unpacker.next()? {
+        Next::Array(_) | Next::Struct(_) => {
+            *unpacker = here;
+            can_be_answered(&unpacker.value()?, ELEMENT_DEPTH_MAX)
+        }
+        Next::Int(number) => i32::try_from(number).is_ok(),
+        Next::Boolean(_) | Next::Double(_) | Next::String(_) | Next::Bytes(_) => true,
+    };
+    may_stand.then_some(())
 }
 
 /// Whether an answer can carry the element: it has no int beyond 32 bits.

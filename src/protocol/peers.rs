@@ -13,7 +13,7 @@ use crate::raft::{
     AppendEntries, AppendOutcome, AppendReply, BallotKind, Command, Entry, LogIndex, NUMBER_MAX,
     Position, Request, RequestVote, Response, Round, ServerId, Term, VoteReply,
 };
-use crate::value::{Packer, Value};
+use crate::value::{Next, Packer, Unpacker, Value};
 use crate::xmlrpc::{self, Writer};
 
 /// Why a message is not what it should be.
@@ -134,7 +134,8 @@ fn int(number: u64) -> i64 {
 
 /// Reads a candidate's request.
 pub(super) fn read_request_vote(value: Value) -> Result<RequestVote, Garbled> {
-    let mut fields = Fields::of(value)?;
+    let message = packed(value);
+    let fields = Fields::of(&message)?;
     Ok(RequestVote {
         term: Term(fields.number("term")?),
         candidate_id: fields.server("candidateId")?,
@@ -146,53 +147,51 @@ pub(super) fn read_request_vote(value: Value) -> Result<RequestVote, Garbled> {
 
 /// Reads a leader's request.
 pub(super) fn read_append_entries(value: Value) -> Result<AppendEntries, Garbled> {
-    let mut fields = Fields::of(value)?;
-    let Value::Array(entries) = fields.take("entries")? else { return Err("entries is an array") };
+    let message = packed(value);
+    let fields = Fields::of(&message)?;
     Ok(AppendEntries {
         term: Term(fields.number("term")?),
         leader_id: fields.server("leaderId")?,
         prev_log: fields.position("prevLogIndex", "prevLogTerm")?,
-        entries: entries.into_iter().map(read_entry).collect::<Result<_, _>>()?,
+        entries: fields.entries("entries")?,
         leader_commit: LogIndex(fields.number("leaderCommit")?),
         round: Round(fields.number("round")?),
         has_majority: fields.boolean("hasMajority")?,
     })
 }
 
-fn read_entry(value: Value) -> Result<Entry, Garbled> {
-    const EXPECTED: Garbled = "an entry is [term] or [term, [name, version, hashlist]]";
-    let Value::Array(parts) = value else { return Err(EXPECTED) };
-    let mut parts = parts.into_iter();
-    let term = Term(parts.next().and_then(natural).ok_or(EXPECTED)?);
-    let command = match (parts.next(), parts.next()) {
-        (None, None) => Command::Noop,
-        (Some(update), None) => Command::Update(Arc::new(read_update(update).ok_or(EXPECTED)?)),
-        _ => return Err(EXPECTED),
+fn read_entry(unpacker: &mut Unpacker<'_>) -> Option<Entry> {
+    let Next::Array(parts) = unpacker.next()? else { return None };
+    let term = Term(natural(unpacker)?);
+    let command = match parts {
+        1 => Command::Noop,
+        2 => Command::Update(Arc::new(read_update(unpacker)?)),
+        _ => return None,
     };
-    Ok(Entry { term, command })
+    Some(Entry { term, command })
 }
 
 /// An update that a client can have made: this server may have to send it to others and to answer with it.
-fn read_update(value: Value) -> Option<Update> {
-    let Value::Array(parts) = value else { return None };
-    match *<Box<[Value; 3]>>::try_from(parts).ok()? {
-        [Value::String(name), Value::Int(version), hashes] if name.len() <= NAME_BYTES_MAX => {
-            let hashes = read_hashes(hashes)?;
-            // Nothing takes more packed than written.
-            (hashes.packed().len() <= UPDATE_BYTES_MAX).then(|| Update {
-                name: name.into(),
-                version,
-                hashes,
-            })
-        }
-        _ => None,
-    }
+fn read_update(unpacker: &mut Unpacker<'_>) -> Option<Update> {
+    let Next::Array(3) = unpacker.next()? else { return None };
+    let (Next::String(name), Next::Int(version)) = (unpacker.next()?, unpacker.next()?) else {
+        return None;
+    };
+    let hashes = read_hashes(unpacker)?;
+    // Nothing takes more packed than written.
+    let is_possible = name.len() <= NAME_BYTES_MAX && hashes.packed().len() <= UPDATE_BYTES_MAX;
+    is_possible.then(|| Update { name: name.into(), version, hashes })
 }
 
-fn read_hashes(value: Value) -> Option<HashList> {
-    match value {
-        Value::Base64(packed) => HashList::unpack(packed),
-        Value::Array(plain) => HashList::may_have(&plain).then(|| plain.into()),
+fn read_hashes(unpacker: &mut Unpacker<'_>) -> Option<HashList> {
+    let here = *unpacker;
+    match unpacker.next()? {
+        Next::Bytes(packed) => HashList::unpack(packed.into()),
+        Next::Array(_) => {
+            *unpacker = here;
+            let Value::Array(plain) = unpacker.value()? else { return None };
+            HashList::may_have(&plain).then(|| plain.into())
+        }
         _ => None,
     }
 }
@@ -239,7 +238,8 @@ fn possible(leader_term: Term, reply: AppendReply) -> Result<AppendReply, Garble
 }
 
 fn read_vote_reply(value: Value) -> Result<VoteReply, Garbled> {
-    let mut fields = Fields::of(value)?;
+    let message = packed(value);
+    let fields = Fields::of(&message)?;
     Ok(VoteReply {
         term: Term(fields.number("term")?),
         vote_granted: fields.boolean("voteGranted")?,
@@ -249,7 +249,8 @@ fn read_vote_reply(value: Value) -> Result<VoteReply, Garbled> {
 }
 
 fn read_append_reply(value: Value) -> Result<AppendReply, Garbled> {
-    let mut fields = Fields::of(value)?;
+    let message = packed(value);
+    let fields = Fields::of(&message)?;
     let term = Term(fields.number("term")?);
     let round = Round(fields.number("round")?);
     let outcome = if fields.boolean("success")? {
@@ -262,58 +263,86 @@ fn read_append_reply(value: Value) -> Result<AppendReply, Garbled> {
     Ok(AppendReply { term, round, outcome })
 }
 
-/// The members of a struct that have not been read yet.
-struct Fields(Vec<(Box<str>, Value)>);
+/// The message packed, as which it mostly comes.
+fn packed(message: Value) -> Box<[u8]> {
+    match message {
+        Value::Base64(packed) => packed,
+        plain => plain.pack().into(),
+    }
+}
 
-impl Fields {
-    fn of(message: Value) -> Result<Fields, Garbled> {
-        let message = match message {
-            Value::Base64(packed) => Value::unpack(&packed),
-            plain => Some(plain),
-        };
-        match message {
-            Some(Value::Struct(members)) => Ok(Fields(members.into_vec())),
-            _ => Err("a message between servers is a struct, packed or plain"),
+/// More members than any message has; a bound, so that looking for one stays cheap.
+const FIELDS_MAX: u64 = 16;
+
+/// The members of a message.
+struct Fields<'a>(Vec<(&'a str, Unpacker<'a>)>);
+
+impl<'a> Fields<'a> {
+    fn of(message: &'a [u8]) -> Result<Fields<'a>, Garbled> {
+        Fields::read(message).ok_or("a message between servers is a struct, packed or plain")
+    }
+
+    fn read(message: &'a [u8]) -> Option<Fields<'a>> {
+        let mut unpacker = Unpacker::new(message);
+        let Next::Struct(count @ ..=FIELDS_MAX) = unpacker.next()? else { return None };
+        let mut fields = Fields(Vec::with_capacity(usize::try_from(count).ok()?));
+        for _ in 0..count {
+            let (name, value) = (unpacker.name()?, unpacker.skip()?);
+            if fields.has(name) {
+                return None;
+            }
+            fields.0.push((name, value));
         }
+        unpacker.is_at_end().then_some(fields)
     }
 
     fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(member, _)| **member == *name)
+        self.0.iter().any(|(member, _)| *member == name)
     }
 
-    fn take(&mut self, name: &str) -> Result<Value, Garbled> {
-        let found = self.0.iter().position(|(member, _)| **member == *name);
-        found.map(|index| self.0.swap_remove(index).1).ok_or("a member is missing")
+    fn find(&self, name: &str) -> Result<Unpacker<'a>, Garbled> {
+        let found = self.0.iter().find(|(member, _)| *member == name);
+        found.map(|(_, value)| *value).ok_or("a member is missing")
     }
 
     /// Terms, indexes and counters: up to 2^53.
-    fn number(&mut self, name: &str) -> Result<u64, Garbled> {
-        natural(self.take(name)?).ok_or("terms, indexes and counters are whole numbers up to 2^53")
+    fn number(&self, name: &str) -> Result<u64, Garbled> {
+        natural(&mut self.find(name)?)
+            .ok_or("terms, indexes and counters are whole numbers up to 2^53")
     }
 
-    fn boolean(&mut self, name: &str) -> Result<bool, Garbled> {
-        match self.take(name)? {
-            Value::Boolean(truth) => Ok(truth),
+    fn boolean(&self, name: &str) -> Result<bool, Garbled> {
+        match self.find(name)?.next() {
+            Some(Next::Boolean(truth)) => Ok(truth),
             _ => Err("preVote, voteGranted, success and hasMajority are booleans"),
         }
     }
 
-    fn server(&mut self, name: &str) -> Result<ServerId, Garbled> {
+    fn server(&self, name: &str) -> Result<ServerId, Garbled> {
         u8::try_from(self.number(name)?).map(ServerId).map_err(|_| "a server's id is below 10")
     }
 
-    fn position(&mut self, index: &str, term: &str) -> Result<Position, Garbled> {
+    fn position(&self, index: &str, term: &str) -> Result<Position, Garbled> {
         Ok(Position { index: LogIndex(self.number(index)?), term: Term(self.number(term)?) })
     }
 
-    fn ballot_kind(&mut self) -> Result<BallotKind, Garbled> {
+    fn ballot_kind(&self) -> Result<BallotKind, Garbled> {
         Ok(if self.boolean("preVote")? { BallotKind::PreVote } else { BallotKind::Vote })
+    }
+
+    fn entries(&self, name: &str) -> Result<Vec<Entry>, Garbled> {
+        let mut unpacker = self.find(name)?;
+        let Some(Next::Array(count)) = unpacker.next() else { return Err("entries is an array") };
+        (0..count)
+            .map(|_| read_entry(&mut unpacker))
+            .collect::<Option<_>>()
+            .ok_or("an entry is [term] or [term, [name, version, hashlist]]")
     }
 }
 
-fn natural(value: Value) -> Option<u64> {
-    match value {
-        Value::Int(number) => u64::try_from(number).ok().filter(|number| *number <= NUMBER_MAX),
+fn natural(unpacker: &mut Unpacker<'_>) -> Option<u64> {
+    match unpacker.next()? {
+        Next::Int(number) => u64::try_from(number).ok().filter(|number| *number <= NUMBER_MAX),
         _ => None,
     }
 }

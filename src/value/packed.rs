@@ -27,9 +27,9 @@ impl Value {
     /// Bytes from anywhere may be given: what comes out keeps every promise that [`Value`] makes, and takes no more
     /// memory than a small multiple of what went in.
     pub fn unpack(bytes: &[u8]) -> Option<Value> {
-        let mut rest = bytes;
-        let value = read(&mut rest, 0)?;
-        rest.is_empty().then_some(value)
+        let mut unpacker = Unpacker::new(bytes);
+        let value = unpacker.value()?;
+        unpacker.is_at_end().then_some(value)
     }
 }
 
@@ -128,58 +128,145 @@ impl Packer {
     }
 }
 
-/// Reads the value that `rest` begins with, which stands within so many arrays and structs.
-fn read(rest: &mut &[u8], depth: usize) -> Option<Value> {
-    let (letter, number) = read_head(rest)?;
-    Some(match letter {
-        b'i' => Value::Int(number.cast_signed()),
-        b't' => Value::Boolean(match number {
-            0 => false,
-            1 => true,
-            _ => return None,
-        }),
-        b'd' => Value::Double(Double::new(f64::from_bits(number))?),
-        b's' => Value::String(read_text(rest, number)?),
-        b'b' => Value::Base64(read_bytes(rest, number)?.into()),
-        // How many there are is only said: nothing is set aside for them before they come.
-        b'a' if depth < DEPTH_MAX => {
-            Value::Array((0..number).map(|_| read(rest, depth + 1)).collect::<Option<_>>()?)
-        }
-        b'm' if depth < DEPTH_MAX => {
-            let member = |_| Some((read_name(rest)?, read(rest, depth + 1)?));
-            let members: Box<[_]> = (0..number).map(member).collect::<Option<_>>()?;
-            if doubled(&members).is_some() {
-                return None;
-            }
-            Value::Struct(members)
-        }
-        _ => return None,
-    })
+/// Where packed values are read one after another, without being made first. A copy looks ahead.
+///
+/// Bytes from anywhere may be given: what comes out keeps every promise that [`Value`] makes.
+#[derive(Clone, Copy, Debug)]
+pub struct Unpacker<'a>(&'a [u8]);
+
+/// What stands next: a value without parts, or how many parts come next.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Next<'a> {
+    /// An `int`.
+    Int(i64),
+    /// A `boolean`.
+    Boolean(bool),
+    /// A `double`.
+    Double(Double),
+    /// A `string`.
+    String(&'a str),
+    /// `base64`.
+    Bytes(&'a [u8]),
+    /// An `array`, of so many elements.
+    Array(u64),
+    /// A `struct`, of so many members: each has a name, as a string, and a value.
+    Struct(u64),
 }
 
-fn read_name(rest: &mut &[u8]) -> Option<Box<str>> {
-    match read_head(rest)? {
-        (b's', length) => read_text(rest, length),
-        _ => None,
+impl<'a> Unpacker<'a> {
+    /// Reads these bytes.
+    pub fn new(bytes: &'a [u8]) -> Unpacker<'a> {
+        Unpacker(bytes)
     }
-}
 
-fn read_text(rest: &mut &[u8], length: u64) -> Option<Box<str>> {
-    let text = str::from_utf8(read_bytes(rest, length)?).ok()?;
-    first_unfit(text).is_none().then(|| text.into())
-}
+    /// Whether all is read.
+    pub fn is_at_end(&self) -> bool {
+        self.0.is_empty()
+    }
 
-fn read_bytes<'a>(rest: &mut &'a [u8], length: u64) -> Option<&'a [u8]> {
-    let (bytes, after) = rest.split_at_checked(usize::try_from(length).ok()?)?;
-    *rest = after;
-    Some(bytes)
-}
+    /// What stands next; `None` if it is nothing that can be packed.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "what comes next may be parts of what came before"
+    )]
+    pub fn next(&mut self) -> Option<Next<'a>> {
+        let (letter, number) = self.head()?;
+        Some(match letter {
+            b'i' => Next::Int(number.cast_signed()),
+            b't' => Next::Boolean(match number {
+                0 => false,
+                1 => true,
+                _ => return None,
+            }),
+            b'd' => Next::Double(Double::new(f64::from_bits(number))?),
+            b's' => Next::String(self.text(number)?),
+            b'b' => Next::Bytes(self.bytes(number)?),
+            b'a' => Next::Array(number),
+            b'm' => Next::Struct(number),
+            _ => return None,
+        })
+    }
 
-fn read_head(rest: &mut &[u8]) -> Option<(u8, u64)> {
-    let (head, after) = rest.split_first_chunk::<HEAD_BYTES>()?;
-    let [letter, number @ ..] = *head;
-    *rest = after;
-    Some((letter, u64::from_le_bytes(number)))
+    /// The next value, with all its parts.
+    pub fn value(&mut self) -> Option<Value> {
+        self.value_within(0)
+    }
+
+    /// The next value by itself, behind which reading goes on. How it is put together is looked at, not what it says.
+    pub fn skip(&mut self) -> Option<Unpacker<'a>> {
+        let begin = self.0;
+        self.skip_within(0)?;
+        let (skipped, _) = begin.split_at_checked(begin.len() - self.0.len())?;
+        Some(Unpacker(skipped))
+    }
+
+    /// The next value, which stands within so many arrays and structs.
+    fn value_within(&mut self, depth: usize) -> Option<Value> {
+        Some(match self.next()? {
+            Next::Int(number) => Value::Int(number),
+            Next::Boolean(truth) => Value::Boolean(truth),
+            Next::Double(number) => Value::Double(number),
+            Next::String(text) => Value::String(text.into()),
+            Next::Bytes(bytes) => Value::Base64(bytes.into()),
+            // How many there are is only said: nothing is set aside for them before they come.
+            Next::Array(count) if depth < DEPTH_MAX => {
+                let element = |_| self.value_within(depth + 1);
+                Value::Array((0..count).map(element).collect::<Option<_>>()?)
+            }
+            Next::Struct(count) if depth < DEPTH_MAX => {
+                let member = |_| Some((self.name()?.into(), self.value_within(depth + 1)?));
+                let members: Box<[_]> = (0..count).map(member).collect::<Option<_>>()?;
+                if doubled(&members).is_some() {
+                    return None;
+                }
+                Value::Struct(members)
+            }
+            Next::Array(_) | Next::Struct(_) => return None,
+        })
+    }
+
+    fn skip_within(&mut self, depth: usize) -> Option<()> {
+        let (letter, number) = self.head()?;
+        match letter {
+            b'i' | b't' | b'd' => {}
+            b's' | b'b' => _ = self.bytes(number)?,
+            b'a' if depth < DEPTH_MAX => {
+                (0..number).try_for_each(|_| self.skip_within(depth + 1))?;
+            }
+            b'm' if depth < DEPTH_MAX => {
+                (0..number)
+                    .try_for_each(|_| self.name().and_then(|_| self.skip_within(depth + 1)))?;
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// The name of a member.
+    pub fn name(&mut self) -> Option<&'a str> {
+        match self.head()? {
+            (b's', length) => self.text(length),
+            _ => None,
+        }
+    }
+
+    fn text(&mut self, length: u64) -> Option<&'a str> {
+        let text = str::from_utf8(self.bytes(length)?).ok()?;
+        first_unfit(text).is_none().then_some(text)
+    }
+
+    fn bytes(&mut self, length: u64) -> Option<&'a [u8]> {
+        let (bytes, rest) = self.0.split_at_checked(usize::try_from(length).ok()?)?;
+        self.0 = rest;
+        Some(bytes)
+    }
+
+    fn head(&mut self) -> Option<(u8, u64)> {
+        let (head, rest) = self.0.split_first_chunk::<HEAD_BYTES>()?;
+        let [letter, number @ ..] = *head;
+        self.0 = rest;
+        Some((letter, u64::from_le_bytes(number)))
+    }
 }
 
 #[cfg(test)]
