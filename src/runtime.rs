@@ -2,9 +2,8 @@
 //!
 //! One thread does it all, on one executor: the driver, which owns the server; the listeners and a task for each
 //! connection; the housekeeper, who looks after the connections; two lanes for each peer. Only what is long is read and
-//! written by others, which share nothing with it. A panic in a
-//! connection's task ends that connection. A panic anywhere else ends the process: nothing is left that listens and does
-//! not answer.
+//! written by others, which share nothing with it. A panic in a connection's task ends that connection. A panic anywhere
+//! else ends the process: nothing is left that listens and does not answer.
 
 mod answers;
 mod aside;

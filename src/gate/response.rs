@@ -47,7 +47,7 @@ impl<'a> Response<'a> {
         let end = match head.parse(bytes) {
             Ok(Status::Complete(end)) if end <= HEAD_BYTES_MAX => end,
             Ok(Status::Partial) if bytes.len() < HEAD_BYTES_MAX => return Ok(None),
-            Ok(_) => return Err("the head of its response has no end"),
+            Ok(_) => return Err("the head of its response is too long"),
             Err(_) => return Err(NOT_HTTP),
         };
         // The library also takes empty lines before a response, and lines that end without a carriage return.

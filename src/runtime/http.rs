@@ -1,9 +1,8 @@
 //! The heads of XML-RPC's requests and responses, as async-h1 reads and writes them: the one file that names it.
 //!
 //! The library reads the head of a request that the gate has found whole and sound and has written anew; the body, whose
-//! end the gate has found, does not go through it. To read a head and to write one took it a third of what a ping
-//! cost. Nearly all tell the same as the one before, and what it made of that it would make of the next: so it is asked
-//! where they differ.
+//! end the gate has found, does not go through it. To read a head took it a fifth of what a ping cost. Nearly all tell the
+//! same as the one before, and what it made of that it would make of the next: so it is asked where they differ.
 
 use std::cell::RefCell;
 use std::pin::Pin;
