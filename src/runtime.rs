@@ -2,8 +2,9 @@
 //!
 //! One thread does it all, on one executor: the driver, which owns the server; the listeners and a task for each
 //! connection; the housekeeper, who looks after the connections; two lanes for each peer. Only what is long is read and
-//! written by others, which share nothing with it. A panic in a connection's task ends that connection. A panic anywhere
-//! else ends the process: nothing is left that listens and does not answer.
+//! written by others, which share nothing with it. It sleeps where little comes, and watches the sockets where much does.
+//! A panic in a connection's task ends that connection. A panic anywhere else ends the process: nothing is left that
+//! listens and does not answer.
 
 mod answers;
 mod aside;
@@ -14,6 +15,7 @@ mod document;
 mod driver;
 mod housekeeping;
 mod http;
+mod idle;
 mod input;
 mod listener;
 pub mod output;
@@ -88,7 +90,7 @@ pub fn run(Arguments { config, id }: Arguments) -> anyhow::Result<Infallible> {
         tasks.push(executor.spawn(listening));
     }
     log::info!("server {id} of {} listens on {places}", cluster.size());
-    smol::block_on(executor.run(first(tasks)))
+    smol::block_on(idle::run(&executor, first(tasks)))
 }
 
 /// Takes as many descriptors as this process may have: the usual limit is lower than the number of connections.
@@ -136,7 +138,7 @@ mod tests {
         let executor = LocalExecutor::new();
         executor.spawn(bystander).detach();
         let tasks = vec![executor.spawn(future::pending()), executor.spawn(essential)];
-        catch_unwind(AssertUnwindSafe(|| smol::block_on(executor.run(first(tasks)))))
+        catch_unwind(AssertUnwindSafe(|| smol::block_on(idle::run(&executor, first(tasks)))))
     }
 
     /// Lets every other task run before it ends.

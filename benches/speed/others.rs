@@ -33,13 +33,15 @@ enum Other {
     Reader,
     CatchUp,
     Attacker,
+    Hogs,
 }
 
-const OTHERS: [(Other, &str, usize); 4] = [
+const OTHERS: [(Other, &str, usize); 5] = [
     (Other::Large, "a client that sends updates of 4 MiB", 256),
     (Other::Reader, "a client that reads 10,000 files", MANY),
     (Other::CatchUp, "a follower that catches up with 20,000 updates", 256),
     (Other::Attacker, "200 slow callers, 1,000 garbled or broken connections a second", 256),
+    (Other::Hogs, "threads that only compute, as many as processors", 256),
 ];
 
 /// Each of the others in turn, with a set of servers of its own.
@@ -82,6 +84,7 @@ fn pairs(other: Other, count: usize, settings: &Settings) -> Vec<(Figures, Figur
                 Other::Reader => read(port, turn),
                 Other::CatchUp => {}
                 Other::Attacker => _ = attack(port, turn),
+                Other::Hogs => compute(turn),
             });
             let figures = cluster.load(&mut small, Work::Update, CLIENTS, until);
             other.join().expect("the other load");
@@ -113,4 +116,14 @@ fn read(port: u16, time: Duration) {
         assert!(last.iter().zip(&versions).all(|(last, next)| last <= next), "a version goes back");
         last = versions;
     }
+}
+
+/// Has every processor something to compute.
+fn compute(time: Duration) {
+    let began = Instant::now();
+    thread::scope(|threads| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            threads.spawn(|| while began.elapsed() < time {});
+        }
+    });
 }

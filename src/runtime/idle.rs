@@ -1,0 +1,146 @@
+//! How the one thread spends its time: it runs the tasks that can go on, and waits where none can.
+//!
+//! Putting a thread to sleep and waking it again takes longer than answering most calls, and for each update the servers
+//! wake each other several times. So where waits are short the thread does not sleep at once, but watches: for a moment
+//! it looks at the sockets again and again, and leaves its processor to whoever else wants it in between. Where little
+//! comes, as heartbeats do, waits are long and nothing is watched. Where others compute, who sleeps has the better place
+//! in the system's queue than who is always ready, so the thread sleeps there as well.
+
+use std::future::Future;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use smol::{LocalExecutor, future};
+
+/// How long the thread watches before it sleeps. A follower nearby has answered by then.
+const WATCH: Duration = Duration::from_micros(50);
+
+/// What the last waits took on the average, where it is worth while to watch.
+const SHORT: Duration = Duration::from_micros(100);
+
+/// How many waits the average is taken over, each counting for less the longer ago it was.
+const WAITS: u32 = 8;
+
+/// How long another has the processor, once it is left to it, whose work is more than answering a few calls.
+const LONG: Duration = Duration::from_micros(500);
+
+/// How long nothing is watched where others compute, before it is tried anew.
+const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// How many tasks run, if so many can, before the sockets are looked at.
+const TURNS_MAX: usize = 200;
+
+/// Runs the executor's tasks until `future` is done.
+pub(super) async fn run<T>(executor: &LocalExecutor<'_>, future: impl Future<Output = T>) -> T {
+    future::or(future, run_tasks(executor)).await
+}
+
+async fn run_tasks<T>(executor: &LocalExecutor<'_>) -> T {
+    // Nothing is known yet, so nothing is watched.
+    let mut mean_wait = Duration::from_secs(1);
+    let mut watch_from = Instant::now();
+    loop {
+        let idle_since = Instant::now();
+        let may_watch = mean_wait < SHORT && watch_from <= idle_since;
+        match if may_watch { watch(executor, idle_since).await } else { Seen::Nothing } {
+            Seen::Task => {}
+            Seen::Nothing => executor.tick().await,
+            Seen::Others => {
+                watch_from = Instant::now() + BACK_OFF;
+                executor.tick().await;
+            }
+        }
+        mean_wait = (mean_wait * (WAITS - 1) + idle_since.elapsed()) / WAITS;
+        let more = (0..TURNS_MAX).all(|_| executor.try_tick());
+        if more {
+            look_at_sockets().await;
+        }
+    }
+}
+
+/// What has come of watching.
+enum Seen {
+    /// A task could go on, and has run.
+    Task,
+    /// For as long as it was watched, there was nothing to do.
+    Nothing,
+    /// Others compute on this processor.
+    Others,
+}
+
+async fn watch(executor: &LocalExecutor<'_>, idle_since: Instant) -> Seen {
+    while idle_since.elapsed() < WATCH {
+        let left = Instant::now();
+        thread::yield_now();
+        if LONG < left.elapsed() {
+            return Seen::Others;
+        }
+        look_at_sockets().await;
+        if executor.try_tick() {
+            return Seen::Task;
+        }
+    }
+    Seen::Nothing
+}
+
+/// Whoever polls a future that has been woken already looks at the sockets first, and does not wait for them.
+async fn look_at_sockets() {
+    future::yield_now().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::io::Write;
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+
+    use async_io::{Async, Timer};
+    use rustix::time::{ClockId, clock_gettime};
+    use smol::block_on;
+    use smol::io::AsyncReadExt;
+
+    use super::*;
+
+    /// How long this thread has been computing.
+    fn computed() -> Duration {
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        Duration::try_from(time).unwrap()
+    }
+
+    #[test]
+    fn where_little_comes_the_thread_sleeps() {
+        let executor = LocalExecutor::new();
+        let (began, began_computing) = (Instant::now(), computed());
+        let task = executor.spawn(async {
+            for _ in 0..50 {
+                Timer::after(Duration::from_millis(5)).await;
+                // Others that come close to it, as the answers to a heartbeat do.
+                for _ in 0..9 {
+                    Timer::after(Duration::from_micros(10)).await;
+                }
+            }
+        });
+        block_on(run(&executor, task));
+        let (passed, computed) = (began.elapsed(), computed() - began_computing);
+        assert!(computed < passed / 5, "computed {computed:?} of {passed:?}");
+    }
+
+    #[test]
+    fn tasks_that_can_always_go_on_leave_the_sockets_their_turn() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let mut other = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let mut stream = Async::new(listener.accept().unwrap().0).unwrap();
+        other.write_all(&[1]).unwrap();
+        let turns = Cell::new(0);
+        let executor = LocalExecutor::new();
+        let reading = executor.spawn(async move { stream.read_exact(&mut [0]).await });
+        let busy = executor.spawn(async {
+            loop {
+                turns.set(turns.get() + 1);
+                future::yield_now().await;
+            }
+        });
+        block_on(run(&executor, future::or(reading, busy))).unwrap();
+        assert!(turns.get() < 1000, "{} turns", turns.get());
+    }
+}
