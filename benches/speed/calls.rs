@@ -65,12 +65,14 @@ impl Subject {
 type Ratio = (&'static str, Subject, Subject, fn(&Figures) -> f64);
 
 /// The ratios that are shown, where both were measured.
-const RATIOS: [Ratio; 7] = [
+const RATIOS: [Ratio; 9] = [
     ("update / ping", Subject::Update, Subject::Ping, RATE),
     ("update / ping, medians of the times", Subject::Update, Subject::Ping, |turn| turn.p50),
+    ("update / ping of bare async-h1", Subject::Update, Subject::Bare, RATE),
     ("read of 10 files / ping", Subject::Read10, Subject::Ping, RATE),
     ("ping / bare async-h1", Subject::Ping, Subject::Bare, RATE),
     ("update / etcd's", Subject::Update, Subject::Etcd("update"), RATE),
+    ("update / etcd's put", Subject::Update, Subject::Etcd("put"), RATE),
     ("read of 10 files / etcd's", Subject::Read10, Subject::Etcd("read10"), RATE),
     ("read of 1,000 files / etcd's", Subject::Read1000, Subject::Etcd("read1000"), RATE),
 ];

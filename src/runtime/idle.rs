@@ -22,7 +22,7 @@ const SHORT: Duration = Duration::from_micros(100);
 const WAITS: u32 = 8;
 
 /// How long another has the processor, once it is left to it, whose work is more than answering a few calls.
-const LONG: Duration = Duration::from_micros(500);
+const LONG: Duration = Duration::from_micros(200);
 
 /// How long nothing is watched where others compute, before it is tried anew.
 const BACK_OFF: Duration = Duration::from_millis(100);
