@@ -42,7 +42,8 @@ async fn run_tasks<T>(executor: &LocalExecutor<'_>) -> T {
     loop {
         let idle_since = Instant::now();
         let may_watch = mean_wait < SHORT && watch_from <= idle_since;
-        match if may_watch { watch(executor, idle_since).await } else { Seen::Nothing } {
+        let seen = if may_watch { watch(executor, idle_since).await } else { Seen::Nothing };
+        match seen {
             Seen::Task => {}
             Seen::Nothing => executor.tick().await,
             Seen::Others => {
