@@ -229,7 +229,7 @@ mod core {
             term: Term(1),
             command: Command::Update(Arc::new(update(file, version))),
         });
-        let mut last = at(0, 0);
+        let mut last = at(1, 1);
         let mut append_of = |count| {
             let mut request = append(1, last, entries.by_ref().take(count).collect());
             request.leader_commit = last.index;

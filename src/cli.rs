@@ -3,6 +3,7 @@
 //! - `arguments` says what can be asked; `screen` shows what came of it; `failure` says how the program ends, and
 //!   `interrupt` how Ctrl-C ends it.
 //! - `values` writes and reads the values of calls as people type them.
+//! - `who` says what does not fit between the servers: histories, who counts, for whom elections wait.
 //! - the others are the commands.
 //!
 //! Results go to stdout, everything else to stderr. The module knows servers through [`client`](crate::client) alone;
@@ -20,6 +21,7 @@ mod screen;
 mod server;
 mod status;
 mod values;
+mod who;
 
 use std::env;
 use std::ffi::OsString;

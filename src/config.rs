@@ -19,6 +19,7 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
+use sha2::{Digest, Sha256};
 
 pub use address::Address;
 
@@ -71,6 +72,15 @@ impl Arguments {
 }
 
 impl Config {
+    /// A number that differs where the servers' names or their order do. Host names are compared without case.
+    pub fn digest(&self) -> u64 {
+        let names: Vec<String> =
+            self.servers.iter().map(|address| address.to_string().to_ascii_lowercase()).collect();
+        let digest = Sha256::digest(names.join(" "));
+        let bytes: [u8; 8] = std::array::from_fn(|place| digest[place]);
+        u64::from_be_bytes(bytes)
+    }
+
     /// Reads the file at `path`; every refusal and warning names it.
     pub fn read(path: &Path) -> anyhow::Result<Config> {
         // Debug form: a path may hold line breaks, and a refusal is one line.

@@ -36,8 +36,7 @@
 //! # What is deliberately absent
 //!
 //! - *Persistence.* `crash()` is a simulated failure, which a server survives with its memory. The end of its process
-//!   is a loss of its memory. Should durability come, an effect of the core that goes before the `Send` or `Reply` it
-//!   protects is the place.
+//!   is a loss of its memory, and [`raft`] sees to it that a process without memory undoes nothing.
 //! - *Log compaction* and *changes of membership.* The log is kept whole; the set of servers is what the file says.
 //! - *Locks and threads.* One thread owns the server and does all its work. (Others do what may block or takes long: one
 //!   writes to stderr, those of smol look up host names, watch sockets and clocks while the first is busy, and turn long

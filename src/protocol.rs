@@ -17,7 +17,7 @@ use crate::xmlrpc::{self, Fault, MethodCall};
 
 pub use asks::Ask;
 pub use calls::{CALLS_MAX, NAME_BYTES_MAX, UPDATE_BYTES_MAX};
-pub use peers::{read_response, write_request};
+pub use peers::{NoResponse, read_response, write_request};
 pub use replies::{Answer, write_answer, write_around_leaves, write_leaf};
 
 use calls::Arguments;

@@ -27,7 +27,8 @@
 //! | §5.1, terms | [`Server::step`], once for all messages and roles |
 //! | §5.3, the log | [`Log`], and a leader's view of its followers in `progress` |
 //! | §5.4.2 and Figure 8, what may be committed | `leader` |
-//! | §8, the no-op of a new term, reads | `leader` |
+//! | §6, who counts; §8, the entry that opens a term | `identity` |
+//! | §8, reads | `leader` |
 //!
 //! # What goes beyond the paper
 //!
@@ -40,8 +41,9 @@
 //!   somebody else.
 //! - **Reads** ([`Call::ReadFiles`]) are answered from memory once a majority has confirmed the leader's term after the
 //!   read came (ReadIndex, thesis §6.4).
-//! - **A relaunched process** has lost its memory. It helps nobody to be elected until it has waited one silence out,
-//!   and a leader that finds one counts nothing that it acknowledged before.
+//! - **Who is who.** A process that was relaunched without its memory counts for nothing until the leader has taken its
+//!   former incarnation out of the [`Roster`] and brought the new one in. `identity` has the whole rule, and why it is
+//!   safe.
 //! - **Two lanes per follower.** Entries travel in batches, one under way at a time; empty appends beside them. So a
 //!   large batch delays no heartbeat and no news of a commit.
 //!
@@ -54,6 +56,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod cluster;
+mod identity;
 mod log;
 mod rpc;
 mod event;
@@ -71,10 +74,11 @@ pub use candidate::Candidate;
 pub use cluster::{Cluster, ServerId};
 pub use crashed::Crashed;
 pub use event::{
-    Call, CallId, ELECTION_SPREAD_MS, Effect, Event, FATE_MS, Fault, HEARTBEAT_MS, Reply,
-    SILENCE_MS, Timer,
+    Call, CallId, ELECTION_SPREAD_MS, Effect, Event, FATE_MS, Failure, Fault, HEARTBEAT_MS, Reply,
+    SILENCE_MS, START_MS, Timer,
 };
 pub use follower::Follower;
+pub use identity::{Account, Identity, Incarnation, Member, Roster};
 pub use leader::{BATCH_BYTES_MAX, Leader, UNCOMMITTED_BYTES_MAX, WAITING_MAX};
 pub use log::{Command, Entry, Log, LogIndex, NUMBER_MAX, Position, Term};
 pub use node::Node;

@@ -39,7 +39,7 @@ use smol::{LocalExecutor, Task, future};
 
 use crate::config::{Arguments, Config};
 use crate::monitor::Monitor;
-use crate::raft::{Cluster, Server, ServerId};
+use crate::raft::{Cluster, Incarnation, NUMBER_MAX, Server, ServerId};
 use answers::Scribe;
 use document::Held;
 use driver::Driver;
@@ -77,7 +77,8 @@ pub fn run(Arguments { config, id }: Arguments) -> anyhow::Result<Infallible> {
     let own_host = address.host.clone();
     let answers = Held::default();
     let scribe = Scribe::new(config.clone(), answers.clone());
-    let (server, effects) = Server::start(cluster);
+    let incarnation = Incarnation(fastrand::u64(1..=NUMBER_MAX));
+    let (server, effects) = Server::start(cluster, incarnation);
     let monitor = Monitor::new(cluster.id(), config, Instant::now(), server.status());
     let monitor = Rc::new(RefCell::new(monitor));
     let driver = Driver::new(cluster, scribe, peers, is_crashed, Rc::clone(&monitor));
@@ -108,7 +109,8 @@ fn raise_descriptor_limit() -> u64 {
 /// The set of servers as the core knows it: by numbers.
 fn cluster(config: &Config, id: usize) -> Option<Cluster> {
     let size = u8::try_from(config.servers.len()).ok()?;
-    Cluster::new(ServerId(u8::try_from(id).ok()?), size)
+    let cluster = Cluster::new(ServerId(u8::try_from(id).ok()?), size)?;
+    Some(cluster.named(config.digest() % NUMBER_MAX))
 }
 
 /// Waits for tasks that never end well: the first to fail, or to panic, ends the process.

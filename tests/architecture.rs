@@ -153,7 +153,7 @@ fn each_foreign_library_is_named_where_it_belongs_and_nowhere_else() {
         ("clap", &["chaos/options.rs", "cli.rs", "cli/arguments.rs"]),
         ("async_h1", &["runtime/http.rs"]),
         ("http_types", &["runtime/http.rs"]),
-        ("fastrand", &["chaos", "client/leader.rs", "runtime/timing.rs"]),
+        ("fastrand", &["chaos", "client/leader.rs", "runtime.rs", "runtime/timing.rs"]),
     ];
     for (library, homes) in homes {
         for (file, line) in MODULES.iter().flat_map(|module| lines_of(module)) {

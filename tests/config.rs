@@ -65,6 +65,34 @@ fn a_host_is_a_name_or_an_address() {
     }
 }
 
+/// Servers compare it with each other, those of other releases included.
+#[test]
+fn the_digest_tells_whether_two_files_have_the_same_servers_in_the_same_order() {
+    let digest = |servers: &str| Config::parse(&format!("M: 2\n{servers}")).unwrap().digest();
+    let known = digest("metadata0: localhost:9001\nmetadata1: localhost:9002\n");
+    assert_eq!(
+        known, 0x8209_5a05_ffdb_e72a,
+        "the first bytes of SHA-256 of the names with blanks between"
+    );
+    for same in [
+        "metadata1: localhost:9002\nmetadata0: localhost:9001\n",
+        "metadata0: LocalHost:9001 # a comment\nother: line\nmetadata1:localhost:9002",
+    ] {
+        assert_eq!(digest(same), known, "{same}");
+    }
+    for other in [
+        "metadata0: localhost:9002\nmetadata1: localhost:9001\n",
+        "metadata0: localhost:9001\nmetadata1: localhost:9003\n",
+        "metadata0: localhost:9001\nmetadata1: 127.0.0.1:9002\n",
+    ] {
+        assert_ne!(digest(other), known, "{other}");
+    }
+    let v6 = |host| digest(&format!("metadata0: localhost:9001\nmetadata1: [{host}]:9002\n"));
+    assert_eq!(v6("2001:DB8:0:0::1"), v6("2001:db8::1"));
+    let fewer = Config::parse("M: 1\nmetadata0: localhost:9001").unwrap();
+    assert_ne!(fewer.digest(), known);
+}
+
 #[test]
 fn an_unknown_line_gives_one_warning() {
     let text = "M: 1\nblock: localhost:8080\nmetadata0: localhost:9001\nmetadataX: a:1\n\u{1b}[31m";

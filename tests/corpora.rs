@@ -1,8 +1,14 @@
 //! The fuzzer's saved corpora, replayed: every input that once reached new code still keeps the claims, and quickly.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use surfstore::raft::{
+    AppendOutcome, BallotKind, Call, Command, Event, Failure, Incarnation, Response, RoleName,
+    Server,
+};
 
 #[path = "fuzz/targets.rs"]
 mod targets;
@@ -10,20 +16,25 @@ mod targets;
 /// How long one input may take, on a machine that does other things besides and in a build without optimisation.
 const INPUT_MAX: Duration = Duration::from_secs(2);
 
-fn replay(corpus: &str, target: fn(&[u8])) {
+/// The saved inputs of a corpus.
+fn saved(corpus: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(corpus);
-    let mut replayed = 0;
-    for entry in fs::read_dir(&folder).expect("the corpus is part of the sources") {
-        let path = entry.expect("the corpus can be listed").path();
+    let entries = fs::read_dir(&folder).expect("the corpus is part of the sources");
+    let paths: Vec<_> =
+        entries.map(|entry| entry.expect("the corpus can be listed").path()).collect();
+    assert!(10 <= paths.len(), "{} holds {}, and was more", folder.display(), paths.len());
+    paths
+}
+
+fn replay(corpus: &str, target: fn(&[u8])) {
+    for path in saved(corpus) {
         let bytes = fs::read(&path).expect("an input can be read");
         let begun = Instant::now();
         // A panic is shown with the input that brought it about.
         let kept = std::panic::catch_unwind(|| target(&bytes));
         assert!(kept.is_ok(), "{} breaks a claim", path.display());
         assert!(begun.elapsed() < INPUT_MAX, "{} takes {:?}", path.display(), begun.elapsed());
-        replayed += 1;
     }
-    assert!(10 <= replayed, "{} holds {replayed} inputs, and was more", folder.display());
 }
 
 #[test]
@@ -39,4 +50,88 @@ fn saved_documents_are_written_as_they_are_read() {
 #[test]
 fn saved_messages_break_no_server() {
     replay("peers", targets::peers);
+}
+
+/// What the event and the server after it show that a message can bring about.
+fn shown(event: &Event, server: &Server) -> Vec<&'static str> {
+    let told = match event {
+        Event::Call(_, Call::RequestVote(request)) => match (request.kind, &request.account) {
+            (BallotKind::PreVote, _) => "a pre-vote is asked for",
+            (BallotKind::Vote, None) => "a vote is asked for",
+            (BallotKind::Vote, Some(_)) => "a vote is asked for with an account",
+        },
+        Event::Call(_, Call::AppendEntries(request)) => {
+            match request.entries.last().map(|entry| &entry.command) {
+                None => "a heartbeat",
+                Some(Command::Roster(_)) => "a roster",
+                Some(Command::Update(_)) => "an update",
+            }
+        }
+        Event::Response { response: Response::Vote(reply), .. } => match reply.vote_granted {
+            true => "a vote is granted",
+            false => "a vote is refused",
+        },
+        Event::Response { response: Response::Append(reply), .. } => match reply.outcome {
+            AppendOutcome::Accepted => "an append is accepted",
+            AppendOutcome::Mismatch(_) => "an append does not match",
+            AppendOutcome::Stale => "an append is stale",
+            AppendOutcome::Refused => "an append is refused",
+        },
+        Event::Unanswered { failure: Failure::Ended, .. } => "a peer has ended",
+        Event::Unanswered { failure: Failure::Crashed(_), .. } => "a peer is crashed",
+        Event::Unanswered { failure: Failure::Silent, .. } => "a peer is silent",
+        Event::Call(..) => "a client calls",
+        Event::Timeout(_) => "a timer runs out",
+        Event::HangUp(_) => "a client hangs up",
+    };
+    let status = server.status();
+    let is_anew = status.incarnation != Incarnation(100);
+    let is_another_s = status.history.is_some_and(|history| history != status.incarnation);
+    let marks = [
+        (status.role == RoleName::Candidate, "a candidate"),
+        (status.role == RoleName::Crashed, "a crashed server"),
+        (status.role == RoleName::Leader && !server.leads(), "a leader that founds"),
+        (server.leads() && !is_another_s, "the leader that founded its history"),
+        (server.leads() && is_another_s, "a leader of another's history"),
+        (0 < status.commit_index.0, "a founded server"),
+        (is_anew, "a server that began anew"),
+    ];
+    let marks = marks.into_iter().filter(|(is_so, _)| *is_so).map(|(_, mark)| mark);
+    [told].into_iter().chain(marks).collect()
+}
+
+/// A corpus in a form that is no longer read would break nothing either.
+#[test]
+fn saved_messages_are_read_and_bring_a_server_into_every_role() {
+    let mut seen = BTreeSet::new();
+    for path in saved("peers") {
+        let bytes = fs::read(&path).expect("an input can be read");
+        targets::tell(&bytes, |event, server| seen.extend(shown(event, server)));
+    }
+    let expected = [
+        "a candidate",
+        "a client calls",
+        "a crashed server",
+        "a founded server",
+        "a heartbeat",
+        "a leader of another's history",
+        "a leader that founds",
+        "a peer has ended",
+        "a peer is crashed",
+        "a pre-vote is asked for",
+        "a roster",
+        "a server that began anew",
+        "a timer runs out",
+        "a vote is asked for",
+        "a vote is asked for with an account",
+        "a vote is granted",
+        "a vote is refused",
+        "an append does not match",
+        "an append is accepted",
+        "an append is refused",
+        "an append is stale",
+        "an update",
+        "the leader that founded its history",
+    ];
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), expected);
 }

@@ -2,14 +2,21 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use surfstore::config::Config;
-use surfstore::monitor::Monitor;
-use surfstore::raft::{Cluster, LogIndex, RoleName, Server, ServerId, Status, Term};
+use surfstore::monitor::{Monitor, explains_refusal};
+use surfstore::raft::{
+    Cluster, Identity, Incarnation, LogIndex, Position, RoleName, Roster, Server, ServerId, Status,
+    Term,
+};
+
+/// The incarnation of the server that is watched.
+const OWN: Incarnation = Incarnation(100);
 
 fn fresh() -> Status {
-    Server::start(Cluster::new(ServerId(0), 2).unwrap()).0.status()
+    Server::start(Cluster::new(ServerId(0), 2).unwrap(), OWN).0.status()
 }
 
 fn monitor(now: Instant) -> Monitor {
@@ -26,6 +33,10 @@ fn led_by(leader: u8, term: u64) -> Status {
 fn page(monitor: &Monitor, target: &str, now: Instant) -> (u16, String) {
     let page = monitor.page(target, now).unwrap();
     (page.status, page.body)
+}
+
+fn status(monitor: &Monitor, now: Instant) -> serde_json::Value {
+    serde_json::from_str(&page(monitor, "/status", now).1).unwrap()
 }
 
 /// The value of a metric, named with its labels.
@@ -52,14 +63,11 @@ fn the_pages_are_four_whatever_their_query() {
 fn the_status_is_json_that_names_the_leader_and_its_times() {
     let start = Instant::now();
     let mut monitor = monitor(start);
-    let read = |monitor: &Monitor, now| -> serde_json::Value {
-        serde_json::from_str(&page(monitor, "/status", now).1).unwrap()
-    };
-    let status = read(&monitor, start);
+    let status = status(&monitor, start);
     assert_eq!((&status["leader"], &status["lastHeardMilliseconds"]), (&"".into(), &(-1).into()));
-    monitor.observe(Status { commit_index: LogIndex(7), ..led_by(1, 3) }, 5);
+    monitor.observe(Status { commit_index: LogIndex(7), ..led_by(1, 3) }, 5, None);
     monitor.heard(start + Duration::from_secs(2));
-    let status = read(&monitor, start + Duration::from_millis(3_250));
+    let status = self::status(&monitor, start + Duration::from_millis(3_250));
     for (name, expected) in [
         ("id", 0.into()),
         ("servers", 2.into()),
@@ -81,9 +89,9 @@ fn a_server_is_ready_if_it_is_not_crashed_and_knows_a_leader() {
     let now = Instant::now();
     let mut monitor = monitor(now);
     assert_eq!(page(&monitor, "/readyz", now), (503, "no leader is known\n".to_owned()));
-    monitor.observe(led_by(1, 1), 0);
+    monitor.observe(led_by(1, 1), 0, None);
     assert_eq!(page(&monitor, "/readyz", now), (200, "ready\n".to_owned()));
-    monitor.observe(Status { role: RoleName::Crashed, ..led_by(1, 1) }, 0);
+    monitor.observe(Status { role: RoleName::Crashed, ..led_by(1, 1) }, 0, None);
     assert_eq!(page(&monitor, "/readyz", now), (503, "this server is crashed\n".to_owned()));
     assert_eq!(page(&monitor, "/healthz", now), (200, "ok\n".to_owned()), "the process is well");
     assert!((metric(&monitor, "surfstore_raft_crashed") - 1.0).abs() < f64::EPSILON);
@@ -102,7 +110,7 @@ fn a_leader_that_becomes_known_counts_once_a_term() {
         (led_by(1, 2), 2.0),
         (led_by(0, 3), 3.0),
     ] {
-        monitor.observe(status, 0);
+        monitor.observe(status, 0, None);
         assert!((changes(&monitor) - expected).abs() < f64::EPSILON, "{status:?}");
     }
 }
@@ -129,4 +137,343 @@ fn calls_are_counted_by_method_with_their_faults_and_durations() {
         let value = metric(&monitor, &sample);
         assert!((value - expected).abs() < 1e-9, "{sample} is {value}");
     }
+}
+
+/// What a server says of itself that has one entry, of this history.
+fn identity(id: u8, incarnation: u64, history: u64) -> Identity {
+    Identity {
+        id: ServerId(id),
+        size: 2,
+        names: 7,
+        incarnation: Incarnation(incarnation),
+        term: Term(1),
+        history: Some(Incarnation(history)),
+        founded: true,
+        last_log: Position { term: Term(1), index: LogIndex(1) },
+    }
+}
+
+fn own() -> Identity {
+    identity(0, OWN.0, OWN.0)
+}
+
+/// The same server before it has heard of any entry.
+fn empty(server: Identity) -> Identity {
+    Identity { history: None, founded: false, last_log: Position::default(), ..server }
+}
+
+/// A leader whose history is founded, and its roster.
+fn leads(roster: &[(u8, u64)]) -> (Status, Arc<Roster>) {
+    let members = roster.iter().map(|(id, number)| (ServerId(*id), Incarnation(*number)));
+    let roster = Roster { history: OWN, members: members.collect() };
+    let (role, history, commit_index) = (RoleName::Leader, Some(OWN), LogIndex(1));
+    (Status { role, history, commit_index, ..led_by(0, 1) }, Arc::new(roster))
+}
+
+const ANSWER: Option<ServerId> = Some(ServerId(1));
+const REQUEST: Option<ServerId> = None;
+
+#[test]
+fn a_leader_that_is_not_founded_shows_as_a_candidate() {
+    let now = Instant::now();
+    let mut monitor = monitor(now);
+    let (founded, roster) = leads(&[(0, OWN.0)]);
+    let founding = Status { commit_index: LogIndex(0), ..founded };
+    monitor.observe(founding, 0, Some(&roster));
+    let shown = status(&monitor, now);
+    assert_eq!((&shown["role"], &shown["leader"]), (&"candidate".into(), &"".into()));
+    assert_eq!(page(&monitor, "/readyz", now).0, 503);
+    for (name, expected) in [("is_leader", 0.0), ("has_leader", 0.0), ("leader_changes_total", 0.0)]
+    {
+        let value = metric(&monitor, &format!("surfstore_raft_{name}"));
+        assert!((value - expected).abs() < f64::EPSILON, "{name} is {value}");
+    }
+    monitor.observe(founded, 0, Some(&roster));
+    assert_eq!(status(&monitor, now)["role"], "leader");
+    assert!((metric(&monitor, "surfstore_raft_leader_changes_total") - 1.0).abs() < f64::EPSILON);
+}
+
+#[test]
+fn the_status_names_incarnation_history_and_who_counts() {
+    let now = Instant::now();
+    let mut monitor = monitor(now);
+    let shown = status(&monitor, now);
+    assert_eq!((&shown["history"], &shown["roster"]), (&"".into(), &serde_json::json!([])));
+    let (leader, roster) = leads(&[(0, OWN.0), (1, 200)]);
+    monitor.observe(leader, 0, Some(&roster));
+    let shown = status(&monitor, now);
+    assert_eq!(shown["incarnation"], "00000000000064");
+    assert_eq!(shown["history"], "00000000000064");
+    assert_eq!(shown["roster"], serde_json::json!([0, 1]));
+    let info = "surfstore_raft_info{incarnation=\"00000000000064\",history=\"00000000000064\"}";
+    assert!((metric(&monitor, info) - 1.0).abs() < f64::EPSILON);
+    assert!((metric(&monitor, "surfstore_raft_members") - 2.0).abs() < f64::EPSILON);
+}
+
+#[test]
+fn who_is_there_and_not_in_the_roster_is_a_guest_until_it_is_in_or_has_ended() {
+    let now = Instant::now();
+    let mut monitor = monitor(now);
+    let mut observe = |roster: &[(u8, u64)], shown: Option<Identity>, has_ended: bool| {
+        let (leader, roster) = leads(roster);
+        monitor.observe(leader, 0, Some(&roster));
+        if let Some(shown) = shown {
+            assert_eq!(monitor.shown(ANSWER, &shown, &own(), now), [""; 0]);
+        }
+        if has_ended {
+            monitor.ended(ServerId(1));
+        }
+        status(&monitor, now)["guests"].clone()
+    };
+    let relaunched = empty(identity(1, 201, 1));
+    for (roster, shown, has_ended, expected) in [
+        (&[(0, OWN.0), (1, 200)][..], None, false, &[][..]),
+        (&[(0, OWN.0), (1, 200)], Some(identity(1, 200, OWN.0)), false, &[]),
+        (&[(0, OWN.0), (1, 200)], Some(relaunched), false, &[1]),
+        (&[(0, OWN.0)], None, false, &[1]),
+        (&[(0, OWN.0)], None, true, &[]),
+        (&[(0, OWN.0)], Some(relaunched), false, &[1]),
+        (&[(0, OWN.0), (1, 201)], None, false, &[]),
+        (&[(1, 201)], None, false, &[0]),
+    ] {
+        assert_eq!(observe(roster, shown, has_ended), serde_json::json!(expected), "{roster:?}");
+    }
+}
+
+#[test]
+fn a_follower_takes_nobody_for_a_guest_whose_present_incarnation_it_does_not_know() {
+    let now = Instant::now();
+    let mut monitor = monitor(now);
+    assert_eq!(monitor.shown(ANSWER, &identity(1, 200, OWN.0), &own(), now), [""; 0]);
+    let (leader, roster) = leads(&[(0, OWN.0), (1, 201)]);
+    let follower = Status { role: RoleName::Follower, leader: Some(ServerId(1)), ..leader };
+    monitor.observe(follower, 0, Some(&roster));
+    assert_eq!(status(&monitor, now)["guests"], serde_json::json!([]));
+}
+
+/// What people are told by a server that is shown these.
+fn told(shown: impl IntoIterator<Item = (Option<ServerId>, Identity)>) -> Vec<String> {
+    let now = Instant::now();
+    let mut monitor = monitor(now);
+    let tell = |(asked, sender)| monitor.shown(asked, &sender, &own(), now);
+    shown.into_iter().flat_map(tell).collect()
+}
+
+#[test]
+fn what_does_not_fit_is_told_in_one_line_with_what_to_do() {
+    let peer = identity(1, 200, OWN.0);
+    for (asked, shown, expected) in [
+        (
+            ANSWER,
+            identity(1, 200, 9),
+            "server 1 at [::1]:9002 has another history (00000000000009) than this server (00000000000064): neither \
+             takes anything from the other; one of the two has to be started anew",
+        ),
+        (
+            REQUEST,
+            Identity { size: 3, names: 8, ..peer },
+            "a server that calls itself server 1 of 3 has a configuration of 3 servers, this server one of 2: neither \
+             takes anything from the other; give all servers the same configuration",
+        ),
+        (
+            ANSWER,
+            Identity { names: 8, ..peer },
+            "server 1 at [::1]:9002 has other names for the servers, or another order of them, in its configuration \
+             than this server",
+        ),
+        (
+            REQUEST,
+            Identity { names: 8, ..peer },
+            "a server that calls itself server 1 of 2 has other names for the servers, or another order of them, in \
+             its configuration than this server",
+        ),
+        (
+            ANSWER,
+            Identity { names: 8, ..identity(0, 200, OWN.0) },
+            "server 1 at [::1]:9002 calls itself server 0: it was started with another ID, or its configuration has \
+             another order",
+        ),
+        (
+            ANSWER,
+            Identity { names: 8, ..identity(1, 200, 9) },
+            "server 1 at [::1]:9002 has another configuration and another history (00000000000009) than this server \
+             (00000000000064), like a server of another set: neither takes anything from the other; check which \
+             addresses the two sets share",
+        ),
+        (
+            REQUEST,
+            identity(0, 200, OWN.0),
+            "another process was started as server 0 too, as incarnation 000000000000c8: give each its own ID",
+        ),
+    ] {
+        assert_eq!(told([(asked, shown)]), [expected]);
+    }
+}
+
+#[test]
+fn nothing_is_told_of_servers_that_fit_or_will() {
+    let peer = identity(1, 200, OWN.0);
+    let unfounded = Identity { founded: false, ..identity(1, 200, 9) };
+    for shown in [peer, unfounded, empty(peer), identity(1, 201, OWN.0)] {
+        for asked in [ANSWER, REQUEST] {
+            assert_eq!(told([(asked, shown)]), [""; 0], "{shown:?}");
+        }
+    }
+    // As long as this server is not founded, it gives way.
+    let own = Identity { founded: false, ..own() };
+    let lines = monitor(Instant::now()).shown(ANSWER, &identity(1, 200, 9), &own, Instant::now());
+    assert_eq!(lines, [""; 0]);
+}
+
+#[test]
+fn a_matter_is_told_once_for_each_incarnation_and_floods_end() {
+    let repeated = |incarnation| {
+        let shown = move |asked| (asked, identity(1, incarnation, 9));
+        [ANSWER, REQUEST].into_iter().cycle().take(100).map(shown)
+    };
+    assert_eq!(told(repeated(200).chain(repeated(201))).len(), 2);
+    let forged = |incarnation| (REQUEST, Identity { size: 9, ..identity(1, incarnation, 9) });
+    assert_eq!(told((1..10_000).map(forged)).len(), 32);
+}
+
+#[test]
+fn a_sender_with_another_configuration_is_known_by_the_process_that_answered() {
+    let renamed = Identity { names: 8, ..identity(1, 200, OWN.0) };
+    let apart = Identity { history: Some(Incarnation(9)), id: ServerId(0), ..renamed };
+    let lines = told([(ANSWER, renamed), (REQUEST, renamed), (REQUEST, apart)]);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines.iter().all(|line| line.starts_with("server 1 at [::1]:9002 has ")), "{lines:?}");
+    let lines = told([(REQUEST, renamed), (ANSWER, renamed)]);
+    assert_eq!(lines.len(), 1, "of a process it is told once, whatever it is known as: {lines:?}");
+}
+
+#[test]
+fn two_processes_that_answer_for_one_server_by_turns_are_told_once() {
+    let start = Instant::now();
+    let mut monitor = monitor(start);
+    let shown = |monitor: &mut Monitor, incarnation, now| {
+        monitor.shown(ANSWER, &identity(1, incarnation, OWN.0), &own(), now)
+    };
+    // A message of the former process that comes late is no second process.
+    for incarnation in [200, 201, 200, 201, 201] {
+        assert_eq!(shown(&mut monitor, incarnation, start), [""; 0]);
+    }
+    assert_eq!(status(&monitor, start)["doubled"], serde_json::json!([]));
+    let expected = "two processes answer for server 1 at [::1]:9002, as incarnations 000000000000c9 and \
+                    000000000000c8 by turns: end one of them";
+    assert_eq!(shown(&mut monitor, 200, start), [expected]);
+    for incarnation in [201, 200, 201, 200] {
+        assert_eq!(shown(&mut monitor, incarnation, start), [""; 0]);
+    }
+    assert_eq!(status(&monitor, start)["doubled"], serde_json::json!([1]));
+    // One of them has been ended.
+    let later = start + Duration::from_secs(10);
+    assert_eq!(status(&monitor, later)["doubled"], serde_json::json!([]));
+}
+
+#[test]
+fn relaunches_one_after_another_are_no_second_process() {
+    let relaunched = |incarnation| (ANSWER, identity(1, incarnation, OWN.0));
+    assert_eq!(told((200..300).map(relaunched)), [""; 0]);
+}
+
+#[test]
+fn a_refusal_is_explained_by_another_size_and_by_the_own_id() {
+    let peer = identity(1, 200, 9);
+    for (sender, expected) in [
+        (Identity { size: 3, names: 8, ..peer }, true),
+        (identity(0, 200, OWN.0), true),
+        (peer, false),
+        (Identity { names: 8, ..peer }, false),
+        (own(), false),
+    ] {
+        assert_eq!(explains_refusal(&sender, &own()), expected, "{sender:?}");
+    }
+}
+
+#[test]
+fn peers_with_another_history_are_named_as_long_as_they_are_there() {
+    let now = Instant::now();
+    let mut monitor = monitor(now);
+    let (leader, roster) = leads(&[(0, OWN.0)]);
+    monitor.observe(leader, 0, Some(&roster));
+    monitor.shown(ANSWER, &identity(1, 200, 9), &own(), now);
+    let shown = status(&monitor, now);
+    assert_eq!((&shown["otherHistories"], &shown["guests"]), (&[1][..].into(), &[0; 0][..].into()));
+    monitor.ended(ServerId(1));
+    assert_eq!(status(&monitor, now)["otherHistories"], serde_json::json!([]));
+}
+
+#[test]
+fn for_whom_elections_wait_is_told_after_two_ballots_in_a_row_and_again_when_it_changes() {
+    let now = Instant::now();
+    let mut monitor = monitor(now);
+    let waits = |monitor: &Monitor| status(monitor, now)["waitsFor"].clone();
+    let (one, both) = (vec![ServerId(1)], vec![ServerId(0), ServerId(1)]);
+    let line = "server 0 cannot be elected without server 1 at [::1]:9002, which does not answer, is crashed, or \
+                refuses its vote";
+    let line_of_both = "server 0 cannot be elected without server 0 at localhost:9001 and server 1 at [::1]:9002, \
+                        which do not answer, are crashed, or refuse their votes";
+    for (ended, expected) in [
+        (&one, None),
+        (&one, Some(line)),
+        (&one, None),
+        (&both, None),
+        (&one, None),
+        (&both, None),
+        (&both, Some(line_of_both)),
+        (&vec![], None),
+        (&vec![], None),
+        (&one, None),
+        (&one, Some(line)),
+    ] {
+        assert_eq!(monitor.ballot_ended(ended.clone()).as_deref(), expected);
+    }
+    assert_eq!(waits(&monitor), serde_json::json!([1]));
+    let ready = page(&monitor, "/readyz", now);
+    let reason = "no leader is known; this server waits for server 1 at [::1]:9002\n";
+    assert_eq!(ready, (503, reason.to_owned()));
+    assert!((metric(&monitor, "surfstore_raft_waits_for") - 1.0).abs() < f64::EPSILON);
+    monitor.observe(led_by(1, 1), 0, None);
+    assert_eq!(waits(&monitor), serde_json::json!([]));
+    // It is another wait once that leader is lost.
+    assert_eq!(monitor.ballot_ended(one.clone()), None);
+    assert_eq!(monitor.ballot_ended(one).as_deref(), Some(line));
+}
+
+#[test]
+fn what_was_shown_before_is_looked_at_again_when_either_server_changes_or_has_ended() {
+    let now = Instant::now();
+    let mut monitor = monitor(now);
+    let apart = identity(1, 200, 9);
+    assert!(!monitor.has_been_shown(ANSWER, &apart));
+    let unfounded = Identity { founded: false, ..own() };
+    assert_eq!(monitor.shown(ANSWER, &apart, &unfounded, now), [""; 0]);
+    let grown = Identity {
+        term: Term(2),
+        last_log: Position { term: Term(2), index: LogIndex(8) },
+        ..apart
+    };
+    for asked in [ANSWER, REQUEST] {
+        assert!(monitor.has_been_shown(asked, &apart) && monitor.has_been_shown(asked, &grown));
+    }
+    for changed in [
+        identity(1, 201, 9),
+        identity(1, 200, OWN.0),
+        Identity { founded: false, ..apart },
+        Identity { names: 8, ..apart },
+        Identity { size: 3, ..apart },
+        Identity { id: ServerId(0), ..apart },
+    ] {
+        assert!(!monitor.has_been_shown(ANSWER, &changed), "{changed:?}");
+    }
+    // Now this server is founded as well.
+    let (leader, roster) = leads(&[(0, OWN.0)]);
+    monitor.observe(leader, 0, Some(&roster));
+    assert!(!monitor.has_been_shown(ANSWER, &apart));
+    assert_eq!(monitor.shown(ANSWER, &apart, &own(), now).len(), 1);
+    monitor.observe(leader, 1, Some(&roster));
+    assert!(monitor.has_been_shown(ANSWER, &apart), "another file changes nothing of it");
+    monitor.ended(ServerId(1));
+    assert!(!monitor.has_been_shown(ANSWER, &apart));
 }

@@ -3,13 +3,16 @@
 use proptest::prelude::*;
 use surfstore::config::Config;
 use surfstore::metadata::{Files, Update};
-use surfstore::protocol::{self, Answer, Call, METHODS, NAME_BYTES_MAX, UPDATE_BYTES_MAX, fault};
+use surfstore::protocol::{
+    self, Answer, Call, METHODS, NAME_BYTES_MAX, NoResponse, UPDATE_BYTES_MAX, fault,
+};
 use surfstore::raft::{
-    self, AppendEntries, AppendOutcome, AppendReply, BallotKind, Command, Entry, LogIndex,
-    NUMBER_MAX, Position, Reply, Request, RequestVote, Response, Round, ServerId, Term, VoteReply,
+    self, Account, AppendEntries, AppendOutcome, AppendReply, BallotKind, Command, Entry, Failure,
+    Identity, Incarnation, LogIndex, NUMBER_MAX, Position, Reply, Request, RequestVote, Response,
+    Roster, Round, ServerId, Term, VoteReply,
 };
 use surfstore::value::{Double, Value};
-use surfstore::xmlrpc::{self, Fault, write_call};
+use surfstore::xmlrpc::{self, Fault, write_call, write_fault, write_response};
 
 /// A call of `method` with these parameters.
 fn document(method: &str, params: &[Value]) -> Vec<u8> {
@@ -330,8 +333,12 @@ fn received(request: &Request) -> Result<Call, Fault> {
 }
 
 /// What the sender of `request` reads when the receiver answers so.
-fn replied(request: &Request, reply: Reply) -> Result<Response, String> {
-    protocol::read_response(request, &protocol::write_answer(&Answer::Raft(reply), &config()))
+fn replied(request: &Request, reply: Reply) -> Result<Response, NoResponse> {
+    read_answer(request, &Answer::Raft(reply))
+}
+
+fn read_answer(request: &Request, answer: &Answer) -> Result<Response, NoResponse> {
+    protocol::read_response(request, &protocol::write_answer(answer, &config()))
 }
 
 fn number() -> impl Strategy<Value = u64> {
@@ -341,6 +348,42 @@ fn number() -> impl Strategy<Value = u64> {
 fn position() -> impl Strategy<Value = Position> {
     (number(), number())
         .prop_map(|(term, index)| Position { term: Term(term), index: LogIndex(index) })
+}
+
+fn incarnation() -> impl Strategy<Value = Incarnation> {
+    (1..=NUMBER_MAX).prop_map(Incarnation)
+}
+
+fn identity() -> impl Strategy<Value = Identity> {
+    let history = prop::option::of(incarnation());
+    let numbers = (any::<u8>(), any::<u8>(), number(), incarnation(), number());
+    (numbers, history, any::<bool>(), position()).prop_map(
+        |((id, size, names, incarnation, term), history, founded, last_log)| Identity {
+            id: ServerId(id),
+            size,
+            names,
+            incarnation,
+            term: Term(term),
+            history,
+            founded,
+            last_log,
+        },
+    )
+}
+
+/// Of as many servers as a set can have, each living or ended.
+fn account() -> impl Strategy<Value = Account> {
+    prop::collection::vec(prop::option::of(incarnation()), 1..=10)
+        .prop_map(|living| Account((0..).map(ServerId).zip(living).collect()))
+}
+
+fn roster() -> impl Strategy<Value = Command> {
+    (incarnation(), prop::collection::btree_map(any::<u8>(), incarnation(), 0..10)).prop_map(
+        |(history, members)| {
+            let members = members.into_iter().map(|(id, life)| (ServerId(id), life)).collect();
+            Command::Roster(Roster { history, members }.into())
+        },
+    )
 }
 
 fn ballot_kind() -> impl Strategy<Value = BallotKind> {
@@ -366,28 +409,28 @@ fn entry() -> impl Strategy<Value = Entry> {
             };
             Command::Update(update.into())
         });
-    (number(), prop_oneof![1 => Just(Command::Noop), 4 => update])
+    (number(), prop_oneof![1 => roster(), 4 => update])
         .prop_map(|(term, command)| Entry { term: Term(term), command })
 }
 
 proptest! {
     #[test]
     fn a_candidates_request_arrives_as_it_was_sent(
-        kind in ballot_kind(), ballot in number(), term in number(), id in 0..10u8, last_log in position(),
+        sender in identity(), kind in ballot_kind(), ballot in number(), account in prop::option::of(account()),
     ) {
-        let request = RequestVote { kind, ballot, term: Term(term), candidate_id: ServerId(id), last_log };
-        let call = Call::Raft(raft::Call::RequestVote(request));
+        let request = RequestVote { sender, kind, ballot, account };
+        let call = Call::Raft(raft::Call::RequestVote(request.clone()));
         prop_assert_eq!(received(&Request::RequestVote(request)), Ok(call));
     }
 
     #[test]
     fn a_leaders_request_arrives_as_it_was_sent(
-        term in number(), id in 0..10u8, prev_log in position(), entries in prop::collection::vec(entry(), 0..5),
-        commit in number(), round in number(), has_majority in any::<bool>(),
+        sender in identity(), receiver in prop::option::of(incarnation()), prev_log in position(),
+        entries in prop::collection::vec(entry(), 0..5), commit in number(), round in number(),
+        has_majority in any::<bool>(),
     ) {
         let request = AppendEntries {
-            term: Term(term), leader_id: ServerId(id), prev_log, entries, leader_commit: LogIndex(commit),
-            round: Round(round), has_majority,
+            sender, receiver, prev_log, entries, leader_commit: LogIndex(commit), round: Round(round), has_majority,
         };
         let call = Call::Raft(raft::Call::AppendEntries(request.clone()));
         prop_assert_eq!(received(&Request::AppendEntries(request)), Ok(call));
@@ -395,35 +438,59 @@ proptest! {
 
     #[test]
     fn replies_arrive_as_they_were_sent(
-        kind in ballot_kind(), number in number(), term in number(), vote_granted in any::<bool>(), hint in position(),
+        sender in identity(), kind in ballot_kind(), number in number(), vote_granted in any::<bool>(),
+        hint in position(),
     ) {
-        let term = Term(term);
-        let reply = VoteReply { kind, ballot: number, term, vote_granted };
+        let reply = VoteReply { sender, kind, ballot: number, vote_granted };
         let request = a_vote_request(kind, number);
         prop_assert_eq!(replied(&request, Reply::Vote(reply)), Ok(Response::Vote(reply)));
-        for outcome in [AppendOutcome::Accepted, AppendOutcome::Mismatch(hint), AppendOutcome::Stale] {
-            let term = if outcome == AppendOutcome::Stale { term.max(Term(2)) } else { Term(1) };
-            let reply = AppendReply { term, round: Round(number), outcome };
+        let Identity { term, .. } = sender;
+        for (outcome, term) in [
+            (AppendOutcome::Accepted, Term(1)),
+            (AppendOutcome::Mismatch(hint), Term(1)),
+            (AppendOutcome::Stale, term.max(Term(2))),
+            (AppendOutcome::Refused, term),
+        ] {
+            let reply = AppendReply { sender: Identity { term, ..sender }, round: Round(number), outcome };
             prop_assert_eq!(replied(&an_append(number), Reply::Append(reply)), Ok(Response::Append(reply)));
         }
+    }
+
+    #[test]
+    fn a_crashed_peer_says_which_process_it_is(sender in identity(), kind in ballot_kind()) {
+        let answer = Answer::Crashed(Some(sender));
+        for request in [a_vote_request(kind, 1), an_append(1)] {
+            let failure = read_answer(&request, &answer).map_err(|told| told.failure);
+            prop_assert_eq!(failure, Err(Failure::Crashed(sender)));
+        }
+        let fault = answered(&answer).expect_err("a fault");
+        prop_assert_eq!(fault.code, fault::CRASHED);
+        prop_assert!(fault.message.starts_with("isCrashed"), "{}", fault.message);
+    }
+}
+
+/// What server 0 of a set of two says of itself in that term, with an empty log.
+fn sender(term: u64) -> Identity {
+    Identity {
+        id: ServerId(0),
+        size: 2,
+        names: 0,
+        incarnation: Incarnation(100),
+        term: Term(term),
+        history: None,
+        founded: false,
+        last_log: Position::default(),
     }
 }
 
 fn a_vote_request(kind: BallotKind, ballot: u64) -> Request {
-    let last_log = Position::default();
-    Request::RequestVote(RequestVote {
-        kind,
-        ballot,
-        term: Term(1),
-        candidate_id: ServerId(0),
-        last_log,
-    })
+    Request::RequestVote(RequestVote { sender: sender(1), kind, ballot, account: None })
 }
 
 fn an_append(round: u64) -> Request {
     Request::AppendEntries(AppendEntries {
-        term: Term(1),
-        leader_id: ServerId(0),
+        sender: sender(1),
+        receiver: None,
         prev_log: Position::default(),
         entries: vec![],
         leader_commit: LogIndex(0),
@@ -432,27 +499,77 @@ fn an_append(round: u64) -> Request {
     })
 }
 
+fn a_vote() -> Reply {
+    let kind = BallotKind::Vote;
+    Reply::Vote(VoteReply { sender: sender(1), kind, ballot: 1, vote_granted: true })
+}
+
 #[test]
 fn a_fault_or_a_strange_answer_is_no_reply_of_a_peer() {
-    let crashed = replied(&an_append(1), Reply::Fault(raft::Fault::Crashed));
-    assert!(crashed.unwrap_err().contains("fault 1"));
-    assert!(replied(&an_append(1), Reply::Done).is_err());
-    let vote = VoteReply { kind: BallotKind::Vote, ballot: 1, term: Term(1), vote_granted: true };
-    assert!(replied(&an_append(1), Reply::Vote(vote)).is_err(), "a vote answers no append");
-    assert!(protocol::read_response(&an_append(1), b"garbage").is_err());
+    let silent = |answer: &Answer| {
+        let told = read_answer(&an_append(1), answer).expect_err("no reply");
+        assert_eq!(told.failure, Failure::Silent, "{told}");
+        told.to_string()
+    };
+    assert!(silent(&Answer::Raft(Reply::Fault(raft::Fault::Crashed))).contains("fault 1"));
+    silent(&Answer::Raft(Reply::Done));
+    silent(&Answer::Raft(a_vote()));
+    let told = protocol::read_response(&an_append(1), b"garbage").expect_err("no reply");
+    assert_eq!(told.failure, Failure::Silent);
+}
+
+/// Nothing can be concluded from a crashed server of which nobody knows which process it is.
+#[test]
+fn a_crashed_peer_that_does_not_say_which_process_it_is_is_merely_silent() {
+    let read = |code, message: &str| {
+        let fault = write_fault(&Fault { code, message: message.to_owned() });
+        protocol::read_response(&an_append(1), &fault).expect_err("no reply").failure
+    };
+    let whole = "isCrashed [0 2 0 100 1 0 0 0 0]";
+    assert_eq!(read(fault::CRASHED, whole), Failure::Crashed(sender(1)), "the twin that is whole");
+    assert_eq!(read(fault::BUSY, whole), Failure::Silent, "another fault");
+    for garbled in [
+        "isCrashed",
+        "isCrashed []",
+        "isCrashed [0 2 0 100 1 0 0 0]",
+        "isCrashed [0 2 0 100 1 0 0 0 0 0]",
+        "isCrashed [0 2 0 100 1 0 0 0 -1]",
+        "isCrashed [0 2 0 100 1 0 0 0 x]",
+        "isCrashed [0  2 0 100 1 0 0 0 0]",
+        "isCrashed [256 2 0 100 1 0 0 0 0]",
+        "isCrashed [0 256 0 100 1 0 0 0 0]",
+        "isCrashed [0 2 0 9007199254740993 1 0 0 0 0]",
+        "isCrashed [0 2 0 100 1 0 0 0 18446744073709551616]",
+        "isCrashed [0 2 0 100 1 0 0 0 0] ",
+        "isCrashed [0 2 0 100 1 0 0 0 0",
+        "isCrashed 0 2 0 100 1 0 0 0 0]",
+    ] {
+        assert_eq!(read(fault::CRASHED, garbled), Failure::Silent, "{garbled}");
+    }
+}
+
+/// Callers have no use for it.
+#[test]
+fn only_a_peer_is_told_which_process_is_crashed() {
+    let fault = answered(&Answer::Crashed(None)).expect_err("a fault");
+    assert_eq!(fault.code, fault::CRASHED);
+    assert!(!fault.message.contains('['), "{}", fault.message);
+    let told = read_answer(&an_append(1), &Answer::Crashed(None)).expect_err("no reply");
+    assert_eq!(told.failure, Failure::Silent);
 }
 
 #[test]
 fn an_answer_that_echoes_another_request_is_no_reply_to_this_one() {
-    let append = AppendReply { term: Term(1), round: Round(1), outcome: AppendOutcome::Accepted };
-    assert!(replied(&an_append(1), Reply::Append(append)).is_ok());
-    assert!(replied(&an_append(2), Reply::Append(append)).is_err());
-    let vote = VoteReply { kind: BallotKind::Vote, ballot: 1, term: Term(1), vote_granted: true };
-    assert!(replied(&a_vote_request(BallotKind::Vote, 1), Reply::Vote(vote)).is_ok());
-    assert!(replied(&a_vote_request(BallotKind::Vote, 2), Reply::Vote(vote)).is_err());
-    assert!(replied(&a_vote_request(BallotKind::PreVote, 1), Reply::Vote(vote)).is_err());
+    let outcome = AppendOutcome::Accepted;
+    let append = Reply::Append(AppendReply { sender: sender(1), round: Round(1), outcome });
+    assert!(replied(&an_append(1), append.clone()).is_ok());
+    assert!(replied(&an_append(2), append).is_err());
+    assert!(replied(&a_vote_request(BallotKind::Vote, 1), a_vote()).is_ok());
+    assert!(replied(&a_vote_request(BallotKind::Vote, 2), a_vote()).is_err());
+    assert!(replied(&a_vote_request(BallotKind::PreVote, 1), a_vote()).is_err());
 }
 
+/// A server takes on a leader's term before it answers; one that refuses the leader need not.
 #[test]
 fn a_reply_whose_term_contradicts_its_outcome_is_none_of_a_peers() {
     let mismatch = AppendOutcome::Mismatch(Position::default());
@@ -460,11 +577,125 @@ fn a_reply_whose_term_contradicts_its_outcome_is_none_of_a_peers() {
         (AppendOutcome::Accepted, [false, true, false]),
         (mismatch, [false, true, false]),
         (AppendOutcome::Stale, [false, false, true]),
+        (AppendOutcome::Refused, [true, true, true]),
     ] {
         for (term, possible) in (0..).zip(possible) {
-            let reply = AppendReply { term: Term(term), round: Round(1), outcome };
+            let reply = AppendReply { sender: sender(term), round: Round(1), outcome };
             let read = replied(&an_append(1), Reply::Append(reply));
             assert_eq!(read.is_ok(), possible, "{outcome:?} in term {term} of an append in term 1");
+        }
+    }
+}
+
+fn numbers(numbers: &[i64]) -> Value {
+    array(&numbers.iter().map(|number| (*number).into()).collect::<Vec<_>>())
+}
+
+/// What `sender` says in its nine numbers.
+fn sender_numbers() -> Value {
+    numbers(&[0, 2, 0, 100, 1, 0, 0, 0, 0])
+}
+
+/// What stands in the place of a sender and is none.
+fn no_senders() -> Vec<Value> {
+    vec![
+        1.into(),
+        "0".into(),
+        numbers(&[]),
+        numbers(&[0, 2, 0, 100, 1, 0, 0, 0]),
+        numbers(&[0, 2, 0, 100, 1, 0, 0, 0, 0, 0]),
+        numbers(&[0, 2, 0, 100, 1, 0, 0, 0, -1]),
+        numbers(&[0, 2, 0, NUMBER_MAX as i64 + 1, 1, 0, 0, 0, 0]),
+        numbers(&[256, 2, 0, 100, 1, 0, 0, 0, 0]),
+        numbers(&[0, 256, 0, 100, 1, 0, 0, 0, 0]),
+        numbers(&[0; 17]),
+        array(&vec!["0".into(); 9]),
+    ]
+}
+
+/// The same members with one of them replaced, or left out.
+fn with_another<'a>(
+    mut members: Vec<(&'a str, Value)>,
+    name: &str,
+    value: Option<Value>,
+) -> Vec<(&'a str, Value)> {
+    let index = members.iter().position(|(member, _)| *member == name).expect("a member");
+    match value {
+        Some(value) => members[index].1 = value,
+        None => drop(members.remove(index)),
+    }
+    members
+}
+
+/// The members of a well-formed request for a vote, of which a test may garble one.
+fn vote_members() -> Vec<(&'static str, Value)> {
+    vec![
+        ("sender", sender_numbers()),
+        ("ballot", 1.into()),
+        ("preVote", false.into()),
+        ("account", numbers(&[100, 0])),
+    ]
+}
+
+#[test]
+fn a_garbled_request_for_a_vote_is_refused() {
+    let is_read = |name: &str, value: Option<Value>| {
+        let message = structure(&with_another(vote_members(), name, value));
+        let plain = read("requestVote", std::slice::from_ref(&message));
+        assert_eq!(read("requestVote", &[base64(&message.pack())]), plain, "packed or plain");
+        plain.is_ok()
+    };
+    assert!(is_read("ballot", Some(2.into())), "the twin that is whole");
+    assert!(is_read("account", None), "most requests have none");
+    for name in ["sender", "ballot", "preVote"] {
+        assert!(!is_read(name, None), "without {name}");
+        assert!(!is_read(name, Some("x".into())), "{name}");
+        assert!(!is_read(name, Some((-1).into())), "{name}");
+    }
+    for value in no_senders() {
+        assert!(!is_read("sender", Some(value.clone())), "{value:?}");
+    }
+    for value in
+        [1.into(), "x".into(), numbers(&[100, -1]), numbers(&[1; 17]), array(&["100".into()])]
+    {
+        assert!(!is_read("account", Some(value.clone())), "{value:?}");
+    }
+}
+
+#[test]
+fn a_garbled_reply_is_none_of_a_peers() {
+    let is_read = |request: &Request, members: Vec<(&str, Value)>| {
+        let document = write_response(|writer| writer.value(&structure(&members)));
+        protocol::read_response(request, &document).is_ok()
+    };
+    let vote = vec![
+        ("sender", sender_numbers()),
+        ("voteGranted", true.into()),
+        ("ballot", 1.into()),
+        ("preVote", false.into()),
+    ];
+    let of_an_append = |more: &[(&'static str, Value)]| {
+        let [sender, round, success] =
+            [("sender", sender_numbers()), ("round", 1.into()), ("success", false.into())];
+        [&[sender, round, success], more].concat()
+    };
+    let mismatch = of_an_append(&[("hintIndex", 0.into()), ("hintTerm", 0.into())]);
+    let refusal = of_an_append(&[("stale", false.into())]);
+    for (request, members) in [
+        (a_vote_request(BallotKind::Vote, 1), vote),
+        (an_append(1), mismatch),
+        (an_append(1), refusal),
+    ] {
+        assert!(is_read(&request, members.clone()), "the twin that is whole");
+        for (name, _) in members.clone() {
+            for value in [None, Some("x".into()), Some((-1).into())] {
+                let garbled = with_another(members.clone(), name, value);
+                assert!(!is_read(&request, garbled.clone()), "{garbled:?}");
+            }
+        }
+        for value in no_senders() {
+            let garbled = with_another(members.clone(), "sender", Some(value));
+            assert!(!is_read(&request, garbled.clone()), "{garbled:?}");
         }
     }
 }
@@ -472,11 +703,11 @@ fn a_reply_whose_term_contradicts_its_outcome_is_none_of_a_peers() {
 /// The members of a well-formed append, of which a test may garble one.
 fn append_members() -> Vec<(&'static str, Value)> {
     vec![
-        ("term", 1.into()),
-        ("leaderId", 1.into()),
+        ("sender", sender_numbers()),
+        ("receiver", 100.into()),
         ("prevLogIndex", 0.into()),
         ("prevLogTerm", 0.into()),
-        ("entries", array(&[array(&[1.into()])])),
+        ("entries", array(&[array(&[1.into(), 101.into(), numbers(&[0, 100, 1, 101])])])),
         ("leaderCommit", 0.into()),
         ("round", 1.into()),
         ("hasMajority", true.into()),
@@ -486,9 +717,8 @@ fn append_members() -> Vec<(&'static str, Value)> {
 #[test]
 fn an_append_of_an_update_that_no_client_can_have_made_is_refused() {
     let append = |name: &str, hashes: Value| {
-        let mut members = append_members();
-        members[4].1 = array(&[array(&[1.into(), array(&[name.into(), 1.into(), hashes])])]);
-        let message = structure(&members);
+        let entries = array(&[array(&[1.into(), array(&[name.into(), 1.into(), hashes])])]);
+        let message = structure(&with_another(append_members(), "entries", Some(entries)));
         let read =
             |message| read("appendEntries", &[message]).map(drop).map_err(|fault| fault.code);
         let packed = read(base64(&message.pack()));
@@ -519,27 +749,27 @@ fn a_garbled_append_is_refused() {
         read("appendEntries", &[structure(&append_members())]).is_ok(),
         "the twin that is whole"
     );
-    let garbled = |index: usize, value: Option<Value>| {
-        let mut members = append_members();
-        match value {
-            Some(value) => members[index].1 = value,
-            None => drop(members.remove(index)),
-        }
+    let garbled = |name: &str, value: Option<Value>| {
+        let members = with_another(append_members(), name, value);
         let fault = read("appendEntries", &[structure(&members)]).unwrap_err();
         assert_eq!(fault.code, fault::WRONG_PARAMETERS, "{members:?}");
     };
-    for index in 0..append_members().len() {
-        garbled(index, None);
-        garbled(index, Some("x".into()));
-        garbled(index, Some((-1).into()));
+    for (name, _) in append_members() {
+        garbled(name, None);
+        garbled(name, Some("x".into()));
+        garbled(name, Some((-1).into()));
     }
-    garbled(0, Some(Value::Int(NUMBER_MAX as i64 + 1)));
-    garbled(1, Some(256.into()));
+    garbled("receiver", Some(Value::Int(NUMBER_MAX as i64 + 1)));
+    for value in no_senders() {
+        garbled("sender", Some(value));
+    }
     let update = |parts: &[Value]| array(&[1.into(), array(parts)]);
+    let roster = |members: Value| array(&[1.into(), 101.into(), members]);
     for entry in [
         array(&[]),
         1.into(),
         array(&["1".into()]),
+        array(&[1.into()]),
         array(&[1.into(), 2.into()]),
         update(&[]),
         update(&["a".into(), 1.into()]),
@@ -548,8 +778,22 @@ fn a_garbled_append_is_refused() {
         update(&["a".into(), "1".into(), array(&[])]),
         update(&["a".into(), 1.into(), array(&[]), 1.into()]),
         array(&[1.into(), array(&["a".into(), 1.into(), array(&[])]), 1.into()]),
+        roster(101.into()),
+        roster(numbers(&[0])),
+        roster(numbers(&[0, 100, 1])),
+        roster(numbers(&[0, 100, 0, 100])),
+        roster(numbers(&[0, 100, 0, 101])),
+        roster(numbers(&[256, 100])),
+        roster(numbers(&[-1, 100])),
+        roster(numbers(&[0, -1])),
+        roster(numbers(&[0, NUMBER_MAX as i64 + 1])),
+        roster(array(&["0".into(), 100.into()])),
+        array(&["1".into(), 101.into(), numbers(&[0, 100])]),
+        array(&[1.into(), "101".into(), numbers(&[0, 100])]),
+        array(&[1.into(), (-1).into(), numbers(&[0, 100])]),
+        array(&[1.into(), 101.into(), numbers(&[0, 100]), 1.into()]),
     ] {
-        garbled(4, Some(array(&[entry])));
+        garbled("entries", Some(array(&[entry])));
     }
 }
 
@@ -566,7 +810,7 @@ fn a_packed_message_is_one_whole_struct_of_at_most_16_members_none_twice() {
         assert!(!is_read(&whole[..length]), "{length} bytes of it");
     }
     assert!(!is_read(&[&whole[..], &whole].concat()));
-    assert!(!is_read(&with(&["term"])));
+    assert!(!is_read(&with(&["round"])));
     assert!(is_read(&with(&["a", "b", "c", "d", "e", "f", "g", "h"])));
     assert!(!is_read(&with(&["a", "b", "c", "d", "e", "f", "g", "h", "i"])));
 }

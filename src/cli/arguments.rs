@@ -184,8 +184,8 @@ json. In JSON, whole numbers become int, other numbers double. An answer that is
 Example:
   surfstore doctor configs/config5.txt
 
-It compares the servers' configurations, terms, leaders, and the versions of all files with those that a \
-majority confirms.
+It compares the servers' configurations, terms, leaders and histories, says who does not count and for whom \
+elections wait, and compares the versions of all files with those that a majority confirms.
 
 Exit code 0 if nothing is wrong, 4 if nobody leads or no majority is up, otherwise 1.")]
     Doctor {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::failure::Failure;
 use super::screen::{GREEN, RED, Screen, plain};
 use super::status::{Statuses, health, newest};
+use super::who;
 use crate::client::blocking::Client;
 use crate::client::{Files, Limits, ServerStatus};
 use crate::config::{Address, Config};
@@ -36,6 +37,7 @@ pub(super) fn run(screen: &Screen, config: &Config, limits: Limits) -> Result<()
     thread::sleep(SETTLE);
     let later = client.at_each(async |server| server.status().await);
     findings.compare(&later, newest(&statuses))?;
+    who::problems(&statuses, &later).iter().try_for_each(|problem| findings.bad(problem))?;
     health(&later)?;
     let files = client.files()?;
     findings
@@ -47,6 +49,9 @@ pub(super) fn run(screen: &Screen, config: &Config, limits: Limits) -> Result<()
         problems => Err(Failure::error(format!("{} found", counted(problems, "problem")))),
     }
 }
+
+/// What is to be done about configurations that differ.
+const SAME: &str = "start all servers of a set with the same file";
 
 struct Findings<'a> {
     screen: &'a Screen,
@@ -88,10 +93,16 @@ impl Findings<'_> {
         let is_count = i64::try_from(config.servers.len()) == Ok(status.servers);
         if !is_id || !is_count || status.address != expected {
             return self.bad(&format!(
-                "the server at {expected} was started with another configuration: it is server {} of {}, at {}",
+                "the server at {expected} was started with another configuration: it is server {} of {}, at {}; {SAME}",
                 status.id,
                 status.servers,
                 status.address
+            ));
+        }
+        if !status.may_be_of(config) {
+            return self.bad(&format!(
+                "server {id} was started with another configuration: it has other names or another order of the \
+                 servers; {SAME}"
             ));
         }
         if status.role == RoleName::Crashed {
@@ -164,7 +175,7 @@ impl Findings<'_> {
     }
 }
 
-fn counted(count: usize, what: &str) -> String {
+pub(super) fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("one {what}") } else { format!("{count} {what}s") }
 }
 

@@ -142,6 +142,13 @@ fn to_json(addresses: &[String], statuses: &Statuses) -> Json {
                 "waitingCalls": status.waiting_calls,
                 "lastHeardMilliseconds": status.last_heard.map(|time| json!(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))),
                 "uptimeSeconds": status.uptime.as_secs(),
+                "incarnation": status.incarnation,
+                "history": status.history,
+                "roster": status.roster,
+                "guests": status.guests,
+                "waitsFor": status.waits_for,
+                "otherHistories": status.other_histories,
+                "doubled": status.doubled,
             }),
             Err(error) => {
                 json!({ "id": id, "address": address, "role": "unreachable", "error": error.to_string() })

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::answer::Expected;
+use crate::config::Config;
 use crate::raft::RoleName;
 use crate::value::Value;
 
@@ -43,6 +44,22 @@ pub struct ServerStatus {
     pub last_heard: Option<Duration>,
     /// How long its process has been running.
     pub uptime: Duration,
+    /// Which life of the server it is.
+    pub incarnation: String,
+    /// The history of its log; `None` if the log is empty.
+    pub history: Option<String>,
+    /// The ids of the servers that count, as its log has them.
+    pub roster: Vec<i64>,
+    /// The ids of those that it has noticed and that do not count, its own included.
+    pub guests: Vec<i64>,
+    /// The ids of those without which it is not elected.
+    pub waits_for: Vec<i64>,
+    /// The ids of its peers whose history is another.
+    pub other_histories: Vec<i64>,
+    /// The ids of its peers for which two processes answer.
+    pub doubled: Vec<i64>,
+    /// What differs where configurations differ in the servers' names or their order, in hexadecimal.
+    pub configuration: String,
     /// The release of its program.
     pub release: String,
 }
@@ -74,8 +91,22 @@ impl ServerStatus {
             uptime: u64::try_from(members.number("uptimeSeconds")?)
                 .map(Duration::from_secs)
                 .map_err(|_| EXPECTED)?,
+            incarnation: members.newer_text("incarnation")?,
+            history: Some(members.newer_text("history")?).filter(|history| !history.is_empty()),
+            roster: members.ids("roster")?,
+            guests: members.ids("guests")?,
+            waits_for: members.ids("waitsFor")?,
+            other_histories: members.ids("otherHistories")?,
+            doubled: members.ids("doubled")?,
+            configuration: members.newer_text("configuration")?,
             release: members.text("release")?,
         })
+    }
+
+    /// Whether the server may have been started with this configuration: older ones do not tell.
+    pub fn may_be_of(&self, config: &Config) -> bool {
+        let digest = u64::from_str_radix(&self.configuration, 16);
+        self.configuration.is_empty() || digest == Ok(config.digest())
     }
 
     /// Whether the server says that it leads.
@@ -112,5 +143,21 @@ impl Fields<'_> {
             Value::String(text) => Ok(text.to_string()),
             _ => Err(EXPECTED),
         }
+    }
+
+    /// A text that older servers do not have: empty then.
+    fn newer_text(&self, name: &str) -> Result<String, Expected> {
+        self.get(name).map_or_else(|_| Ok(String::new()), |_| self.text(name))
+    }
+
+    /// A list of ids. Older servers do not have it: it is empty then.
+    fn ids(&self, name: &str) -> Result<Vec<i64>, Expected> {
+        let Ok(ids) = self.get(name) else { return Ok(Vec::new()) };
+        let Value::Array(ids) = ids else { return Err(EXPECTED) };
+        let id = |value: &Value| match value {
+            Value::Int(id) => Ok(*id),
+            _ => Err(EXPECTED),
+        };
+        ids.iter().map(id).collect()
     }
 }

@@ -1,14 +1,16 @@
 //! The sums in the text format of Prometheus, version 0.0.4.
 
 use std::fmt::{Display, Write};
+use std::time::Instant;
 
 use super::Monitor;
 use crate::raft::RoleName;
 
 /// The text of `/metrics`.
-pub(super) fn text(monitor: &Monitor) -> String {
+pub(super) fn text(monitor: &Monitor, now: Instant) -> String {
     let mut text = Text(String::new());
     write_raft(monitor, &mut text);
+    write_servers(monitor, now, &mut text);
     write_calls(monitor, &mut text);
     text.0
 }
@@ -41,6 +43,25 @@ fn write_raft(monitor: &Monitor, text: &mut Text) {
         text.sample(name, &[("peer", &monitor.address(*peer))], failures);
     }
     text.single("surfstore_files", "gauge", "Files, deleted ones included.", monitor.files);
+}
+
+/// Who counts, and what does not fit between the servers.
+fn write_servers(monitor: &Monitor, now: Instant, text: &mut Text) {
+    let status = monitor.status(now);
+    let incarnation = status.raft.incarnation.to_string();
+    let history = status.raft.history.map_or(String::new(), |history| history.to_string());
+    let name = "surfstore_raft_info";
+    text.begin(name, "gauge", "Which life of this server it is, and which history its log has.");
+    text.sample(name, &[("incarnation", &incarnation), ("history", &history)], 1);
+    for (name, help, servers) in [
+        ("members", "The servers that count, as the log's last roster has them.", &status.roster),
+        ("guests", "The servers that are there and do not count.", &status.guests),
+        ("waits_for", "The servers without which this one is not elected.", &status.waits_for),
+        ("other_histories", "The peers that have another history.", &status.other_histories),
+        ("doubled", "The peers for which two processes answer.", &status.doubled),
+    ] {
+        text.single(&format!("surfstore_raft_{name}"), "gauge", help, servers.len());
+    }
 }
 
 fn write_calls(monitor: &Monitor, text: &mut Text) {

@@ -32,7 +32,7 @@ impl Monitor {
             "/metrics" => Page {
                 status: 200,
                 content_type: "text/plain; version=0.0.4",
-                body: metrics::text(self),
+                body: metrics::text(self, now),
             },
             // Whoever gets this answer has seen that the process is well.
             "/healthz" => plain(200, "ok"),
@@ -43,14 +43,7 @@ impl Monitor {
 
     fn json(&self, now: Instant) -> serde_json::Value {
         let members = self.status(now).members(&self.config).into_iter();
-        let members = members.map(|(name, value)| {
-            let value = match value {
-                Value::Int(number) => json!(number),
-                Value::String(text) => json!(text),
-                _ => json!(null),
-            };
-            (name.to_owned(), value)
-        });
+        let members = members.map(|(name, value)| (name.to_owned(), json(&value)));
         serde_json::Value::Object(members.collect())
     }
 
@@ -58,9 +51,26 @@ impl Monitor {
     fn readiness(&self) -> Page {
         match self.raft {
             raft if raft.role == RoleName::Crashed => plain(503, "this server is crashed"),
-            raft if raft.leader.is_none() => plain(503, "no leader is known"),
+            raft if raft.leader.is_none() => plain(503, &self.why_not_ready()),
             _ => plain(200, "ready"),
         }
+    }
+
+    fn why_not_ready(&self) -> String {
+        match self.waits.servers() {
+            [] => "no leader is known".to_owned(),
+            _ => format!("no leader is known; this server waits for {}", self.awaited()),
+        }
+    }
+}
+
+/// What the members of a status are.
+fn json(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Int(number) => json!(number),
+        Value::String(text) => json!(text),
+        Value::Array(elements) => elements.iter().map(json).collect(),
+        _ => json!(null),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::raft::{self, ServerId};
 use crate::value::Value;
 
 /// How a server is doing, for people.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Status {
     /// The server.
     pub id: ServerId,
@@ -15,6 +15,16 @@ pub struct Status {
     pub raft: raft::Status,
     /// How many files there are, deleted ones included.
     pub files: usize,
+    /// The servers that count, as the last roster of the log names them.
+    pub roster: Vec<ServerId>,
+    /// The servers that are there, as far as this one has noticed, and do not count; itself included.
+    pub guests: Vec<ServerId>,
+    /// The servers without which this one's last ballot could not be won.
+    pub waits_for: Vec<ServerId>,
+    /// The peers whose history is founded, as this server's is, and another.
+    pub other_histories: Vec<ServerId>,
+    /// The peers for which two processes answer.
+    pub doubled: Vec<ServerId>,
     /// How many requests peers have sent to this server.
     pub peer_requests: u64,
     /// How often another leader, or the same one in another term, became known.
@@ -28,7 +38,7 @@ pub struct Status {
 }
 
 impl Status {
-    /// The status by names, as `surfstore.status` and `/status` give it: counts, and then texts.
+    /// The status by names, as `surfstore.status` and `/status` give it: counts, then lists of ids, and then texts.
     ///
     /// What does not fit into an `int` shows as the greatest; `lastHeardMilliseconds` is −1 if nobody was heard yet.
     pub fn members(&self, config: &Config) -> Vec<(&'static str, Value)> {
@@ -50,17 +60,35 @@ impl Status {
             ("lastHeardMilliseconds", heard),
             ("uptimeSeconds", int(self.uptime.as_secs())),
         ];
+        let lists = [
+            ("roster", &self.roster),
+            ("guests", &self.guests),
+            ("waitsFor", &self.waits_for),
+            ("otherHistories", &self.other_histories),
+            ("doubled", &self.doubled),
+        ];
         let leader = raft.leader.map_or(String::new(), |leader| address(config, leader));
         let texts = [
             ("address", address(config, self.id)),
+            ("configuration", format!("{:016x}", config.digest())),
             ("role", raft.role.as_str().to_owned()),
             ("leader", leader),
+            ("incarnation", raft.incarnation.to_string()),
+            ("history", raft.history.map_or(String::new(), |history| history.to_string())),
             ("release", env!("CARGO_PKG_VERSION").to_owned()),
         ];
+        let id = |server: &ServerId| Value::Int(server.0.into());
+        let ids = |servers: &Vec<ServerId>| Value::Array(servers.iter().map(id).collect());
         let numbers = numbers.map(|(name, number)| (name, Value::Int(number)));
+        let lists = lists.map(|(name, servers)| (name, ids(servers)));
         let texts = texts.map(|(name, text)| (name, Value::String(text.into())));
-        numbers.into_iter().chain(texts).collect()
+        numbers.into_iter().chain(lists).chain(texts).collect()
     }
+}
+
+/// The server with its `host:port`, in a sentence.
+pub(super) fn named(config: &Config, server: ServerId) -> String {
+    format!("server {} at {}", server.0, address(config, server))
 }
 
 /// The `host:port` of a server; empty where there is no such server.

@@ -5,7 +5,7 @@ use super::{METHODS, Method, peers};
 use crate::config::Config;
 use crate::metadata::{Files, Leaf, Update};
 use crate::monitor::Status;
-use crate::raft::Reply;
+use crate::raft::{Identity, Reply};
 use crate::value::Value;
 use crate::xmlrpc::{self, Fault, Members, Writer};
 
@@ -23,13 +23,15 @@ pub enum Answer {
     /// Hashes of blocks.
     Hashes(Vec<Box<str>>),
     /// How the server is doing.
-    Status(Status),
+    Status(Box<Status>),
     /// `system.listMethods`
     Methods,
     /// `system.methodSignature`
     Signature(&'static Method),
     /// `system.methodHelp`
     Help(&'static Method),
+    /// The server is crashed; a peer is told which process that is.
+    Crashed(Option<Identity>),
     /// The call failed outside the core.
     Fault(Fault),
 }
@@ -51,6 +53,8 @@ pub fn write_answer(answer: &Answer, config: &Config) -> Vec<u8> {
             });
         }),
         Answer::Help(method) => xmlrpc::write_response(|writer| writer.string(method.help)),
+        Answer::Crashed(None) => xmlrpc::write_fault(&fault::crashed()),
+        Answer::Crashed(Some(sender)) => xmlrpc::write_fault(&peers::crashed(sender)),
         Answer::Fault(fault) => xmlrpc::write_fault(fault),
     }
 }

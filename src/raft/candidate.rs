@@ -1,14 +1,17 @@
 //! The candidate (§5.2): asks for votes, first for a pre-vote (thesis §9.6), then for the vote itself.
 //!
 //! The pre-vote asks whether the election could be won and changes nobody's term, so that a server which cannot win
-//! does not unseat a leader by its mere return.
+//! does not unseat a leader by its mere return. There are three ways to win, of which the log and its roster leave one:
+//! an election as in the paper, a founding, and everybody's vote (see `identity`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::cluster::ServerId;
 use super::core::Core;
-use super::event::{Call, CallId, Effects, Event, Fault, Reply, Timer};
+use super::event::{Call, CallId, Effects, Event, Failure, Fault, Reply, Timer};
 use super::follower::Follower;
+use super::identity::{Account, Identity, Incarnation, Member, Roster};
 use super::log::Term;
 use super::node::Node;
 use super::role::{Role, RoleName};
@@ -25,8 +28,55 @@ pub struct Candidate {
     ballot: u64,
     /// The term to lead in: the current one or, in a pre-vote, the one after it.
     term: Term,
-    /// Who granted what is asked for, itself included.
-    granted: BTreeSet<ServerId>,
+    /// What is known of every server in this ballot, the own grant included.
+    answers: BTreeMap<ServerId, Answer>,
+    /// Whose answer a founding waits for: all others and, once the pre-vote is won, those that answered it.
+    awaited: BTreeSet<ServerId>,
+    /// What the pre-vote showed, if it was won by everybody's vote.
+    account: Option<Account>,
+    /// Whether somebody has shown that its history is founded: nothing else is founded in this ballot then.
+    meets_founded: bool,
+}
+
+/// What a ballot has shown of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Answer {
+    /// It grants what is asked for.
+    Granted(Incarnation),
+    /// It does not.
+    Refused(Incarnation),
+    /// It is crashed.
+    Crashed {
+        incarnation: Incarnation,
+        /// Whether it could not vote for this candidate, were it restored: its log is better, or another founded one.
+        is_better: bool,
+    },
+    /// Its process has ended.
+    Ended,
+}
+
+impl Answer {
+    fn incarnation(self) -> Option<Incarnation> {
+        match self {
+            Answer::Granted(incarnation)
+            | Answer::Refused(incarnation)
+            | Answer::Crashed { incarnation, .. } => Some(incarnation),
+            Answer::Ended => None,
+        }
+    }
+
+    fn is_granted(self) -> bool {
+        matches!(self, Answer::Granted(_))
+    }
+
+    /// Whether it leaves nothing to wait for in everybody's vote.
+    fn is_accounted_for(self) -> bool {
+        match self {
+            Answer::Granted(_) | Answer::Ended => true,
+            Answer::Crashed { is_better, .. } => !is_better,
+            Answer::Refused(_) => false,
+        }
+    }
 }
 
 impl Role for Candidate {
@@ -38,16 +88,110 @@ impl Role for Candidate {
 }
 
 impl Candidate {
-    /// A new ballot in which the server has granted itself what it asks for. Only a vote raises the term.
-    pub(super) fn stand(kind: BallotKind, core: &mut Core) -> Candidate {
-        let id = core.cluster.id();
-        let term = core.current_term.next();
-        if kind == BallotKind::Vote {
-            core.enter_term(term);
-            core.voted_for = Some(id);
-        }
+    /// A ballot for a pre-vote in which the server has granted itself what it asks for.
+    pub(super) fn ask_first(core: &mut Core) -> Candidate {
+        let awaited = core.cluster.peers().collect();
+        Candidate::begin(BallotKind::PreVote, core, awaited, None)
+    }
+
+    /// The ballot for the vote after this pre-vote. Only it raises the term.
+    fn stand(&self, core: &mut Core) -> Candidate {
+        let answered = |id: &ServerId| self.incarnation(*id).is_some();
+        let awaited = core.cluster.peers().filter(answered).collect();
+        let account =
+            (core.log.history().is_some() && !self.has_majority(core)).then(|| self.account(core));
+        core.enter_term(core.current_term.next());
+        core.voted_for = Some(core.member());
+        account.iter().for_each(|account| core.bury(account));
+        Candidate::begin(BallotKind::Vote, core, awaited, account)
+    }
+
+    fn begin(
+        kind: BallotKind,
+        core: &mut Core,
+        awaited: BTreeSet<ServerId>,
+        account: Option<Account>,
+    ) -> Candidate {
+        let Member { id, incarnation } = core.member();
+        let term = match kind {
+            BallotKind::PreVote => core.current_term.next(),
+            BallotKind::Vote => core.current_term,
+        };
         core.ballots += 1;
-        Candidate { kind, ballot: core.ballots, term, granted: [id].into() }
+        let answers = [(id, Answer::Granted(incarnation))].into();
+        let ballot = core.ballots;
+        Candidate { kind, ballot, term, answers, awaited, account, meets_founded: false }
+    }
+
+    /// Gives the ballot up without a new one: what is still answered to it comes too late.
+    fn withdraw(&mut self, core: &mut Core) {
+        let awaited = core.cluster.peers().collect();
+        *self = Candidate::begin(self.kind, core, awaited, None);
+    }
+
+    /// Which incarnation of the server has answered.
+    pub(super) fn incarnation(&self, id: ServerId) -> Option<Incarnation> {
+        self.answers.get(&id).and_then(|answer| answer.incarnation())
+    }
+
+    fn granted(&self) -> impl Iterator<Item = (ServerId, Incarnation)> {
+        let granted = self.answers.iter().filter(|(_, answer)| answer.is_granted());
+        granted.filter_map(|(id, answer)| Some((*id, answer.incarnation()?)))
+    }
+
+    /// §5.2: a candidate wins with the votes of a majority of all servers. Here those that its roster names count.
+    fn has_majority(&self, core: &Core) -> bool {
+        let Some(roster) = core.log.roster() else { return false };
+        let named = |(id, incarnation)| roster.names(Member { id, incarnation });
+        core.cluster.majority() <= self.granted().filter(|granted| named(*granted)).count()
+    }
+
+    /// Whether a candidate with an empty log has the votes of a majority, whoever that is.
+    fn may_found(&self, core: &Core) -> bool {
+        core.log.history().is_none()
+            && !self.meets_founded
+            && core.cluster.majority() <= self.granted().count()
+    }
+
+    /// Whether all servers are accounted for, and the roster can give no majority any more or was never confirmed by one.
+    /// In the vote the account must be that of the pre-vote.
+    fn has_everybodys_vote(&self, core: &Core) -> bool {
+        let Some(roster) = core.log.roster() else { return false };
+        let accounted = |id| self.answers.get(&id).is_some_and(|answer| answer.is_accounted_for());
+        let lives = |(id, named): (&ServerId, &Incarnation)| self.incarnation(*id) == Some(*named);
+        let majority = core.cluster.majority();
+        let nobody_is_founded = !self.meets_founded && !core.is_founded();
+        core.cluster.servers().all(accounted)
+            && majority <= self.granted().count()
+            && (nobody_is_founded
+                || roster.members.iter().filter(|it| lives(*it)).count() < majority)
+            && (self.kind == BallotKind::PreVote || self.account == Some(self.account(core)))
+    }
+
+    fn account(&self, core: &Core) -> Account {
+        Account(core.cluster.servers().map(|id| (id, self.incarnation(id))).collect())
+    }
+
+    fn has_won(&self, core: &Core) -> bool {
+        let founds = self.may_found(core) && self.awaited.is_empty();
+        founds || self.has_majority(core) || self.has_everybodys_vote(core)
+    }
+
+    /// The roster with which the term opens that this candidate has won.
+    fn opening_roster(&self, core: &Core) -> Arc<Roster> {
+        match core.log.roster() {
+            Some(roster) if self.has_majority(core) => Arc::clone(roster),
+            // Everybody's vote: here alone is an incarnation exchanged.
+            Some(roster) => {
+                Arc::new(Roster { history: roster.history, members: self.granted().collect() })
+            }
+            // A founding: whoever has answered counts, also who is crashed.
+            None => {
+                let named = |id| Some((id, self.incarnation(id)?));
+                let members = core.cluster.servers().filter_map(named).collect();
+                Arc::new(Roster { history: core.incarnation, members })
+            }
+        }
     }
 }
 
@@ -55,54 +199,131 @@ impl Node<Candidate> {
     pub(super) fn step(self, event: Event, out: &mut Effects) -> Server {
         let mut node = self;
         match event {
-            Event::Timeout(Timer::Campaign) => return node.campaign(BallotKind::PreVote, out),
+            Event::Timeout(Timer::Campaign) => return node.end_ballot(out),
             Event::Timeout(Timer::Fate) => {
                 node.core.give_up(|_| true, Fault::OutcomeUnknown, out);
             }
             Event::Call(call, request) => return node.serve(call, request, out),
             Event::HangUp(call) => node.core.forget(call),
             Event::Response { from, response: Response::Vote(reply) } => {
-                return node.count(from, reply, out);
+                return node.hear(from, &reply, out);
             }
             // A lost request is not repeated: the next ballot asks again.
-            Event::Timeout(Timer::Silence | Timer::Election | Timer::Heartbeat)
+            Event::Unanswered { by, request: Request::RequestVote(request), failure } => {
+                return node.miss(by, &request, failure, out);
+            }
+            Event::Timeout(Timer::Start | Timer::Silence | Timer::Election | Timer::Heartbeat)
             | Event::Response { response: Response::Append(_), .. }
-            | Event::Unanswered { .. } => {}
+            | Event::Unanswered { request: Request::AppendEntries(_), .. } => {}
         }
         Server::Candidate(node)
     }
 
     /// Asks every peer, once per ballot. A server that is a majority by itself has won already.
     pub(super) fn ask(self, out: &mut Effects) -> Server {
-        let Candidate { kind, ballot, term, .. } = self.role;
-        let candidate_id = self.core.cluster.id();
+        let Candidate { kind, ballot, ref account, .. } = self.role;
         let request =
-            RequestVote { kind, ballot, term, candidate_id, last_log: self.core.log.last() };
-        if self.role.granted.len() < self.core.cluster.majority() {
-            for peer in self.core.cluster.peers() {
-                out.send(peer, Request::RequestVote(request));
-            }
+            RequestVote { sender: self.core.identity(), kind, ballot, account: account.clone() };
+        for peer in self.core.cluster.peers() {
+            out.send(peer, Request::RequestVote(request.clone()));
         }
         self.tally(out)
     }
 
-    fn count(mut self, from: ServerId, reply: VoteReply, out: &mut Effects) -> Server {
-        let answers_this = reply.kind == self.role.kind && reply.ballot == self.role.ballot;
-        if !answers_this || !reply.vote_granted || !self.core.cluster.has_peer(from) {
+    /// The ballot's time is over: a founding has waited long enough, everything else begins anew.
+    fn end_ballot(mut self, out: &mut Effects) -> Server {
+        if self.role.may_found(&self.core) {
+            self.role.awaited.clear();
+            return self.tally(out);
+        }
+        self.campaign(out)
+    }
+
+    fn hear(mut self, from: ServerId, reply: &VoteReply, out: &mut Effects) -> Server {
+        let VoteReply { kind, ballot, vote_granted, ref sender } = *reply;
+        if !self.asked(from, kind, ballot) {
             return Server::Candidate(self);
         }
-        self.role.granted.insert(from);
+        let incarnation = sender.incarnation;
+        let answer =
+            if vote_granted { Answer::Granted(incarnation) } else { Answer::Refused(incarnation) };
+        self.note(from, answer);
+        self.meet(sender, out)
+    }
+
+    fn miss(
+        mut self,
+        by: ServerId,
+        request: &RequestVote,
+        failure: Failure,
+        out: &mut Effects,
+    ) -> Server {
+        if !self.asked(by, request.kind, request.ballot) {
+            return Server::Candidate(self);
+        }
+        match failure {
+            Failure::Silent => Server::Candidate(self),
+            Failure::Ended => {
+                self.note(by, Answer::Ended);
+                self.tally(out)
+            }
+            Failure::Crashed(sender) => {
+                let is_better = sender.is_founded_apart_from(self.core.log.history())
+                    || self.core.log.last() < sender.last_log;
+                let incarnation = sender.incarnation;
+                self.note(by, Answer::Crashed { incarnation, is_better });
+                self.meet(&sender, out)
+            }
+        }
+    }
+
+    /// Whether an answer is to a request of this ballot.
+    fn asked(&self, peer: ServerId, kind: BallotKind, ballot: u64) -> bool {
+        self.core.cluster.has_peer(peer) && (kind, ballot) == (self.role.kind, self.role.ballot)
+    }
+
+    /// Takes an answer down. The first one stands, but for a grant that comes from the same process later. A process that
+    /// answers at the addresses of two servers, because configurations differ, is one server.
+    fn note(&mut self, peer: ServerId, answer: Answer) {
+        self.role.awaited.remove(&peer);
+        let is_another = answer.incarnation().is_some_and(|incarnation| {
+            let servers = self.core.cluster.servers();
+            servers
+                .filter(|id| *id != peer)
+                .any(|id| self.role.incarnation(id) == Some(incarnation))
+        });
+        if is_another {
+            return;
+        }
+        let noted = self.role.answers.entry(peer).or_insert(answer);
+        if noted.incarnation() == answer.incarnation() && answer.is_granted() {
+            *noted = answer;
+        }
+    }
+
+    /// Histories meet: one that is founded shows itself to this candidate.
+    fn meet(mut self, shown: &Identity, out: &mut Effects) -> Server {
+        if self.core.starts_anew_for(shown) {
+            self.core.start_anew(out);
+            return Server::Follower(self.transition(Follower::default(), out));
+        }
+        self.role.meets_founded |= shown.founded;
         self.tally(out)
     }
 
-    /// §5.2: a candidate wins with the votes of a majority of all servers.
-    fn tally(self, out: &mut Effects) -> Server {
-        if self.role.granted.len() < self.core.cluster.majority() {
+    fn tally(mut self, out: &mut Effects) -> Server {
+        if !self.role.has_won(&self.core) {
             return Server::Candidate(self);
         }
         match self.role.kind {
-            BallotKind::PreVote => self.campaign(BallotKind::Vote, out),
-            BallotKind::Vote => self.lead(out),
+            BallotKind::PreVote => {
+                let candidate = self.role.stand(&mut self.core);
+                self.transition(candidate, out).ask(out)
+            }
+            BallotKind::Vote => {
+                let roster = self.role.opening_roster(&self.core);
+                self.lead(roster, out)
+            }
         }
     }
 
@@ -137,35 +358,49 @@ impl Node<Candidate> {
 
     /// §5.2: an append of the current term comes from the election's winner, whom the candidate then follows.
     fn answer_leader(mut self, call: CallId, request: AppendEntries, out: &mut Effects) -> Server {
-        if request.term == self.core.current_term && request.has_majority {
+        let round = request.round;
+        if request.sender.term < self.core.current_term {
+            out.reply(call, self.core.append_reply(round, AppendOutcome::Stale));
+            return Server::Candidate(self);
+        }
+        if request.has_majority {
             let mut follower = self.transition(Follower::default(), out);
             follower.answer_leader(call, request, out);
             return Server::Follower(follower);
         }
-        let round = request.round;
-        let outcome = if request.term < self.core.current_term {
-            AppendOutcome::Stale
-        } else {
-            // The winner is cut off from the majority: its entries are good, but it holds nobody back.
-            self.core.store(request, out)
-        };
+        // The winner is cut off from the majority: its entries are good, but it holds nobody back.
+        let outcome = self.core.store(request, out);
         out.reply(call, self.core.append_reply(round, outcome));
-        Server::Candidate(self)
+        if self.role.kind == BallotKind::Vote {
+            // This vote is lost. Above all, nobody must be counted in it whom only the winner's roster names.
+            self.role.withdraw(&mut self.core);
+        }
+        self.tally(out)
+    }
+
+    /// Whom this candidate cannot do without and waits for, as far as its ballot has shown.
+    pub(super) fn waits_for(&self) -> Vec<ServerId> {
+        let answer = |id| self.role.answers.get(&id);
+        let holds_up = |id: &ServerId| answer(*id).is_none_or(|answer| !answer.is_accounted_for());
+        self.core.cluster.servers().filter(holds_up).collect()
     }
 
     /// Checks what must hold of a candidate after every step.
     pub(super) fn check(&self) {
         let Core { cluster, current_term, voted_for, .. } = &self.core;
-        let Candidate { kind, term, granted, .. } = &self.role;
-        assert!(granted.contains(&cluster.id()), "a candidate is for itself");
-        assert!(granted.len() < cluster.majority(), "a candidate with a majority has won");
+        let Candidate { kind, term, answers, .. } = &self.role;
+        let own = answers.get(&cluster.id());
+        let itself = Answer::Granted(self.core.incarnation);
+        assert!(own == Some(&itself), "a candidate is for itself");
+        assert!(!self.role.has_won(&self.core), "a candidate with a majority has won");
         match kind {
             BallotKind::PreVote => {
                 assert!(*term == current_term.next(), "a pre-vote changes no term")
             }
             BallotKind::Vote => {
                 assert!(*term == *current_term, "a candidate campaigns in its own term (§5.2)");
-                assert!(*voted_for == Some(cluster.id()), "a candidate votes for itself (§5.2)");
+                let voted = *voted_for == Some(self.core.member());
+                assert!(voted, "a candidate votes for itself (§5.2)");
             }
         }
     }

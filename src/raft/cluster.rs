@@ -4,17 +4,28 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServerId(pub u8);
 
-/// The servers 0 to `size - 1`, seen from one of them. Membership never changes.
+/// The servers 0 to `size - 1`, seen from one of them. Which there are never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cluster {
     id: ServerId,
     size: u8,
+    names: u64,
 }
 
 impl Cluster {
     /// The cluster of `size` servers as server `id` sees it, or `None` if `id` is not one of them.
     pub fn new(id: ServerId, size: u8) -> Option<Cluster> {
-        (id.0 < size).then_some(Cluster { id, size })
+        (id.0 < size).then_some(Cluster { id, size, names: 0 })
+    }
+
+    /// The same cluster, with a digest, up to 2^53, of the names that the servers have in the configuration.
+    pub fn named(self, names: u64) -> Cluster {
+        Cluster { names, ..self }
+    }
+
+    /// The digest of the servers' names.
+    pub fn names(self) -> u64 {
+        self.names
     }
 
     /// This server.
@@ -27,9 +38,14 @@ impl Cluster {
         self.size
     }
 
+    /// All servers, in order.
+    pub fn servers(self) -> impl Iterator<Item = ServerId> {
+        (0..self.size).map(ServerId)
+    }
+
     /// The other servers.
     pub fn peers(self) -> impl Iterator<Item = ServerId> {
-        (0..self.size).map(ServerId).filter(move |peer| *peer != self.id)
+        self.servers().filter(move |peer| *peer != self.id)
     }
 
     /// Whether `id` is another server of this cluster.

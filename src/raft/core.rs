@@ -1,9 +1,10 @@
 //! What a server keeps whatever its role: Figure 2's state, and the rules that all roles share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::cluster::{Cluster, ServerId};
-use super::event::{CallId, Effects, Fault, Reply};
+use super::event::{CallId, Effects, Event, Fault, Reply};
+use super::identity::{Account, Identity, Incarnation, Member};
 use super::log::{Command, Entry, Log, LogIndex, Term};
 use super::rpc::{AppendEntries, AppendOutcome, AppendReply, Flaw, RequestVote, Round, VoteReply};
 use crate::metadata::Files;
@@ -13,14 +14,18 @@ use crate::metadata::Files;
 pub struct Core {
     /// Who takes part.
     pub(super) cluster: Cluster,
+    /// Which life of the server this is.
+    pub(super) incarnation: Incarnation,
     /// The latest term that this server has seen. Never falls.
     pub(super) current_term: Term,
     /// Whom this server voted for in its current term. Set at most once per term.
-    pub(super) voted_for: Option<ServerId>,
+    pub(super) voted_for: Option<Member>,
     /// The log.
     pub(super) log: Log,
     /// The last entry known to be committed. Never falls.
     pub(super) commit_index: LogIndex,
+    /// The history of the current term's leader, whose log this one is to agree with: `None` before the leader is heard.
+    pub(super) leader_history: Option<Incarnation>,
     /// The last entry known to agree with the log of the current term's leader; 0 at the beginning of a term.
     verified: LogIndex,
     /// The greatest commit index that the current term's leader spoke of; 0 at the beginning of a term.
@@ -34,26 +39,30 @@ pub struct Core {
     pub(super) pending: BTreeMap<(LogIndex, Term), CallId>,
     /// The number of this server's last ballot. Never falls.
     pub(super) ballots: u64,
-    /// Whether this process has not yet seen its first silence phase end. It may have forgotten a vote that it gave
-    /// before it was relaunched, and so gives none to others.
-    pub(super) fresh: bool,
+    /// The incarnations that everybody's vote has shown to have ended, of those that counted then.
+    gone: BTreeSet<Member>,
+    /// Who answers at the addresses of servers whose configurations have other names, as long as this one is not founded.
+    acquainted: BTreeMap<ServerId, Incarnation>,
 }
 
 impl Core {
-    pub(super) fn new(cluster: Cluster) -> Core {
+    pub(super) fn new(cluster: Cluster, incarnation: Incarnation) -> Core {
         Core {
             cluster,
+            incarnation,
             current_term: Term::default(),
             voted_for: None,
             log: Log::default(),
             commit_index: LogIndex::default(),
+            leader_history: None,
             verified: LogIndex::default(),
             leader_commit: LogIndex::default(),
             last_applied: LogIndex::default(),
             files: Files::default(),
             pending: BTreeMap::new(),
             ballots: 0,
-            fresh: true,
+            gone: BTreeSet::new(),
+            acquainted: BTreeMap::new(),
         }
     }
 
@@ -62,38 +71,154 @@ impl Core {
         debug_assert!(self.current_term < term);
         self.current_term = term;
         self.voted_for = None;
+        self.hear_of(None);
+    }
+
+    /// From here on the current term's leader has this history: nothing of it is known yet.
+    fn hear_of(&mut self, history: Option<Incarnation>) {
+        self.leader_history = history;
         self.verified = LogIndex::default();
         self.leader_commit = LogIndex::default();
     }
 
+    /// This server, as rosters name it.
+    pub(super) fn member(&self) -> Member {
+        Member { id: self.cluster.id(), incarnation: self.incarnation }
+    }
+
+    /// Whether this server knows that its history is founded.
+    pub(super) fn is_founded(&self) -> bool {
+        LogIndex::default() < self.commit_index
+    }
+
+    /// What this server says of itself in every message.
+    pub(super) fn identity(&self) -> Identity {
+        Identity {
+            id: self.cluster.id(),
+            size: self.cluster.size(),
+            names: self.cluster.names(),
+            incarnation: self.incarnation,
+            term: self.current_term,
+            history: self.log.history(),
+            founded: self.is_founded(),
+            last_log: self.log.last(),
+        }
+    }
+
+    /// Whether an event comes from another set, with which this one shares an address by mistake. Nothing is taken from
+    /// it, not even its term.
+    pub(super) fn is_of_another_set(&self, event: &Event) -> bool {
+        if let Event::Response { response, .. } = event {
+            // What answers at a peer's address is not believed to be of another set before both are founded.
+            let sender = response.sender();
+            return sender.names != self.cluster.names()
+                && self.is_founded()
+                && sender.is_founded_apart_from(self.log.history());
+        }
+        event.requested().is_some_and(|(sender, _)| self.is_stranger(sender))
+    }
+
+    /// Configurations may name the servers differently from machine to machine, so other names alone say nothing. But a
+    /// sender that has them must share the history or, as long as this server is not founded, be the one that answers
+    /// at the address which this server's own configuration has for it.
+    fn is_stranger(&self, sender: &Identity) -> bool {
+        let vouched_for = if self.is_founded() {
+            sender.history.is_none()
+        } else {
+            self.acquainted.get(&sender.id) == Some(&sender.incarnation)
+        };
+        sender.names != self.cluster.names() && !self.shares_history(sender) && !vouched_for
+    }
+
+    /// Notes who answers at the address of a peer.
+    pub(super) fn acquaint(&mut self, peer: ServerId, sender: &Identity) {
+        if sender.names != self.cluster.names() && !self.is_founded() {
+            self.acquainted.insert(peer, sender.incarnation);
+        }
+    }
+
+    fn shares_history(&self, sender: &Identity) -> bool {
+        sender.history.is_some() && sender.history == self.log.history()
+    }
+
+    /// Whether a peer's request is refused, whatever the role: it is meant for an earlier life of this server, its sender
+    /// has ended, or it is of another history and this one is founded.
+    pub(super) fn refuses(&self, event: &Event) -> bool {
+        // A candidate with an empty log is refused for that.
+        let Some((sender, receiver)) = event.requested() else { return false };
+        let is_apart = sender.history.is_some() && !self.shares_history(sender);
+        receiver.is_some_and(|receiver| receiver != self.incarnation)
+            || (self.is_founded() && is_apart)
+            || self.gone.contains(&sender.member())
+    }
+
+    /// Whether a candidate without updates gives its own history up for the one that it was shown (see `identity`).
+    pub(super) fn starts_anew_for(&self, shown: &Identity) -> bool {
+        let history = self.log.history();
+        history.is_some() && shown.is_founded_apart_from(history) && !self.log.has_updates()
+    }
+
+    /// Begins anew in a new incarnation, as if the process had been relaunched; only the term and the vote stay.
+    pub(super) fn start_anew(&mut self, out: &mut Effects) {
+        self.give_up(|_| true, Fault::OutcomeUnknown, out);
+        let fresh = Core::new(self.cluster, self.incarnation.next());
+        let anew = Core {
+            current_term: self.current_term,
+            voted_for: self.voted_for,
+            ballots: self.ballots,
+            ..fresh
+        };
+        *self = anew;
+    }
+
     /// Whether this server's log and term allow the candidate to win in the term that it proposes (thesis §9.6).
     pub(super) fn would_vote(&self, request: &RequestVote) -> bool {
-        self.current_term < request.term && self.log.last() <= request.last_log
+        self.current_term < request.term() && self.is_up_to_date(&request.sender)
     }
 
     /// Votes, if it may: in its own term, once, and for a log at least as up-to-date as its own (§5.2, §5.4.1).
     pub(super) fn vote(&mut self, request: &RequestVote) -> bool {
-        let free = self.voted_for.is_none_or(|candidate| candidate == request.candidate_id);
-        let granted = request.term == self.current_term
+        let candidate = request.sender.member();
+        let free = self.voted_for.is_none_or(|voted_for| voted_for == candidate);
+        let account = request.account.as_ref();
+        let granted = request.term() == self.current_term
             && free
-            && !self.fresh
-            && self.log.last() <= request.last_log;
+            && account.is_none_or(|account| account.lives(self.member()))
+            && self.is_up_to_date(&request.sender);
         if granted {
-            self.voted_for = Some(request.candidate_id);
+            self.voted_for = Some(candidate);
+            account.into_iter().for_each(|account| self.bury(account));
         }
         granted
+    }
+
+    /// §5.4.1; but who is not founded has nothing to defend against a founded history.
+    fn is_up_to_date(&self, sender: &Identity) -> bool {
+        let gives_way = !self.is_founded() && sender.is_founded_apart_from(self.log.history());
+        gives_way || self.log.last() <= sender.last_log
+    }
+
+    /// Takes nothing more from those who counted and have ended, as everybody's vote shows.
+    pub(super) fn bury(&mut self, account: &Account) {
+        let Some(roster) = self.log.roster() else { return };
+        let members = roster.members.iter();
+        let members =
+            members.map(|(id, incarnation)| Member { id: *id, incarnation: *incarnation });
+        self.gone.extend(members.filter(|member| account.has_ended(*member)));
     }
 
     /// The reply to a candidate, in this server's own term.
     pub(super) fn vote_reply(&self, request: &RequestVote, vote_granted: bool) -> Reply {
         let RequestVote { kind, ballot, .. } = *request;
-        Reply::Vote(VoteReply { kind, ballot, term: self.current_term, vote_granted })
+        Reply::Vote(VoteReply { sender: self.identity(), kind, ballot, vote_granted })
     }
 
     /// What no leader of this term or a later one would send to a server with this log.
     pub(super) fn flaw(&self, request: &AppendEntries) -> Option<Flaw> {
-        // A former leader's entries may well have been overwritten since: it is told that its term is over.
-        if request.term < self.current_term {
+        // A former leader's entries may well have been overwritten since: it is told that its term is over. And a log of
+        // another history proves nothing of this one.
+        let history = self.log.history();
+        if request.sender.term < self.current_term || history != request.sender.history {
             return None;
         }
         let contradicted = if self.log.contains(request.prev_log) {
@@ -105,7 +230,7 @@ impl Core {
         };
         // Leader Completeness (§5.4): no leader lacks what is committed. Leader Append-Only (§5.3): none takes back
         // what it has sent in its term.
-        let same_leader = request.term == self.current_term;
+        let same_leader = request.sender.term == self.current_term;
         let fixed =
             if same_leader { self.verified.max(self.commit_index) } else { self.commit_index };
         (contradicted <= fixed)
@@ -114,10 +239,11 @@ impl Core {
 
     /// Stores a leader's entries: the receiver's steps 2 to 5 of AppendEntries in Figure 2.
     pub(super) fn store(&mut self, request: AppendEntries, out: &mut Effects) -> AppendOutcome {
+        self.follow(request.sender.history);
         if !self.log.contains(request.prev_log) {
             return AppendOutcome::Mismatch(self.log.last_not_beyond(request.prev_log));
         }
-        let leader = request.leader_id;
+        let leader = request.sender.id;
         self.verified = self.verified.max(request.last_index());
         self.leader_commit = self.leader_commit.max(request.leader_commit);
         self.store_entries(request);
@@ -129,6 +255,17 @@ impl Core {
             self.apply(leader, out);
         }
         AppendOutcome::Accepted
+    }
+
+    /// Gives up a log of another history than the leader's: nothing of it is known to be committed.
+    fn follow(&mut self, history: Option<Incarnation>) {
+        if self.leader_history != history {
+            self.hear_of(history);
+        }
+        if self.log.history().is_some_and(|own| Some(own) != history) {
+            assert!(!self.is_founded(), "a founded history is never given up for a leader's");
+            self.log = Log::default();
+        }
     }
 
     fn store_entries(&mut self, request: AppendEntries) {
@@ -148,7 +285,7 @@ impl Core {
 
     /// The reply to a leader, in this server's own term.
     pub(super) fn append_reply(&self, round: Round, outcome: AppendOutcome) -> Reply {
-        Reply::Append(AppendReply { term: self.current_term, round, outcome })
+        Reply::Append(AppendReply { sender: self.identity(), round, outcome })
     }
 
     /// Applies what is committed and answers whoever waits for it. `leader` is the one that committed it.
@@ -157,7 +294,7 @@ impl Core {
             let index = self.last_applied.next();
             let Some(Entry { term, command }) = self.log.get(index) else { break };
             let (term, took_effect) = match command {
-                Command::Noop => (*term, false),
+                Command::Roster(_) => (*term, false),
                 Command::Update(update) => (*term, self.files.apply(update)),
             };
             self.last_applied = index;

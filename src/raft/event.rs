@@ -4,6 +4,7 @@
 //! core can be recorded, compared and repeated.
 
 use super::cluster::ServerId;
+use super::identity::{Identity, Incarnation};
 use super::log::Term;
 use super::rpc::{AppendEntries, AppendReply, Flaw, Request, RequestVote, Response, VoteReply};
 use crate::metadata::{Files, Update};
@@ -16,6 +17,9 @@ pub const SILENCE_MS: u64 = 750;
 
 /// The greatest random part of an election timeout (§5.2), in milliseconds.
 pub const ELECTION_SPREAD_MS: u64 = 750;
+
+/// The least time until a server that starts stands for election, in milliseconds: a leader's heartbeat comes earlier.
+pub const START_MS: u64 = HEARTBEAT_MS + 50;
 
 /// How long an update that outlived its leader's role waits for its fate, in milliseconds.
 pub const FATE_MS: u64 = 1000;
@@ -36,13 +40,26 @@ pub enum Event {
         /// What it replied.
         response: Response,
     },
-    /// An [`Effect::Send`] got no reply: the peer could not be reached, took too long or answered with a fault.
+    /// An [`Effect::Send`] got no reply.
     Unanswered {
         /// To whom it was sent.
         by: ServerId,
         /// What was sent.
         request: Request,
+        /// Why there is no reply.
+        failure: Failure,
     },
+}
+
+/// Why a request got no reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// The peer's host refused the connection at all of its addresses: the peer's process has ended, or never began.
+    Ended,
+    /// The peer is crashed, as it says itself.
+    Crashed(Identity),
+    /// Anything else: nothing is known of the peer.
+    Silent,
 }
 
 /// Names a call until it is answered. Whoever makes the calls sees to it that no two share an id.
@@ -75,6 +92,8 @@ pub enum Timer {
     Silence,
     /// A follower's second phase, random up to [`ELECTION_SPREAD_MS`] (§5.2): at its end it stands for election.
     Election,
+    /// Both phases of a server that has just started: [`START_MS`], and up to [`ELECTION_SPREAD_MS`] more.
+    Start,
     /// A candidate's wait before it stands anew: both phases together.
     Campaign,
     /// The time to the leader's next heartbeat, [`HEARTBEAT_MS`].
@@ -162,14 +181,29 @@ impl Effects {
 }
 
 impl Event {
+    /// Who makes this request of a peer, and for which incarnation of this server, if it names one.
+    pub(super) fn requested(&self) -> Option<(&Identity, Option<Incarnation>)> {
+        match self {
+            Event::Call(_, Call::RequestVote(request)) => Some((&request.sender, None)),
+            Event::Call(_, Call::AppendEntries(request)) => {
+                Some((&request.sender, request.receiver))
+            }
+            Event::Call(_, Call::Update(_) | Call::ReadFiles | Call::Crash | Call::Restore)
+            | Event::Timeout(_)
+            | Event::HangUp(_)
+            | Event::Response { .. }
+            | Event::Unanswered { .. } => None,
+        }
+    }
+
     /// The term that the event brings from another server, which may be newer than the own one (§5.1).
     ///
-    /// The term that a pre-vote proposes is nobody's yet, and is adopted by nobody.
+    /// A pre-vote changes nobody's term, and a crashed server takes no part.
     pub(super) fn term(&self) -> Option<Term> {
         match self {
-            Event::Call(_, Call::AppendEntries(request)) => Some(request.term),
+            Event::Call(_, Call::AppendEntries(request)) => Some(request.sender.term),
             Event::Call(_, Call::RequestVote(request)) => request.term_reached(),
-            Event::Response { response, .. } => Some(response.term()),
+            Event::Response { response, .. } => Some(response.sender().term),
             Event::Call(_, Call::Update(_) | Call::ReadFiles | Call::Crash | Call::Restore)
             | Event::Timeout(_)
             | Event::HangUp(_)

@@ -1,8 +1,8 @@
 //! The follower (§5.2): answers candidates and its leader, and stands for election when it hears from none.
 
-use super::cluster::ServerId;
 use super::core::Core;
 use super::event::{Call, CallId, Effects, Event, Fault, Reply, Timer};
+use super::identity::Member;
 use super::log::Term;
 use super::node::Node;
 use super::role::{Role, RoleName};
@@ -13,7 +13,7 @@ use super::server::Server;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Follower {
     /// The leader of the current term, from its first append on until the silence phase ends.
-    pub(super) leader: Option<ServerId>,
+    pub(super) leader: Option<Member>,
     phase: Phase,
 }
 
@@ -25,6 +25,14 @@ enum Phase {
     Silence,
     /// It takes the leader for lost and waits for its own turn to stand, or for another's.
     Election,
+}
+
+impl Follower {
+    /// A server that has just been started trusts nobody. It waits long enough to hear a leader that is there, and then
+    /// for its turn.
+    pub(super) fn started() -> Follower {
+        Follower { leader: None, phase: Phase::Election }
+    }
 }
 
 impl Role for Follower {
@@ -54,10 +62,9 @@ impl Node<Follower> {
         match (timer, self.role.phase) {
             (Timer::Silence, Phase::Silence) => {
                 self.role = Follower { leader: None, phase: Phase::Election };
-                self.core.fresh = false;
                 out.arm(Timer::Election);
             }
-            (Timer::Election, Phase::Election) => return self.campaign(BallotKind::PreVote, out),
+            (Timer::Start | Timer::Election, Phase::Election) => return self.campaign(out),
             (Timer::Fate, _) => self.core.give_up(|_| true, Fault::OutcomeUnknown, out),
             _ => {}
         }
@@ -67,7 +74,7 @@ impl Node<Follower> {
     fn serve(mut self, call: CallId, request: Call, out: &mut Effects) -> Server {
         match request {
             Call::Update(_) | Call::ReadFiles => {
-                out.fault(call, Fault::NotLeader(self.role.leader))
+                out.fault(call, Fault::NotLeader(self.role.leader.map(|leader| leader.id)))
             }
             Call::Crash => return self.crash(call, out),
             Call::Restore => out.reply(call, Reply::Done),
@@ -106,11 +113,11 @@ impl Node<Follower> {
         out: &mut Effects,
     ) {
         let round = request.round;
-        let outcome = if request.term < self.core.current_term {
+        let outcome = if request.sender.term < self.core.current_term {
             AppendOutcome::Stale
         } else {
             if request.has_majority {
-                self.trust(Some(request.leader_id), out);
+                self.trust(Some(request.sender.member()), out);
             }
             self.core.store(request, out)
         };
@@ -123,7 +130,7 @@ impl Node<Follower> {
         self.core.enter_term(term);
     }
 
-    fn trust(&mut self, leader: Option<ServerId>, out: &mut Effects) {
+    fn trust(&mut self, leader: Option<Member>, out: &mut Effects) {
         self.role = Follower { leader, phase: Phase::Silence };
         out.arm(Timer::Silence);
     }

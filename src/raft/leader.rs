@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::candidate::Candidate;
 use super::cluster::ServerId;
 use super::core::Core;
-use super::event::{Call, CallId, Effects, Event, Fault, Reply, Timer};
+use super::event::{Call, CallId, Effects, Event, Failure, Fault, Reply, Timer};
+use super::identity::{Identity, Member, Roster};
 use super::log::{Command, Entry, LogIndex};
 use super::node::Node;
 use super::progress::Progress;
@@ -34,8 +35,8 @@ pub struct Leader {
     progress: BTreeMap<ServerId, Progress>,
     /// The number of the last append sent, to whomever.
     last_round: Round,
-    /// The entry with which the term began.
-    noop: LogIndex,
+    /// The roster with which the term began.
+    opening: LogIndex,
     /// How many bytes of the log are not committed.
     uncommitted_bytes: usize,
     /// The reads that wait, in the order they came.
@@ -49,7 +50,7 @@ struct Read {
     call: CallId,
     /// The number of the last append sent before the read came.
     after: Round,
-    /// The entry that must be applied: the commit index when the read came, or the term's no-op where that is later,
+    /// The entry that must be applied: the commit index when the read came, or the term's first entry if that is later,
     /// since before it is committed a leader does not know what else is (§8).
     index: LogIndex,
 }
@@ -76,13 +77,14 @@ impl Role for Leader {
 }
 
 impl Leader {
-    fn new(core: &Core, noop: LogIndex) -> Leader {
-        let follow = |peer| (peer, Progress::new(noop));
+    /// A leader whose term opens with the entry at `opening`, and who knows of its followers what its election showed.
+    fn new(core: &Core, opening: LogIndex, candidate: &Candidate) -> Leader {
+        let follow = |peer| (peer, Progress::new(opening, candidate.incarnation(peer)));
         Leader {
             progress: core.cluster.peers().map(follow).collect(),
             last_round: Round::default(),
-            noop,
-            uncommitted_bytes: core.log.bytes(core.commit_index, noop),
+            opening,
+            uncommitted_bytes: core.log.bytes(core.commit_index, opening),
             reads: VecDeque::new(),
         }
     }
@@ -92,10 +94,27 @@ impl Leader {
         self.reads.len()
     }
 
-    /// Whether at least a majority satisfies `claim`, the leader itself included.
+    /// Whether at least a majority satisfies `claim`, of all servers; but only those count that the log's last roster
+    /// names, in that incarnation, the leader included.
     fn majority(&self, core: &Core, claim: impl Fn(&Progress) -> bool) -> bool {
-        core.cluster.majority()
-            <= 1 + self.progress.values().filter(|follower| claim(follower)).count()
+        let Some(roster) = core.log.roster() else { return false };
+        let counts = |(id, follower): &(&ServerId, &Progress)| {
+            let named = |incarnation| roster.names(Member { id: **id, incarnation });
+            claim(follower) && follower.incarnation.is_some_and(named)
+        };
+        let itself = usize::from(roster.names(core.member()));
+        core.cluster.majority() <= itself + self.progress.iter().filter(counts).count()
+    }
+
+    /// The roster to append next, if any is due.
+    fn next_roster(&self, core: &Core) -> Option<Roster> {
+        let own = core.member();
+        let shown = |id| match self.progress.get(&id) {
+            Some(follower) => follower.incarnation,
+            None => Some(own.incarnation),
+        };
+        let has_joined = |id| self.progress.get(&id).is_none_or(|follower| follower.has_joined);
+        core.log.roster()?.revised(shown, has_joined, core.cluster)
     }
 
     /// Whether a majority answered lately, so that the leader may still keep the others from electing another.
@@ -113,10 +132,10 @@ impl Leader {
 
 impl Node<Candidate> {
     /// Takes the lead of the term, having won its election (§5.2).
-    pub(super) fn lead(mut self, out: &mut Effects) -> Server {
+    pub(super) fn lead(mut self, roster: Arc<Roster>, out: &mut Effects) -> Server {
         // §8: an entry of its own term lets the leader find out what is committed, and commit it.
-        let noop = self.core.append(Command::Noop);
-        let leader = Leader::new(&self.core, noop);
+        let opening = self.core.append(Command::Roster(roster));
+        let leader = Leader::new(&self.core, opening, &self.role);
         let mut node = self.transition(leader, out);
         node.go_on(out);
         Server::Leader(node)
@@ -138,7 +157,7 @@ impl Node<Leader> {
             Event::Call(call, Call::RequestVote(request)) => {
                 self.answer_candidate(call, &request, out)
             }
-            // Another leader of this term is refused before this, so the term of this one is over.
+            // Another leader of this term is refused before this, so the term of the sender is over.
             Event::Call(call, Call::AppendEntries(request)) => {
                 out.reply(call, self.core.append_reply(request.round, AppendOutcome::Stale));
             }
@@ -149,11 +168,11 @@ impl Node<Leader> {
             Event::Response { from, response: Response::Append(reply) } => {
                 self.hear(from, reply, out)
             }
-            Event::Unanswered { by, request: Request::AppendEntries(request) } => {
-                self.miss(by, &request)
+            Event::Unanswered { by, request: Request::AppendEntries(request), failure } => {
+                self.miss(by, &request, failure)
             }
             // Its election is over.
-            Event::Timeout(Timer::Silence | Timer::Election | Timer::Campaign)
+            Event::Timeout(Timer::Start | Timer::Silence | Timer::Election | Timer::Campaign)
             | Event::Response { response: Response::Vote(_), .. }
             | Event::Unanswered { request: Request::RequestVote(_), .. } => {}
         }
@@ -161,8 +180,18 @@ impl Node<Leader> {
         Server::Leader(self)
     }
 
+    /// Whether it steps down for another leader of its term: it can do nothing, and the other's history is founded.
+    pub(super) fn gives_way_to(&self, leader: &Identity) -> bool {
+        leader.term == self.core.current_term
+            && leader.is_founded_apart_from(self.core.log.history())
+            && !self.role.has_majority(&self.core)
+    }
+
     /// Appends an update whatever its version: the version rule is applied with the entry, identically everywhere.
     fn propose(&mut self, call: CallId, update: Update, out: &mut Effects) {
+        if !self.core.is_founded() {
+            return out.fault(call, Fault::NotLeader(None));
+        }
         let entry =
             Entry { term: self.core.current_term, command: Command::Update(Arc::new(update)) };
         let bytes = self.role.uncommitted_bytes + entry.size();
@@ -176,10 +205,13 @@ impl Node<Leader> {
     }
 
     fn read(&mut self, call: CallId, out: &mut Effects) {
+        if !self.core.is_founded() {
+            return out.fault(call, Fault::NotLeader(None));
+        }
         if self.is_full() {
             return out.fault(call, Fault::Busy);
         }
-        let index = self.core.commit_index.max(self.role.noop);
+        let index = self.core.commit_index.max(self.role.opening);
         self.role.reads.push_back(Read { call, after: self.role.last_round, index });
     }
 
@@ -198,24 +230,46 @@ impl Node<Leader> {
     }
 
     fn hear(&mut self, from: ServerId, reply: AppendReply, out: &mut Effects) {
-        let answers_this_term = reply.term == self.core.current_term;
-        if !answers_this_term || reply.outcome == AppendOutcome::Stale {
-            return;
-        }
+        let answers_this_term = reply.sender.term == self.core.current_term;
         let had_majority = self.role.has_majority(&self.core);
         let Some(follower) = self.role.progress.get_mut(&from) else { return };
-        follower.answered(reply.round, reply.outcome, &self.core.log);
+        let is_current =
+            answers_this_term && follower.show(reply.round, &reply.sender, &self.core.log);
+        match reply.outcome {
+            AppendOutcome::Accepted | AppendOutcome::Mismatch(_) if is_current => {
+                follower.answered(reply.round, reply.outcome, &self.core.log);
+            }
+            // It confirms nothing, and a stranger keeps to a term of its own.
+            AppendOutcome::Refused => follower.failed(reply.round),
+            // It comes from a process that has ended since, or in an earlier term.
+            AppendOutcome::Accepted | AppendOutcome::Mismatch(_) | AppendOutcome::Stale => {
+                if answers_this_term {
+                    follower.failed(reply.round);
+                }
+            }
+        }
         if !had_majority && self.role.has_majority(&self.core) {
             // The followers' patience ran on while the leader was cut off: let them know at once that it is back.
             self.send_heartbeats(out);
         }
     }
 
-    fn miss(&mut self, by: ServerId, request: &AppendEntries) {
-        if request.term == self.core.current_term
-            && let Some(follower) = self.role.progress.get_mut(&by)
-        {
-            follower.failed(request.round);
+    fn miss(&mut self, by: ServerId, request: &AppendEntries, failure: Failure) {
+        if request.sender.term != self.core.current_term {
+            return;
+        }
+        let Some(follower) = self.role.progress.get_mut(&by) else { return };
+        follower.failed(request.round);
+        if let Failure::Crashed(sender) = failure {
+            // It confirms nothing, but it is there.
+            follower.show(request.round, &sender, &self.core.log);
+        }
+    }
+
+    /// Nothing is taken from an answer: it is as if the append had got none.
+    pub(super) fn disregard(&mut self, from: ServerId, reply: &AppendReply) {
+        if let Some(follower) = self.role.progress.get_mut(&from) {
+            follower.failed(reply.round);
         }
     }
 
@@ -237,6 +291,10 @@ impl Node<Leader> {
     /// been sent the news of a commit before its caller is answered.
     fn go_on(&mut self, out: &mut Effects) {
         self.commit();
+        if self.revise_roster() {
+            // More may count now than before.
+            self.commit();
+        }
         for peer in self.core.cluster.peers() {
             self.replicate(peer, out);
         }
@@ -254,6 +312,18 @@ impl Node<Leader> {
             self.role.uncommitted_bytes -= self.core.log.bytes(self.core.commit_index, index);
             self.core.commit_index = index;
         }
+    }
+
+    /// Appends the roster that is due, once the last one is committed (see `identity`), and says whether there was one.
+    fn revise_roster(&mut self) -> bool {
+        if self.core.commit_index < self.core.log.roster_index() {
+            return false;
+        }
+        let Some(roster) = self.role.next_roster(&self.core) else { return false };
+        let from = self.core.log.last_index();
+        let index = self.core.append(Command::Roster(Arc::new(roster)));
+        self.role.uncommitted_bytes += self.core.log.bytes(from, index);
+        true
     }
 
     /// Sends a follower what it lacks: entries, news of a commit, or the append that a read waits for.
@@ -287,8 +357,8 @@ impl Node<Leader> {
     ) {
         self.role.last_round = self.role.last_round.next();
         let request = AppendEntries {
-            term: self.core.current_term,
-            leader_id: self.core.cluster.id(),
+            sender: self.core.identity(),
+            receiver: self.role.progress.get(&to).and_then(|follower| follower.incarnation),
             prev_log: self.core.log.position(prev_log_index).unwrap_or_default(),
             entries,
             leader_commit: self.core.commit_index,
@@ -316,9 +386,9 @@ impl Node<Leader> {
     /// Checks what must hold of a leader after every step.
     pub(super) fn check(&self) {
         let core = &self.core;
-        assert!(core.voted_for == Some(core.cluster.id()), "a leader voted for itself (§5.2)");
+        assert!(core.voted_for == Some(core.member()), "a leader voted for itself (§5.2)");
         assert!(
-            self.role.noop <= core.log.last_index(),
+            self.role.opening <= core.log.last_index(),
             "a leader's log has an entry of its term (§8)"
         );
         self.role.progress.values().for_each(|follower| follower.check(core.log.last_index()));

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use super::cluster::ServerId;
+use super::identity::{Incarnation, Roster};
 use crate::metadata::Update;
 
 /// A term: Raft's logical time (§5.1). Starts at 0, before any election; first elected leaders have 1 or more.
@@ -56,8 +58,8 @@ pub struct Position {
 /// What an entry asks of the state machine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Command {
-    /// Nothing: the entry with which every leader begins its term (§8).
-    Noop,
+    /// Nothing: from here on these count. Every leader begins its term with one, in the place of §8's no-op.
+    Roster(Arc<Roster>),
     /// An update of a file, whatever its version: the version rule is applied when the entry is.
     Update(Arc<Update>),
 }
@@ -75,7 +77,9 @@ impl Entry {
     /// The memory that the entry holds, in bytes.
     pub fn size(&self) -> usize {
         let held = match &self.command {
-            Command::Noop => 0,
+            Command::Roster(roster) => {
+                size_of::<Roster>() + roster.members.len() * size_of::<(ServerId, Incarnation)>()
+            }
             Command::Update(update) => update.size(),
         };
         size_of::<Entry>() + held
@@ -86,6 +90,8 @@ impl Entry {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Log {
     entries: Vec<Entry>,
+    /// Where the rosters are, in order.
+    rosters: Vec<LogIndex>,
 }
 
 impl Log {
@@ -118,8 +124,34 @@ impl Log {
         self.position(position.index) == Some(position)
     }
 
+    /// The last roster, which holds: `None` in an empty log, and in no other, since every term begins with one.
+    pub fn roster(&self) -> Option<&Arc<Roster>> {
+        match &self.get(self.roster_index())?.command {
+            Command::Roster(roster) => Some(roster),
+            Command::Update(_) => None,
+        }
+    }
+
+    /// Where the last roster is; 0 in an empty log.
+    pub fn roster_index(&self) -> LogIndex {
+        self.rosters.last().copied().unwrap_or_default()
+    }
+
+    /// The log's history; `None` in an empty log.
+    pub fn history(&self) -> Option<Incarnation> {
+        self.roster().map(|roster| roster.history)
+    }
+
+    /// Whether there is an update in it, whatever its version.
+    pub fn has_updates(&self) -> bool {
+        self.rosters.len() < self.entries.len()
+    }
+
     /// Adds one entry at the end.
     pub fn append(&mut self, entry: Entry) {
+        if matches!(entry.command, Command::Roster(_)) {
+            self.rosters.push(self.last_index().next());
+        }
         self.entries.push(entry);
     }
 
@@ -135,6 +167,7 @@ impl Log {
     /// Deletes every entry after `last` (§5.3: a follower's entries that conflict with its leader's).
     pub fn truncate_after(&mut self, last: LogIndex) {
         self.entries.truncate(offset(last));
+        self.rosters.truncate(self.rosters.partition_point(|index| *index <= last));
     }
 
     /// The entries from `index` on.

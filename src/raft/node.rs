@@ -4,11 +4,11 @@ use super::candidate::Candidate;
 use super::cluster::Cluster;
 use super::core::Core;
 use super::crashed::Crashed;
-use super::event::{CallId, Effects, Reply};
+use super::event::{CallId, Effects, Reply, Timer};
 use super::follower::Follower;
+use super::identity::Incarnation;
 use super::log::Term;
 use super::role::{Becomes, Role};
-use super::rpc::BallotKind;
 use super::server::Server;
 
 /// A server in role `R`.
@@ -24,11 +24,15 @@ pub struct Node<R> {
 }
 
 impl Node<Follower> {
-    /// A server as it starts: a follower in term 0 with an empty log.
-    pub(super) fn start(cluster: Cluster, out: &mut Effects) -> Node<Follower> {
-        let mut node = Node { core: Core::new(cluster), role: Follower::default(), seal: () };
-        node.role.enter(&mut node.core, out);
-        node
+    /// A server as it starts: a follower in term 0 with an empty log. One that is alone has nobody to wait for.
+    pub(super) fn start(cluster: Cluster, incarnation: Incarnation, out: &mut Effects) -> Server {
+        let core = Core::new(cluster, incarnation);
+        let node = Node { core, role: Follower::started(), seal: () };
+        if cluster.size() == 1 {
+            return node.campaign(out);
+        }
+        out.arm(Timer::Start);
+        Server::Follower(node)
     }
 }
 
@@ -54,12 +58,12 @@ impl<R: Role> Node<R> {
         node
     }
 
-    /// Stands for election in a new ballot: for a pre-vote or, once that is won, for the vote itself.
-    pub(super) fn campaign(mut self, kind: BallotKind, out: &mut Effects) -> Server
+    /// Stands for election: begins a new ballot, with a pre-vote.
+    pub(super) fn campaign(mut self, out: &mut Effects) -> Server
     where
         R: Becomes<Candidate>,
     {
-        let candidate = Candidate::stand(kind, &mut self.core);
+        let candidate = Candidate::ask_first(&mut self.core);
         self.transition(candidate, out).ask(out)
     }
 

@@ -4,7 +4,8 @@
 //! (heartbeats, news of commits, rounds that reads wait for) on the other, so that a large batch holds no heartbeat up.
 
 use super::event::{HEARTBEAT_MS, SILENCE_MS};
-use super::log::{Log, LogIndex};
+use super::identity::{Identity, Incarnation};
+use super::log::{Log, LogIndex, Position};
 use super::rpc::{AppendEntries, AppendOutcome, Round};
 
 /// After so many heartbeats without a reply a follower counts as out of touch: they make one silence timeout.
@@ -13,10 +14,16 @@ const UNANSWERED_MAX: u64 = SILENCE_MS / HEARTBEAT_MS;
 /// A leader's view of one follower.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Progress {
-    /// The next entry to send. Initially the no-op with which the leader's term begins.
+    /// The follower's incarnation, as the answer to the youngest append or vote showed it. All the rest is of this one.
+    pub(super) incarnation: Option<Incarnation>,
+    /// The youngest append whose answer showed it.
+    shown_by: Round,
+    /// Whether it has shown, in this term, that it knows the leader's history to be founded.
+    pub(super) has_joined: bool,
+    /// The next entry to send. Initially the roster with which the leader's term begins.
     pub(super) next_index: LogIndex,
-    /// The last entry known to be in the follower's log. Initially 0; falls only when the follower is proven to have
-    /// lost its memory.
+    /// The last entry known to be in the follower's log. Initially 0; falls only if the follower is another process now,
+    /// or was not founded and has taken another history's log in between.
     pub(super) match_index: LogIndex,
     /// The append with entries under way.
     batch: Option<Sent>,
@@ -48,8 +55,11 @@ struct Sent {
 
 impl Progress {
     /// What a new leader assumes of a follower: that it is there, as the majority that has just voted is.
-    pub(super) fn new(next_index: LogIndex) -> Progress {
+    pub(super) fn new(next_index: LogIndex, incarnation: Option<Incarnation>) -> Progress {
         Progress {
+            incarnation,
+            shown_by: Round::default(),
+            has_joined: false,
             next_index,
             match_index: LogIndex::default(),
             batch: None,
@@ -127,12 +137,36 @@ impl Progress {
         self.commit_sent = self.commit_sent.max(request.leader_commit.min(self.last_entry_sent()));
     }
 
+    /// Notes which incarnation the answer to that append showed, and says whether it is the follower's current one: the
+    /// youngest append decides. Nothing that an earlier one acknowledged holds of another.
+    pub(super) fn show(&mut self, round: Round, shown: &Identity, log: &Log) -> bool {
+        if self.last_sent < round {
+            return false;
+        }
+        if self.incarnation.is_some_and(|known| known != shown.incarnation) {
+            if round <= self.shown_by {
+                return false;
+            }
+            // Where it says that its log ends; the last entry is sent in any case, since nothing else proves a match.
+            let agrees = shown.history == log.history();
+            let end = if agrees { shown.last_log } else { Position::default() };
+            let next_index = log.last_not_beyond(end).index.next().min(log.last_index());
+            *self = Progress {
+                last_sent: self.last_sent,
+                last_heartbeat: self.last_heartbeat,
+                unanswered: self.unanswered,
+                ..Progress::new(next_index, None)
+            };
+        }
+        self.incarnation = Some(shown.incarnation);
+        self.shown_by = self.shown_by.max(round);
+        self.has_joined |= shown.founded && shown.history == log.history();
+        true
+    }
+
     /// Takes a reply of the current term into account. Replies to appends that are no longer under way say only that
     /// the follower is there.
     pub(super) fn answered(&mut self, round: Round, outcome: AppendOutcome, log: &Log) {
-        if self.last_sent < round {
-            return;
-        }
         self.unanswered = 0;
         self.last_answered = self.last_answered.max(round);
         let Some(sent) = self.take(round) else { return };
@@ -143,15 +177,16 @@ impl Progress {
             }
             AppendOutcome::Mismatch(hint) => {
                 if sent.prev_log_index <= self.match_index {
-                    // The follower once held this entry in this term: its process was relaunched with an empty memory.
-                    // What it acknowledged before that, and is still on its way, must not count.
+                    // The follower once held this entry in this term. It did not know yet that this history is founded,
+                    // and has followed another in between. What it acknowledged before, and is still on its way, must
+                    // not count.
                     self.match_index = LogIndex::default();
                     self.heartbeat = None;
                     self.batch = None;
                 }
                 self.next_index = log.last_not_beyond(hint).index.max(self.match_index).next();
             }
-            AppendOutcome::Stale => {}
+            AppendOutcome::Stale | AppendOutcome::Refused => {}
         }
     }
 

@@ -2,9 +2,13 @@
 //!
 //! How they are written on the wire is not known here. What makes one ill-formed whatever the receiver's state is:
 //! such a request was not sent by a correct server, and is refused with nothing changed.
+//!
+//! The paper's `candidateId`, `leaderId`, `term`, `lastLogIndex` and `lastLogTerm` are in what every message says of its
+//! sender, [`Identity`].
 
-use super::cluster::{Cluster, ServerId};
-use super::log::{Entry, LogIndex, NUMBER_MAX, Position, Term};
+use super::cluster::Cluster;
+use super::identity::{Account, Identity, Incarnation, Roster};
+use super::log::{Command, Entry, LogIndex, NUMBER_MAX, Position, Term};
 
 /// A request that a peer is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -24,12 +28,22 @@ pub enum Response {
     Append(AppendReply),
 }
 
-impl Response {
-    /// The replier's own term.
-    pub fn term(&self) -> Term {
+impl Request {
+    /// What it says of its sender.
+    pub fn sender(&self) -> &Identity {
         match self {
-            Response::Vote(reply) => reply.term,
-            Response::Append(reply) => reply.term,
+            Request::RequestVote(request) => &request.sender,
+            Request::AppendEntries(request) => &request.sender,
+        }
+    }
+}
+
+impl Response {
+    /// What it says of its sender, whose own term is for the other to adopt if it is newer.
+    pub fn sender(&self) -> &Identity {
+        match self {
+            Response::Vote(reply) => &reply.sender,
+            Response::Append(reply) => &reply.sender,
         }
     }
 }
@@ -44,29 +58,27 @@ pub enum BallotKind {
 }
 
 /// RequestVote (Figure 2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RequestVote {
+    /// The candidate, its last entry (Figure 2's `lastLogIndex` and `lastLogTerm`), and the term that it is in.
+    pub sender: Identity,
     /// What is asked for.
     pub kind: BallotKind,
     /// The number of the candidate's ballot: no two ballots of one process share it, and replies echo it.
     pub ballot: u64,
-    /// The candidate's term; in a pre-vote, the term it would campaign in.
-    pub term: Term,
-    /// The candidate.
-    pub candidate_id: ServerId,
-    /// The candidate's last entry (Figure 2's `lastLogIndex` and `lastLogTerm`).
-    pub last_log: Position,
+    /// In the second round of everybody's vote, what the first one showed.
+    pub account: Option<Account>,
 }
 
 /// The reply to RequestVote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct VoteReply {
+    /// Who replies.
+    pub sender: Identity,
     /// As asked.
     pub kind: BallotKind,
     /// As asked.
     pub ballot: u64,
-    /// The replier's own term, for the candidate to adopt if it is newer.
-    pub term: Term,
     /// Whether the candidate has the vote or, in a pre-vote, would have it.
     pub vote_granted: bool,
 }
@@ -87,10 +99,10 @@ impl Round {
 /// AppendEntries (Figure 2).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AppendEntries {
-    /// The leader's term.
-    pub term: Term,
-    /// The leader, so that followers can redirect callers.
-    pub leader_id: ServerId,
+    /// The leader, so that followers can redirect callers, and its term.
+    pub sender: Identity,
+    /// The incarnation that is to receive it, where the leader knows one: another refuses it.
+    pub receiver: Option<Incarnation>,
     /// The entry before the new ones (Figure 2's `prevLogIndex` and `prevLogTerm`).
     pub prev_log: Position,
     /// The entries to store; none in a heartbeat.
@@ -107,15 +119,15 @@ pub struct AppendEntries {
 /// The reply to AppendEntries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AppendReply {
-    /// The replier's own term, for the leader to adopt if it is newer.
-    pub term: Term,
+    /// Who replies.
+    pub sender: Identity,
     /// As sent.
     pub round: Round,
     /// What became of the append.
     pub outcome: AppendOutcome,
 }
 
-/// What became of an append. Only a `Stale` one may come from a term other than the replier's.
+/// What became of an append. One that is accepted or does not match is of the replier's own term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AppendOutcome {
     /// The replier's log agrees with the leader's up to the last entry of the append.
@@ -124,29 +136,42 @@ pub enum AppendOutcome {
     Mismatch(Position),
     /// The leader's term is over.
     Stale,
+    /// It is of another history or another set, for another incarnation, or from one that has ended.
+    Refused,
 }
 
 /// Why a request cannot have come from a correct peer: the end of a sentence that begins with the method's name.
 pub type Flaw = &'static str;
 
 impl RequestVote {
-    /// The term that the candidate is in; `None` in a pre-vote, whose term nobody is in yet.
+    /// The term to lead in (Figure 2's `term`): in a pre-vote, the one after the candidate's own.
+    pub fn term(&self) -> Term {
+        match self.kind {
+            BallotKind::PreVote => self.sender.term.next(),
+            BallotKind::Vote => self.sender.term,
+        }
+    }
+
+    /// The term that the candidate is in; `None` in a pre-vote, which changes nobody's term.
     pub fn term_reached(&self) -> Option<Term> {
-        (self.kind == BallotKind::Vote).then_some(self.term)
+        (self.kind == BallotKind::Vote).then_some(self.sender.term)
     }
 
     /// What no candidate of this cluster would send.
     pub fn flaw(&self, cluster: Cluster) -> Option<Flaw> {
-        if !cluster.has_peer(self.candidate_id) {
-            Some("candidateId is no peer of this server")
-        } else if !is_reached(self.term) {
-            Some("term is not between 1 and 2^53")
-        } else if !is_place(self.last_log) || self.term <= self.last_log.term {
-            Some(
-                "lastLogIndex and lastLogTerm name no entry that a candidate of that term can have",
-            )
+        let unasked = (self.kind == BallotKind::PreVote && self.account.is_some())
+            .then_some("a pre-vote has no account yet");
+        let account = || self.account.as_ref()?.flaw(self.sender.member(), cluster);
+        if !cluster.has_peer(self.sender.id) {
+            Some("the candidate is no peer of this server")
+        } else if let Some(flaw) = self.sender.flaw(cluster) {
+            Some(flaw)
+        } else if !is_reached(self.term()) {
+            Some("its term is not between 1 and 2^53")
+        } else if self.term() <= self.sender.last_log.term {
+            Some("its last entry is none that a candidate of that term can have")
         } else {
-            None
+            unasked.or_else(account)
         }
     }
 }
@@ -160,19 +185,40 @@ impl AppendEntries {
     /// What no leader of this cluster would send.
     pub fn flaw(&self, cluster: Cluster) -> Option<Flaw> {
         let terms = || self.entries.iter().map(|entry| entry.term);
-        if !cluster.has_peer(self.leader_id) {
-            Some("leaderId is no peer of this server")
-        } else if !is_reached(self.term) {
-            Some("term is not between 1 and 2^53")
+        let Some(history) = self.sender.history else {
+            return Some("a leader's log has a history");
+        };
+        if !cluster.has_peer(self.sender.id) {
+            Some("the leader is no peer of this server")
+        } else if let Some(flaw) = self.sender.flaw(cluster) {
+            Some(flaw)
+        } else if !is_reached(self.sender.term) || self.sender.last_log.term != self.sender.term {
+            Some("its last entry is not of its term, which is between 1 and 2^53")
         } else if !is_place(self.prev_log) || NUMBER_MAX < self.leader_commit.0 {
             Some("prevLogIndex, prevLogTerm or leaderCommit names no place in a log")
         } else if !terms().all(is_reached) || !self.prev_and(terms()).is_sorted() {
             Some("the terms of its entries fall or are not between 1 and 2^53")
-        } else if self.prev_and(terms()).any(|term| self.term < term) {
+        } else if self.prev_and(terms()).any(|term| self.sender.term < term) {
             Some("it has an entry of a term after its own")
+        } else if !self.terms_open_with_rosters() {
+            Some("a term of its entries does not open with a roster")
         } else {
-            None
+            self.rosters().find_map(|roster| roster.flaw(history, cluster))
         }
+    }
+
+    fn rosters(&self) -> impl Iterator<Item = &Roster> {
+        self.entries.iter().filter_map(|entry| match &entry.command {
+            Command::Roster(roster) => Some(&**roster),
+            Command::Update(_) => None,
+        })
+    }
+
+    fn terms_open_with_rosters(&self) -> bool {
+        let before = self.prev_and(self.entries.iter().map(|entry| entry.term));
+        before.zip(&self.entries).all(|(previous, entry)| {
+            previous == entry.term || matches!(entry.command, Command::Roster(_))
+        })
     }
 
     fn prev_and(&self, terms: impl Iterator<Item = Term>) -> impl Iterator<Item = Term> {

@@ -4,13 +4,14 @@ use super::candidate::Candidate;
 use super::cluster::{Cluster, ServerId};
 use super::core::Core;
 use super::crashed::Crashed;
-use super::event::{Call, Effect, Effects, Event, Fault};
+use super::event::{Call, Effect, Effects, Event, Failure, Fault};
 use super::follower::Follower;
+use super::identity::{Identity, Incarnation, Member};
 use super::leader::Leader;
-use super::log::{Log, LogIndex, NUMBER_MAX, Position, Term};
+use super::log::{Log, LogIndex, Position, Term};
 use super::node::Node;
 use super::role::{Role, RoleName};
-use super::rpc::Flaw;
+use super::rpc::{AppendEntries, AppendOutcome, Flaw, Response};
 use crate::metadata::Files;
 
 /// One Raft participant.
@@ -34,10 +35,16 @@ pub struct Status {
     pub role: RoleName,
     /// The current term.
     pub current_term: Term,
+    /// Which life of the server this is.
+    pub incarnation: Incarnation,
+    /// The history of its log; `None` if the log is empty.
+    pub history: Option<Incarnation>,
     /// Whom it voted for in the current term.
-    pub voted_for: Option<ServerId>,
+    pub voted_for: Option<Member>,
     /// The leader of the current term, as far as this server knows.
     pub leader: Option<ServerId>,
+    /// The history of whoever leads the current term, as far as this server has heard.
+    pub leader_history: Option<Incarnation>,
     /// The last committed entry.
     pub commit_index: LogIndex,
     /// The last applied entry.
@@ -49,10 +56,10 @@ pub struct Status {
 }
 
 impl Server {
-    /// A server as its process starts, and what it wants done first.
-    pub fn start(cluster: Cluster) -> (Server, Vec<Effect>) {
+    /// A server as its process starts, with the random number that names this life of it; and what it wants done first.
+    pub fn start(cluster: Cluster, incarnation: Incarnation) -> (Server, Vec<Effect>) {
         let mut out = Effects::default();
-        let server = Server::Follower(Node::start(cluster, &mut out));
+        let server = Node::start(cluster, incarnation, &mut out);
         (server, out.0)
     }
 
@@ -75,14 +82,28 @@ impl Server {
         (server, out.0)
     }
 
-    fn take_part(self, event: Event, out: &mut Effects) -> Server {
+    fn take_part(mut self, event: Event, out: &mut Effects) -> Server {
         if let Some(flaw) = self.flaw(&event) {
             if let Event::Call(call, _) = event {
                 out.fault(call, Fault::Forged(flaw));
             }
+            self.disregard(&event);
             return self;
         }
-        match self.meet_term(event.term(), out) {
+        if self.core().is_of_another_set(&event) {
+            self.refuse(&event, out);
+            self.disregard(&event);
+            return self;
+        }
+        if let Event::Response { from, response } = &event {
+            self.core_mut().acquaint(*from, response.sender());
+        }
+        let server = self.meet_term(event.term(), out).meet_history(&event, out);
+        if server.core().refuses(&event) {
+            server.refuse(&event, out);
+            return server;
+        }
+        match server {
             Server::Follower(node) => node.step(event, out),
             Server::Candidate(node) => node.step(event, out),
             Server::Leader(node) => node.step(event, out),
@@ -95,21 +116,32 @@ impl Server {
         let cluster = self.core().cluster;
         match event {
             Event::Call(_, Call::RequestVote(request)) => request.flaw(cluster),
-            Event::Call(_, Call::AppendEntries(request)) => {
-                let usurps = request.term == self.current_term()
-                    && self.leader().is_some_and(|leader| leader != request.leader_id);
-                // §5.2, Election Safety: a term has at most one leader.
-                let usurped = usurps.then_some("another server leads its term");
-                request.flaw(cluster).or(usurped).or_else(|| self.core().flaw(request))
-            }
-            Event::Response { response, .. } => {
-                (NUMBER_MAX < response.term().0).then_some("its term is beyond 2^53")
-            }
+            Event::Call(_, Call::AppendEntries(request)) => request
+                .flaw(cluster)
+                .or_else(|| self.usurped(request))
+                .or_else(|| self.core().flaw(request)),
+            Event::Response { response, .. } => response.sender().flaw(cluster),
+            Event::Unanswered { failure: Failure::Crashed(sender), .. } => sender.flaw(cluster),
             Event::Call(_, Call::Update(_) | Call::ReadFiles | Call::Crash | Call::Restore)
             | Event::Timeout(_)
             | Event::HangUp(_)
             | Event::Unanswered { .. } => None,
         }
+    }
+
+    /// §5.2, Election Safety: a term has at most one leader. (Of each history, once servers have been relaunched.)
+    fn usurped(&self, request: &AppendEntries) -> Option<Flaw> {
+        let core = self.core();
+        let leader = match self {
+            Server::Follower(node) => node.role.leader.zip(core.leader_history),
+            Server::Leader(_) => Some(core.member()).zip(core.log.history()),
+            Server::Candidate(_) | Server::Crashed(_) => None,
+        };
+        let usurps = |(leader, history)| {
+            Some(history) == request.sender.history && leader != request.sender.member()
+        };
+        let same_term = request.sender.term == core.current_term;
+        (same_term && leader.is_some_and(usurps)).then_some("another server leads its term")
     }
 
     /// §5.1: whoever meets a newer term enters it, as a follower.
@@ -126,6 +158,40 @@ impl Server {
         }
     }
 
+    /// Two leaders of one term, but of two histories, which relaunched processes may have made: the one that has no
+    /// majority gives way to the one that is founded.
+    fn meet_history(self, event: &Event, out: &mut Effects) -> Server {
+        match (self, event) {
+            (Server::Leader(node), Event::Call(_, Call::AppendEntries(request)))
+                if node.gives_way_to(&request.sender) =>
+            {
+                let next = node.core.current_term.next();
+                Server::Follower(node.step_down(next, out))
+            }
+            (server, _) => server,
+        }
+    }
+
+    /// Takes nothing from an answer but that no other will come.
+    fn disregard(&mut self, event: &Event) {
+        if let Server::Leader(node) = self
+            && let Event::Response { from, response: Response::Append(reply) } = event
+        {
+            node.disregard(*from, reply);
+        }
+    }
+
+    /// Answers a peer's request with a refusal, and does nothing more.
+    fn refuse(&self, event: &Event, out: &mut Effects) {
+        let core = self.core();
+        if let Event::Call(call, Call::RequestVote(request)) = event {
+            out.reply(*call, core.vote_reply(request, false));
+        }
+        if let Event::Call(call, Call::AppendEntries(request)) = event {
+            out.reply(*call, core.append_reply(request.round, AppendOutcome::Refused));
+        }
+    }
+
     /// The role's name.
     pub fn role(&self) -> RoleName {
         match self {
@@ -139,9 +205,27 @@ impl Server {
     /// The leader of the current term, as far as this server knows.
     pub fn leader(&self) -> Option<ServerId> {
         match self {
-            Server::Follower(node) => node.role.leader,
+            Server::Follower(node) => node.role.leader.map(|leader| leader.id),
             Server::Leader(node) => Some(node.core.cluster.id()),
             Server::Candidate(_) | Server::Crashed(_) => None,
+        }
+    }
+
+    /// Whether it takes calls: the handout's `isLeader`. A leader whose history is not founded yet does not.
+    pub fn leads(&self) -> bool {
+        self.role() == RoleName::Leader && self.core().is_founded()
+    }
+
+    /// What it says of itself in every message.
+    pub fn identity(&self) -> Identity {
+        self.core().identity()
+    }
+
+    /// Whom a candidate cannot do without and waits for, as far as its ballot has shown; nobody in other roles.
+    pub fn waits_for(&self) -> Vec<ServerId> {
+        match self {
+            Server::Candidate(node) => node.waits_for(),
+            Server::Follower(_) | Server::Leader(_) | Server::Crashed(_) => Vec::new(),
         }
     }
 
@@ -170,8 +254,11 @@ impl Server {
         Status {
             role: self.role(),
             current_term: core.current_term,
+            incarnation: core.incarnation,
+            history: core.log.history(),
             voted_for: core.voted_for,
             leader: self.leader(),
+            leader_history: core.leader_history,
             commit_index: core.commit_index,
             last_applied: core.last_applied,
             last_log: core.log.last(),
@@ -185,6 +272,15 @@ impl Server {
             Server::Candidate(node) => &node.core,
             Server::Leader(node) => &node.core,
             Server::Crashed(node) => &node.core,
+        }
+    }
+
+    fn core_mut(&mut self) -> &mut Core {
+        match self {
+            Server::Follower(node) => &mut node.core,
+            Server::Candidate(node) => &mut node.core,
+            Server::Leader(node) => &mut node.core,
+            Server::Crashed(node) => &mut node.core,
         }
     }
 
@@ -207,13 +303,18 @@ impl Server {
 /// Checks what no step may do.
 fn check_change(before: &Status, after: &Status) {
     assert!(before.current_term <= after.current_term, "the term never falls (§5.1)");
+    if before.incarnation != after.incarnation {
+        return;
+    }
     assert!(before.commit_index <= after.commit_index, "the commit index never falls (Figure 2)");
     assert!(before.last_applied <= after.last_applied, "nothing applied is taken back (Figure 2)");
     if before.current_term == after.current_term {
         let kept = before.voted_for.is_none() || before.voted_for == after.voted_for;
         assert!(kept, "a server votes for at most one candidate in a term (§5.2)");
-        let agree =
-            before.leader.is_none() || after.leader.is_none() || before.leader == after.leader;
+        let agree = before.leader.is_none()
+            || after.leader.is_none()
+            || before.leader == after.leader
+            || before.leader_history != after.leader_history;
         assert!(agree, "a term has at most one leader (§5.2)");
         if before.role == RoleName::Leader {
             let goes_on = matches!(after.role, RoleName::Leader | RoleName::Crashed);

@@ -17,11 +17,11 @@ use super::input::Input;
 use super::peer::Peer;
 use super::timing;
 use crate::blocks::Blocks;
-use crate::monitor::Monitor;
+use crate::monitor::{self, Monitor};
 use crate::protocol::{Answer, Call, fault};
 use crate::raft::{
-    self, AppendOutcome, CallId, Cluster, Effect, Event, Flaw, Reply, RoleName, Server, ServerId,
-    Timer,
+    self, AppendOutcome, CallId, Cluster, Effect, Event, Failure, Flaw, Identity, Incarnation,
+    Reply, RoleName, Server, ServerId, Timer,
 };
 use crate::xmlrpc::Fault;
 
@@ -41,6 +41,22 @@ pub(super) struct Driver {
     monitor: Rc<RefCell<Monitor>>,
     /// The flaws of forged requests that were warned of: each once, for they may come in floods.
     warned: BTreeSet<Flaw>,
+    /// The peer's request in the present event, if it has been said why it is refused.
+    explained: Option<CallId>,
+}
+
+/// What a server's lines tell of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Told {
+    role: RoleName,
+    leads: bool,
+    incarnation: Incarnation,
+}
+
+impl Told {
+    fn of(server: &Server, status: &raft::Status) -> Told {
+        Told { role: status.role, leads: server.leads(), incarnation: status.incarnation }
+    }
 }
 
 impl Driver {
@@ -61,6 +77,7 @@ impl Driver {
             blocks: Blocks::new(BLOCK_BYTES_MAX),
             monitor,
             warned: BTreeSet::new(),
+            explained: None,
         }
     }
 
@@ -75,20 +92,42 @@ impl Driver {
         mut effects: Vec<Effect>,
         inbox: Receiver<Input>,
     ) -> anyhow::Result<Infallible> {
+        let mut told = self.begin(&server);
         loop {
             self.perform(effects);
             let event = self.next_event(&server, &inbox).await?;
-            let before = server.role();
-            let stands = matches!(event, Event::Timeout(Timer::Election | Timer::Campaign));
-            self.note(&event);
+            let stands =
+                matches!(event, Event::Timeout(Timer::Start | Timer::Election | Timer::Campaign));
+            let ends_ballot = matches!(event, Event::Timeout(Timer::Campaign));
+            let waits_for = ends_ballot.then(|| server.waits_for());
+            self.note(&event, &server);
             (server, effects) = server.step(event);
             self.is_crashed.set(server.role() == RoleName::Crashed);
-            self.report(before, &server);
-            let mut monitor = self.monitor.borrow_mut();
-            monitor.observe(server.status(), server.files().len());
+            told = self.report(told, &server);
             if stands {
-                monitor.stood_for_election();
+                self.monitor.borrow_mut().stood_for_election();
             }
+            if let Some(waits_for) = waits_for {
+                self.end_ballot(waits_for, &server);
+            }
+        }
+    }
+
+    /// Says what has become of a server with its start: one that is alone leads already.
+    fn begin(&self, server: &Server) -> Told {
+        let told = Told::of(server, &server.status());
+        if told.role != RoleName::Follower {
+            self.monitor.borrow_mut().stood_for_election();
+        }
+        self.report(Told { role: RoleName::Follower, leads: false, ..told }, server)
+    }
+
+    /// Tells for whom a ballot has waited, unless the server has won it at its end.
+    fn end_ballot(&self, waits_for: Vec<ServerId>, server: &Server) {
+        if server.role() == RoleName::Candidate
+            && let Some(line) = self.monitor.borrow_mut().ballot_ended(waits_for)
+        {
+            log::warn!("{line}");
         }
     }
 
@@ -109,7 +148,9 @@ impl Driver {
                 Input::Call { id, method, call, answer } => {
                     self.count(&call);
                     if server.role() == RoleName::Crashed && !method.while_crashed {
-                        self.answer(answer, &Answer::Fault(fault::crashed()));
+                        let from_peer = call.as_ref().is_ok_and(Call::is_from_peer);
+                        let sender = from_peer.then(|| server.identity());
+                        self.answer(answer, &Answer::Crashed(sender));
                         continue;
                     }
                     let served = match call {
@@ -133,10 +174,10 @@ impl Driver {
         Served::Here(match call {
             Call::Raft(call) => return Served::ByCore(call),
             Call::Ping => Answer::Boolean(true),
-            Call::IsLeader => Answer::Boolean(server.role() == RoleName::Leader),
+            Call::IsLeader => Answer::Boolean(server.leads()),
             Call::IsCrashed => Answer::Boolean(server.role() == RoleName::Crashed),
             Call::Version(name) => Answer::Version(server.files().version(&name)),
-            Call::Status => Answer::Status(self.monitor.borrow().status(Instant::now())),
+            Call::Status => Answer::Status(Box::new(self.monitor.borrow().status(Instant::now()))),
             Call::PutBlock(block) => match self.blocks.put(block) {
                 Ok(()) => Answer::Boolean(true),
                 Err(full) => Answer::Fault(fault::busy(&full.to_string())),
@@ -167,12 +208,37 @@ impl Driver {
         }
     }
 
-    /// Takes note of what an event tells about the peers.
-    fn note(&self, event: &Event) {
-        let mut monitor = self.monitor.borrow_mut();
+    /// Takes note of what an event tells about the peers, before the server takes it.
+    fn note(&mut self, event: &Event, server: &Server) {
+        let shown = |asked, sender: &Identity| {
+            if self.monitor.borrow().has_been_shown(asked, sender) {
+                return false;
+            }
+            let own = server.identity();
+            let lines = self.monitor.borrow_mut().shown(asked, sender, &own, Instant::now());
+            lines.iter().for_each(|line| log::warn!("{line}"));
+            monitor::explains_refusal(sender, &own)
+        };
+        self.explained = None;
         match event {
-            Event::Response { .. } => monitor.heard(Instant::now()),
-            Event::Unanswered { by, .. } => monitor.unanswered_by(*by),
+            Event::Response { from, response } => {
+                shown(Some(*from), response.sender());
+                self.monitor.borrow_mut().heard(Instant::now());
+            }
+            Event::Unanswered { by, failure, .. } => {
+                match failure {
+                    Failure::Crashed(sender) => _ = shown(Some(*by), sender),
+                    Failure::Ended => self.monitor.borrow_mut().ended(*by),
+                    Failure::Silent => {}
+                }
+                self.monitor.borrow_mut().unanswered_by(*by);
+            }
+            Event::Call(call, raft::Call::RequestVote(request)) => {
+                self.explained = shown(None, &request.sender).then_some(*call);
+            }
+            Event::Call(call, raft::Call::AppendEntries(request)) => {
+                self.explained = shown(None, &request.sender).then_some(*call);
+            }
             Event::Timeout(_) | Event::Call(..) | Event::HangUp(_) => {}
         }
     }
@@ -194,12 +260,17 @@ impl Driver {
 
     fn reply(&mut self, call: CallId, reply: Reply) {
         match &reply {
-            Reply::Fault(raft::Fault::Forged(flaw)) if self.warned.insert(flaw) => {
+            Reply::Fault(raft::Fault::Forged(flaw))
+                if self.explained != Some(call) && self.warned.insert(flaw) =>
+            {
                 log::warn!("refused a peer's request: {flaw}");
             }
-            Reply::Append(reply) if reply.outcome != AppendOutcome::Stale => {
-                self.monitor.borrow_mut().heard(Instant::now());
-            }
+            Reply::Append(reply) => match reply.outcome {
+                AppendOutcome::Accepted | AppendOutcome::Mismatch(_) => {
+                    self.monitor.borrow_mut().heard(Instant::now());
+                }
+                AppendOutcome::Stale | AppendOutcome::Refused => {}
+            },
             _ => {}
         }
         if let Some(answer) = self.waiting.remove(&call) {
@@ -212,19 +283,28 @@ impl Driver {
         let _ = to.send(self.scribe.write(answer));
     }
 
-    /// One line per change of role; a candidate that stands anew is none.
-    fn report(&self, before: RoleName, server: &Server) {
+    /// Shows how the server is after a step: to those who ask, and with a line for each change of role. A candidate that
+    /// stands anew is none.
+    fn report(&self, before: Told, server: &Server) -> Told {
         let status = server.status();
-        if before == status.role {
-            return;
-        }
+        let roster = server.log().roster();
+        self.monitor.borrow_mut().observe(status, server.files().len(), roster);
+        let now = Told::of(server, &status);
         let (id, term) = (self.cluster.id().0, status.current_term.0);
-        match status.role {
-            RoleName::Leader => log::info!("server {id} is the leader of term {term}"),
+        if before.incarnation != now.incarnation {
+            log::info!("server {id} gives up its history, which has no updates, for another");
+        }
+        if (before.role, before.leads) == (now.role, now.leads) {
+            return now;
+        }
+        match now.role {
+            RoleName::Leader if now.leads => log::info!("server {id} is the leader of term {term}"),
+            RoleName::Leader => log::info!("server {id} founds a new history in term {term}"),
             RoleName::Candidate => log::info!("server {id} stands for election after term {term}"),
             RoleName::Follower => log::info!("server {id} is a follower in term {term}"),
             RoleName::Crashed => log::info!("server {id} is crashed in term {term}"),
         }
+        now
     }
 }
 
@@ -252,9 +332,11 @@ impl Timers {
         let at = Instant::now() + timing::delay(timer);
         match timer {
             Timer::Fate => self.fate = Some(at),
-            Timer::Silence | Timer::Election | Timer::Campaign | Timer::Heartbeat => {
-                self.role = Some((timer, at));
-            }
+            Timer::Start
+            | Timer::Silence
+            | Timer::Election
+            | Timer::Campaign
+            | Timer::Heartbeat => self.role = Some((timer, at)),
         }
     }
 
@@ -272,9 +354,11 @@ impl Timers {
         self.alarm.until(at).await;
         match timer {
             Timer::Fate => self.fate = None,
-            Timer::Silence | Timer::Election | Timer::Campaign | Timer::Heartbeat => {
-                self.role = None;
-            }
+            Timer::Start
+            | Timer::Silence
+            | Timer::Election
+            | Timer::Campaign
+            | Timer::Heartbeat => self.role = None,
         }
         timer
     }

@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
+use std::io;
 use std::rc::Rc;
 
 use anyhow::{Context, ensure};
@@ -19,8 +20,8 @@ use super::timing::{CONTROL_DEADLINE, STALL_DEADLINE};
 use super::turns;
 use crate::config::Address;
 use crate::gate;
-use crate::protocol;
-use crate::raft::{Entry, Event, Request, Response, ServerId};
+use crate::protocol::{self, NoResponse};
+use crate::raft::{Entry, Event, Failure, Request, Response, ServerId};
 
 /// How much is written between two looks at the clock, in bytes.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -98,7 +99,9 @@ impl Lane {
                 Ok(response) => Event::Response { from: self.id, response },
                 Err(error) => {
                     log::debug!("no reply from {}: {error:#}", self.address);
-                    Event::Unanswered { by: self.id, request }
+                    let told = error.downcast_ref::<NoResponse>();
+                    let failure = told.map_or(Failure::Silent, |told| told.failure);
+                    Event::Unanswered { by: self.id, request, failure }
                 }
             };
             self.inbox.send(Input::Core(event)).await?;
@@ -131,7 +134,7 @@ impl Lane {
             }
         };
         *kept = Some(stream);
-        protocol::read_response(request, &answer).map_err(anyhow::Error::msg)
+        Ok(protocol::read_response(request, &answer)?)
     }
 
     /// The request as it is sent.
@@ -151,14 +154,30 @@ impl Lane {
         aside(bytes, move || write(&address, &request)).await
     }
 
-    /// Connects to the configured host, resolved anew.
+    /// Connects to the configured host, resolved anew. If all of its addresses refuse the connection, the peer's process
+    /// has ended.
     async fn connect(&self) -> anyhow::Result<TcpStream> {
         self.may_send()?;
         let Address { host, port } = &self.address;
-        let stream =
-            TcpStream::connect((host.as_str(), *port)).await.context("it cannot be reached")?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
+        let places = smol::net::resolve((host.as_str(), *port)).await.context("unknown host")?;
+        let mut all_refuse = !places.is_empty();
+        let mut reason = "its host has no address".to_owned();
+        for place in places {
+            match TcpStream::connect(place).await {
+                Ok(stream) => {
+                    stream.set_nodelay(true)?;
+                    return Ok(stream);
+                }
+                Err(error) => {
+                    all_refuse &= error.kind() == io::ErrorKind::ConnectionRefused;
+                    reason = format!("it cannot be reached at {place}: {error}");
+                }
+            }
+        }
+        Err(match all_refuse {
+            true => NoResponse { failure: Failure::Ended, reason }.into(),
+            false => anyhow::Error::msg(reason),
+        })
     }
 
     fn may_send(&self) -> anyhow::Result<()> {
@@ -197,36 +216,121 @@ impl Lane {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::net::{Ipv4Addr, TcpListener};
+    use std::thread;
 
     use smol::future;
 
     use super::*;
-    use crate::raft::{BallotKind, Position, RequestVote, Term};
+    use crate::config::Config;
+    use crate::protocol::{Answer, write_answer};
+    use crate::raft::{
+        BallotKind, Cluster, Identity, Incarnation, Reply, RequestVote, Server, VoteReply,
+    };
 
-    #[test]
-    fn a_crashed_server_sends_nothing_of_what_still_waits() {
+    const KIND: BallotKind = BallotKind::PreVote;
+
+    /// What a server of two that has just been started says of itself.
+    fn identity(id: u8) -> Identity {
+        let cluster = Cluster::new(ServerId(id), 2).unwrap();
+        Server::start(cluster, Incarnation(100 + u64::from(id))).0.identity()
+    }
+
+    fn listener() -> (TcpListener, u16) {
         let peer = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        peer.set_nonblocking(true).unwrap();
-        let address =
-            Address { host: "127.0.0.1".to_owned(), port: peer.local_addr().unwrap().port() };
+        let port = peer.local_addr().unwrap().port();
+        (peer, port)
+    }
+
+    /// What becomes of a candidate's request to a peer at that port.
+    fn outcome(port: u16, is_crashed: bool) -> Event {
+        let address = Address { host: "127.0.0.1".to_owned(), port };
         let (inbox, told) = smol::channel::unbounded();
-        let is_crashed = Rc::new(Cell::new(true));
+        let is_crashed = Rc::new(Cell::new(is_crashed));
         let (handle, [control, _batches]) = Peer::new(ServerId(1), &address, &inbox, &is_crashed);
-        handle.send(Request::RequestVote(RequestVote {
-            kind: BallotKind::PreVote,
-            ballot: 1,
-            term: Term(1),
-            candidate_id: ServerId(0),
-            last_log: Position::default(),
-        }));
+        let request = RequestVote { sender: identity(0), kind: KIND, ballot: 1, account: None };
+        handle.send(Request::RequestVote(request));
         let told = async { told.recv().await.unwrap() };
         let heard = async {
             let ended = control.run().await;
             panic!("a lane never ends: {ended:?}")
         };
-        let outcome = smol::block_on(future::or(told, heard));
-        assert!(matches!(outcome, Input::Core(Event::Unanswered { by: ServerId(1), .. })));
+        match smol::block_on(future::or(told, heard)) {
+            Input::Core(event) => event,
+            _ => panic!("a lane tells the core alone"),
+        }
+    }
+
+    /// What becomes of it if the peer answers like this.
+    fn answered(answer: &Answer) -> Event {
+        let config = Config::parse("M: 1\nmetadata0: localhost:1").unwrap();
+        let body = write_answer(answer, &config);
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+        let (peer, port) = listener();
+        let answers = thread::spawn(move || {
+            let (mut stream, _) = peer.accept().unwrap();
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"</methodCall>") {
+                let mut chunk = [0; 4096];
+                let count = stream.read(&mut chunk).unwrap();
+                assert!(0 < count, "the request ends as a document does");
+                asked.extend_from_slice(&chunk[..count]);
+            }
+            stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
+        });
+        let event = outcome(port, false);
+        answers.join().unwrap();
+        event
+    }
+
+    /// Why there was no reply of the peer.
+    fn failure(event: &Event) -> Option<Failure> {
+        match event {
+            Event::Unanswered { by: ServerId(1), failure, .. } => Some(*failure),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_reply_is_told_with_the_peer_s_number() {
+        let reply = VoteReply { sender: identity(1), kind: KIND, ballot: 1, vote_granted: true };
+        let expected = Event::Response { from: ServerId(1), response: Response::Vote(reply) };
+        assert_eq!(answered(&Answer::Raft(Reply::Vote(reply))), expected);
+    }
+
+    #[test]
+    fn a_crashed_peer_is_told_with_what_it_says_of_itself() {
+        let crashed = answered(&Answer::Crashed(Some(identity(1))));
+        assert_eq!(failure(&crashed), Some(Failure::Crashed(identity(1))));
+    }
+
+    #[test]
+    fn any_other_fault_says_nothing_of_the_peer() {
+        assert_eq!(failure(&answered(&Answer::Crashed(None))), Some(Failure::Silent));
+    }
+
+    #[test]
+    fn a_peer_whose_host_refuses_the_connection_has_ended() {
+        let (peer, port) = listener();
+        drop(peer);
+        assert_eq!(failure(&outcome(port, false)), Some(Failure::Ended));
+    }
+
+    /// Its process may be there, or another on its port.
+    #[test]
+    fn a_peer_that_closes_the_connection_says_nothing() {
+        let (peer, port) = listener();
+        let closes = thread::spawn(move || drop(peer.accept().unwrap()));
+        assert_eq!(failure(&outcome(port, false)), Some(Failure::Silent));
+        closes.join().unwrap();
+    }
+
+    #[test]
+    fn a_crashed_server_sends_nothing_of_what_still_waits() {
+        let (peer, port) = listener();
+        peer.set_nonblocking(true).unwrap();
+        assert_eq!(failure(&outcome(port, true)), Some(Failure::Silent));
         assert!(peer.accept().is_err(), "nobody has connected");
     }
 }

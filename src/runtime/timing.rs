@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use crate::raft::{ELECTION_SPREAD_MS, FATE_MS, HEARTBEAT_MS, SILENCE_MS, Timer};
+use crate::raft::{ELECTION_SPREAD_MS, FATE_MS, HEARTBEAT_MS, SILENCE_MS, START_MS, Timer};
 
 /// A delay for `timer`, with the random part drawn anew each time so that elections seldom collide (§5.2).
 pub(super) fn delay(timer: Timer) -> Duration {
     let random = || Duration::from_millis(ELECTION_SPREAD_MS).mul_f64(fastrand::f64());
     match timer {
         Timer::Silence => Duration::from_millis(SILENCE_MS),
+        Timer::Start => Duration::from_millis(START_MS) + random(),
         Timer::Election => random(),
         Timer::Campaign => Duration::from_millis(SILENCE_MS) + random(),
         Timer::Heartbeat => Duration::from_millis(HEARTBEAT_MS),

@@ -1,4 +1,4 @@
-//! Clients that read and update while servers are crashed, cut off and paused: what they were told must be
+//! Clients that read and update while servers are crashed, cut off, paused and relaunched: what they were told must be
 //! linearizable, and in the end all servers must be equal.
 
 use std::collections::BTreeMap;
@@ -125,6 +125,15 @@ fn map_of(files: Files) -> Map {
     files.into_iter().map(|(name, (version, hashes))| (name, (version, value(hashes)))).collect()
 }
 
+/// Pairs of blows, of which the first often meets the leader.
+const HARD: [(usize, usize); 5] = [(0, 7), (1, 2), (3, 6), (4, 5), (1, 0)];
+
+/// Pairs of which one takes a server's memory: without the leader, or shortly before something else befalls the others.
+const FORGETFUL: [(usize, usize); 5] = [(8, 0), (8, 1), (8, 4), (0, 8), (1, 8)];
+
+/// What is no blow: everything is as it was.
+const PEACE: usize = 9;
+
 /// One blow. All are over at the next one, except for servers that are crashed or cut off.
 fn strike(network: &mut Network, blow: usize, base: &Way, rng: &mut Rng) {
     let mut all = network.running();
@@ -142,9 +151,11 @@ fn strike(network: &mut Network, blow: usize, base: &Way, rng: &mut Rng) {
         }
         6 => all[1..].iter().for_each(|to| network.proxy.set((all[0], *to), Way::Cut)),
         7 => all[1..].iter().for_each(|from| network.proxy.set((*from, all[0]), Way::Cut)),
+        8 => network.relaunch(&all[..1]),
         _ => {
             network.restore(&all);
             network.set_all(base);
+            network.await_whole();
         }
     }
 }
@@ -158,8 +169,41 @@ impl Drop for Over<'_> {
     }
 }
 
-/// Lets clients call while blows fall, for so long at least, then makes peace and gives all calls.
-fn churn(network: &mut Network, clients: u64, time: Duration, base: &Way) -> Vec<Call> {
+/// What befalls clients.
+struct Course {
+    /// How many there are.
+    clients: u64,
+    /// For how long at least.
+    time: Duration,
+    /// The network between blows.
+    base: Way,
+    /// The blows.
+    pairs: [(usize, usize); 5],
+}
+
+/// What each server has applied of each file, by a process that has kept its memory since.
+#[derive(Default)]
+struct Applied([(String, [i64; FILES.len()]); SERVERS]);
+
+impl Applied {
+    /// Checks that nothing that a process applied was taken back.
+    fn look(&mut self, network: &Network) {
+        for (id, before) in self.0.iter_mut().enumerate() {
+            let now = FILES.map(|name| network.at(id).version(name));
+            let incarnation = network.at(id).text("incarnation");
+            let falls = before.1.iter().zip(&now).any(|(before, now)| now < before);
+            assert!(
+                !falls || before.0 != incarnation,
+                "server {id} went from {before:?} back to {now:?}"
+            );
+            *before = (incarnation, now);
+        }
+    }
+}
+
+/// Lets clients call while blows fall, then makes peace and gives all calls.
+fn churn(network: &mut Network, course: &Course) -> Vec<Call> {
+    let Course { clients, time, ref base, pairs } = *course;
     let mut rng = random();
     let clock = Instant::now();
     let is_over = AtomicBool::new(false);
@@ -179,25 +223,20 @@ fn churn(network: &mut Network, clients: u64, time: Duration, base: &Way) -> Vec
         let threads: Vec<_> =
             callers.into_iter().map(|caller| scope.spawn(|| caller.call_until(&is_over))).collect();
         let mut blows = Vec::new();
-        let mut applied = [[0; FILES.len()]; SERVERS];
+        let mut applied = Applied::default();
         while clock.elapsed() < time || !blows.is_empty() {
             if blows.is_empty() {
-                // Two blows, the first of which often meets the leader, and then peace, so that work gets done.
-                let mut hard = [(0, 7), (1, 2), (3, 6), (4, 5), (1, 0)];
-                rng.shuffle(&mut hard);
-                blows = hard.iter().flat_map(|(first, second)| [8, *second, *first]).collect();
+                // Two blows, and then peace, so that work gets done and every server counts.
+                let mut pairs = pairs;
+                rng.shuffle(&mut pairs);
+                blows = pairs.iter().flat_map(|(first, second)| [PEACE, *second, *first]).collect();
             }
             let blow = blows.pop().unwrap();
             strike(network, blow, base, &mut rng);
             // Another leader takes its time.
             let time = if blow < 2 { 1500..2000 } else { 100..500 };
             thread::sleep(Duration::from_millis(rng.u64(time)));
-            for (id, before) in applied.iter_mut().enumerate() {
-                let now = FILES.map(|name| network.at(id).version(name));
-                let falls = before.iter().zip(&now).any(|(before, now)| now < before);
-                assert!(!falls, "server {id} went from {before:?} back to {now:?}");
-                *before = now;
-            }
+            applied.look(network);
         }
         drop(over);
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
@@ -236,13 +275,27 @@ fn judge(network: &Network, calls: &[Call], started: Instant) {
     assert!(3 <= terms, "the run proves nothing: {terms} terms went by");
 }
 
+/// A course for as long and with as many clients as the environment says.
+fn course(seconds: &str, base: Way, pairs: [(usize, usize); 5]) -> Course {
+    let time = Duration::from_secs(number(seconds, 5));
+    Course { clients: number("CLIENTS", 5), time, base, pairs }
+}
+
 /// MIT `Churn`.
 #[test]
 fn what_clients_are_told_while_servers_come_and_go_is_linearizable() {
     let (mut network, _) = Network::led(SERVERS);
     let start = Instant::now();
-    let time = Duration::from_secs(number("CHURN_SECONDS", 5));
-    let calls = churn(&mut network, number("CLIENTS", 5), time, &Way::Open);
+    let calls = churn(&mut network, &course("CHURN_SECONDS", Way::Open, HARD));
+    judge(&network, &calls, start);
+}
+
+/// A single one forgets at a time, and counts again before the next.
+#[test]
+fn what_clients_are_told_while_processes_are_relaunched_and_others_come_and_go_is_linearizable() {
+    let (mut network, _) = Network::led(SERVERS);
+    let start = Instant::now();
+    let calls = churn(&mut network, &course("CHURN_SECONDS", Way::Open, FORGETFUL));
     judge(&network, &calls, start);
 }
 
@@ -264,8 +317,7 @@ fn what_clients_are_told_in_a_bad_network_is_linearizable_and_servers_hold_no_mo
     let start = Instant::now();
     network.settle();
     let before = held(&mut network);
-    let time = Duration::from_secs(number("SOAK_SECONDS", 5));
-    let calls = churn(&mut network, number("CLIENTS", 5), time, &Way::Rough(ROUGH));
+    let calls = churn(&mut network, &course("SOAK_SECONDS", Way::Rough(ROUGH), HARD));
     judge(&network, &calls, start);
     let mut after = Vec::new();
     // Whoever led meanwhile keeps two connections to each of the others, and they theirs to it.

@@ -5,9 +5,9 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::client::{Answer, Pending, TRUE, assert_fault, files, hash};
+use crate::client::{Pending, TRUE, assert_fault, hash};
 use crate::network::Network;
-use crate::outcomes::assert_lost;
+use crate::outcomes::{assert_lost, assert_not_stale};
 use crate::wait::{PATIENCE, SEVERAL_ELECTIONS, holds_for, wait_until};
 use crate::way::Way;
 
@@ -16,18 +16,6 @@ const SILENT: Duration = Duration::from_secs(2);
 
 fn begin_read(network: &Network, id: usize) -> Pending {
     network.at(id).begin("surfstore.getfileinfomap", &[])
-}
-
-/// Checks that a read, which began when the file had that version, failed or saw no less.
-#[track_caller]
-fn assert_not_stale(answer: Answer, name: &str, version: i64) {
-    match answer {
-        Ok(answer) => {
-            let seen = files(answer).get(name).map_or(0, |(seen, _)| *seen);
-            assert!(version <= seen, "{name} was read as {seen} after {version}");
-        }
-        Err(fault) => assert_eq!(fault.code, 2, "{fault:?}"),
-    }
 }
 
 #[test]

@@ -37,4 +37,5 @@ mod links;
 mod lost_peers;
 mod namespaces;
 mod persistence;
+mod relaunches;
 mod topologies;

@@ -218,6 +218,7 @@ fn five_machines_agree_through_crashes_the_end_of_a_process_and_pulled_cables() 
     attempts_are_few(&cluster, &machines, leader);
     start(&mut cluster, &machines, killed);
     cluster.await_version(&all, "a", 5);
+    cluster.await_whole();
     assert_eq!(cluster.leaders(), [leader]);
     cluster.agree(leader, &all, "a", 6);
 }

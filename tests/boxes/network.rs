@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use surfstore::value::Value;
 
 use crate::harness::Cluster;
@@ -34,12 +34,21 @@ impl Network {
         Network { cluster: Cluster::of(&addresses, turn), proxy: Proxy::between(&ports) }
     }
 
-    /// A cluster that runs, with its leader.
+    /// A cluster that runs and in which every server counts, with its leader.
     pub(crate) fn led(size: usize) -> (Network, usize) {
         let mut network = Network::stopped(size);
         network.start(0..size);
-        let leader = network.cluster.leader();
+        let leader = network.whole();
         (network, leader)
+    }
+
+    /// The leader, once every server counts. One takes nothing from a leader that calls the servers by other names before
+    /// it has reached that leader itself, which it tries once it has heard of none for long enough.
+    #[track_caller]
+    fn whole(&self) -> usize {
+        let leader = self.leader();
+        self.await_whole();
+        leader
     }
 
     /// Does the same in clusters of their own, with their leaders, for each of the cases at once: most of it is waiting.
@@ -52,7 +61,7 @@ impl Network {
         let led = |case| {
             let mut network = Network::in_turn(size, Arc::clone(&turn));
             network.start(0..size);
-            let leader = network.leader();
+            let leader = network.whole();
             test(network, leader, case);
         };
         thread::scope(|scope| {
@@ -85,6 +94,12 @@ impl Network {
         for id in ids {
             self.await_answer(id);
         }
+    }
+
+    /// Ends processes and starts them anew, so that they have lost their memory. Waits until they answer.
+    pub(crate) fn relaunch(&mut self, ids: &[usize]) {
+        ids.iter().for_each(|id| self.kill(*id));
+        self.start(ids.iter().copied());
     }
 
     /// All ways between two servers.
@@ -148,19 +163,12 @@ impl Network {
 
     /// Stops processes by SIGSTOP. Who asks them waits until they are resumed.
     pub(crate) fn pause(&mut self, ids: &[usize]) {
-        self.signal(ids, Signal::STOP);
+        ids.iter().for_each(|id| self.signal(*id, Signal::STOP));
     }
 
     /// Has processes go on that were stopped.
     pub(crate) fn resume(&mut self, ids: &[usize]) {
-        self.signal(ids, Signal::CONT);
-    }
-
-    fn signal(&mut self, ids: &[usize], signal: Signal) {
-        for id in ids {
-            let process = i32::try_from(self.process(*id).id()).unwrap();
-            kill_process(Pid::from_raw(process).unwrap(), signal).unwrap();
-        }
+        ids.iter().for_each(|id| self.signal(*id, Signal::CONT));
     }
 
     /// Those of the servers that say they lead.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::client::{Answer, FALSE, Files, Pending, TRUE, hash, update};
+use crate::client::{Answer, FALSE, Files, Pending, TRUE, files, hash, update};
 use crate::network::Network;
 use crate::wait::{PATIENCE, wait_until};
 
@@ -108,5 +108,17 @@ pub(crate) fn assert_lost(answer: &Answer) -> bool {
     match answer {
         Err(fault) if [2, 3].contains(&fault.code) => fault.code == 2,
         other => panic!("an update that a leader lost was answered with {other:?}"),
+    }
+}
+
+/// Checks that a read, which began when the file had that version, failed or saw no less.
+#[track_caller]
+pub(crate) fn assert_not_stale(answer: Answer, name: &str, version: i64) {
+    match answer {
+        Ok(answer) => {
+            let seen = files(answer).get(name).map_or(0, |(seen, _)| *seen);
+            assert!(version <= seen, "{name} was read as {seen} after {version}");
+        }
+        Err(fault) => assert_eq!(fault.code, 2, "{fault:?}"),
     }
 }

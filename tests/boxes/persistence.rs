@@ -1,7 +1,7 @@
 //! What survives crashes, as MIT tests it in part 3C.
 //!
 //! `crash()` keeps a server's memory, as MIT's servers keep their disk. The end of a process does not, so only one
-//! follower at a time is relaunched, and level again before the next.
+//! follower at a time is relaunched, and counts again before the next.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -93,6 +93,7 @@ fn followers_whose_processes_are_relaunched_one_at_a_time_are_brought_level_and_
         network.one(&network.others(follower), "a", version);
         network.start([follower]);
         network.await_version(&[follower], "a", version);
+        network.await_whole();
     }
     assert_eq!(network.leaders(), [leader]);
     network.one(&all, "a", version + 1);

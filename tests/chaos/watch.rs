@@ -26,6 +26,14 @@ fn status(role: RoleName, term: i64, applied: i64) -> Option<ServerStatus> {
         elections_started: 0,
         last_heard: None,
         uptime: Duration::from_secs(9),
+        incarnation: String::new(),
+        history: None,
+        roster: Vec::new(),
+        guests: Vec::new(),
+        waits_for: Vec::new(),
+        other_histories: Vec::new(),
+        doubled: Vec::new(),
+        configuration: String::new(),
         release: String::new(),
     })
 }

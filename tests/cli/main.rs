@@ -26,6 +26,7 @@ mod program;
 
 mod strangers;
 
+mod doctor;
 mod documented;
 mod endings;
 mod faults;

@@ -165,10 +165,35 @@ impl Client {
     }
 
     #[track_caller]
-    pub(crate) fn state(&self) -> State {
+    fn status(&self) -> BTreeMap<Box<str>, Value> {
         let answer = self.call("surfstore.status", &[]);
         let Ok(Value::Struct(members)) = answer else { panic!("status answered {answer:?}") };
-        let members: BTreeMap<_, _> = members.into_iter().collect();
+        members.into_iter().collect()
+    }
+
+    /// A list of ids in the server's status.
+    #[track_caller]
+    pub(crate) fn ids(&self, name: &str) -> Vec<usize> {
+        let Value::Array(ids) = &self.status()[name] else { panic!("{name} is no list") };
+        let id = |value: &Value| match value {
+            Value::Int(id) => usize::try_from(*id).unwrap(),
+            other => panic!("{name} holds {other:?}"),
+        };
+        ids.iter().map(id).collect()
+    }
+
+    /// A text in the server's status.
+    #[track_caller]
+    pub(crate) fn text(&self, name: &str) -> String {
+        match &self.status()[name] {
+            Value::String(text) => text.to_string(),
+            other => panic!("{name} is {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn state(&self) -> State {
+        let members = self.status();
         let number = |name: &str| match members[name] {
             Value::Int(number) => number,
             ref other => panic!("{name} is {other:?}"),

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, LazyLock};
 use std::{iter, thread};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::client::{Client, TRUE, hash};
@@ -89,6 +90,11 @@ impl Cluster {
         (0..count).map(started).collect()
     }
 
+    /// The file of the configuration.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.folder.path().join("config")
+    }
+
     /// Starts servers, and waits until they answer.
     pub(crate) fn start(&mut self, ids: impl IntoIterator<Item = usize> + Clone) {
         for id in ids.clone() {
@@ -102,13 +108,12 @@ impl Cluster {
 
     /// The command that starts a server and keeps what it writes in files.
     pub(crate) fn command(&self, id: usize) -> Command {
-        let mut command = command(&SCRIPT, &self.folder.path().join("config"), id);
+        let mut command = command(&SCRIPT, &self.config(), id);
         self.keep_output(id, &mut command);
         command
     }
 
     /// The command that starts a server which calls the others, and itself, by these addresses.
-    #[allow(dead_code, reason = "the tests of networks use it")]
     pub(crate) fn command_with(&self, id: usize, addresses: &[String]) -> Command {
         let file = self.folder.path().join(format!("config{id}"));
         fs::write(&file, config(addresses)).unwrap();
@@ -148,6 +153,37 @@ impl Cluster {
         let mut process = self.processes[id].take().expect("the server runs");
         process.kill().unwrap();
         process.wait().unwrap();
+    }
+
+    /// Ends processes and starts them anew, so that they have lost their memory. Waits until they answer.
+    pub(crate) fn relaunch(&mut self, ids: &[usize]) {
+        ids.iter().for_each(|id| self.kill(*id));
+        self.start(ids.iter().copied());
+    }
+
+    /// Stops a process, or lets it go on: its port takes connections all the time, and nothing is answered.
+    pub(crate) fn signal(&mut self, id: usize, signal: Signal) {
+        kill_process(Pid::from_child(self.process(id)), signal).unwrap();
+    }
+
+    /// The lines that the server has written to stderr, over all its lives.
+    pub(crate) fn lines(&self, id: usize) -> Vec<String> {
+        self.written(id, "stderr").lines().map(str::to_owned).collect()
+    }
+
+    /// How many of its lines have this in them.
+    pub(crate) fn said(&self, id: usize, what: &str) -> usize {
+        self.lines(id).iter().filter(|line| line.contains(what)).count()
+    }
+
+    /// Waits until all servers that run count, for all of them.
+    #[track_caller]
+    pub(crate) fn await_whole(&self) {
+        wait_until(PATIENCE, "every server that runs counts", || {
+            self.running().into_iter().all(|id| {
+                self.at(id).ids("roster") == self.running() && self.at(id).ids("guests").is_empty()
+            })
+        });
     }
 
     /// The file that keeps what the server writes to that stream.

@@ -22,5 +22,7 @@ mod multicall;
 mod pages;
 mod process;
 mod refusals;
+mod relaunches;
 mod replication;
+mod sets;
 mod values;

@@ -21,10 +21,6 @@ fn end(cluster: &mut Cluster, id: usize, within: Duration) -> ExitStatus {
     ended.unwrap()
 }
 
-fn lines(cluster: &Cluster, id: usize) -> Vec<String> {
-    cluster.written(id, "stderr").lines().map(str::to_owned).collect()
-}
-
 #[test]
 fn a_port_that_is_taken_ends_the_start_with_one_line_and_exit_code_1() {
     let mut cluster = Cluster::stopped(3);
@@ -32,7 +28,7 @@ fn a_port_that_is_taken_ends_the_start_with_one_line_and_exit_code_1() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, port.parse().unwrap())).unwrap();
     cluster.launch(0, cluster.command(0));
     assert_eq!(end(&mut cluster, 0, PATIENCE).code(), Some(1));
-    let [line] = &lines(&cluster, 0)[..] else { panic!("{:?}", lines(&cluster, 0)) };
+    let [line] = &cluster.lines(0)[..] else { panic!("{:?}", cluster.lines(0)) };
     assert!(line.contains(&port), "{line:?} does not name port {port}");
     assert_eq!(cluster.written(0, "stdout"), "");
     drop(taken);
@@ -83,9 +79,9 @@ fn a_server_says_where_it_listens_and_which_role_it_takes_and_nothing_else() {
     let (cluster, leader) = Cluster::led(3);
     make_calls(&cluster, leader);
     for id in cluster.running() {
-        let lines = lines(&cluster, id);
+        let lines = cluster.lines(id);
         assert!(lines[0].starts_with(&format!("server {id} of 3 listens on ")), "{lines:?}");
-        let roles = ["follower", "stands for election", "leader"];
+        let roles = ["follower", "stands for election", "founds a new history", "leader"];
         for line in &lines[1..] {
             let tells_a_role = roles.iter().any(|role| line.contains(role));
             assert!(line.starts_with(&format!("server {id} ")) && tells_a_role, "{line:?}");
@@ -93,18 +89,18 @@ fn a_server_says_where_it_listens_and_which_role_it_takes_and_nothing_else() {
         assert!(lines.len() < 10, "{lines:?}");
         assert_eq!(cluster.written(id, "stdout"), "");
     }
-    let said: Vec<_> = cluster.running().iter().map(|id| lines(&cluster, *id)).collect();
+    let said: Vec<_> = cluster.running().iter().map(|id| cluster.lines(*id)).collect();
     let follower = cluster.others(leader)[0];
     cluster.crash(&[follower, follower]);
     wait_until(PATIENCE, "a crash is one line", || {
-        lines(&cluster, follower).len() == said[follower].len() + 1
+        cluster.lines(follower).len() == said[follower].len() + 1
     });
     cluster.restore(&[follower, follower]);
     wait_until(PATIENCE, "a restore is one line", || {
-        lines(&cluster, follower).len() == said[follower].len() + 2
+        cluster.lines(follower).len() == said[follower].len() + 2
     });
     for id in cluster.others(follower) {
-        assert_eq!(lines(&cluster, id), said[id], "nothing happened to server {id}");
+        assert_eq!(cluster.lines(id), said[id], "nothing happened to server {id}");
     }
 }
 
@@ -113,10 +109,10 @@ fn ballots_that_are_repeated_without_end_are_one_line() {
     let mut cluster = Cluster::stopped(5);
     cluster.start([0, 1]);
     for id in [0, 1] {
-        wait_until(ELECTION, "the server stands for election", || lines(&cluster, id).len() == 2);
+        wait_until(ELECTION, "the server stands for election", || cluster.lines(id).len() == 2);
     }
     holds_for(SEVERAL_ELECTIONS, "nothing more is said", || {
-        [0, 1].into_iter().all(|id| lines(&cluster, id).len() == 2)
+        [0, 1].into_iter().all(|id| cluster.lines(id).len() == 2)
     });
 }
 

@@ -1,5 +1,7 @@
 //! Calls that are no calls, or not of any method, or forged: each gets its fault and changes nothing.
 
+use surfstore::config::Config;
+use surfstore::raft::NUMBER_MAX;
 use surfstore::value::{Double, Value};
 
 use crate::client::{Client, State, TRUE, assert_fault, hash, list};
@@ -14,6 +16,7 @@ fn structure(members: &[(&str, Value)]) -> Value {
 /// A cluster with a file, and the states of its servers, which have settled.
 fn settled() -> (Cluster, usize, Vec<State>) {
     let (cluster, leader) = Cluster::led(3);
+    cluster.await_whole();
     cluster.agree(leader, &cluster.running(), "a.txt", 1);
     let states = states(&cluster);
     assert!(states.iter().all(|state| state.commit_index == states[leader].commit_index));
@@ -179,28 +182,95 @@ fn impossible_numbers() -> Vec<Value> {
     ]
 }
 
+/// What a request says of its sender.
+#[derive(Clone, Copy)]
+struct Sender {
+    id: usize,
+    names: i64,
+    term: i64,
+    /// The history and the last entry: its index and its term.
+    log: (i64, i64, i64),
+}
+
+impl Sender {
+    /// A server of the set, in a later life than the one that there is.
+    fn of(cluster: &Cluster, id: usize, term: i64, log: (i64, i64, i64)) -> Sender {
+        let digest = Config::read(&cluster.config()).unwrap().digest() % NUMBER_MAX;
+        Sender { id, names: i64::try_from(digest).unwrap(), term, log }
+    }
+
+    fn numbers(self) -> [Value; 9] {
+        let Sender { id, names, term, log: (history, index, log_term) } = self;
+        let [incarnation, is_founded] = [5, 0];
+        let id = id as i64;
+        [id, 3, names, incarnation, term, history, is_founded, index, log_term].map(Value::from)
+    }
+
+    fn value(self) -> Value {
+        list(self.numbers())
+    }
+
+    /// Everything that is wrong with one of its numbers, these values for some of them included.
+    fn wrong(self, more: &[(usize, i64)]) -> Vec<Value> {
+        let with = |place: usize, value: Value| {
+            let mut numbers = self.numbers();
+            numbers[place] = value;
+            list(numbers)
+        };
+        let impossible = (0..9).flat_map(|place| {
+            impossible_numbers().into_iter().map(move |value| with(place, value))
+        });
+        let more = more.iter().map(|(place, number)| with(*place, (*number).into()));
+        let numbers = Vec::from(self.numbers());
+        let few = Value::Array(numbers[1..].into());
+        let many = Value::Array([&numbers[..], &[1.into()]].concat().into());
+        impossible.chain(more).chain([few, many, list([]), 1.into(), "sender".into()]).collect()
+    }
+}
+
+/// The places of a sender's numbers.
+const ID: usize = 0;
+const SIZE: usize = 1;
+const INCARNATION: usize = 3;
+const TERM: usize = 4;
+const HISTORY: usize = 5;
+const IS_FOUNDED: usize = 6;
+const LAST_INDEX: usize = 7;
+const LAST_TERM: usize = 8;
+
+/// The history that all servers have.
+fn history(cluster: &Cluster) -> i64 {
+    i64::from_str_radix(&cluster.at(0).text("history"), 16).unwrap()
+}
+
 #[test]
 fn forged_votes_are_refused_and_change_nothing() {
     let (cluster, leader, before) = settled_in_a_later_term();
     for target in cluster.running() {
-        let (own, peer) = (target as i64, cluster.others(target)[0] as i64);
+        let peer = cluster.others(target)[0];
         for pre_vote in [false, true] {
-            let right = [
-                ("term", Value::from(before[target].term - 1)),
-                ("candidateId", peer.into()),
-                ("lastLogIndex", 0.into()),
-                ("lastLogTerm", 0.into()),
-                ("ballot", 1.into()),
-                ("preVote", pre_vote.into()),
+            let sender = Sender::of(&cluster, peer, before[target].term - 1, (0, 0, 0));
+            let right =
+                [("sender", sender.value()), ("ballot", 1.into()), ("preVote", pre_vote.into())];
+            let mut wrong = vec![
+                (ID, target as i64),
+                (ID, 3),
+                (ID, 256),
+                (SIZE, 2),
+                (SIZE, 4),
+                (SIZE, 256),
+                (INCARNATION, 0),
+                (HISTORY, 1),
+                (IS_FOUNDED, 1),
+                (LAST_INDEX, 1),
+                (LAST_TERM, 1),
+                (LAST_TERM, 1 << 53),
             ];
-            let wrong: [Forgery; 6] = [
-                ("term", [impossible_numbers(), vec![0.into()]].concat()),
-                (
-                    "candidateId",
-                    [impossible_numbers(), vec![own.into(), 3.into(), 256.into()]].concat(),
-                ),
-                ("lastLogIndex", [impossible_numbers(), vec![1.into()]].concat()),
-                ("lastLogTerm", [impossible_numbers(), vec![1.into(), (1 << 53).into()]].concat()),
+            if !pre_vote {
+                wrong.push((TERM, 0));
+            }
+            let wrong: [Forgery; 3] = [
+                ("sender", sender.wrong(&wrong)),
                 ("ballot", impossible_numbers()),
                 ("preVote", vec![1.into(), "true".into(), list([])]),
             ];
@@ -211,15 +281,59 @@ fn forged_votes_are_refused_and_change_nothing() {
 }
 
 #[test]
-fn forged_appends_are_refused_and_change_nothing() {
+fn forged_accounts_of_who_has_ended_are_refused_and_change_nothing() {
     let (cluster, leader, before) = settled_in_a_later_term();
     for target in cluster.running() {
-        let (own, peer) = (target as i64, cluster.others(target)[0] as i64);
+        let peer = cluster.others(target)[0];
+        let sender = Sender::of(&cluster, peer, before[target].term - 1, (0, 0, 0)).value();
+        let account = |living: [i64; 3]| list(living.map(Value::from));
+        let request = |account: Value, pre_vote: bool| {
+            structure(&[
+                ("sender", sender.clone()),
+                ("ballot", 1.into()),
+                ("preVote", pre_vote.into()),
+                ("account", account),
+            ])
+        };
+        // The sender, in its incarnation, and another one live.
+        let mut living = [0, 0, 0];
+        living[target] = 6;
+        living[peer] = 5;
+        let [mut without_sender, mut without_majority] = [living; 2];
+        without_sender[peer] = 7;
+        without_majority[target] = 0;
+        for wrong in [
+            account(without_sender),
+            account(without_majority),
+            list([5.into(), 5.into()]),
+            list([5.into(), 5.into(), 5.into(), 5.into()]),
+            list([5.into(), 5.into(), (-1).into()]),
+            list([5.into(), 5.into(), "x".into()]),
+            list([]),
+            1.into(),
+        ] {
+            let answer = cluster.at(target).call("surfstore.requestVote", &[request(wrong, false)]);
+            assert_fault(&answer, -32602, "");
+        }
+        let of_pre_vote = request(account(living), true);
+        assert_fault(&cluster.at(target).call("surfstore.requestVote", &[of_pre_vote]), -32602, "");
+        let right = request(account(living), false);
+        assert!(cluster.at(target).call("surfstore.requestVote", &[right]).is_ok());
+    }
+    assert_unchanged(&cluster, leader, &before);
+}
+
+#[test]
+fn forged_appends_are_refused_and_change_nothing() {
+    let (cluster, leader, before) = settled_in_a_later_term();
+    let history = history(&cluster);
+    for target in cluster.running() {
+        let peer = cluster.others(target)[0];
         let term = before[target].term - 1;
-        let entry = |update: Value| list([list([term.into(), update])]);
+        let sender = Sender::of(&cluster, peer, term, (history, 1, term));
         let right = [
-            ("term", Value::from(term)),
-            ("leaderId", peer.into()),
+            ("sender", sender.value()),
+            ("receiver", 0.into()),
             ("prevLogIndex", 0.into()),
             ("prevLogTerm", 0.into()),
             ("entries", list([])),
@@ -227,25 +341,59 @@ fn forged_appends_are_refused_and_change_nothing() {
             ("round", 1.into()),
             ("hasMajority", true.into()),
         ];
+        let roster_of = |term: i64, history: i64, members: &[i64]| {
+            let members = members.iter().map(|number| Value::from(*number));
+            list([term.into(), history.into(), Value::Array(members.collect())])
+        };
+        let roster = |members: &[i64]| list([roster_of(term, history, members)]);
+        let opening = roster_of(term, history, &[0, 7]);
+        let update = |update: Value| list([opening.clone(), list([term.into(), update])]);
         let entries = vec![
             1.into(),
             list([1.into()]),
             list([list([])]),
-            list([list([(term + 1).into()])]),
-            list([list([0.into()])]),
-            list([list([(-1).into()])]),
-            list([list([term.into()]), list([(term - 1).into()])]),
-            list([list([term.into(), 1.into(), 2.into()])]),
-            entry(list([])),
-            entry(list(["a.txt".into(), 2.into()])),
-            entry(list([1.into(), 2.into(), list([])])),
-            entry(list(["a.txt".into(), "2".into(), list([])])),
-            entry(list(["a.txt".into(), 2.into(), "x".into()])),
-            entry(structure(&[("name", "a.txt".into())])),
+            list([list([term.into()])]),
+            list([roster_of(term + 1, history, &[0, 7])]),
+            list([roster_of(0, history, &[0, 7])]),
+            list([roster_of(-1, history, &[0, 7])]),
+            list([opening.clone(), roster_of(term - 1, history, &[0, 7])]),
+            list([list([term.into(), history.into(), 1.into()])]),
+            list([list([term.into(), history.into(), list([]), 1.into()])]),
+            list([roster_of(term, history % (1 << 53) + 1, &[0, 7])]),
+            roster(&[0]),
+            roster(&[3, 7]),
+            roster(&[256, 7]),
+            roster(&[0, 0]),
+            roster(&[0, -1]),
+            roster(&[0, 7, 0, 8]),
+            roster(&[0, 7, 1, 7]),
+            // A term opens with a roster.
+            list([list([term.into(), list(["a.txt".into(), 2.into(), list([])])])]),
+            update(list([])),
+            update(list(["a.txt".into(), 2.into()])),
+            update(list([1.into(), 2.into(), list([])])),
+            update(list(["a.txt".into(), "2".into(), list([])])),
+            update(list(["a.txt".into(), 2.into(), "x".into()])),
+            update(structure(&[("name", "a.txt".into())])),
+        ];
+        let wrong = [
+            (ID, target as i64),
+            (ID, 3),
+            (ID, 256),
+            (SIZE, 2),
+            (SIZE, 4),
+            (SIZE, 256),
+            (INCARNATION, 0),
+            (TERM, 0),
+            (HISTORY, 0),
+            (LAST_INDEX, 0),
+            (LAST_TERM, 0),
+            (LAST_TERM, term + 1),
+            (LAST_TERM, 1 << 53),
         ];
         let wrong: [Forgery; 8] = [
-            ("term", [impossible_numbers(), vec![0.into()]].concat()),
-            ("leaderId", [impossible_numbers(), vec![own.into(), 3.into(), 256.into()]].concat()),
+            ("sender", sender.wrong(&wrong)),
+            ("receiver", impossible_numbers()),
             ("prevLogIndex", [impossible_numbers(), vec![1.into()]].concat()),
             ("prevLogTerm", [impossible_numbers(), vec![term.into()]].concat()),
             ("entries", entries),
@@ -293,11 +441,13 @@ fn a_forged_append_from_a_second_leader_of_the_term_is_refused() {
     let (cluster, leader, before) = settled();
     let [follower, usurper] = cluster.others(leader)[..] else { panic!("there are three") };
     let State { term, last_log: (index, log_term), .. } = before[leader];
+    let log = (history(&cluster), index + 1, term);
+    let sender = Sender::of(&cluster, usurper, term, log);
     let update = list(["a.txt".into(), 2.into(), list([])]);
     for target in [leader, follower] {
         let forged = structure(&[
-            ("term", term.into()),
-            ("leaderId", (usurper as i64).into()),
+            ("sender", sender.value()),
+            ("receiver", 0.into()),
             ("prevLogIndex", index.into()),
             ("prevLogTerm", log_term.into()),
             ("entries", list([list([term.into(), update.clone()])])),
@@ -314,7 +464,8 @@ fn a_forged_append_from_a_second_leader_of_the_term_is_refused() {
 #[test]
 fn an_election_works_as_ever_after_a_flood_of_forgeries() {
     let (cluster, leader, before) = settled();
-    let forged = structure(&[("term", i64::MAX.into()), ("candidateId", 77.into())]);
+    let sender = list([77.into(), 3.into(), 1.into(), 1.into(), i64::MAX.into()]);
+    let forged = structure(&[("sender", sender), ("ballot", 1.into()), ("preVote", false.into())]);
     for id in cluster.running() {
         for _ in 0..200 {
             assert!(

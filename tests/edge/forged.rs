@@ -1,7 +1,11 @@
 //! Messages that a stranger sends as if a peer had: they change nothing that only peers may change, and prevent no
 //! election.
+//!
+//! The stranger knows what anybody can find out who reaches the servers: each tells who it is to whoever asks it for a
+//! vote.
 
 use surfstore::value::Value;
+use surfstore::xmlrpc::write_call;
 
 use crate::client::{Answer, State, assert_fault, hash, list};
 use crate::harness::Cluster;
@@ -10,8 +14,31 @@ use crate::raw::{Raw, assert_refused, post};
 use crate::servers::assert_unharmed;
 use crate::wait::{ELECTION, PATIENCE, wait_until};
 
-/// Numbers that no term, index or counter has: the greatest is 2^53.
+/// Numbers that no term, index or counter has, and no process: the greatest is 2^53.
 const ABSURD: [i64; 4] = [-1, (1 << 53) + 1, i64::MAX, i64::MIN];
+
+/// What every message says of its sender, in this order.
+const SENDER: [&str; 9] = [
+    "id",
+    "size",
+    "names",
+    "incarnation",
+    "term",
+    "history",
+    "founded",
+    "lastLogIndex",
+    "lastLogTerm",
+];
+
+/// What a server says of itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Identity([i64; SENDER.len()]);
+
+impl Identity {
+    fn number(self, name: &str) -> i64 {
+        self.0[SENDER.iter().position(|member| *member == name).unwrap()]
+    }
+}
 
 /// A set in which the same leader has led for a while, and one of its followers.
 struct Scene {
@@ -24,9 +51,16 @@ struct Scene {
 impl Scene {
     fn new() -> Scene {
         let (cluster, leader) = Cluster::led(3);
+        // From here on the log is at rest.
+        cluster.await_whole();
         cluster.agree(leader, &cluster.running(), "a", 1);
         let follower = cluster.others(leader)[0];
         Scene { cluster, leader, follower, version: 1 }
+    }
+
+    /// The server that is neither of the two.
+    fn third(&self) -> usize {
+        3 - self.leader - self.follower
     }
 
     /// The follower's state, once it knows its leader.
@@ -39,13 +73,29 @@ impl Scene {
         state
     }
 
-    /// A heartbeat as the leader might send it to its follower, with some members changed.
+    /// What a server says of itself to whoever asks for its vote. A candidate of an empty log gets none.
+    fn identity(&self, server: usize) -> Identity {
+        let peer = i64::try_from((server + 1) % 3).unwrap();
+        let nobody = Identity([peer, 3, 0, 1, 0, 0, 0, 0, 0]);
+        let question = message(nobody, &[("ballot", 0.into()), ("preVote", true.into())], &[]);
+        let reply = self.cluster.at(server).another().call("surfstore.requestVote", &[question]);
+        let Some(Value::Array(numbers)) = part(&reply.unwrap(), "sender") else {
+            panic!("the reply has no sender")
+        };
+        let number = |value: &Value| match value {
+            Value::Int(number) => *number,
+            other => panic!("a sender has {other:?}"),
+        };
+        Identity(numbers.iter().map(number).collect::<Vec<_>>().try_into().unwrap())
+    }
+
+    /// A heartbeat as the leader might send it to its follower, with some numbers of its sender and some members
+    /// changed.
     fn heartbeat(&self, changes: &[(&str, Value)]) -> Value {
         let state = self.state();
         let (index, term) = state.last_log;
         let members = [
-            ("term", state.term.into()),
-            ("leaderId", id(self.leader)),
+            ("receiver", self.identity(self.follower).number("incarnation").into()),
             ("prevLogIndex", index.into()),
             ("prevLogTerm", term.into()),
             ("entries", list([])),
@@ -53,49 +103,95 @@ impl Scene {
             ("round", 1_000_000.into()),
             ("hasMajority", true.into()),
         ];
-        changed(&members, changes)
+        message(self.identity(self.leader), &members, changes)
     }
 
-    /// A pre-vote as the third server might ask the follower for, with some members changed.
-    fn ballot(&self, changes: &[(&str, Value)]) -> Value {
-        let state = self.state();
-        let (index, term) = state.last_log;
-        let members = [
-            ("term", (state.term + 1).into()),
-            ("candidateId", id(3 - self.leader - self.follower)),
-            ("lastLogIndex", index.into()),
-            ("lastLogTerm", term.into()),
-            ("ballot", 1_000_000.into()),
-            ("preVote", true.into()),
-        ];
-        changed(&members, changes)
+    /// A pre-vote as the third server might ask the follower for, with such changes.
+    fn pre_vote(&self, changes: &[(&str, Value)]) -> Value {
+        let members = [("ballot", 1_000_000.into()), ("preVote", true.into())];
+        message(self.identity(self.third()), &members, changes)
+    }
+
+    /// A vote as the third server might ask for it after that, in the next term.
+    fn vote(&self, changes: &[(&str, Value)]) -> Value {
+        let next = self.state().term + 1;
+        self.pre_vote(&[changes, &[("term", next.into()), ("preVote", false.into())]].concat())
+    }
+
+    /// The incarnations of all servers, in the order of their ids.
+    fn living(&self) -> [Value; 3] {
+        [0, 1, 2].map(|id| self.identity(id).number("incarnation").into())
+    }
+
+    /// An entry with the roster that names all servers.
+    fn roster(&self, term: i64) -> Value {
+        self.roster_of(self.identity(self.leader).number("history"), term)
+    }
+
+    /// The same of another history.
+    fn roster_of(&self, history: i64, term: i64) -> Value {
+        let [first, second, third] = self.living();
+        let members = list([0.into(), first, 1.into(), second, 2.into(), third]);
+        list([term.into(), history.into(), members])
     }
 
     /// Sends the follower something after which it must be as before.
     #[track_caller]
     fn changes_nothing(&self, method: &str, message: &Value) -> Answer {
-        let before = self.state();
+        let seen = || (self.state(), self.identity(self.follower));
+        let before = seen();
         let answer =
             self.cluster.at(self.follower).another().call(method, std::slice::from_ref(message));
-        assert_eq!(self.state(), before, "{message:?}");
+        assert_eq!(seen(), before, "{message:?}");
         answer
     }
 
-    /// Checks that a forged append with these members is refused.
+    /// Checks that a forged append with these changes gets a fault.
     #[track_caller]
     fn assert_no_append(&self, changes: &[(&str, Value)]) {
         let answer = self.changes_nothing("surfstore.appendEntries", &self.heartbeat(changes));
         assert_fault(&answer, -32602, "wrong parameters");
     }
 
-    /// Checks that a forged request for a vote with these members is refused, also in a pre-vote.
+    /// Checks that a forged append with these changes is refused as a correct server's may be.
+    #[track_caller]
+    fn assert_refused_append(&self, changes: &[(&str, Value)]) {
+        let answer = self.changes_nothing("surfstore.appendEntries", &self.heartbeat(changes));
+        let reply = answer.unwrap();
+        assert!(says(&reply, "success", false) && says(&reply, "stale", false), "{changes:?}");
+    }
+
+    /// Checks that a forged request for a vote with these changes gets a fault, also in a pre-vote.
     #[track_caller]
     fn assert_no_ballot(&self, changes: &[(&str, Value)]) {
-        for pre_vote in [true, false] {
-            let ballot = self.ballot(&[changes, &[("preVote", pre_vote.into())]].concat());
+        for ballot in [self.pre_vote(changes), self.vote(changes)] {
             let answer = self.changes_nothing("surfstore.requestVote", &ballot);
             assert_fault(&answer, -32602, "wrong parameters");
         }
+    }
+
+    /// Checks that a forged request for everybody's vote that tells this account gets a fault.
+    #[track_caller]
+    fn assert_no_account(&self, account: Value) {
+        let vote = self.vote(&[("account", account)]);
+        let answer = self.changes_nothing("surfstore.requestVote", &vote);
+        assert_fault(&answer, -32602, "wrong parameters");
+    }
+
+    /// Checks that the follower gives its vote, which ends the leader's term, and that another term comes in time although
+    /// nobody takes the vote.
+    #[track_caller]
+    fn assert_votes(&mut self, vote: &Value) {
+        let over = self.state().term;
+        let follower = self.cluster.at(self.follower).another();
+        let reply = follower.call("surfstore.requestVote", std::slice::from_ref(vote));
+        assert!(says(&reply.unwrap(), "voteGranted", true));
+        wait_until(ELECTION, "one server leads in a later term", || {
+            let leaders = self.cluster.leaders();
+            leaders.len() == 1 && over + 1 < self.cluster.at(leaders[0]).state().term
+        });
+        self.leader = self.cluster.leader();
+        self.follower = self.cluster.others(self.leader)[0];
     }
 
     /// Crashes the leader, and checks that another is elected in time, and that all is well after that.
@@ -116,39 +212,68 @@ fn id(server: usize) -> Value {
     i64::try_from(server).unwrap().into()
 }
 
-/// A struct of these members, of which some are changed.
-fn changed(members: &[(&str, Value)], changes: &[(&str, Value)]) -> Value {
-    let value = |(name, value): &(&str, Value)| {
-        let change = changes.iter().find(|(changed, _)| changed == name);
-        (Box::from(*name), change.map_or(value, |(_, change)| change).clone())
-    };
-    Value::Struct(members.iter().map(value).collect())
+/// A message of that sender with these members. What is changed is one of the sender's numbers, or a member; a member
+/// that is not there yet is added.
+fn message(sender: Identity, members: &[(&str, Value)], changes: &[(&str, Value)]) -> Value {
+    let change = |name: &str| changes.iter().find(|(changed, _)| *changed == name);
+    let changed =
+        |name: &str, value: Value| change(name).map_or(value, |(_, change)| change.clone());
+    let sender = SENDER.iter().zip(sender.0).map(|(name, number)| changed(name, number.into()));
+    let sender = Value::Array(sender.collect());
+    let members = [&[("sender", sender)], members].concat();
+    let is_there = |name| SENDER.contains(&name) || members.iter().any(|(there, _)| *there == name);
+    let added = changes.iter().filter(|(name, _)| !is_there(*name)).cloned();
+    let changed = members.iter().map(|(name, value)| (*name, changed(name, value.clone())));
+    Value::Struct(changed.chain(added).map(|(name, value)| (name.into(), value)).collect())
 }
 
-/// A no-op of that term.
-fn noop(term: i64) -> Value {
-    list([term.into()])
+/// A member of a reply.
+fn part(reply: &Value, name: &str) -> Option<Value> {
+    let Value::Base64(packed) = reply else { return None };
+    let Some(Value::Struct(members)) = Value::unpack(packed) else { return None };
+    members.into_iter().find(|(member, _)| **member == *name).map(|(_, value)| value)
+}
+
+fn says(reply: &Value, name: &str, truth: bool) -> bool {
+    part(reply, name) == Some(Value::Boolean(truth))
+}
+
+#[test]
+fn a_stranger_that_forges_nothing_wrong_is_answered_like_a_peer_and_a_leader_is_elected_in_time() {
+    let mut scene = Scene::new();
+    let reply = scene.changes_nothing("surfstore.appendEntries", &scene.heartbeat(&[]));
+    assert!(says(&reply.unwrap(), "success", true));
+    let reply = scene.changes_nothing("surfstore.requestVote", &scene.pre_vote(&[]));
+    assert!(says(&reply.unwrap(), "voteGranted", false), "its leader is there");
+    scene.assert_votes(&scene.vote(&[]));
+    scene.assert_elects();
 }
 
 #[test]
 fn forged_terms_and_indexes_are_refused_and_prevent_no_election() {
     let mut scene = Scene::new();
     for number in ABSURD {
-        for member in ["term", "prevLogIndex", "prevLogTerm", "leaderCommit", "round"] {
-            scene.assert_no_append(&[(member, number.into())]);
+        let of_appends = ["receiver", "prevLogIndex", "prevLogTerm", "leaderCommit", "round"];
+        for member in SENDER.iter().chain(&of_appends) {
+            scene.assert_no_append(&[(*member, number.into())]);
         }
-        for member in ["term", "lastLogIndex", "lastLogTerm", "ballot"] {
-            scene.assert_no_ballot(&[(member, number.into())]);
+        for member in SENDER.iter().chain(&["ballot"]) {
+            scene.assert_no_ballot(&[(*member, number.into())]);
         }
     }
     scene.assert_elects();
+    let next = scene.state().term + 1;
     scene.assert_no_append(&[("term", 0.into())]);
+    scene.assert_no_append(&[("term", next.into())]);
     scene.assert_no_append(&[("prevLogIndex", 0.into())]);
     scene.assert_no_append(&[("prevLogTerm", 0.into())]);
-    scene.assert_no_append(&[("prevLogTerm", (scene.state().term + 1).into())]);
+    scene.assert_no_append(&[("prevLogTerm", next.into())]);
     scene.assert_no_ballot(&[("term", 0.into())]);
-    scene.assert_no_ballot(&[("lastLogTerm", 0.into())]);
-    scene.assert_no_ballot(&[("lastLogTerm", (scene.state().term + 1).into())]);
+    for last_log in [("lastLogIndex", 0), ("lastLogTerm", 0), ("lastLogTerm", next)] {
+        let (member, number) = last_log;
+        scene.assert_no_append(&[(member, number.into())]);
+        scene.assert_no_ballot(&[(member, number.into())]);
+    }
     scene.assert_elects();
 }
 
@@ -156,14 +281,73 @@ fn forged_terms_and_indexes_are_refused_and_prevent_no_election() {
 fn messages_of_servers_that_are_no_peers_or_do_not_lead_are_refused_and_prevent_no_election() {
     let mut scene = Scene::new();
     for stranger in [id(scene.follower), 3.into(), 9.into(), 255.into(), 256.into(), (-1).into()] {
-        scene.assert_no_append(&[("leaderId", stranger.clone())]);
+        scene.assert_no_append(&[("id", stranger.clone())]);
         // Nobody is known to lead the term after.
         let next = scene.state().term + 1;
-        scene.assert_no_append(&[("leaderId", stranger.clone()), ("term", next.into())]);
-        scene.assert_no_ballot(&[("candidateId", stranger)]);
+        let led = [("term", next.into()), ("lastLogTerm", next.into())];
+        scene.assert_no_append(&[&[("id", stranger.clone())], &led[..]].concat());
+        scene.assert_no_ballot(&[("id", stranger)]);
     }
-    let third = id(3 - scene.leader - scene.follower);
-    scene.assert_no_append(&[("leaderId", third)]);
+    scene.assert_no_append(&[("id", id(scene.third()))]);
+    let third = scene.identity(scene.third()).number("incarnation");
+    scene.assert_no_append(&[("incarnation", third.into())]);
+    scene.assert_no_append(&[("id", id(scene.third())), ("incarnation", third.into())]);
+    scene.assert_elects();
+}
+
+#[test]
+fn messages_of_sets_processes_and_histories_that_cannot_be_are_refused_and_prevent_no_election() {
+    let mut scene = Scene::new();
+    for size in [0, 1, 2, 4, 255, 256] {
+        scene.assert_no_append(&[("size", size.into())]);
+        scene.assert_no_ballot(&[("size", size.into())]);
+    }
+    scene.assert_no_append(&[("incarnation", 0.into())]);
+    scene.assert_no_ballot(&[("incarnation", 0.into())]);
+    // A log without a history, and a history without a log.
+    let empty = [("lastLogIndex", 0.into()), ("lastLogTerm", 0.into())];
+    scene.assert_no_append(&[("history", 0.into())]);
+    scene.assert_no_append(&empty);
+    scene.assert_no_ballot(&[("history", 0.into())]);
+    scene.assert_no_ballot(&empty);
+    // Nothing can be committed in an empty log.
+    let founded = [("history", 0.into()), ("founded", 1.into())];
+    scene.assert_no_append(&[&empty[..], &founded].concat());
+    scene.assert_no_ballot(&[&empty[..], &founded].concat());
+    scene.assert_elects();
+}
+
+/// A founded server takes nothing from another history, and no process what is meant for another. Neither is a sign of
+/// an attacker: relaunched processes bring about both.
+#[test]
+fn appends_of_another_history_or_for_another_process_are_refused_without_a_fault() {
+    let mut scene = Scene::new();
+    let history = scene.identity(scene.leader).number("history");
+    for other in [1, history - 1, history + 1] {
+        let other = other.clamp(1, 1 << 53);
+        let start = [("prevLogIndex", 0.into()), ("prevLogTerm", 0.into())];
+        let entries = [("entries", list([scene.roster_of(other, scene.state().term)]))];
+        let changes = [("history", other.into())];
+        scene.assert_refused_append(&changes);
+        scene.assert_refused_append(&[&changes, &entries[..]].concat());
+        scene.assert_refused_append(&[&changes, &start[..], &entries].concat());
+        scene.assert_refused_append(
+            &[&changes, &start[..], &entries, &[("founded", 0.into())]].concat(),
+        );
+        // One of another set may be in a term that this set has not reached.
+        let far = scene.state().term + 5;
+        let names = (scene.identity(scene.leader).number("names") + 1) % (1 << 53);
+        let foreign = [("names", names.into()), ("term", far.into()), ("lastLogTerm", far.into())];
+        scene.assert_refused_append(&[&changes, &foreign[..]].concat());
+    }
+    let own = scene.identity(scene.follower).number("incarnation");
+    let leader = scene.identity(scene.leader).number("incarnation");
+    let entries = ("entries", list([scene.roster(scene.state().term)]));
+    for other in [1, own - 1, own + 1, leader] {
+        let other = ("receiver", other.clamp(1, 1 << 53).into());
+        scene.assert_refused_append(std::slice::from_ref(&other));
+        scene.assert_refused_append(&[other, entries.clone()]);
+    }
     scene.assert_elects();
 }
 
@@ -171,12 +355,14 @@ fn messages_of_servers_that_are_no_peers_or_do_not_lead_are_refused_and_prevent_
 fn forged_entries_are_refused_and_prevent_no_election() {
     let mut scene = Scene::new();
     let term = scene.state().term;
+    let update = list(["a".into(), 2.into(), hash("x")]);
     let garbage = [
         Value::from("x"),
         list([]),
-        noop(-1),
-        noop(0),
-        noop(term + 1),
+        scene.roster(-1),
+        scene.roster(0),
+        scene.roster(term + 1),
+        list([term.into()]),
         list(["x".into()]),
         list([term.into(), "x".into()]),
         list([term.into(), 7.into()]),
@@ -185,20 +371,95 @@ fn forged_entries_are_refused_and_prevent_no_election() {
         list([term.into(), list(["a".into(), "2".into(), hash("x")])]),
         list([term.into(), list(["a".into(), 2.into(), "x".into()])]),
         list([term.into(), list([Value::Base64([].into()), 2.into(), hash("x")])]),
-        list([term.into(), list(["a".into(), 2.into(), hash("x")]), 7.into()]),
+        list([term.into(), update.clone(), 7.into()]),
     ];
     for entry in garbage {
-        let entries = list([noop(term), entry]);
+        let entries = list([scene.roster(term), entry]);
         scene.assert_no_append(&[("entries", entries)]);
     }
     scene.assert_no_append(&[("entries", 7.into())]);
     scene.assert_elects();
     let term = scene.state().term;
-    let falling = list([noop(term), noop(term - 1)]);
+    let falling = list([scene.roster(term), scene.roster(term - 1)]);
     scene.assert_no_append(&[("entries", falling)]);
+    let next = [("term", (term + 1).into()), ("lastLogTerm", (term + 1).into())];
+    let opening = [("entries", list([list([(term + 1).into(), update])]))];
+    scene.assert_no_append(&[&next[..], &opening].concat());
     let committed = [("prevLogIndex", 0.into()), ("prevLogTerm", 0.into())];
-    let others = [("entries", list([noop(term), noop(term)]))];
+    let others = [("entries", list([scene.roster(term), scene.roster(term)]))];
     scene.assert_no_append(&[&committed[..], &others].concat());
+    scene.assert_elects();
+}
+
+#[test]
+fn forged_rosters_are_refused_and_prevent_no_election() {
+    let mut scene = Scene::new();
+    let term = scene.state().term;
+    let own = scene.identity(scene.leader).number("history");
+    let [first, second, third] = scene.living();
+    let of = |history: i64, members: Value| list([term.into(), history.into(), members]);
+    let all = || list([0.into(), first.clone(), 1.into(), second.clone(), 2.into(), third.clone()]);
+    let mut rosters = vec![
+        // Of another history.
+        of(0, all()),
+        of(if own == 1 { 2 } else { 1 }, all()),
+        // With servers that there are not, and one server twice.
+        of(own, list([3.into(), first.clone()])),
+        of(own, list([255.into(), first.clone()])),
+        of(own, list([256.into(), first.clone()])),
+        of(own, list([0.into(), first.clone(), 0.into(), second.clone()])),
+        // One process as two servers, and half a member.
+        of(own, list([0.into(), first.clone(), 1.into(), first.clone()])),
+        of(own, list([0.into(), first.clone(), 1.into()])),
+        of(own, list([0.into(), 0.into(), 1.into(), second.clone()])),
+        of(own, list([0.into(), "x".into()])),
+        of(own, list([list([0.into(), first.clone()])])),
+        of(own, "x".into()),
+    ];
+    for number in ABSURD {
+        rosters.push(of(number, all()));
+        rosters.push(of(own, list([number.into(), first.clone()])));
+        rosters.push(of(own, list([0.into(), number.into()])));
+    }
+    for roster in rosters {
+        scene.assert_no_append(&[("entries", list([scene.roster(term), roster]))]);
+    }
+    scene.assert_elects();
+}
+
+#[test]
+fn forged_accounts_of_who_lives_are_refused_and_prevent_no_election() {
+    let mut scene = Scene::new();
+    let candidate = scene.third();
+    let living = scene.living();
+    let with = |id: usize, value: Value| {
+        let mut account = living.clone();
+        account[id] = value;
+        list(account)
+    };
+    let [first, second, third] = living.clone();
+    // Incomplete, or of too many.
+    scene.assert_no_account(list([]));
+    scene.assert_no_account(list([first.clone(), second.clone()]));
+    scene.assert_no_account(list([first, second, third, 1.into()]));
+    scene.assert_no_account(Value::Array(vec![Value::from(1); 1000].into()));
+    // Without a majority, or without the candidate.
+    let mut alone = [0, 0, 0].map(Value::from);
+    alone[candidate] = living[candidate].clone();
+    scene.assert_no_account(list(alone));
+    scene.assert_no_account(with(candidate, 0.into()));
+    scene.assert_no_account(with(candidate, 1.into()));
+    for number in ABSURD {
+        scene.assert_no_account(with(scene.leader, number.into()));
+    }
+    scene.assert_no_account(with(scene.leader, "x".into()));
+    scene.assert_no_account(7.into());
+    // The first round has none.
+    let whole = [("account", list(living.clone()))];
+    let answer = scene.changes_nothing("surfstore.requestVote", &scene.pre_vote(&whole));
+    assert_fault(&answer, -32602, "wrong parameters");
+    scene.assert_elects();
+    scene.assert_votes(&scene.vote(&whole));
     scene.assert_elects();
 }
 
@@ -208,18 +469,34 @@ fn messages_with_members_missing_or_of_other_types_are_refused_and_prevent_no_el
     for method in ["surfstore.appendEntries", "surfstore.requestVote"] {
         let whole = match method {
             "surfstore.appendEntries" => scene.heartbeat(&[]),
-            _ => scene.ballot(&[]),
+            _ => scene.pre_vote(&[]),
         };
         let Value::Struct(members) = whole else { unreachable!("a message is a struct") };
+        let mut wrong = Vec::new();
         for index in 0..members.len() {
             let mut missing = members.to_vec();
             missing.remove(index);
             let mut other = members.to_vec();
             other[index].1 = "1".into();
-            for members in [missing, other] {
-                let answer = scene.changes_nothing(method, &Value::Struct(members.into()));
-                assert_fault(&answer, -32602, "wrong parameters");
-            }
+            wrong.extend([missing, other]);
+        }
+        let Value::Array(sender) = &members[0].1 else { unreachable!("the sender comes first") };
+        let with_sender = |sender: Vec<Value>| {
+            let mut members = members.to_vec();
+            members[0].1 = Value::Array(sender.into());
+            members
+        };
+        for index in 0..sender.len() {
+            let mut missing = sender.to_vec();
+            missing.remove(index);
+            let mut other = sender.to_vec();
+            other[index] = "1".into();
+            wrong.extend([missing, other].map(with_sender));
+        }
+        wrong.push(with_sender([&**sender, &[1.into()]].concat()));
+        for members in wrong {
+            let answer = scene.changes_nothing(method, &Value::Struct(members.into()));
+            assert_fault(&answer, -32602, "wrong parameters");
         }
         for message in [list([]), "x".into(), Value::Struct([].into())] {
             assert_fault(&scene.changes_nothing(method, &message), -32602, "wrong parameters");
@@ -233,62 +510,76 @@ fn an_append_behind_a_gap_and_a_pre_vote_against_a_leader_that_is_there_change_n
     let mut scene = Scene::new();
     for ahead in [1, 1_000, 1 << 50] {
         let index = scene.state().last_log.0 + ahead;
-        let term = scene.state().term;
-        let gap = [("prevLogIndex", index.into()), ("entries", list([noop(term)]))];
+        let entries = list([scene.roster(scene.state().term)]);
+        let gap = [("prevLogIndex", index.into()), ("entries", entries)];
         let reply = scene.changes_nothing("surfstore.appendEntries", &scene.heartbeat(&gap));
         assert!(says(&reply.unwrap(), "success", false));
     }
-    for term in [1, 2, 1 << 53] {
-        let term = scene.state().term + term;
-        let ballot = scene.ballot(&[("term", term.min(1 << 53).into())]);
+    // A candidate stands in the term after its own, and the last of all terms is 2^53.
+    for ahead in [0, 1, 1 << 53] {
+        let term = (scene.state().term + ahead).min((1 << 53) - 1);
+        let ballot = scene.pre_vote(&[("term", term.into())]);
         let reply = scene.changes_nothing("surfstore.requestVote", &ballot);
         assert!(says(&reply.unwrap(), "voteGranted", false));
     }
     scene.assert_elects();
 }
 
-fn says(reply: &Value, name: &str, truth: bool) -> bool {
-    let Value::Base64(packed) = reply else { return false };
-    let Some(Value::Struct(members)) = Value::unpack(packed) else { return false };
-    members.iter().any(|(member, value)| **member == *name && *value == Value::Boolean(truth))
-}
+/// An update of version 0, which never is the next: what an entry has after its term, spelled as shortly as can be.
+const UPDATE: &str = "<value><array><data><value>b</value><value><i4>0</i4></value><value><array><data></data></array>\
+                      </value></data></array></value>";
 
-/// The request of an append of so many no-ops, each spelled as shortly as can be, and one more of another term.
+/// The request of an append of so many updates, and one more in another term.
 fn long_append(scene: &Scene, count: usize, last_term: i64) -> Vec<u8> {
     let term = scene.state().term;
     let entry = |term: i64| {
-        format!("<value><array><data><value><i4>{term}</i4></value></data></array></value>")
+        format!("<value><array><data><value><i4>{term}</i4></value>{UPDATE}</data></array></value>")
     };
-    let message = scene.heartbeat(&[("entries", "ENTRIES".into())]);
-    let call = surfstore::xmlrpc::write_call("surfstore.appendEntries", |out| {
-        out.param(|out| out.value(&message));
-    });
     let entries = entry(term).repeat(count) + &entry(last_term);
     let entries = format!("<array><data>{entries}</data></array>");
+    let call = call_with(&scene.heartbeat(&[("entries", "ENTRIES".into())]));
     let call = String::from_utf8(call).unwrap();
     post(call.replace("<string>ENTRIES</string>", &entries).as_bytes())
 }
 
-/// As many as fit into a request: of a million, 123 thousand.
+/// The same, packed as servers send it to each other.
+fn packed_append(scene: &Scene, count: usize, last_term: i64) -> Vec<u8> {
+    let update = list(["b".into(), 0.into(), list([])]);
+    let entry = |term: i64| list([term.into(), update.clone()]);
+    let mut entries = vec![entry(scene.state().term); count];
+    entries.push(entry(last_term));
+    let message = scene.heartbeat(&[("entries", Value::Array(entries.into()))]);
+    post(&call_with(&Value::Base64(message.pack().into())))
+}
+
+fn call_with(message: &Value) -> Vec<u8> {
+    write_call("surfstore.appendEntries", |out| out.param(|out| out.value(message)))
+}
+
+/// As many as fit into a request: of 300 thousand 43 thousand, and 114 thousand if they are packed.
 #[test]
 fn an_append_of_as_many_entries_as_a_request_holds_is_judged_like_any_other() {
     let mut scene = Scene::new();
     let server = scene.cluster.at(scene.follower);
     let term = scene.state().term;
-    let million = long_append(&scene, 1_000_000, term);
-    assert_refused(server, &million, 413);
-    let before = scene.state();
     let send = |request: &[u8]| {
         let mut connection = Raw::to(server);
         connection.send(request).unwrap();
         connection.response().answer()
     };
-    assert_fault(&send(&long_append(&scene, 122_000, 0)), -32602, "wrong parameters");
-    assert_fault(&send(&long_append(&scene, 122_000, term + 1)), -32602, "wrong parameters");
-    assert_eq!(scene.state(), before);
-    // The leader might have sent it: whoever can reach the servers can lie as a peer.
-    assert!(says(&send(&long_append(&scene, 122_000, term)).unwrap(), "success", true));
-    assert_eq!(scene.state().last_log, (before.last_log.0 + 122_001, term));
+    type Spell = fn(&Scene, usize, i64) -> Vec<u8>;
+    let spellings: [(Spell, usize); 2] = [(long_append, 42_500), (packed_append, 114_000)];
+    for (spell, count) in spellings {
+        assert_refused(server, spell(&scene, 300_000, term), 413);
+        let before = scene.state();
+        assert_fault(&send(&spell(&scene, count, 0)), -32602, "wrong parameters");
+        assert_fault(&send(&spell(&scene, count, term + 1)), -32602, "wrong parameters");
+        assert_eq!(scene.state(), before);
+        // The leader might have sent it: whoever can reach the servers can lie as a peer.
+        assert!(says(&send(&spell(&scene, count, term)).unwrap(), "success", true));
+        let count = i64::try_from(count).unwrap();
+        assert_eq!(scene.state().last_log, (before.last_log.0 + count + 1, term));
+    }
     scene.assert_elects();
     for id in 0..3 {
         let most = most_resident(&mut scene.cluster, id);

@@ -8,8 +8,10 @@ mod plain;
 
 use plain::plain;
 use surfstore::gate::{Gate, Progress, Refusal, Request};
-use surfstore::protocol;
-use surfstore::raft::{CallId, Cluster, Effect, Event, Server, ServerId, Timer};
+use surfstore::protocol::{self, NoResponse};
+use surfstore::raft::{
+    self, CallId, Cluster, Effect, Event, Failure, Incarnation, Server, ServerId, Timer,
+};
 use surfstore::value::Value;
 use surfstore::xmlrpc::{parse_call, parse_response, write_call, write_fault, write_response};
 
@@ -69,29 +71,54 @@ pub(crate) fn xml(bytes: &[u8]) {
 
 /// No messages, however forged, break a server: documents with zero bytes between them are told to one in turn.
 ///
-/// A document that is a call is made. Any other is taken for the answer to what the server sent last; one that is no
-/// such answer either makes the server's timer run out, so that it comes into every role.
+/// A document that is a call is made. Any other is taken for the answer to the oldest request under way that it answers.
+/// What is no answer either makes the server's timer run out, so that it comes into every role; an empty document says
+/// that the process has ended that was sent the oldest request.
 pub(crate) fn peers(bytes: &[u8]) {
+    tell(bytes, |_, _| {});
+}
+
+/// The same, and `see` is shown every event, and the server after it.
+pub(crate) fn tell(bytes: &[u8], mut see: impl FnMut(&Event, &Server)) {
     let Some(cluster) = Cluster::new(ServerId(0), 3) else { return };
-    let (mut server, mut effects) = Server::start(cluster);
-    let mut last_sent = None;
-    let mut timer = Timer::Silence;
+    let (mut server, mut effects) = Server::start(cluster, Incarnation(100));
+    let mut under_way = Vec::new();
+    let mut timer = Timer::Start;
     for (number, document) in (0..).zip(bytes.split(|byte| *byte == 0)) {
         for effect in effects {
             match effect {
-                Effect::Send { to, request } => last_sent = Some((to, request)),
+                Effect::Send { to, request } => under_way.push((to, request)),
                 Effect::ArmTimer(armed) => timer = armed,
                 Effect::StopTimers | Effect::Reply(..) => {}
             }
         }
-        let event = match (protocol::read_call(document), &last_sent) {
-            (Ok((_, Ok(protocol::Call::Raft(call)))), _) => Event::Call(CallId(number), call),
-            (_, Some((from, request))) => match protocol::read_response(request, document) {
-                Ok(response) => Event::Response { from: *from, response },
-                Err(_) => Event::Timeout(timer),
-            },
-            (_, None) => Event::Timeout(timer),
+        under_way.drain(..under_way.len().saturating_sub(UNDER_WAY_MAX));
+        let event = match protocol::read_call(document) {
+            Ok((_, Ok(protocol::Call::Raft(call)))) => Event::Call(CallId(number), call),
+            _ => outcome(document, &mut under_way).unwrap_or(Event::Timeout(timer)),
         };
+        let told = event.clone();
         (server, effects) = server.step(event);
+        see(&told, &server);
     }
+}
+
+/// How many requests under way may still be answered; those before are lost.
+const UNDER_WAY_MAX: usize = 8;
+
+/// The outcome of the oldest request under way that the document is an answer to.
+fn outcome(document: &[u8], under_way: &mut Vec<(ServerId, raft::Request)>) -> Option<Event> {
+    let told = |request: &raft::Request| match protocol::read_response(request, document) {
+        Ok(response) => Some(Ok(response)),
+        Err(_) if document.is_empty() => Some(Err(Failure::Ended)),
+        Err(NoResponse { failure: Failure::Silent, .. }) => None,
+        Err(NoResponse { failure, .. }) => Some(Err(failure)),
+    };
+    let outcomes = under_way.iter().map(|(_, request)| told(request)).enumerate();
+    let (place, told) = outcomes.filter_map(|(place, told)| Some((place, told?))).next()?;
+    let (peer, request) = under_way.remove(place);
+    Some(match told {
+        Ok(response) => Event::Response { from: peer, response },
+        Err(failure) => Event::Unanswered { by: peer, request, failure },
+    })
 }

@@ -144,19 +144,35 @@ pub(crate) const CONNECTIONS: [Worst; 4] = [
     ),
 ];
 
+/// An entry with a roster: what a term begins with.
+macro_rules! roster {
+    () => {
+        concat!(
+            "<value><array><data><value><i4>1</i4></value><value><i4>101</i4></value>",
+            "<value><array><data><value><i4>1</i4></value><value><i4>101</i4></value>",
+            "<value><i4>2</i4></value><value><i4>102</i4></value></data></array></value>",
+            "</data></array></value>"
+        )
+    };
+}
+
 macro_rules! append {
-    ($rest:literal) => {
+    ($($rest:expr),*) => {
         concat!(
             "<methodCall><methodName>appendEntries</methodName><params><param><value><struct>",
-            "<member><name>term</name><value><int>1</int></value></member>",
-            "<member><name>leaderId</name><value><int>1</int></value></member>",
+            "<member><name>sender</name><value><array><data>",
+            "<value><i4>1</i4></value><value><i4>3</i4></value><value><i4>0</i4></value>",
+            "<value><i4>101</i4></value><value><i4>1</i4></value><value><i4>101</i4></value>",
+            "<value><i4>0</i4></value><value><i4>1</i4></value><value><i4>1</i4></value>",
+            "</data></array></value></member>",
+            "<member><name>receiver</name><value><int>0</int></value></member>",
             "<member><name>prevLogIndex</name><value><int>0</int></value></member>",
             "<member><name>prevLogTerm</name><value><int>0</int></value></member>",
             "<member><name>leaderCommit</name><value><int>0</int></value></member>",
             "<member><name>round</name><value><int>1</int></value></member>",
             "<member><name>hasMajority</name><value><boolean>1</boolean></value></member>",
             "<member><name>entries</name><value><array><data>",
-            $rest
+            $($rest),*
         )
     };
 }
@@ -170,10 +186,21 @@ fn array(elements: impl IntoIterator<Item = Value>) -> Value {
 
 /// The members of an append that a server takes, with these entries.
 fn append(entries: Value) -> Vec<(Box<str>, Value)> {
-    let numbers = ["term", "leaderId", "prevLogIndex", "prevLogTerm", "leaderCommit", "round"];
-    let numbers = numbers.into_iter().zip([1, 1, 0, 0, 0, 1]);
+    let numbers = ["receiver", "prevLogIndex", "prevLogTerm", "leaderCommit", "round"];
+    let numbers = numbers.into_iter().zip([0, 0, 0, 0, 1]);
     let members = numbers.map(|(name, number)| (name.into(), number.into()));
-    members.chain([("hasMajority".into(), true.into()), ("entries".into(), entries)]).collect()
+    let sender = array([1, 3, 0, 101, 1, 101, 0, 1, 1].map(Value::from));
+    let more = [
+        ("sender".into(), sender),
+        ("hasMajority".into(), true.into()),
+        ("entries".into(), entries),
+    ];
+    members.chain(more).collect()
+}
+
+/// The same entry with a roster.
+fn roster() -> Value {
+    array([1.into(), 101.into(), array([1, 101, 2, 102].map(Value::from))])
 }
 
 /// An entry with an update of this list, packed by itself.
@@ -183,26 +210,27 @@ fn update(hashes: &Value) -> Value {
 }
 
 /// Messages of peers, for a server; one message each.
-pub(crate) const MESSAGES: [Worst; 7] = [
-    packed("packed entries", 2 * 9, |count| append(array((0..count).map(|_| array([1.into()]))))),
+pub(crate) const MESSAGES: [Worst; 8] = [
+    packed("packed entries", 8 * 9, |count| append(array((0..count).map(|_| roster())))),
+    packed("packed members of a roster", 2 * 9, |count| {
+        let member = |number: i64| [number % 256, number].map(Value::from);
+        let members = (0..).take(count).flat_map(member);
+        append(array([array([1.into(), 101.into(), array(members)])]))
+    }),
     packed("packed updates", 7 * 9 + 1, |count| {
-        append(array((0..count).map(|_| update(&array([])))))
+        let updates = (0..count).map(|_| update(&array([])));
+        append(array([roster()].into_iter().chain(updates)))
     }),
     packed("packed hashes of an update", 9, |count| {
-        append(array([update(&array((0..count).map(|_| "".into())))]))
+        append(array([roster(), update(&array((0..count).map(|_| "".into())))]))
     }),
     packed("packed members", 2 * 9 + 8, |count| {
         (0..count).map(|number| (format!("{number:8}").into(), 1.into())).collect()
     }),
-    of(
-        "entries",
-        append!(""),
-        |_| "<value><array><data><value><i4>1</i4></value></data></array></value>".into(),
-        APPEND_END,
-    ),
+    of("entries", append!(""), |_| roster!().into(), APPEND_END),
     of(
         "updates",
-        append!(""),
+        append!(roster!()),
         |n| {
             format!(
                 "<value><array><data><value><i4>1</i4></value><value><array><data><value>{n}</value>\
@@ -215,8 +243,9 @@ pub(crate) const MESSAGES: [Worst; 7] = [
     of(
         "hashes of an update",
         append!(
-            "<value><array><data><value><i4>1</i4></value><value><array><data><value>a</value>\
-             <value><i4>1</i4></value><value><array><data>"
+            roster!(),
+            "<value><array><data><value><i4>1</i4></value><value><array><data><value>a</value>",
+            "<value><i4>1</i4></value><value><array><data>"
         ),
         |_| "<value>h</value>".into(),
         "</data></array></value></data></array></value></data></array></value></data></array></value>\

@@ -12,13 +12,11 @@
 //! 2. What can no longer have an effect is taken off: see [`Model::is_spent`].
 //! 3. Of several replies that tell a server of the same newer term, one is kept.
 
-use surfstore::raft::{
-    AppendOutcome, AppendReply, BallotKind, Request, Response, RoleName, ServerId, Term, VoteReply,
-};
+use surfstore::raft::{BallotKind, Identity, Request, Response, RoleName, ServerId, Term};
 
 use crate::model::Model;
 use crate::network::Message;
-use crate::state::State;
+use crate::state::{ENDED, Process, State};
 use crate::steps::Facts;
 
 impl Model {
@@ -35,68 +33,132 @@ impl Model {
     }
 
     /// Delivers the requests that change nothing at their receivers. In `before` this was done, so what was under way
-    /// there, and still comes first, needs a look only if its receiver has changed.
+    /// there needs a look only if its receiver has changed.
     fn answer_at_once(&mut self, before: &State, state: &mut State) {
         let mut place = 0;
-        while let Some(message) = state.network.get(place) {
-            let delivery = self.steps.delivery(*message);
+        while let Some(message) = state.network.get(place).copied() {
+            place += 1;
+            let delivery = self.steps.delivery(message);
             let slot = usize::from(delivery.at.0);
             let from = state.servers[slot];
-            let is_done = place < before.network.len() && before.servers[slot] == from;
-            place += 1;
-            if is_done {
+            let is_done =
+                before.servers[slot] == from && before.network.binary_search(&message).is_ok();
+            if is_done || !self.lives(state, delivery.asker) {
                 continue;
             }
-            let number = self.steps.step(from, delivery.event);
-            let step = self.steps.get(number);
-            if let Some(response) = step.response.filter(|_| step.only_replies(from))
-                && !state.network.contains(&response)
+            if let Some(answer) = self.answer(from, message)
+                && !state.network.contains(&answer)
             {
-                self.marks.add(step.marks);
-                state.network.push(response);
+                state.network.push(answer);
             }
         }
     }
 
+    /// What a server in that state gives back for a request that changes nothing there.
+    fn answer(&mut self, from: u32, message: u32) -> Option<u32> {
+        if from == ENDED {
+            return self.steps.refusal(message);
+        }
+        let event = self.steps.delivery(message).event;
+        let number = self.steps.step(from, event);
+        let step = self.steps.get(number);
+        let answer = step.response.filter(|_| step.only_replies(from))?;
+        self.marks.add(step.marks);
+        Some(answer)
+    }
+
     /// Takes off what is spent, and all but one of the replies that tell a server of the same newer term.
-    fn clear(&self, state: &mut State) {
+    fn clear(&mut self, state: &mut State) {
         let mut network = std::mem::take(&mut state.network);
         let mut news: Vec<(ServerId, Term)> = Vec::new();
         network.retain(|message| {
-            let message = self.steps.message(*message);
-            if self.is_spent(state, message) {
+            if self.is_spent(state, *message) {
                 return false;
             }
-            let Some(new) = self.newer_term(state, message) else { return true };
+            let Some(new) = self.newer_term(state, *message) else { return true };
             let is_first = !news.contains(&new);
             news.push(new);
             is_first
         });
+        for message in &mut network {
+            *message = self.without_what_is_not_read(state, *message);
+        }
+        network.sort_unstable();
+        network.dedup();
         state.network = network;
+    }
+
+    /// The reply without its sender's last position, if whom it reaches does not read that: a leader does so only of an
+    /// incarnation that it did not know.
+    fn without_what_is_not_read(&mut self, state: &State, message: u32) -> u32 {
+        let delivery = self.steps.delivery(message);
+        let from = state.servers[usize::from(delivery.at.0)];
+        let Some(less) = delivery.without_position else { return message };
+        let event = self.steps.delivery(less).event;
+        let (whole, part) = (self.steps.step(from, delivery.event), self.steps.step(from, event));
+        let is_read = !self.steps.get(whole).does_the_same(self.steps.get(part));
+        if is_read { message } else { less }
     }
 
     /// Whom the reply tells of a term newer than its own, and of which. Whatever else it says, it says to a role that
     /// ends with this.
-    fn newer_term(&self, state: &State, message: &Message) -> Option<(ServerId, Term)> {
-        let Message::Response { by, response, .. } = message else { return None };
-        let asker = self.facts(state, *by);
-        (asker.term < response.term()).then_some((*by, response.term()))
+    fn newer_term(&self, state: &State, message: u32) -> Option<(ServerId, Term)> {
+        let Message::Response { by, response, .. } = self.steps.message(message) else {
+            return None;
+        };
+        let (asker, term) = (self.facts(state, by.id), response.sender().term);
+        (asker.term < term).then_some((by.id, term))
     }
 
     /// Whether the message can no longer have an effect.
-    fn is_spent(&self, state: &State, message: &Message) -> bool {
-        match message {
+    fn is_spent(&mut self, state: &State, message: u32) -> bool {
+        let is_awaited = match self.steps.message(message) {
             Message::Request { by, to, request } => {
-                let (asker, asked) = (self.facts(state, *by), self.facts(state, *to));
-                let last = Term(self.bounds.term);
-                // While a newer term is to come for the one who is asked, its reply may yet bring news of it.
-                asker.term == last && asked.term == last && is_void(request, *by, asker, asked)
+                // A process that is yet to begin there may heed what the present one does not.
+                let is_last =
+                    state.left.relaunches == 0 && state.servers[usize::from(to.0)] != ENDED;
+                return is_last && self.is_void(state, (*by, *to), request);
             }
-            Message::Response { by, response: Response::Vote(reply), .. } => {
-                is_counted(reply, self.facts(state, *by))
+            Message::Response { by, asked, response, .. } => {
+                let (asker, sender) = (self.facts(state, by.id), response.sender());
+                // A reply to an append of an earlier term may still show the leader who is there.
+                let shows = *asked < asker.term && sender.term == asker.term && may_lead(asker);
+                if asker.term < sender.term || shows {
+                    return false;
+                }
+                is_heard(response, sender, asker)
             }
-            Message::Response { by, response: Response::Append(reply), .. } => {
-                is_heard(reply, self.facts(state, *by))
+            Message::Failure { by, request, .. } => is_awaited(request, self.facts(state, by.id)),
+        };
+        !is_awaited || (state.left.heartbeats == 0 && self.changes_nothing_there(state, message))
+    }
+
+    fn changes_nothing_there(&mut self, state: &State, message: u32) -> bool {
+        let delivery = self.steps.delivery(message);
+        let from = state.servers[usize::from(delivery.at.0)];
+        let step = self.steps.step(from, delivery.event);
+        self.steps.get(step).only_replies(from)
+    }
+
+    /// Whether a request means nothing to a server in the last term: it is of an older term, or it asks for a vote that is
+    /// given already, and the reply means nothing to who asked.
+    fn is_void(&self, state: &State, (by, to): (Process, ServerId), request: &Request) -> bool {
+        let asked = self.facts(state, to);
+        let asker = self.lives(state, by).then(|| self.facts(state, by.id));
+        let last = Term(self.bounds.term);
+        // While a newer term is to come for the one who is asked, its reply may yet bring news of it.
+        if asked.term != last || asker.is_some_and(|asker| asker.term != last) {
+            return false;
+        }
+        match request {
+            Request::AppendEntries(request) => {
+                request.sender.term < asked.term && !asker.is_some_and(may_lead)
+            }
+            Request::RequestVote(vote) => {
+                let is_settled = vote.kind == BallotKind::PreVote
+                    || vote.sender.term < asked.term
+                    || asked.voted_for.is_some();
+                is_settled && !asker.is_some_and(|asker| is_awaited(request, asker))
             }
         }
     }
@@ -106,31 +168,26 @@ impl Model {
     }
 }
 
-/// Whether a request means nothing to a server in the same last term as the one who asked: it is of an older term, or
-/// it asks for a vote that is given already, to another or to somebody who stands no longer.
-fn is_void(request: &Request, by: ServerId, asker: Facts, asked: Facts) -> bool {
-    match request {
-        Request::AppendEntries(request) => request.term < asked.term,
-        Request::RequestVote(request) => {
-            let stands = asker.role == RoleName::Candidate;
-            request.term < asked.term
-                || request.kind == BallotKind::PreVote
-                || asked.voted_for.is_some_and(|candidate| candidate != by || !stands)
-        }
+/// Whether it leads in its term, or may yet.
+fn may_lead(asker: Facts) -> bool {
+    matches!(asker.role, RoleName::Candidate | RoleName::Leader)
+}
+
+/// Whether a reply that tells of no newer term means something to who asked: it is to the candidate's ballot, or of the
+/// leader's term.
+fn is_heard(response: &Response, sender: &Identity, asker: Facts) -> bool {
+    match response {
+        Response::Vote(reply) => asker.ballot == Some((reply.kind, reply.ballot)),
+        Response::Append(_) => asker.role == RoleName::Leader && sender.term == asker.term,
     }
 }
 
-/// Whether a vote means nothing to who asked for it: it tells of no newer term, and is no grant to a candidate of its
-/// term.
-fn is_counted(reply: &VoteReply, asker: Facts) -> bool {
-    let stands = asker.role == RoleName::Candidate;
-    let is_over = reply.kind == BallotKind::Vote && reply.term < asker.term;
-    reply.term <= asker.term && (!reply.vote_granted || !stands || is_over)
-}
-
-/// Whether a reply to an append means nothing to who sent it: it tells of no newer term, and its own is over.
-fn is_heard(reply: &AppendReply, asker: Facts) -> bool {
-    let leads = asker.role == RoleName::Leader;
-    let is_stale = reply.outcome == AppendOutcome::Stale;
-    reply.term < asker.term || (reply.term == asker.term && (!leads || is_stale))
+/// Whether who asked wants to know that there is no reply: it is the candidate of that ballot, or the leader of that term.
+fn is_awaited(request: &Request, asker: Facts) -> bool {
+    match request {
+        Request::RequestVote(request) => asker.ballot == Some((request.kind, request.ballot)),
+        Request::AppendEntries(request) => {
+            asker.role == RoleName::Leader && request.sender.term == asker.term
+        }
+    }
 }

@@ -9,6 +9,8 @@ pub(crate) struct Bounds {
     pub(crate) servers: u8,
     /// The last term: nobody stands in it for a later one.
     pub(crate) term: u64,
+    /// The last index: what makes a log longer does not happen.
+    pub(crate) index: u64,
     /// The versions that clients ask for, one update after the other, of whatever leader.
     pub(crate) versions: &'static [i64],
     /// Whether an update is so large that an append carries no second entry beside it.
@@ -17,12 +19,16 @@ pub(crate) struct Bounds {
     pub(crate) reads: u8,
     /// How often a server crashes. It may be restored at any time, or never.
     pub(crate) crashes: u8,
+    /// How often a server's process ends, and how.
+    pub(crate) relaunches: Relaunches,
     /// Whether leaders hear that their appends fail, as often as may be.
     pub(crate) failures: bool,
     /// How often a heartbeat falls due, at whatever leader.
     pub(crate) heartbeats: u8,
     /// How elections come about.
     pub(crate) elections: Elections,
+    /// In which state the search begins.
+    pub(crate) start: Start,
     /// Whether the network is kept small.
     pub(crate) clearing: bool,
 }
@@ -30,11 +36,29 @@ pub(crate) struct Bounds {
 /// How elections come about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Elections {
-    /// The silence at a server and at just as many helpers as it needs, and its pre-vote, are one action. The votes
-    /// themselves are messages like all others. Everybody's first silence is over.
+    /// The silence at a server and at just as many others as it needs, and its pre-vote, are one action. The votes
+    /// themselves are messages like all others.
     Bundled,
     /// Every timer and every message for itself, in so many ballots that begin with a pre-vote.
     Free { ballots: u8 },
+}
+
+/// How processes end, and what comes after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Relaunches {
+    /// Where a process ends, the next one begins in the same moment.
+    AtOnce(u8),
+    /// The next one begins at any time, or never.
+    Apart(u8),
+}
+
+/// In which state a search begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// The processes have started, and are empty.
+    Empty,
+    /// Server 0 has founded a history in term 1 that names all, and all know it.
+    Joined,
 }
 
 /// A search, and what it must find.
@@ -51,13 +75,16 @@ const fn elections_of(servers: u8, term: u64) -> Bounds {
     Bounds {
         servers,
         term,
+        index: u64::MAX,
         versions: &[],
         large: false,
         reads: 0,
         crashes: 0,
+        relaunches: Relaunches::AtOnce(0),
         failures: false,
         heartbeats: 0,
         elections: Elections::Bundled,
+        start: Start::Empty,
         clearing: true,
     }
 }

@@ -1,11 +1,12 @@
 //! How servers come to stand for election.
 
-use surfstore::raft::{Event, Response, ServerId, Timer};
+use surfstore::raft::{BallotKind, Event, Response, RoleName, ServerId, Timer};
 
 use crate::configurations::Elections;
 use crate::model::Model;
 use crate::network::Message;
 use crate::state::{Action, State};
+use crate::steps::Local;
 
 impl Model {
     /// The ways in which a follower or candidate may go on towards an election.
@@ -16,52 +17,81 @@ impl Model {
         let local = self.local(state, id);
         let timer = local.timer.expect("whoever takes part has a timer");
         let may_stand = local.server.current_term().0 < self.bounds.term
-            && (id.0 == 0 || self.local(state, ServerId(id.0 - 1)).stood);
+            && (id.0 == 0 || state.stood & 1 << (id.0 - 1) != 0);
         match self.bounds.elections {
-            Elections::Bundled if may_stand => {
-                actions.extend(self.helpers(id).map(|helpers| Action::Stand(id, helpers)));
+            Elections::Bundled => {
+                if may_stand {
+                    actions.extend(self.askable(id).map(|asked| Action::Stand(id, asked)));
+                }
+                if timer == Timer::Campaign && local.server.log().history().is_none() {
+                    actions.push(Action::Timeout(id, timer));
+                }
             }
             Elections::Free { .. }
                 if timer == Timer::Silence || (may_stand && 0 < state.left.ballots) =>
             {
                 actions.push(Action::Timeout(id, timer));
             }
-            Elections::Bundled | Elections::Free { .. } => {}
+            Elections::Free { .. } => {}
         }
     }
 
-    /// Every set of just as many peers as make a majority with the server, a bit for each.
-    fn helpers(&self, id: ServerId) -> impl Iterator<Item = u8> + use<> {
+    /// Every set of other servers, a bit for each; a server alone asks nobody.
+    fn askable(&self, id: ServerId) -> impl Iterator<Item = u8> + use<> {
         let servers = self.bounds.servers;
         (0..1 << servers)
             .filter(move |set: &u8| *set & 1 << id.0 == 0)
-            .filter(move |set| set.count_ones() == u32::from(servers / 2))
+            .filter(move |set| (*set == 0) == (servers == 1))
     }
 
-    /// An election whose pre-vote is won at once: silence ends at the server and its helpers, and the pre-votes neither
-    /// wait nor get lost. Says whether it is won.
-    pub(crate) fn campaign(&mut self, state: &mut State, id: ServerId, helpers: u8) -> bool {
+    /// A pre-vote that comes to its end at once: silence ends at the server and at those that it asks, and the pre-votes
+    /// neither wait nor get lost. Says whether something comes of it, and of no fewer answers.
+    pub(crate) fn campaign(&mut self, state: &mut State, id: ServerId, asked: u8) -> bool {
         self.lose_leader(state, id);
-        let timer = self.local(state, id).timer.expect("whoever takes part has a timer");
+        let before = self.local(state, id).server.status();
+        let founds = before.history.is_none();
         let sent = state.network.len();
+        let timer = self.local(state, id).timer.expect("whoever takes part has a timer");
         self.settle_event(state, id, Event::Timeout(timer));
-        let requests = state.network.split_off(sent);
-        requests.into_iter().all(|request| {
-            let helper = self.steps.delivery(request).at;
-            helpers & 1 << helper.0 == 0 || self.pre_vote(state, request, helper)
-        })
+        for request in state.network.split_off(sent) {
+            let peer = self.steps.delivery(request).at;
+            if asked & 1 << peer.0 == 0 {
+                continue;
+            }
+            if !asks(self.local(state, id), BallotKind::PreVote) {
+                return false;
+            }
+            let helps = self.pre_vote(state, request, peer);
+            if self.local(state, id).server.status().incarnation != before.incarnation {
+                return asked.count_ones() == 1;
+            }
+            if !helps && !founds {
+                return false;
+            }
+        }
+        if founds && asks(self.local(state, id), BallotKind::PreVote) {
+            self.settle_event(state, id, Event::Timeout(Timer::Campaign));
+        }
+        let local = self.local(state, id);
+        let by_everybody = local.ballot.as_ref().is_some_and(|ballot| ballot.account.is_some());
+        let least = asked.count_ones() == u32::from(self.bounds.servers / 2);
+        let stands = asks(local, BallotKind::Vote) || local.server.role() == RoleName::Leader;
+        stands && (founds || by_everybody || least)
     }
 
-    /// Lets a helper answer a pre-vote and the candidate hear it. Says whether it is granted.
-    fn pre_vote(&mut self, state: &mut State, request: u32, helper: ServerId) -> bool {
-        self.lose_leader(state, helper);
-        if !self.deliver(state, request) {
-            return false;
+    /// Lets a server answer a pre-vote and the candidate hear it. Says whether the answer helps the candidate.
+    fn pre_vote(&mut self, state: &mut State, request: u32, peer: ServerId) -> bool {
+        if self.running(state, peer).is_some() {
+            self.lose_leader(state, peer);
         }
-        let reply = state.network.pop().expect("who is not crashed replies");
-        let granted = matches!(self.steps.message(reply),
-            Message::Response { response: Response::Vote(reply), .. } if reply.vote_granted);
-        granted && self.deliver(state, reply)
+        self.deliver(state, request);
+        let answer = state.network.pop().expect("a request is answered");
+        let helps = match self.steps.message(answer) {
+            Message::Response { response: Response::Vote(reply), .. } => reply.vote_granted,
+            _ => true,
+        };
+        self.deliver(state, answer);
+        helps
     }
 
     fn lose_leader(&mut self, state: &mut State, id: ServerId) {
@@ -69,4 +99,15 @@ impl Model {
             self.settle_event(state, id, Event::Timeout(Timer::Silence));
         }
     }
+
+    /// The time of a candidate that founds a history is over. Says whether it wins with the votes that it has.
+    pub(crate) fn found(&mut self, state: &mut State, id: ServerId) -> bool {
+        self.settle_event(state, id, Event::Timeout(Timer::Campaign));
+        self.local(state, id).server.role() == RoleName::Leader
+    }
+}
+
+/// Whether it is a candidate that asks for this.
+fn asks(local: &Local, kind: BallotKind) -> bool {
+    local.ballot.as_ref().is_some_and(|ballot| ballot.kind == kind)
 }

@@ -1,9 +1,16 @@
 //! What a state must remember of the way to it, and the check of every step against it: Figure 3's properties, across
 //! servers, and that every answer is true.
+//!
+//! They hold in full as long as fewer than a majority of the servers are without memory at any one time. Once more have
+//! been, what was committed may be lost, but only with all who knew it: see [`Committed::is_at_risk`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use surfstore::metadata::{Files, Update};
 use surfstore::raft::{
-    CallId, Command, Entry, Fault, LogIndex, Reply, RoleName, Server, ServerId, Term,
+    CallId, Command, Entry, Fault, Incarnation, Log, LogIndex, Member, Reply, RoleName, Roster,
+    Server, ServerId, Term,
 };
 use surfstore::value::Value;
 
@@ -12,22 +19,37 @@ use crate::marks::{Mark, Marks};
 /// The least history that the properties speak of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct History {
-    /// Who was elected in each term, from term 1 on.
-    leaders: Vec<Option<ServerId>>,
-    /// The committed entries, in order, as they were when first committed anywhere, and in which term that was.
-    committed: Vec<(Entry, Term)>,
+    /// Who was elected in each term of each history.
+    leaders: BTreeMap<(Incarnation, Term), Member>,
+    /// What is committed, by history.
+    committed: BTreeMap<Incarnation, Committed>,
     /// What became of the updates, in the order in which they were made.
     updates: Vec<Outcome>,
     /// What became of the reads.
     reads: Vec<Outcome>,
+    /// How many processes have ended.
+    ended: usize,
+}
+
+/// What is committed of a history.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Committed {
+    /// The entries, in order, as they were when first committed anywhere, and in which term that was.
+    entries: Vec<(Entry, Term)>,
+    /// Whether, at some time since, fewer than a majority of the servers had memory.
+    is_at_risk: bool,
 }
 
 /// What became of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Outcome {
-    /// It waits; so many entries were committed when it was made, if that bounds its answer.
-    Waiting(usize),
-    /// It is answered, and nothing more can be learnt of it.
+    /// It waits there.
+    Waiting {
+        at: ServerId,
+        /// How much was committed of that server's history when a read was made.
+        since: Option<(Incarnation, usize)>,
+    },
+    /// It is answered, or nobody is left to answer it, and nothing more can be learnt of it.
     Answered,
     /// Its caller was told that it had and will have no effect.
     Refused,
@@ -35,6 +57,51 @@ enum Outcome {
 
 /// The reads' ids begin here, the updates' at 1.
 const READS: u64 = 1000;
+
+/// The servers, but for those whose processes have ended.
+type Servers<'a> = [Option<&'a Server>];
+
+impl Committed {
+    fn updates(&self) -> impl Iterator<Item = &Arc<Update>> {
+        self.entries.iter().filter_map(|(entry, _)| update_of(entry))
+    }
+
+    fn rosters(&self) -> impl Iterator<Item = &Arc<Roster>> {
+        self.entries.iter().filter_map(|(entry, _)| match &entry.command {
+            Command::Roster(roster) => Some(roster),
+            Command::Update(_) => None,
+        })
+    }
+
+    /// The map after so many entries.
+    fn map(&self, len: usize) -> Files {
+        let mut files = Files::default();
+        for (entry, _) in self.entries.iter().take(len) {
+            if let Command::Update(update) = &entry.command {
+                files.apply(update);
+            }
+        }
+        files
+    }
+
+    /// Without memory is who is empty or in no committed roster. As long as there is no update, nobody needs to know yet
+    /// that this history is founded, so whoever has followed another since is without memory of this one.
+    fn is_remembered_by(&self, history: Incarnation, server: &Server) -> bool {
+        let follows = match server.status().history {
+            Some(other) => other == history || self.updates().next().is_some(),
+            None => false,
+        };
+        follows && self.rosters().any(|roster| roster.names(server.identity().member()))
+    }
+
+    /// The first of the entries committed in terms before that one which the leader's log lacks.
+    fn missing(&self, leader: &Server, before: Term) -> Option<(usize, &Entry)> {
+        let earlier = self.entries.iter().take_while(|(_, term)| *term < before);
+        let held = leader.log().from(LogIndex(1));
+        let mut earlier = earlier.map(|(entry, _)| entry).enumerate();
+        earlier.find(|(place, entry)| held.get(*place) != Some(*entry))
+    }
+}
 
 impl History {
     pub(crate) fn updates_made(&self) -> usize {
@@ -46,14 +113,16 @@ impl History {
     }
 
     /// Notes an update and gives its call's id.
-    pub(crate) fn update(&mut self) -> CallId {
-        self.updates.push(Outcome::Waiting(0));
+    pub(crate) fn update(&mut self, at: ServerId) -> CallId {
+        self.updates.push(Outcome::Waiting { at, since: None });
         CallId(self.updates.len() as u64)
     }
 
     /// Notes a read and gives its call's id.
-    pub(crate) fn read(&mut self) -> CallId {
-        self.reads.push(Outcome::Waiting(self.committed.len()));
+    pub(crate) fn read(&mut self, at: ServerId, server: &Server) -> CallId {
+        let history = server.status().history.expect("who serves callers has a history");
+        let len = self.committed.get(&history).map_or(0, |committed| committed.entries.len());
+        self.reads.push(Outcome::Waiting { at, since: Some((history, len)) });
         CallId(READS + self.reads.len() as u64)
     }
 
@@ -63,148 +132,244 @@ impl History {
         calls.get_mut(place).expect("an answer to a call that was made")
     }
 
+    /// A process has ended, and the calls that waited there with it.
+    pub(crate) fn ended(&mut self, id: ServerId, servers: &Servers) {
+        self.ended += 1;
+        for outcome in self.updates.iter_mut().chain(&mut self.reads) {
+            if matches!(outcome, Outcome::Waiting { at, .. } if *at == id) {
+                *outcome = Outcome::Answered;
+            }
+        }
+        self.judge(servers);
+    }
+
     /// Checks an answer to a client, which is its first and only one.
     pub(crate) fn answered(&mut self, call: CallId, reply: &Reply) {
-        let Outcome::Waiting(since) = *self.outcome(call) else {
+        let Outcome::Waiting { since, .. } = *self.outcome(call) else {
             panic!("{call:?} is answered twice, at last with {reply:?}");
         };
-        let is_read = READS < call.0;
         let mut outcome = Outcome::Answered;
-        match reply {
-            Reply::Updated(took_effect) if !is_read => self.check_told(call, *took_effect),
-            Reply::Files(files) if is_read => self.check_read(files, since),
-            Reply::Fault(Fault::NotLeader(_) | Fault::Crashed) => {
-                assert!(is_read || !self.is_committed(call), "{call:?} is refused and committed");
-                outcome = if is_read { outcome } else { Outcome::Refused };
+        match (reply, since) {
+            (Reply::Updated(took_effect), None) => self.check_told(call, *took_effect),
+            (Reply::Files(files), Some((history, len))) => self.check_read(files, history, len),
+            (Reply::Fault(Fault::NotLeader(_) | Fault::Crashed), Some(_)) => {}
+            (Reply::Fault(Fault::NotLeader(_) | Fault::Crashed), None) => {
+                assert!(!self.is_committed(call), "{call:?} is refused and committed");
+                outcome = Outcome::Refused;
             }
-            Reply::Fault(Fault::OutcomeUnknown | Fault::OutcomeLost) if !is_read => {}
-            other => panic!("{other:?} is no answer to {call:?}"),
+            (Reply::Fault(Fault::OutcomeUnknown | Fault::OutcomeLost), None) => {}
+            (other, _) => panic!("{other:?} is no answer to {call:?}"),
         }
         *self.outcome(call) = outcome;
     }
 
     /// A caller is told "true" if the update is committed and took effect, "false" if it is and did not.
     fn check_told(&self, call: CallId, told: bool) {
-        let mut version = 0;
-        for update in self.updates_committed() {
-            let takes_effect = update.version == version + 1;
-            version += i64::from(takes_effect);
-            if call_of(update) == call {
-                assert!(told == takes_effect, "{call:?} was told {told}");
-                return;
+        for committed in self.committed.values() {
+            let mut version = 0;
+            for update in committed.updates() {
+                let takes_effect = update.version == version + 1;
+                version += i64::from(takes_effect);
+                if call_of(update) == call {
+                    assert!(told == takes_effect, "{call:?} was told {told}");
+                    return;
+                }
             }
         }
         panic!("{call:?} was told {told} and is not committed");
     }
 
     /// A read is answered with the map as it was at some time since the read was made.
-    fn check_read(&self, files: &Files, since: usize) {
-        let mut between = since..=self.committed.len();
-        assert!(between.any(|len| self.map(len) == *files), "a read was answered from the past");
+    fn check_read(&self, files: &Files, history: Incarnation, since: usize) {
+        self.check_rivals(history);
+        let committed = &self.committed[&history];
+        let first = if committed.is_at_risk { 0 } else { since };
+        let mut between = first..=committed.entries.len();
+        let is_true = between.any(|len| committed.map(len) == *files);
+        assert!(is_true, "a read was answered from the past");
     }
 
-    fn updates_committed(&self) -> impl Iterator<Item = &Update> {
-        self.committed.iter().filter_map(|(entry, _)| update_of(entry))
+    /// No two histories have updates, unless one of them is at risk.
+    fn check_rivals(&self, history: Incarnation) {
+        for (other, committed) in &self.committed {
+            let is_alone =
+                *other == history || committed.is_at_risk || committed.updates().next().is_none();
+            assert!(is_alone, "two histories serve callers: {other:?} and {history:?}");
+        }
     }
 
     fn is_committed(&self, call: CallId) -> bool {
-        self.updates_committed().any(|update| call_of(update) == call)
+        let mut updates = self.committed.values().flat_map(Committed::updates);
+        updates.any(|update| call_of(update) == call)
     }
 
-    /// The map after so many committed entries.
-    fn map(&self, len: usize) -> Files {
-        let mut files = Files::default();
-        for (entry, _) in self.committed.iter().take(len) {
-            if let Command::Update(update) = &entry.command {
-                files.apply(update);
-            }
-        }
-        files
-    }
-
-    /// Checks what a step changed at server `id`, which was `before`, against the others and the past.
+    /// Checks what a step changed at server `id`, which was `before` unless its process has just started, against the
+    /// others and the past.
     pub(crate) fn observe(
         &mut self,
-        servers: &[&Server],
-        (id, before): (ServerId, &Server),
+        servers: &Servers,
+        (id, before): (ServerId, Option<&Server>),
         marks: &mut Marks,
     ) {
-        let after = servers[usize::from(id.0)];
-        self.check_election_safety(after);
-        if before.log() != after.log() {
-            servers.iter().for_each(|other| check_log_matching(after, other));
+        let after = servers[usize::from(id.0)].expect("whose step it was has not ended");
+        if before.is_none_or(|before| before.log() != after.log()) {
+            servers.iter().flatten().for_each(|other| check_log_matching(after, other));
         }
-        if after.role() == RoleName::Leader && before.role() != RoleName::Leader {
-            self.check_leader_completeness(after);
-            mark_election(marks, servers, after, before);
+        self.judge(servers);
+        self.check_election_safety(servers, after);
+        let led = before.is_some_and(|before| before.role() == RoleName::Leader);
+        if after.role() == RoleName::Leader && !led {
+            self.check_what_is_known(servers, after);
+            before.iter().for_each(|before| mark_election(marks, servers, after, before));
         }
         if after.role() == RoleName::Candidate {
             let rival = |other: &&&Server| is_standing(other, after.current_term());
-            marks.hit_if(Mark::SplitVote, 1 < servers.iter().filter(rival).count());
+            marks.hit_if(Mark::SplitVote, 1 < servers.iter().flatten().filter(rival).count());
         }
-        if before.status().commit_index < after.status().commit_index {
-            self.observe_commit(servers, after, before.status().commit_index);
+        self.observe_commit(servers, after, before);
+        self.judge(servers);
+        self.check_leader_completeness(servers);
+    }
+
+    /// Notes which histories are at risk from here on.
+    fn judge(&mut self, servers: &Servers) {
+        for (history, committed) in &mut self.committed {
+            let remembers = |server: &&&Server| committed.is_remembered_by(*history, server);
+            let with_memory = servers.iter().flatten().filter(remembers).count();
+            committed.is_at_risk |= 2 * with_memory <= servers.len();
         }
     }
 
-    /// Election Safety (§5.2): a term has at most one leader, ever, and nobody takes another for it.
-    fn check_election_safety(&mut self, server: &Server) {
-        let Some(leader) = server.leader() else { return };
-        let term = server.current_term().0 as usize;
-        if self.leaders.len() < term {
-            self.leaders.resize(term, None);
+    fn is_at_risk(&self, history: Incarnation) -> bool {
+        let committed = self.committed.get(&history);
+        committed.map_or(0 < self.ended, |committed| committed.is_at_risk)
+    }
+
+    /// Election Safety (§5.2): a term has at most one leader of each history, ever, and nobody takes another for it.
+    ///
+    /// A term that only ended processes knew can be led again.
+    fn check_election_safety(&mut self, servers: &Servers, server: &Server) {
+        let status = server.status();
+        let leads = status.role == RoleName::Leader;
+        let history = if leads { status.history } else { status.leader_history };
+        let (Some(leader), Some(history)) = (status.leader, history) else { return };
+        let key = (history, status.current_term);
+        let at_risk = self.is_at_risk(history);
+        let known = self.leaders.get(&key).copied();
+        if !leads {
+            let agrees = known.is_some_and(|known| known.id == leader) || at_risk;
+            assert!(agrees, "{leader:?} is taken for the leader of {key:?}, {known:?} is");
+            return;
         }
-        let elected = self.leaders[term - 1].get_or_insert(leader);
-        assert!(*elected == leader, "term {term} has two leaders, {elected:?} and {leader:?}");
+        let member = server.identity().member();
+        let lives = |known: Member| {
+            servers.iter().flatten().any(|server| server.identity().member() == known)
+        };
+        let is_first = known.is_none_or(|known| known == member || (at_risk && !lives(known)));
+        assert!(is_first, "{key:?} has two leaders, {known:?} and {member:?}");
+        self.leaders.insert(key, member);
     }
 
-    /// Leader Completeness (§5.4): whoever is elected has all that was committed in an earlier term.
-    fn check_leader_completeness(&self, leader: &Server) {
-        let earlier = self.committed.iter().filter(|(_, term)| *term < leader.current_term());
-        let held = leader.log().from(LogIndex(1));
-        let lacks = earlier.enumerate().find(|(place, (entry, _))| held.get(*place) != Some(entry));
-        assert!(lacks.is_none(), "a leader was elected without {lacks:?}, which is committed");
+    /// Leader Completeness (§5.4): whoever leads has all that was committed of its history in an earlier term.
+    ///
+    /// The leader of another history may well lack it: it can commit nothing, which [`History::check_rivals`] shows.
+    fn check_leader_completeness(&self, servers: &Servers) {
+        let leads = |server: &&&Server| server.role() == RoleName::Leader;
+        for leader in servers.iter().flatten().filter(leads) {
+            let history = leader.status().history.expect("a leader has a history");
+            let committed = self.committed.get(&history).filter(|committed| !committed.is_at_risk);
+            let lacks =
+                committed.and_then(|committed| committed.missing(leader, leader.current_term()));
+            assert!(lacks.is_none(), "a leader lacks {lacks:?}, which is committed");
+        }
     }
 
-    fn observe_commit(&mut self, servers: &[&Server], server: &Server, from: LogIndex) {
+    /// Of a history at risk, whoever is elected has what any process knows that is left. What nobody knows is lost.
+    fn check_what_is_known(&mut self, servers: &Servers, leader: &Server) {
+        let history = leader.status().history.expect("a leader has a history");
+        let Some(committed) = self.committed.get_mut(&history) else { return };
+        if !committed.is_at_risk {
+            return;
+        }
+        // A term that only ended processes knew can be led again.
+        let before = leader.current_term().next();
+        while let Some((place, _)) = committed.missing(leader, before) {
+            for index in place..committed.entries.len() {
+                let entry = Some(&committed.entries[index].0);
+                let knows = |server: &&&Server| server.log().from(LogIndex(1)).get(index) == entry;
+                let known = servers.iter().flatten().find(knows).map(|server| server.identity());
+                assert!(known.is_none(), "a leader lacks {entry:?}, which {known:?} knows");
+            }
+            committed.entries.truncate(place);
+        }
+    }
+
+    fn observe_commit(&mut self, servers: &Servers, server: &Server, before: Option<&Server>) {
+        let Some(history) = server.status().history else { return };
+        let from = before.map_or(LogIndex(0), |before| before.status().commit_index);
         let to = server.status().commit_index;
+        if to <= from {
+            return;
+        }
         check_counting(server);
         let mut index = from;
         while index < to {
             index = index.next();
             let entry = server.log().get(index).expect("what is committed is in the log");
-            match self.committed.get(index.previous().0 as usize) {
+            let committed = self.committed.entry(history).or_default();
+            match committed.entries.get(index.previous().0 as usize) {
                 Some((known, _)) => {
                     assert!(known == entry, "committed history changed at {index:?}")
                 }
-                None => self.commit(servers, server, index, entry),
+                None => self.commit(servers, (server, before), index, entry),
             }
         }
-        let files = self.map(to.0 as usize);
+        let files = self.committed[&history].map(to.0 as usize);
         assert!(*server.files() == files, "it applied something else than what is committed");
     }
 
     /// What is committed is so by a leader, on a majority, and no later leader lacks it; what was refused never is.
-    fn commit(&mut self, servers: &[&Server], by: &Server, index: LogIndex, entry: &Entry) {
+    fn commit(
+        &mut self,
+        servers: &Servers,
+        (by, before): (&Server, Option<&Server>),
+        index: LogIndex,
+        entry: &Entry,
+    ) {
         assert!(by.role() == RoleName::Leader, "only a leader finds out what is committed");
-        let holders = servers.iter().filter(|server| server.log().get(index) == Some(entry));
-        assert!(servers.len() < 2 * holders.count(), "{index:?} is committed without a majority");
-        for later in servers.iter().filter(|server| server.role() == RoleName::Leader) {
-            let completes =
-                later.current_term() <= by.current_term() || later.log().get(index) == Some(entry);
+        let history = by.status().history.expect("a leader has a history");
+        // By the roster that held before the step, or by the one that was appended in it.
+        let logs = before.into_iter().chain([by]).map(Server::log);
+        let is_held = logs.filter_map(Log::roster).any(|roster| {
+            let holds = |server: &&&Server| {
+                roster.names(server.identity().member()) && server.log().get(index) == Some(entry)
+            };
+            let holders = servers.iter().flatten().filter(holds).count() + self.ended;
+            servers.len() < 2 * holders
+        });
+        assert!(is_held, "{index:?} is committed without a majority");
+        for later in servers.iter().flatten().filter(|other| other.role() == RoleName::Leader) {
+            let completes = later.current_term() <= by.current_term()
+                || later.status().history != Some(history)
+                || later.log().get(index) == Some(entry);
             assert!(completes, "{index:?} is committed behind the back of a later leader");
         }
         if let Some(update) = update_of(entry) {
             let call = call_of(update);
             assert!(!self.is_committed(call), "{call:?} is committed twice");
             assert!(*self.outcome(call) != Outcome::Refused, "{call:?} is committed and refused");
+            self.check_rivals(history);
         }
-        self.committed.push((entry.clone(), by.current_term()));
+        let committed = self.committed.entry(history).or_default();
+        committed.entries.push((entry.clone(), by.current_term()));
     }
 }
 
-/// Log Matching (§5.3): logs that hold an entry of the same term at the same index are equal up to it.
+/// Log Matching (§5.3): logs of one history that hold an entry of the same term at the same index are equal up to it.
 fn check_log_matching(one: &Server, other: &Server) {
+    if one.status().history != other.status().history {
+        return;
+    }
     let (one, other) = (one.log().from(LogIndex(1)), other.log().from(LogIndex(1)));
     let agrees = |(one, other): (&Entry, &Entry)| one.term == other.term;
     let last = one.iter().zip(other).rposition(agrees).map_or(0, |place| place + 1);
@@ -218,12 +383,13 @@ fn check_counting(server: &Server) {
     assert!(counted, "an entry of an older term is committed by counting");
 }
 
-fn mark_election(marks: &mut Marks, servers: &[&Server], leader: &Server, before: &Server) {
+fn mark_election(marks: &mut Marks, servers: &Servers, leader: &Server, before: &Server) {
     let leads = |server: &&&Server| server.role() == RoleName::Leader;
-    marks.hit_if(Mark::TwoLeaders, 1 < servers.iter().filter(leads).count());
+    marks.hit_if(Mark::TwoLeaders, 1 < servers.iter().flatten().filter(leads).count());
     let next = before.status().commit_index.next();
     let entry = before.log().get(next);
-    let holders = servers.iter().filter(|server| server.log().get(next) == entry).count();
+    let holds = |server: &&&Server| server.log().get(next) == entry;
+    let holders = servers.iter().flatten().filter(holds).count();
     let is_old = entry.is_some_and(|entry| entry.term < leader.current_term());
     marks.hit_if(Mark::Figure8, is_old && servers.len() < 2 * holders);
 }
@@ -234,9 +400,9 @@ fn is_standing(server: &Server, term: Term) -> bool {
     status.role == RoleName::Candidate && status.current_term == term && status.voted_for.is_some()
 }
 
-fn update_of(entry: &Entry) -> Option<&Update> {
+fn update_of(entry: &Entry) -> Option<&Arc<Update>> {
     match &entry.command {
-        Command::Noop => None,
+        Command::Roster(_) => None,
         Command::Update(update) => Some(update),
     }
 }

@@ -4,12 +4,16 @@
 
 use surfstore::metadata::Update;
 use surfstore::raft::{
-    AppendOutcome, BallotKind, Call, CallId, Effect, Event, Fault, LogIndex, Reply, Request,
-    RequestVote, RoleName, Server, ServerId, Status, Timer,
+    AppendEntries, AppendOutcome, BallotKind, Call, CallId, Command, Effect, Entry, Event, Failure,
+    Fault, Identity, Incarnation, LogIndex, Reply, Request, RequestVote, Response, RoleName,
+    Roster, Server, ServerId, Status, Timer, VoteReply,
 };
 
 use crate::marks::{Mark, Marks};
 use crate::steps::Local;
+
+/// An event that means nothing to any server: a caller leaves whom it does not know.
+pub(crate) const NOTHING: Event = Event::HangUp(CallId(u64::MAX));
 
 /// Checks a server state.
 pub(crate) fn check_state(local: &Local) {
@@ -37,7 +41,9 @@ fn check_terms(server: &Server) {
 /// Every role owns exactly its own timer, and a crashed server none.
 fn check_timers(local: &Local) {
     let fits = match local.server.role() {
-        RoleName::Follower => matches!(local.timer, Some(Timer::Silence | Timer::Election)),
+        RoleName::Follower => {
+            matches!(local.timer, Some(Timer::Start | Timer::Silence | Timer::Election))
+        }
         RoleName::Candidate => local.timer == Some(Timer::Campaign),
         RoleName::Leader => local.timer == Some(Timer::Heartbeat),
         RoleName::Crashed => local.timer.is_none() && !local.fate,
@@ -56,49 +62,83 @@ fn check_waiting(local: &Local) {
 fn check_leader(server: &Server) {
     let Status { role, current_term, last_log, voted_for, leader, .. } = server.status();
     if role == RoleName::Leader {
-        assert!(voted_for.is_some() && voted_for == leader, "it leads without its own vote");
+        let itself = server.identity().member();
+        assert!(leader == Some(itself.id), "it leads and takes another for the leader");
+        assert!(voted_for == Some(itself), "it leads without its own vote");
         assert!(last_log.term == current_term, "it leads without an entry of its term");
     }
 }
 
 /// Checks that a server state is deaf to what the search therefore leaves out: timers that do not run, requests for
 /// votes that fail, callers who left, and calls of clients to a server that does not lead.
+///
+/// A leader that has just appended a roster may be able to commit with it what it could not without, which it does at the
+/// next event, whatever that is: such a server is not idle.
 pub(crate) fn check_deafness(local: &Local) {
-    for timer in [Timer::Silence, Timer::Election, Timer::Campaign, Timer::Heartbeat, Timer::Fate] {
-        let runs = local.timer == Some(timer) || (timer == Timer::Fate && local.fate);
+    for timer in [
+        Timer::Start,
+        Timer::Silence,
+        Timer::Election,
+        Timer::Campaign,
+        Timer::Heartbeat,
+        Timer::Fate,
+    ] {
+        let runs = if timer == Timer::Fate { local.fate } else { ends(local.timer, timer) };
         assert!(runs || ignores(local, Event::Timeout(timer)), "it heeds {timer:?}, not running");
     }
     for kind in [BallotKind::PreVote, BallotKind::Vote] {
-        let unanswered = failed_vote(&local.server, kind);
+        let unanswered = failed_vote(local, kind, Failure::Silent);
         assert!(ignores(local, unanswered), "it heeds a vote that failed");
+        let refused = failed_vote(local, kind, Failure::Ended);
+        assert!(ignores(local, refused), "it heeds a failure in another ballot");
     }
-    assert!(ignores(local, Event::HangUp(CallId(u64::MAX))), "it heeds an unknown caller's leave");
-    if local.server.role() != RoleName::Leader {
+    if !local.server.leads() {
         check_refusal(local, Call::ReadFiles);
         let update = Update { name: "f".into(), version: 1, hashes: [].into() };
         check_refusal(local, Call::Update(update));
     }
 }
 
-fn ignores(local: &Local, event: Event) -> bool {
-    let (server, effects) = local.server.clone().step(event);
-    server == local.server && effects.is_empty()
+/// Whether a timer that runs out ends what the running one counts. A start is an election phase like any other.
+fn ends(running: Option<Timer>, timer: Timer) -> bool {
+    let phase = |timer| if timer == Timer::Start { Timer::Election } else { timer };
+    running.map(phase) == Some(phase(timer))
 }
 
-fn failed_vote(server: &Server, kind: BallotKind) -> Event {
-    let Status { current_term: term, last_log, .. } = server.status();
-    let request = RequestVote { kind, ballot: 1, term, candidate_id: ServerId(0), last_log };
-    Event::Unanswered { by: ServerId(1), request: Request::RequestVote(request) }
+/// Whether nothing comes of the event but what would come of any other.
+fn ignores(local: &Local, event: Event) -> bool {
+    let server = || local.server.clone();
+    server().step(event) == server().step(NOTHING)
+}
+
+/// Whether nothing comes of an event that means nothing.
+pub(crate) fn is_idle(local: &Local) -> bool {
+    let (server, effects) = local.server.clone().step(NOTHING);
+    let idle = server == local.server && effects.is_empty();
+    assert!(idle || local.server.role() == RoleName::Leader, "it heeds an unknown caller's leave");
+    idle
+}
+
+/// A vote that fails: in the candidate's ballot if nobody knows why, and else in none of its ballots.
+fn failed_vote(local: &Local, kind: BallotKind, failure: Failure) -> Event {
+    let current = local.ballot.as_ref().map_or(1, |ballot| ballot.number);
+    let ballot = if failure == Failure::Silent { current } else { 0 };
+    let sender = local.server.identity();
+    let request = RequestVote { sender, kind, ballot, account: None };
+    let by = ServerId(u8::from(local.id == ServerId(0)));
+    Event::Unanswered { by, request: Request::RequestVote(request), failure }
 }
 
 /// Whoever does not lead refuses clients, for good and without effect.
 fn check_refusal(local: &Local, call: Call) {
     let id = CallId(u64::MAX);
     let (server, effects) = local.server.clone().step(Event::Call(id, call));
-    assert!(server == local.server, "a call that it refuses changes it");
-    let [Effect::Reply(answered, Reply::Fault(fault))] = effects[..] else {
+    let (idle, due) = local.server.clone().step(NOTHING);
+    assert!(server == idle, "a call that it refuses changes it");
+    let [Effect::Reply(answered, Reply::Fault(fault)), ref others @ ..] = effects[..] else {
         panic!("it does not refuse a client, but {effects:?}")
     };
+    assert!(*others == due, "a call that it refuses has effects: {others:?}");
     let crashed = local.server.role() == RoleName::Crashed;
     let due = if crashed { fault == Fault::Crashed } else { matches!(fault, Fault::NotLeader(_)) };
     assert!(answered == id && due, "it refuses a client with {fault:?}");
@@ -107,19 +147,82 @@ fn check_refusal(local: &Local, call: Call) {
 /// Checks a step.
 pub(crate) fn check_change(before: &Local, event: &Event, after: &Local, effects: &[Effect]) {
     let (old, new) = (&before.server, &after.server);
-    check_falls(&old.status(), &new.status());
+    assert!(old.current_term() <= new.current_term(), "its term fell");
     check_vote(&old.status(), &new.status());
-    check_committed_stays(old, new);
-    check_append_only(old, new);
+    if old.status().incarnation == new.status().incarnation {
+        check_falls(&old.status(), &new.status());
+        check_committed_stays(old, new);
+        check_append_only(old, new);
+        check_rosters(old, new);
+    } else {
+        check_anew(old, event, new);
+    }
+    check_acknowledged(event, new, effects);
     check_crashed(before, event, after, effects);
     check_restored(old, event, after);
 }
 
-/// Term, commit index and applied index never fall.
+/// Commit index and applied index never fall.
 fn check_falls(before: &Status, after: &Status) {
-    assert!(before.current_term <= after.current_term, "its term fell");
     assert!(before.commit_index <= after.commit_index, "its commit index fell");
     assert!(before.last_applied <= after.last_applied, "its applied index fell");
+}
+
+/// Only a candidate without updates starts anew, and only if it is shown a founded history that is not its own.
+fn check_anew(before: &Server, event: &Event, after: &Server) {
+    let shown = shown_by(event).expect("it starts anew unasked");
+    let own = before.status().history;
+    assert!(before.role() == RoleName::Candidate, "who starts anew is no candidate");
+    assert!(shown.founded && shown.history != own, "it starts anew and is shown nothing");
+    let has_updates = before.log().from(LogIndex(1)).iter().any(|entry| roster_of(entry).is_none());
+    assert!(!has_updates, "updates are somebody's");
+    assert!(after.log().last_index() == LogIndex(0), "it starts anew with a log");
+}
+
+/// What a reply or a failure shows of who gives it.
+fn shown_by(event: &Event) -> Option<&Identity> {
+    match event {
+        Event::Response { response, .. } => Some(response.sender()),
+        Event::Unanswered { failure: Failure::Crashed(sender), .. } => Some(sender),
+        _ => None,
+    }
+}
+
+/// Whoever acknowledges entries holds them.
+fn check_acknowledged(event: &Event, after: &Server, effects: &[Effect]) {
+    let Event::Call(_, Call::AppendEntries(request)) = event else { return };
+    let is_accepted = |effect: &Effect| match effect {
+        Effect::Reply(_, Reply::Append(reply)) => reply.outcome == AppendOutcome::Accepted,
+        _ => false,
+    };
+    if effects.iter().any(is_accepted) {
+        let held = after.log().from(request.prev_log.index.next());
+        assert!(after.log().contains(request.prev_log), "it acknowledges what it does not hold");
+        assert!(held.starts_with(&request.entries), "it acknowledges entries that it lacks");
+        let history = after.status().history.or(request.sender.history);
+        assert!(history == request.sender.history, "it acknowledges another history than its own");
+    }
+}
+
+/// Within a term no roster exchanges an incarnation, and the next one comes only once the last one is committed.
+fn check_rosters(before: &Server, after: &Server) {
+    let appends = before.role() == RoleName::Leader && after.role() == RoleName::Leader;
+    let (Some(old), Some(new)) = (before.log().roster(), after.log().roster()) else { return };
+    if !appends || old == new {
+        return;
+    }
+    let agree = |(id, named): (&ServerId, _)| new.members.get(id).is_none_or(|next| next == named);
+    assert!(old.members.iter().all(agree), "a roster exchanges an incarnation");
+    assert!(old.history == new.history, "a roster changes the history");
+    let is_committed = before.log().roster_index() <= after.status().commit_index;
+    assert!(is_committed, "a roster follows one that is not committed");
+}
+
+fn roster_of(entry: &Entry) -> Option<&Roster> {
+    match &entry.command {
+        Command::Roster(roster) => Some(roster),
+        Command::Update(_) => None,
+    }
 }
 
 /// A server votes at most once in a term, crashes or not.
@@ -179,17 +282,52 @@ pub(crate) fn marks(before: &Local, event: &Event, after: &Local, effects: &[Eff
     let (old, new) = (before.server.status(), after.server.status());
     let shortened = before.server.log().from(LogIndex(1));
     let truncated = !after.server.log().from(LogIndex(1)).starts_with(shortened);
-    marks.hit_if(Mark::ConflictTruncated, truncated);
+    marks.hit_if(Mark::ConflictTruncated, truncated && old.history == new.history);
     let deposed = old.role == RoleName::Leader && new.role == RoleName::Follower;
     marks.hit_if(Mark::DeposedWithCallers, deposed && 0 < old.waiting);
-    mark_event(&mut marks, &old, event);
+    mark_history(&mut marks, before, event, after);
+    mark_rosters(&mut marks, &before.server, &after.server);
+    mark_event(&mut marks, before, event);
     for effect in effects {
-        mark_effect(&mut marks, (&old, event), effect);
+        mark_effect(&mut marks, (&before.server, event), effect);
     }
     marks
 }
 
-fn mark_event(marks: &mut Marks, old: &Status, event: &Event) {
+fn mark_history(marks: &mut Marks, before: &Local, event: &Event, after: &Local) {
+    let (old, new) = (before.server.status(), after.server.status());
+    let anew = old.incarnation != new.incarnation;
+    marks.hit_if(Mark::StartedAnew, anew);
+    let given_up = old.history.is_some() && old.history != new.history;
+    marks.hit_if(Mark::HistoryGivenUp, given_up && !anew);
+    let leads = |server: &Server| server.role() == RoleName::Leader;
+    let stays = leads(&before.server) && new.role == RoleName::Follower;
+    if let Event::Call(_, Call::AppendEntries(request)) = event {
+        marks.hit_if(Mark::GaveWay, stays && request.sender.term == old.current_term);
+    }
+    let asks = before.ballot.is_some() && before.ballot == after.ballot;
+    let shown = shown_by(event).is_some_and(|shown| shown.founded);
+    marks.hit_if(Mark::FoundingVoided, asks && old.history.is_none() && shown);
+    let founds = !leads(&before.server) && leads(&after.server) && old.history.is_none();
+    let is_timeout = matches!(event, Event::Timeout(Timer::Campaign));
+    marks.hit_if(Mark::FoundedWithoutAll, founds && is_timeout);
+}
+
+fn mark_rosters(marks: &mut Marks, before: &Server, after: &Server) {
+    let (Some(old), Some(new)) = (before.log().roster(), after.log().roster()) else { return };
+    if after.role() != RoleName::Leader || old == new {
+        return;
+    }
+    let leads = before.role() == RoleName::Leader;
+    let lacks =
+        |one: &Roster, other: &Roster| one.members.keys().any(|id| !other.members.contains_key(id));
+    marks.hit_if(Mark::WonByEverybody, !leads);
+    marks.hit_if(Mark::TakenOut, leads && lacks(old, new));
+    marks.hit_if(Mark::BroughtIn, leads && lacks(new, old));
+}
+
+fn mark_event(marks: &mut Marks, before: &Local, event: &Event) {
+    let old = before.server.status();
     match event {
         Event::Call(_, Call::Crash) => match old.role {
             RoleName::Leader => marks.hit(Mark::LeaderCrashed),
@@ -198,28 +336,70 @@ fn mark_event(marks: &mut Marks, old: &Status, event: &Event) {
             RoleName::Crashed => {}
         },
         Event::Call(_, Call::AppendEntries(request)) => {
-            marks.hit_if(Mark::AppendOfOldTerm, request.term < old.current_term);
+            marks.hit_if(Mark::AppendOfOldTerm, request.sender.term < old.current_term);
             marks.hit_if(Mark::AppendWithoutMajority, !request.has_majority);
         }
-        Event::Response { response, .. } => {
-            marks.hit_if(Mark::LateReply, response.term() < old.current_term);
+        Event::Response { from, response } => {
+            let sender = response.sender();
+            marks.hit_if(Mark::LateReply, sender.term < old.current_term);
+            if let Response::Vote(VoteReply { kind, ballot, .. }) = response {
+                mark_answer(marks, before, (*kind, *ballot), (*from, Some(sender.incarnation)));
+            }
         }
-        Event::Unanswered { .. } => {
-            marks.hit_if(Mark::AppendFailed, old.role == RoleName::Leader);
+        Event::Unanswered { by, request, failure } => {
+            mark_failure(marks, before, (*by, request), *failure);
         }
         Event::Call(..) | Event::Timeout(_) | Event::HangUp(_) => {}
     }
 }
 
-fn mark_effect(marks: &mut Marks, (old, event): (&Status, &Event), effect: &Effect) {
+fn mark_failure(
+    marks: &mut Marks,
+    before: &Local,
+    (by, request): (ServerId, &Request),
+    failure: Failure,
+) {
+    let role = before.server.role();
+    let seeks = matches!(role, RoleName::Candidate | RoleName::Leader);
+    marks.hit_if(Mark::FoundCrashed, seeks && matches!(failure, Failure::Crashed(_)));
+    let stands = role == RoleName::Candidate;
+    marks.hit_if(Mark::FoundEnded, stands && failure == Failure::Ended);
+    match request {
+        Request::AppendEntries(_) => {
+            marks.hit_if(Mark::AppendFailed, role == RoleName::Leader);
+        }
+        Request::RequestVote(request) => {
+            let shown = match failure {
+                Failure::Crashed(sender) => Some(sender.incarnation),
+                Failure::Ended => None,
+                Failure::Silent => return,
+            };
+            mark_answer(marks, before, (request.kind, request.ballot), (by, shown));
+        }
+    }
+}
+
+/// An answer to a candidate's ballot, which shows that incarnation or, if there is none, that the process has ended.
+fn mark_answer(
+    marks: &mut Marks,
+    candidate: &Local,
+    asked: (BallotKind, u64),
+    (id, shown): (ServerId, Option<Incarnation>),
+) {
+    let Some(ballot) = &candidate.ballot else { return };
+    let told = ballot.account.as_ref().and_then(|account| account.0.get(&id));
+    let differs = told.is_some_and(|told| *told != shown);
+    marks.hit_if(Mark::AccountDiffered, differs && asked == (ballot.kind, ballot.number));
+}
+
+fn mark_effect(marks: &mut Marks, (server, event): (&Server, &Event), effect: &Effect) {
     let Effect::Reply(_, reply) = effect else { return };
     match (reply, event) {
         (Reply::Vote(reply), Event::Call(_, Call::RequestVote(request))) if !reply.vote_granted => {
-            mark_refusal(marks, old, request);
+            mark_refusal(marks, server, request);
         }
-        (Reply::Append(reply), _) => {
-            let refused = matches!(reply.outcome, AppendOutcome::Mismatch(_));
-            marks.hit_if(Mark::AppendRefused, refused);
+        (Reply::Append(reply), Event::Call(_, Call::AppendEntries(request))) => {
+            mark_append(marks, server, request, reply.outcome);
         }
         (Reply::Updated(true), _) => marks.hit(Mark::ToldTrue),
         (Reply::Updated(false), _) => marks.hit(Mark::ToldFalse),
@@ -230,12 +410,38 @@ fn mark_effect(marks: &mut Marks, (old, event): (&Status, &Event), effect: &Effe
     }
 }
 
-fn mark_refusal(marks: &mut Marks, old: &Status, request: &RequestVote) {
+fn mark_append(
+    marks: &mut Marks,
+    server: &Server,
+    request: &AppendEntries,
+    outcome: AppendOutcome,
+) {
+    let itself = server.identity();
+    match outcome {
+        AppendOutcome::Accepted => {
+            let last = request.entries.iter().filter_map(roster_of).next_back();
+            let names = last.or(server.log().roster().map(|roster| &**roster));
+            let is_guest = names.is_some_and(|roster| !roster.names(itself.member()));
+            marks.hit_if(Mark::GuestPresent, is_guest);
+        }
+        AppendOutcome::Mismatch(_) => marks.hit(Mark::AppendRefused),
+        AppendOutcome::Refused => {
+            let foreign = itself.founded && itself.history != request.sender.history;
+            marks.hit_if(Mark::ForeignHistoryRefused, foreign);
+            marks.hit_if(Mark::EarlierProcessRefused, !foreign);
+        }
+        AppendOutcome::Stale => {}
+    }
+}
+
+fn mark_refusal(marks: &mut Marks, server: &Server, request: &RequestVote) {
     if request.kind == BallotKind::PreVote {
         return marks.hit(Mark::PreVoteRefused);
     }
-    let voted = old.current_term == request.term
-        && old.voted_for.is_some_and(|voted| voted != request.candidate_id);
+    let old = server.status();
+    let candidate = request.sender.member();
+    let voted =
+        old.current_term == request.term() && old.voted_for.is_some_and(|voted| voted != candidate);
     marks.hit_if(Mark::VoteRefusedForVote, voted);
-    marks.hit_if(Mark::VoteRefusedForLog, request.last_log < old.last_log);
+    marks.hit_if(Mark::VoteRefusedForLog, request.sender.last_log < old.last_log);
 }

@@ -47,17 +47,45 @@ pub(crate) enum Mark {
     ReadAnswered,
     /// A pre-vote is refused.
     PreVoteRefused,
+    /// A candidate or a leader is told that a server is crashed.
+    FoundCrashed,
+    /// A candidate is told that a server's process has ended.
+    FoundEnded,
+    /// A history is founded without all servers.
+    FoundedWithoutAll,
+    /// A server that its leader's roster does not name stores entries.
+    GuestPresent,
+    /// A roster takes a server out.
+    TakenOut,
+    /// A roster brings a server in.
+    BroughtIn,
+    /// A candidate wins by everybody's vote.
+    WonByEverybody,
+    /// The second round of everybody's vote gives another account than the first.
+    AccountDiffered,
+    /// An answer that shows a founded history voids a founding.
+    FoundingVoided,
+    /// A server that is not founded gives its history up for a leader's.
+    HistoryGivenUp,
+    /// A candidate without updates starts anew.
+    StartedAnew,
+    /// A founded server refuses another history.
+    ForeignHistoryRefused,
+    /// A leader without a majority gives way to the founded leader of another history.
+    GaveWay,
+    /// A request from, or meant for, an ended process is refused.
+    EarlierProcessRefused,
 }
 
 impl Mark {
-    fn bit(self) -> u32 {
+    fn bit(self) -> u64 {
         1 << self as u32
     }
 }
 
 /// A set of situations.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Marks(u32);
+pub(crate) struct Marks(u64);
 
 impl Marks {
     pub(crate) fn hit(&mut self, mark: Mark) {
@@ -70,12 +98,16 @@ impl Marks {
         }
     }
 
+    pub(crate) fn has(self, mark: Mark) -> bool {
+        self.0 & mark.bit() != 0
+    }
+
     pub(crate) fn add(&mut self, other: Marks) {
         self.0 |= other.0;
     }
 
     /// Those of `required` that were never hit.
     pub(crate) fn missing(self, required: &[Mark]) -> Vec<Mark> {
-        required.iter().copied().filter(|mark| self.0 & mark.bit() == 0).collect()
+        required.iter().copied().filter(|mark| !self.has(*mark)).collect()
     }
 }

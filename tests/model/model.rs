@@ -4,10 +4,11 @@ use surfstore::metadata::Update;
 use surfstore::raft::{BATCH_BYTES_MAX, Call, Event, RoleName, Server, ServerId, Timer};
 use surfstore::value::Value;
 
-use crate::configurations::{Bounds, Elections};
+use crate::configurations::{Bounds, Elections, Relaunches, Start};
 use crate::history::History;
+use crate::invariants::NOTHING;
 use crate::marks::{Mark, Marks};
-use crate::state::{Action, Left, SERVERS_MAX, State};
+use crate::state::{Action, ENDED, Left, Process, SERVERS_MAX, State};
 use crate::steps::{AT_ONCE, Local, Steps};
 use crate::table::Numbered;
 
@@ -25,31 +26,62 @@ impl Model {
         Model { bounds, steps, histories, marks: Marks::default() }
     }
 
-    /// The state in which the processes have started or, where elections are bundled, have waited one silence out.
+    /// The state in which the search begins.
     pub(crate) fn start(&mut self) -> State {
-        let Bounds { crashes, heartbeats, .. } = self.bounds;
+        let Bounds { crashes, heartbeats, relaunches, .. } = self.bounds;
         let ballots = match self.bounds.elections {
             Elections::Bundled => 0,
             Elections::Free { ballots } => ballots,
         };
+        let relaunches = match relaunches {
+            Relaunches::AtOnce(relaunches) | Relaunches::Apart(relaunches) => relaunches,
+        };
         let (history, _) = self.histories.number(History::default());
-        let left = Left { crashes, heartbeats, ballots };
-        let mut state = State { servers: [0; SERVERS_MAX], history, left, network: Vec::new() };
-        for id in self.ids() {
-            state.servers[usize::from(id.0)] = self.steps.start(id, self.bounds.servers);
-            if self.bounds.elections == Elections::Bundled {
-                self.settle_event(&mut state, id, Event::Timeout(Timer::Silence));
-            }
+        let left = Left { crashes, relaunches, heartbeats, ballots };
+        let (servers, launches) = ([0; SERVERS_MAX], [0; SERVERS_MAX]);
+        let mut state = State { servers, launches, stood: 0, history, left, network: Vec::new() };
+        // Until all have started, the others count as ended.
+        self.ids().for_each(|id| state.servers[usize::from(id.0)] = ENDED);
+        self.ids().for_each(|id| self.launch(&mut state, id, 0));
+        if self.bounds.start == Start::Joined {
+            self.join(&mut state);
         }
         state
     }
 
-    fn ids(&self) -> impl Iterator<Item = ServerId> + use<> {
+    /// Lets server 0 found a history together with all others, and whatever is sent arrive.
+    fn join(&mut self, state: &mut State) {
+        let others = self.ids().skip(1).fold(0, |set, id| set | 1 << id.0);
+        assert!(self.campaign(state, ServerId(0), others), "nobody keeps it from standing");
+        while !state.network.is_empty() {
+            let message = state.network.remove(0);
+            self.deliver(state, message);
+        }
+    }
+
+    pub(crate) fn ids(&self) -> impl Iterator<Item = ServerId> + use<> {
         (0..self.bounds.servers).map(ServerId)
     }
 
+    /// The server, unless its process has ended.
+    pub(crate) fn running(&self, state: &State, id: ServerId) -> Option<&Local> {
+        let number = state.servers[usize::from(id.0)];
+        (number != ENDED).then(|| self.steps.local(number))
+    }
+
+    /// A server whose process has not ended.
     pub(crate) fn local(&self, state: &State, id: ServerId) -> &Local {
-        self.steps.local(state.servers[usize::from(id.0)])
+        self.running(state, id).expect("its process has not ended")
+    }
+
+    fn servers(&self, state: &State) -> Vec<Option<&Server>> {
+        self.ids().map(|id| self.running(state, id).map(|local| &local.server)).collect()
+    }
+
+    /// Whether the process has not ended.
+    pub(crate) fn lives(&self, state: &State, Process { id, launch }: Process) -> bool {
+        let slot = usize::from(id.0);
+        state.servers[slot] != ENDED && state.launches[slot] == launch
     }
 
     /// What may happen in the state.
@@ -60,15 +92,23 @@ impl Model {
             actions.extend(state.network.iter().copied().map(Action::Fail));
         }
         for id in self.ids() {
-            self.local_actions(state, id, &mut actions);
+            match self.running(state, id) {
+                Some(local) => self.local_actions(state, id, local, &mut actions),
+                None => actions.push(Action::Launch(id)),
+            }
         }
         actions
     }
 
-    fn local_actions(&self, state: &State, id: ServerId, actions: &mut Vec<Action>) {
-        let local = self.local(state, id);
+    fn local_actions(&self, state: &State, id: ServerId, local: &Local, actions: &mut Vec<Action>) {
         if local.fate {
             actions.push(Action::Timeout(id, Timer::Fate));
+        }
+        if 0 < state.left.relaunches {
+            actions.push(match self.bounds.relaunches {
+                Relaunches::AtOnce(_) => Action::Relaunch(id),
+                Relaunches::Apart(_) => Action::End(id),
+            });
         }
         match local.server.role() {
             RoleName::Crashed => return actions.push(Action::Restore(id)),
@@ -83,6 +123,12 @@ impl Model {
     fn leader_actions(&self, state: &State, id: ServerId, actions: &mut Vec<Action>) {
         if 0 < state.left.heartbeats {
             actions.push(Action::Timeout(id, Timer::Heartbeat));
+        }
+        if !self.steps.facts(state.servers[usize::from(id.0)]).idle {
+            actions.push(Action::GoOn(id));
+        }
+        if !self.local(state, id).server.leads() {
+            return;
         }
         let history = self.histories.get(state.history);
         if history.updates_made() < self.bounds.versions.len() {
@@ -101,21 +147,30 @@ impl Model {
             return None;
         }
         let mut state = before.clone();
-        if !self.act(&mut state, action) {
+        if !self.act(&mut state, action) || !self.is_within_bounds(&state) {
             return None;
         }
         self.tidy(before, &mut state);
         (state != *before).then_some(state)
     }
 
+    fn is_within_bounds(&self, state: &State) -> bool {
+        let mut servers = self.servers(state).into_iter().flatten();
+        servers.all(|server| server.log().last_index().0 <= self.bounds.index)
+    }
+
     /// Whether a message does nothing at its receiver, or only what was done when it was sent.
     fn changes_nothing(&mut self, state: &State, message: u32) -> bool {
         let delivery = self.steps.delivery(message);
         let from = state.servers[usize::from(delivery.at.0)];
+        let is_answered = self.bounds.clearing || !self.lives(state, delivery.asker);
+        if from == ENDED {
+            return is_answered;
+        }
         let number = self.steps.step(from, delivery.event);
         let step = self.steps.get(number);
         self.marks.add(step.marks);
-        step.only_replies(from) && (self.bounds.clearing || step.response.is_none())
+        step.only_replies(from) && (is_answered || step.response.is_none())
     }
 
     /// Lets something happen. Says whether it came about.
@@ -123,11 +178,14 @@ impl Model {
         match action {
             Action::Deliver(message) => self.deliver(state, message),
             Action::Fail(message) => {
-                let failure = self.steps.message(message).failure();
-                failure.is_some_and(|(by, event)| self.settle_event(state, by, event))
+                let by = self.steps.delivery(message).asker;
+                let silence = self.steps.message(message).silence();
+                let silence = silence.filter(|_| self.lives(state, by));
+                silence.is_some_and(|event| self.settle_event(state, by.id, event))
             }
             Action::Timeout(id, timer) => self.time_out(state, id, timer),
-            Action::Stand(id, helpers) => self.campaign(state, id, helpers),
+            Action::Stand(id, asked) => self.campaign(state, id, asked),
+            Action::GoOn(id) => self.settle_event(state, id, NOTHING),
             Action::Update(id) => self.update(state, id),
             Action::Read(id) => self.read(state, id),
             Action::Crash(id) => {
@@ -137,19 +195,73 @@ impl Model {
             Action::Restore(id) => {
                 self.settle_event(state, id, Event::Call(AT_ONCE, Call::Restore))
             }
+            Action::End(id) => self.end(state, id),
+            Action::Launch(id) => self.launch_again(state, id),
+            Action::Relaunch(id) => {
+                self.end(state, id);
+                self.refuse_all(state, id);
+                self.launch_again(state, id)
+            }
         }
     }
 
     /// Delivers a message; if it is a request, the reply is sent.
     pub(crate) fn deliver(&mut self, state: &mut State, message: u32) -> bool {
         let delivery = self.steps.delivery(message);
-        self.settle(state, delivery.at, delivery.event)
+        if state.servers[usize::from(delivery.at.0)] != ENDED {
+            return self.settle(state, delivery.at, delivery.event);
+        }
+        let refusal = self.steps.refusal(message);
+        state.network.extend(refusal.filter(|_| self.lives(state, delivery.asker)));
+        true
+    }
+
+    /// The requests that are under way to a server whose process has ended are refused.
+    fn refuse_all(&mut self, state: &mut State, id: ServerId) {
+        for message in state.network.clone() {
+            let delivery = self.steps.delivery(message);
+            if delivery.asks && delivery.at == id {
+                self.deliver(state, message);
+            }
+        }
+    }
+
+    /// A process ends: what it knew is lost, and so is whatever is on its way back to it.
+    fn end(&mut self, state: &mut State, id: ServerId) -> bool {
+        let slot = usize::from(id.0);
+        state.left.relaunches -= 1;
+        state.servers[slot] = ENDED;
+        state.network.retain(|message| {
+            let delivery = self.steps.delivery(*message);
+            delivery.asks || delivery.asker.id != id
+        });
+        let mut history = self.histories.get(state.history).clone();
+        history.ended(id, &self.servers(state));
+        state.history = self.histories.number(history).0;
+        true
+    }
+
+    fn launch_again(&mut self, state: &mut State, id: ServerId) -> bool {
+        let launch = state.launches[usize::from(id.0)] + 1;
+        self.launch(state, id, launch);
+        true
+    }
+
+    fn launch(&mut self, state: &mut State, id: ServerId, launch: u8) {
+        let slot = usize::from(id.0);
+        state.launches[slot] = launch;
+        state.servers[slot] = self.steps.start(Process { id, launch }, self.bounds.servers);
+        self.note_standing(state, id);
+        self.remember(state, (id, None), None);
     }
 
     fn time_out(&mut self, state: &mut State, id: ServerId, timer: Timer) -> bool {
         match timer {
             Timer::Heartbeat => state.left.heartbeats -= 1,
-            Timer::Election | Timer::Campaign => state.left.ballots -= 1,
+            Timer::Campaign if self.bounds.elections == Elections::Bundled => {
+                return self.found(state, id);
+            }
+            Timer::Start | Timer::Election | Timer::Campaign => state.left.ballots -= 1,
             Timer::Silence | Timer::Fate => {}
         }
         self.settle_event(state, id, Event::Timeout(timer))
@@ -158,7 +270,7 @@ impl Model {
     fn update(&mut self, state: &mut State, id: ServerId) -> bool {
         let mut history = self.histories.get(state.history).clone();
         let version = self.bounds.versions[history.updates_made()];
-        let call = history.update();
+        let call = history.update(id);
         state.history = self.histories.number(history).0;
         let own = i64::try_from(call.0).expect("few calls").into();
         let ballast = if self.bounds.large { BATCH_BYTES_MAX } else { 0 };
@@ -168,13 +280,13 @@ impl Model {
     }
 
     fn read(&mut self, state: &mut State, id: ServerId) -> bool {
-        let mut history = self.histories.get(state.history).clone();
-        let call = history.read();
-        state.history = self.histories.number(history).0;
         let server = &self.local(state, id).server;
         let committed = server.log().get(server.status().commit_index).map(|entry| entry.term);
         let is_early = committed.is_none_or(|term| term < server.current_term());
         self.marks.hit_if(Mark::EarlyRead, is_early);
+        let mut history = self.histories.get(state.history).clone();
+        let call = history.read(id, &self.local(state, id).server);
+        state.history = self.histories.number(history).0;
         self.settle_event(state, id, Event::Call(call, Call::ReadFiles))
     }
 
@@ -193,23 +305,50 @@ impl Model {
         if step.only_replies(from) && step.response.is_none() {
             return false;
         }
+        let (response, concerns_all) = (step.response, step.concerns_all);
+        let by_everybody = step.marks.has(Mark::WonByEverybody);
         state.servers[slot] = step.next;
         state.network.extend(&step.sends);
-        state.network.extend(step.response);
-        if step.concerns_all {
-            self.remember(state, (id, from), number);
+        if let Some(response) = response
+            && self.lives(state, self.steps.delivery(response).asker)
+        {
+            state.network.push(response);
+        }
+        self.note_standing(state, id);
+        if by_everybody {
+            self.forget_the_dead(state);
+        }
+        if concerns_all {
+            self.remember(state, (id, Some(from)), Some(number));
         }
         true
     }
 
-    /// Checks a step against the other servers and the past, and enters it there.
-    fn remember(&mut self, state: &mut State, (id, from): (ServerId, u32), step: u32) {
+    /// Outside the promise is what an ended process asked and what arrives only after both rounds of everybody's vote.
+    fn forget_the_dead(&self, state: &mut State) {
+        let mut network = std::mem::take(&mut state.network);
+        network.retain(|message| self.lives(state, self.steps.delivery(*message).asker));
+        state.network = network;
+    }
+
+    fn note_standing(&self, state: &mut State, id: ServerId) {
+        let stands =
+            matches!(self.local(state, id).server.role(), RoleName::Candidate | RoleName::Leader);
+        state.stood |= u8::from(stands) << id.0;
+    }
+
+    /// Checks a step, or the start of a process, against the other servers and the past, and enters it there.
+    fn remember(
+        &mut self,
+        state: &mut State,
+        (id, from): (ServerId, Option<u32>),
+        step: Option<u32>,
+    ) {
         let mut history = self.histories.get(state.history).clone();
-        let servers: Vec<&Server> = self.ids().map(|id| &self.local(state, id).server).collect();
-        let before = &self.steps.local(from).server;
         let mut marks = Marks::default();
-        history.observe(&servers, (id, before), &mut marks);
-        for (call, reply) in &self.steps.get(step).answers {
+        let before = from.map(|from| &self.steps.local(from).server);
+        history.observe(&self.servers(state), (id, before), &mut marks);
+        for (call, reply) in step.iter().flat_map(|step| &self.steps.get(*step).answers) {
             history.answered(*call, reply);
         }
         self.marks.add(marks);

@@ -1,76 +1,141 @@
 //! What is under way between the servers.
 //!
 //! The messages under way are a multiset from which any may be delivered next, so they overtake each other freely.
-//! That one is lost needs no action of its own: it is never delivered.
+//! That one is lost needs no action of its own: it is never delivered. What has left a process goes on when that
+//! process ends; replies to it are lost then, with its connections.
 
 use std::fmt;
 
 use surfstore::raft::{
-    AppendEntries, AppendReply, Call, Command, Entry, Event, Position, Reply, Request, RequestVote,
-    Response, ServerId, VoteReply,
+    AppendEntries, AppendReply, Call, Command, Entry, Event, Failure, Fault, Identity, LogIndex,
+    Position, Reply, Request, RequestVote, Response, Roster, ServerId, Term, VoteReply,
 };
 
+use crate::state::Process;
 use crate::steps::AT_ONCE;
 
 /// A message under way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Message {
     /// What `by` asks of `to`.
-    Request { by: ServerId, to: ServerId, request: Request },
-    /// What `to` replies to `by`.
-    Response { by: ServerId, to: ServerId, response: Response },
+    Request { by: Process, to: ServerId, request: Request },
+    /// What `to` replies to `by`, who asked in that term.
+    Response { by: Process, to: ServerId, asked: Term, response: Response },
+    /// Why `by` gets no reply from `to`.
+    Failure { by: Process, to: ServerId, request: Request, failure: Failure },
 }
 
 impl Message {
-    /// The reply of server `to` to the request that the event brought.
-    pub(crate) fn response(to: ServerId, event: &Event, reply: Reply) -> Message {
-        let by = match event {
-            Event::Call(_, Call::RequestVote(request)) => request.candidate_id,
-            Event::Call(_, Call::AppendEntries(request)) => request.leader_id,
+    /// A request to a peer.
+    pub(crate) fn request(to: ServerId, request: Request) -> Message {
+        let by = Process::of(request.sender().incarnation);
+        Message::Request { by, to, request }
+    }
+
+    /// What server `to`, which shows this identity, gives back for the request that the event brought.
+    pub(crate) fn answer(to: &Identity, event: &Event, reply: Reply) -> Message {
+        let request = match event {
+            Event::Call(_, Call::RequestVote(request)) => Request::RequestVote(request.clone()),
+            Event::Call(_, Call::AppendEntries(request)) => Request::AppendEntries(request.clone()),
             other => panic!("{other:?} is no request"),
         };
+        let Identity { incarnation, term: asked, .. } = *request.sender();
+        let by = Process::of(incarnation);
         let response = match reply {
             Reply::Vote(reply) => Response::Vote(reply),
             Reply::Append(reply) => Response::Append(reply),
-            other => panic!("{other:?} is no reply to a correct peer"),
+            Reply::Fault(Fault::Crashed) => {
+                return Message::Failure { by, to: to.id, request, failure: Failure::Crashed(*to) };
+            }
+            other => panic!("{other:?} is no reply to a correct peer, which asked {request:?}"),
         };
-        Message::Response { by, to, response }
+        Message::Response { by, to: to.id, asked, response }
+    }
+
+    /// A reply without the position of its sender's last entry.
+    pub(crate) fn without_position(&self) -> Option<Message> {
+        let Message::Response { by, to, asked, mut response } = *self else { return None };
+        let sender = match &mut response {
+            Response::Vote(reply) => &mut reply.sender,
+            Response::Append(reply) => &mut reply.sender,
+        };
+        let first = Position { term: Term(1), index: LogIndex(1) };
+        if sender.history.is_some() {
+            sender.last_log = first;
+        }
+        Some(Message::Response { by, to, asked, response })
+    }
+
+    /// What a host gives back for a request to a server whose process has ended.
+    pub(crate) fn refusal(&self) -> Option<Message> {
+        let Message::Request { by, to, request } = self else { return None };
+        let (by, to, request) = (*by, *to, request.clone());
+        Some(Message::Failure { by, to, request, failure: Failure::Ended })
+    }
+
+    /// Who asked.
+    pub(crate) fn asker(&self) -> Process {
+        match self {
+            Message::Request { by, .. }
+            | Message::Response { by, .. }
+            | Message::Failure { by, .. } => *by,
+        }
+    }
+
+    /// Whether it asks, and does not answer.
+    pub(crate) fn is_request(&self) -> bool {
+        matches!(self, Message::Request { .. })
     }
 
     /// Who receives it, and what it is there.
     pub(crate) fn delivery(&self) -> (ServerId, Event) {
         match self {
             Message::Request { to, request: Request::RequestVote(request), .. } => {
-                (*to, Event::Call(AT_ONCE, Call::RequestVote(*request)))
+                (*to, Event::Call(AT_ONCE, Call::RequestVote(request.clone())))
             }
             Message::Request { to, request: Request::AppendEntries(request), .. } => {
                 (*to, Event::Call(AT_ONCE, Call::AppendEntries(request.clone())))
             }
-            Message::Response { by, to, response } => {
-                (*by, Event::Response { from: *to, response: *response })
+            Message::Response { by, to, response, .. } => {
+                (by.id, Event::Response { from: *to, response: *response })
+            }
+            Message::Failure { by, to, request, failure } => {
+                let (request, failure) = (request.clone(), *failure);
+                (by.id, Event::Unanswered { by: *to, request, failure })
             }
         }
     }
 
-    /// Who is told that an append has failed, and what it is told.
-    pub(crate) fn failure(&self) -> Option<(ServerId, Event)> {
+    /// What the sender of an append is told if there is no reply, and nobody knows why.
+    pub(crate) fn silence(&self) -> Option<Event> {
         match self {
-            Message::Request { by, to, request: request @ Request::AppendEntries(_) } => {
-                Some((*by, Event::Unanswered { by: *to, request: request.clone() }))
+            Message::Request { to, request: request @ Request::AppendEntries(_), .. } => {
+                let (request, failure) = (request.clone(), Failure::Silent);
+                Some(Event::Unanswered { by: *to, request, failure })
             }
-            Message::Request { .. } | Message::Response { .. } => None,
+            _ => None,
         }
     }
 }
 
 impl fmt::Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by = self.asker().incarnation().0;
         match self {
-            Message::Request { by, to, request, .. } => {
-                write!(f, "{} -> {}: {}", by.0, to.0, told_request(request))
+            Message::Request { to, request, .. } => {
+                write!(f, "{by} -> {}: {}", to.0, told_request(request))
             }
-            Message::Response { by, to, response, .. } => {
-                write!(f, "{} -> {}: {}", to.0, by.0, told_response(response))
+            Message::Response { response, .. } => {
+                let replier = response.sender().incarnation.0;
+                write!(f, "{replier} -> {by}: {}", told_response(response))
+            }
+            Message::Failure { to, request, failure, .. } => {
+                let failure = match failure {
+                    Failure::Ended => "has ended",
+                    Failure::Crashed(_) => "is crashed",
+                    Failure::Silent => "is silent",
+                };
+                write!(f, "{} -> {by}: {failure}, which {}", to.0, told_request(request))
             }
         }
     }
@@ -78,28 +143,33 @@ impl fmt::Display for Message {
 
 fn told_request(request: &Request) -> String {
     match request {
-        Request::RequestVote(RequestVote { kind, ballot, term, last_log, .. }) => {
+        Request::RequestVote(request @ RequestVote { sender, kind, ballot, account }) => {
+            let account = account.as_ref().map_or(String::new(), |account| {
+                let told = account.0.values().map(|living| living.map(|living| living.0));
+                format!(", account {:?}", told.collect::<Vec<_>>())
+            });
             format!(
-                "asks for a {kind:?} in t{}, ballot {ballot}, last {}",
-                term.0,
-                place(*last_log)
+                "asks for a {kind:?} in t{}, ballot {ballot}, last {}{account}",
+                request.term().0,
+                place(sender.last_log)
             )
         }
         Request::AppendEntries(AppendEntries {
-            term,
+            sender,
+            receiver,
             prev_log,
             entries,
             leader_commit,
             round,
             has_majority,
-            ..
         }) => {
             let entries: Vec<_> = entries.iter().map(told_entry).collect();
+            let receiver = receiver.map_or("anybody".to_owned(), |receiver| receiver.0.to_string());
             let mark = if *has_majority { "" } else { ", without a majority" };
             format!(
-                "appends {entries:?} after {} in t{}, round {}, commit {}{mark}",
+                "appends {entries:?} after {} in t{}, round {}, for {receiver}, commit {}{mark}",
                 place(*prev_log),
-                term.0,
+                sender.term.0,
                 round.0,
                 leader_commit.0
             )
@@ -109,12 +179,12 @@ fn told_request(request: &Request) -> String {
 
 fn told_response(response: &Response) -> String {
     match response {
-        Response::Vote(VoteReply { kind, ballot, term, vote_granted }) => {
+        Response::Vote(VoteReply { sender, kind, ballot, vote_granted }) => {
             let granted = if *vote_granted { "grants" } else { "refuses" };
-            format!("{granted} the {kind:?} of ballot {ballot} in t{}", term.0)
+            format!("{granted} the {kind:?} of ballot {ballot} in t{}", sender.term.0)
         }
-        Response::Append(AppendReply { term, round, outcome }) => {
-            format!("{outcome:?} to round {} in t{}", round.0, term.0)
+        Response::Append(AppendReply { sender, round, outcome }) => {
+            format!("{outcome:?} to round {} in t{}", round.0, sender.term.0)
         }
     }
 }
@@ -126,7 +196,12 @@ fn place(position: Position) -> String {
 /// An entry in a few characters.
 pub(crate) fn told_entry(entry: &Entry) -> String {
     match &entry.command {
-        Command::Noop => format!("no-op t{}", entry.term.0),
+        Command::Roster(roster) => format!("{} t{}", told_roster(roster), entry.term.0),
         Command::Update(update) => format!("{} v{} t{}", update.name, update.version, entry.term.0),
     }
+}
+
+fn told_roster(roster: &Roster) -> String {
+    let members: Vec<_> = roster.members.values().map(|named| named.0).collect();
+    format!("{members:?} of {}", roster.history.0)
 }

@@ -1,15 +1,22 @@
 //! The state of the whole, as numbers, and what may happen in it.
 
-use surfstore::raft::{ServerId, Timer};
+use surfstore::raft::{Incarnation, ServerId, Timer};
 
 /// How many servers a cluster has at most.
 pub(crate) const SERVERS_MAX: usize = 4;
+
+/// Stands for the state of a server whose process has ended.
+pub(crate) const ENDED: u32 = u32::MAX;
 
 /// The state of the cluster, the network and the callers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct State {
     /// The servers' states; 0 beyond the last server.
     pub(crate) servers: [u32; SERVERS_MAX],
+    /// How often each server has been relaunched.
+    pub(crate) launches: [u8; SERVERS_MAX],
+    /// The servers that have ever stood for election, a bit for each.
+    pub(crate) stood: u8,
     /// The history.
     pub(crate) history: u32,
     /// What may still happen.
@@ -22,6 +29,7 @@ pub(crate) struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Left {
     pub(crate) crashes: u8,
+    pub(crate) relaunches: u8,
     pub(crate) heartbeats: u8,
     pub(crate) ballots: u8,
 }
@@ -35,8 +43,11 @@ pub(crate) enum Action {
     Fail(u32),
     /// A timer runs out.
     Timeout(ServerId, Timer),
-    /// The server and so many helpers, one bit for each, lose their leader, and it stands with their pre-votes.
+    /// The server and so many others, one bit for each, lose their leader, and it stands with their answers to its
+    /// pre-vote.
     Stand(ServerId, u8),
+    /// Something happens that means nothing, at which a leader does what it has left to do.
+    GoOn(ServerId),
     /// A client makes the next update at this leader.
     Update(ServerId),
     /// A client reads at this leader.
@@ -45,4 +56,41 @@ pub(crate) enum Action {
     Crash(ServerId),
     /// The server is restored.
     Restore(ServerId),
+    /// The server's process ends.
+    End(ServerId),
+    /// The server's process begins again, with nothing.
+    Launch(ServerId),
+    /// The server's process ends, and the next one begins at once.
+    Relaunch(ServerId),
+}
+
+/// One life of a server, from the start of its process to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Process {
+    pub(crate) id: ServerId,
+    /// How often the server was relaunched before.
+    pub(crate) launch: u8,
+}
+
+/// How many incarnations one process may have: one that starts anew without ending counts on from its first.
+const ANEW_MAX: u64 = 10;
+
+/// How many processes a server may have.
+const LAUNCHES_MAX: u64 = 10;
+
+impl Process {
+    /// Its first incarnation. The hundreds tell the server, the tens the process.
+    pub(crate) fn incarnation(self) -> Incarnation {
+        let Process { id, launch } = self;
+        assert!(u64::from(launch) < LAUNCHES_MAX, "a server has few processes");
+        let server = u64::from(id.0) + 1;
+        Incarnation((server * LAUNCHES_MAX + u64::from(launch)) * ANEW_MAX)
+    }
+
+    /// The process that has, or had, this incarnation.
+    pub(crate) fn of(Incarnation(number): Incarnation) -> Process {
+        let process = number / ANEW_MAX;
+        let id = ServerId((process / LAUNCHES_MAX - 1) as u8);
+        Process { id, launch: (process % LAUNCHES_MAX) as u8 }
+    }
 }

@@ -5,12 +5,14 @@
 //! is a handful of numbers. What concerns one server alone is checked here, once per step and once per server state.
 
 use surfstore::raft::{
-    CallId, Cluster, Effect, Event, Fault, Reply, RoleName, Server, ServerId, Status, Term, Timer,
+    Account, BallotKind, Call, CallId, Cluster, Effect, Event, Member, Reply, Request, RoleName,
+    Server, ServerId, Status, Term, Timer,
 };
 
 use crate::invariants;
 use crate::marks::Marks;
 use crate::network::Message;
+use crate::state::Process;
 use crate::table::{Numbered, Table};
 
 /// The id of all calls that are answered in the step that takes them: those of peers and operators.
@@ -25,8 +27,16 @@ pub(crate) struct Local {
     pub(crate) timer: Option<Timer>,
     /// Whether the timer runs at whose end waiting callers are told that the outcome is unknown.
     pub(crate) fate: bool,
-    /// Whether it has ever stood for election.
-    pub(crate) stood: bool,
+    /// What it asks the others for, as a candidate.
+    pub(crate) ballot: Option<Ballot>,
+}
+
+/// A ballot, as the requests for votes tell of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Ballot {
+    pub(crate) kind: BallotKind,
+    pub(crate) number: u64,
+    pub(crate) account: Option<Account>,
 }
 
 /// What a step does.
@@ -37,16 +47,21 @@ pub(crate) struct Step {
     pub(crate) sends: Box<[u32]>,
     /// What it answers to clients.
     pub(crate) answers: Box<[(CallId, Reply)]>,
-    /// The message with which it replies to a peer.
+    /// The message that it gives back to a peer.
     pub(crate) response: Option<u32>,
-    /// Whether the server answers a client, or its role, term, log, commit index or leader changes, so that more than
-    /// this server must be looked at.
+    /// Whether the server answers a client, or its role, term, log, commit index, leader or incarnation changes, so that
+    /// more than this server must be looked at.
     pub(crate) concerns_all: bool,
     /// The situations in it.
     pub(crate) marks: Marks,
 }
 
 impl Step {
+    /// Whether the same comes of both.
+    pub(crate) fn does_the_same(&self, other: &Step) -> bool {
+        self.next == other.next && self.sends == other.sends && self.answers == other.answers
+    }
+
     /// Whether nothing comes of it at server state `from` but a reply to a peer.
     pub(crate) fn only_replies(&self, from: u32) -> bool {
         self.next == from && self.sends.is_empty() && self.answers.is_empty()
@@ -58,7 +73,10 @@ impl Step {
 pub(crate) struct Facts {
     pub(crate) role: RoleName,
     pub(crate) term: Term,
-    pub(crate) voted_for: Option<ServerId>,
+    pub(crate) voted_for: Option<Member>,
+    pub(crate) ballot: Option<(BallotKind, u64)>,
+    /// Whether it has nothing left to do that it would do at any event.
+    pub(crate) idle: bool,
 }
 
 /// Where and as what a message arrives.
@@ -66,6 +84,12 @@ pub(crate) struct Facts {
 pub(crate) struct Delivery {
     pub(crate) at: ServerId,
     pub(crate) event: u32,
+    /// Who asked.
+    pub(crate) asker: Process,
+    /// Whether it is a request.
+    pub(crate) asks: bool,
+    /// A reply without the position of its sender's last entry.
+    pub(crate) without_position: Option<u32>,
 }
 
 /// Server states, events, messages and steps by their numbers.
@@ -80,10 +104,11 @@ pub(crate) struct Steps {
 }
 
 impl Local {
-    fn start(id: ServerId, size: u8) -> Local {
+    fn start(process: Process, size: u8) -> Local {
+        let Process { id, .. } = process;
         let cluster = Cluster::new(id, size).expect("a server of the cluster");
-        let (server, effects) = Server::start(cluster);
-        let mut local = Local { id, server, timer: None, fate: false, stood: false };
+        let (server, effects) = Server::start(cluster, process.incarnation());
+        let mut local = Local { id, server, timer: None, fate: false, ballot: None };
         local.run_timers(&effects);
         local
     }
@@ -110,9 +135,46 @@ impl Local {
         let (server, effects) = next.server.step(event.clone());
         next.server = server;
         next.run_timers(&effects);
-        next.stood |= next.server.role() == RoleName::Candidate;
-        next.stood |= next.server.role() == RoleName::Leader;
+        next.note_ballot(event, &effects);
+        if self.has_withdrawn() && next.has_withdrawn() && self.differs_in_ballots_alone(&next) {
+            next = self.clone();
+        }
         (next, effects)
+    }
+
+    /// Whether it is a candidate that has given its ballot up, without a new one.
+    fn has_withdrawn(&self) -> bool {
+        self.server.role() == RoleName::Candidate && self.ballot.is_none()
+    }
+
+    /// Whether the number of its ballot is all that the other has of its own. A candidate that has given its ballot up
+    /// does so again with each append of a leader without a majority: nobody was asked in the one that it gives up.
+    fn differs_in_ballots_alone(&self, other: &Local) -> bool {
+        let without_ballots = |local: &Local| {
+            let told = format!("{local:?}");
+            let mut parts = told.split("ballot");
+            let first = parts.next().unwrap_or_default().to_owned();
+            let skip = |part: &str| part.trim_start_matches(|c| c != ',' && c != '}').to_owned();
+            parts.map(skip).fold(first, |told, part| told + &part)
+        };
+        without_ballots(self) == without_ballots(other)
+    }
+
+    fn note_ballot(&mut self, event: &Event, effects: &[Effect]) {
+        let is_led = matches!(event, Event::Call(_, Call::AppendEntries(request))
+            if request.sender.term == self.server.current_term());
+        if is_led && self.ballot.as_ref().is_some_and(|ballot| ballot.kind == BallotKind::Vote) {
+            self.ballot = None;
+        }
+        for effect in effects {
+            if let Effect::Send { request: Request::RequestVote(request), .. } = effect {
+                let (kind, number) = (request.kind, request.ballot);
+                self.ballot = Some(Ballot { kind, number, account: request.account.clone() });
+            }
+        }
+        if self.server.role() != RoleName::Candidate {
+            self.ballot = None;
+        }
     }
 }
 
@@ -129,9 +191,9 @@ impl Steps {
         }
     }
 
-    /// Server `id` as its process starts.
-    pub(crate) fn start(&mut self, id: ServerId, size: u8) -> u32 {
-        self.local_number(Local::start(id, size))
+    /// A server as its process starts.
+    pub(crate) fn start(&mut self, process: Process, size: u8) -> u32 {
+        self.local_number(Local::start(process, size))
     }
 
     pub(crate) fn local(&self, number: u32) -> &Local {
@@ -165,12 +227,23 @@ impl Steps {
 
     pub(crate) fn message_number(&mut self, message: Message) -> u32 {
         let (at, event) = message.delivery();
+        let (asker, asks) = (message.asker(), message.is_request());
         let (number, is_new) = self.messages.number(message);
         if is_new {
             let event = self.event_number(event);
-            self.deliveries.push(Delivery { at, event });
+            let delivery = Delivery { at, event, asker, asks, without_position: None };
+            self.deliveries.push(delivery);
+            let less = self.messages.get(number).without_position();
+            let less = less.map(|less| self.message_number(less));
+            self.deliveries[number as usize].without_position = less;
         }
         number
+    }
+
+    /// What the host of a server whose process has ended gives back for a request.
+    pub(crate) fn refusal(&mut self, request: u32) -> Option<u32> {
+        let refusal = self.messages.get(request).refusal()?;
+        Some(self.message_number(refusal))
     }
 
     fn local_number(&mut self, local: Local) -> u32 {
@@ -178,8 +251,10 @@ impl Steps {
         if is_new {
             let local = self.locals.get(number);
             let Status { role, current_term: term, voted_for, .. } = local.server.status();
-            self.facts.push(Facts { role, term, voted_for });
+            let ballot = local.ballot.as_ref().map(|ballot| (ballot.kind, ballot.number));
             invariants::check_state(local);
+            let idle = invariants::is_idle(local);
+            self.facts.push(Facts { role, term, voted_for, ballot, idle });
             invariants::check_deafness(local);
         }
         number
@@ -207,12 +282,11 @@ impl Steps {
         for effect in effects {
             match effect {
                 Effect::Send { to, request } => {
-                    let message = Message::Request { by: before.id, to, request };
-                    sends.push(self.message_number(message));
+                    sends.push(self.message_number(Message::request(to, request)));
                 }
-                Effect::Reply(AT_ONCE, Reply::Done | Reply::Fault(Fault::Crashed)) => {}
+                Effect::Reply(AT_ONCE, Reply::Done) => {}
                 Effect::Reply(AT_ONCE, reply) => {
-                    let message = Message::response(before.id, &event, reply);
+                    let message = Message::answer(&after.server.identity(), &event, reply);
                     response = Some(self.message_number(message));
                 }
                 Effect::Reply(call, reply) => answers.push((call, reply)),
@@ -228,8 +302,9 @@ impl Steps {
 /// Whether the servers differ in what concerns the others.
 fn differ(before: &Server, after: &Server) -> bool {
     let concern = |server: &Server| {
-        let Status { role, current_term, leader, commit_index, .. } = server.status();
-        (role, current_term, leader, commit_index)
+        let Status { role, current_term, incarnation, commit_index, .. } = server.status();
+        let Status { leader, leader_history, .. } = server.status();
+        (role, current_term, incarnation, commit_index, leader, leader_history)
     };
     concern(before) != concern(after) || before.log() != after.log()
 }

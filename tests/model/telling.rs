@@ -4,7 +4,7 @@ use surfstore::raft::{LogIndex, ServerId};
 
 use crate::model::Model;
 use crate::network::told_entry;
-use crate::state::{Action, State};
+use crate::state::{Action, ENDED, State};
 
 impl Model {
     /// The action in words, and every server that it changed.
@@ -15,16 +15,20 @@ impl Model {
                 format!("{} (its sender gives up)", self.steps.message(message))
             }
             Action::Timeout(id, timer) => format!("{timer:?} ends at {}", id.0),
-            Action::Stand(id, helpers) => format!("{} stands, pre-votes by {helpers:#b}", id.0),
+            Action::Stand(id, asked) => format!("{} stands, having asked {asked:#b}", id.0),
+            Action::GoOn(id) => format!("{} does what it has left to do", id.0),
             Action::Update(id) => format!("an update at {}", id.0),
             Action::Read(id) => format!("a read at {}", id.0),
             Action::Crash(id) => format!("{} crashes", id.0),
             Action::Restore(id) => format!("{} is restored", id.0),
+            Action::End(id) => format!("the process of {} ends", id.0),
+            Action::Launch(id) => format!("{} is launched again", id.0),
+            Action::Relaunch(id) => format!("the process of {} ends; it is launched again", id.0),
         };
         let Some(after) = after else { return format!("{told}   FAILS") };
         let pairs = before.servers.iter().zip(&after.servers).enumerate();
         let changed: Vec<_> = pairs
-            .filter(|(_, (before, after))| before != after)
+            .filter(|(_, (before, after))| before != after && **after != ENDED)
             .map(|(id, (_, after))| self.tell_server(ServerId(id as u8), *after))
             .collect();
         format!("{told}   {}", changed.join("; "))
@@ -35,8 +39,9 @@ impl Model {
         let status = server.status();
         let log: Vec<_> = server.log().from(LogIndex(1)).iter().map(told_entry).collect();
         format!(
-            "{}: {} t{} log [{}] commit {}",
+            "{} as {}: {} t{} log [{}] commit {}",
             id.0,
+            status.incarnation.0,
             status.role.as_str(),
             status.current_term.0,
             log.join(", "),

@@ -11,7 +11,7 @@ fn naive_commit_index(held: &[u64]) -> u64 {
     let is_held = |index: &u64| {
         held.len() < 2 * held.iter().filter(|last_held| *index <= **last_held).count()
     };
-    (0..=3).rev().find(is_held).unwrap_or_default()
+    (1..=4).rev().find(is_held).unwrap_or_default()
 }
 
 /// Lets each of the peers in `first` accept nothing, its first append, or its second as well, in every combination;
@@ -25,7 +25,7 @@ fn check_all(server: &Server, first: &[(ServerId, AppendEntries)], held: &mut Ve
     let second = appends_to(&effects, peer.0).remove(0);
     let (twice, _) = once.clone().step(accepted(peer.0, &second));
     let mut combinations = 0;
-    for (server, last_held) in [(server, 0), (&once, 1), (&twice, 3)] {
+    for (server, last_held) in [(server, 1), (&once, 2), (&twice, 4)] {
         held.push(last_held);
         combinations += check_all(server, others, held);
         held.pop();
@@ -34,13 +34,14 @@ fn check_all(server: &Server, first: &[(ServerId, AppendEntries)], held: &mut Ve
 }
 
 /// Figure 2, Leaders: "If there exists an N such that N > commitIndex, a majority of matchIndex[i] >= N, and
-/// log[N].term == currentTerm: set commitIndex = N". The first append to a peer has the no-op, the second two updates.
+/// log[N].term == currentTerm: set commitIndex = N". Entry 1 is committed. The first append to a peer has the roster of the
+/// term, the second two updates.
 #[test]
 fn commit_follows_the_majority_of_all_servers_for_every_vector_of_match_indexes() {
     for of in 2..=10 {
-        let (server, effects) = elected(of, &[]);
+        let (server, effects) = elected(of, &[1]);
         let server = after(server, [update(1, "a", 1), update(2, "b", 1)]);
-        let combinations = check_all(&server, &append_requests(&effects), &mut vec![3]);
+        let combinations = check_all(&server, &append_requests(&effects), &mut vec![4]);
         assert_eq!(combinations, 3_u32.pow(u32::from(of) - 1));
     }
 }
@@ -48,7 +49,7 @@ fn commit_follows_the_majority_of_all_servers_for_every_vector_of_match_indexes(
 /// §5.3: a single server holds what it appends on a majority.
 #[test]
 fn a_single_server_commits_at_once() {
-    let server = after(server(0, 1), [timeout(Timer::Silence), timeout(Timer::Election)]);
+    let server = server(0, 1);
     assert_eq!(commit_index(&server), 1);
     let (server, effects) = server.step(update(1, "a", 1));
     assert_eq!(commit_index(&server), 2);
@@ -60,17 +61,16 @@ fn a_single_server_commits_at_once() {
 #[test]
 fn an_entry_of_an_earlier_term_is_not_committed_by_counting() {
     let large = entry(2, &"x".repeat(BATCH_BYTES_MAX), 1);
-    let log = [noops(&[1]), vec![large]].concat();
-    let follower =
-        after(server(0, 5), [timeout(Timer::Silence), appends(append(2, at(0, 0), log))]);
-    let (mut server, effects) = elect(follower);
+    let log = [rosters_of(5, &[1, 2]), vec![large]].concat();
+    let (mut server, effects) =
+        elect(after(server(0, 5), [appends(append(2, at(0, 0), log).of(5))]));
     for peer in [1, 2, 3] {
-        let refusal = AppendOutcome::Mismatch(at(1, 1));
+        let refusal = AppendOutcome::Mismatch(at(2, 2));
         let (told, sent) = server.step(answered(peer, &append_to(&effects, peer), refusal));
         assert_eq!(append_to(&sent, peer).entries.len(), 1);
         let (holds, next) = told.step(accepted(peer, &append_to(&sent, peer)));
-        assert_eq!(commit_index(&holds), 0, "{} of 5 hold 2/t2", peer + 1);
-        assert_eq!(append_to(&next, peer).entries, noops(&[3]));
+        assert_eq!(commit_index(&holds), 0, "{} of 5 hold 3/t2", peer + 1);
+        assert_eq!(append_to(&next, peer).entries, rosters_of(5, &[3]));
         server = holds;
     }
 }
@@ -79,7 +79,7 @@ fn an_entry_of_an_earlier_term_is_not_committed_by_counting() {
 /// are committed indirectly".
 #[test]
 fn earlier_entries_are_committed_with_the_first_of_the_current_term() {
-    let (server, effects) = elected(5, &[1, 2]);
+    let (server, effects) = elect(follower_holding(5, &[1, 2]));
     let server = after(server, [accepted(1, &append_to(&effects, 1))]);
     assert_eq!(commit_index(&server), 0);
     let (server, _) = server.step(accepted(2, &append_to(&effects, 2)));
@@ -89,7 +89,7 @@ fn earlier_entries_are_committed_with_the_first_of_the_current_term() {
 /// §5.3: a heartbeat that a longer log accepts proves no more than the place it names.
 #[test]
 fn an_accepted_heartbeat_commits_nothing_beyond_what_it_verified() {
-    let (server, _) = elected(3, &[1, 2]);
+    let (server, _) = elect(follower_holding(3, &[1, 2]));
     let (server, effects) = server.step(timeout(Timer::Heartbeat));
     let (server, _) = server.step(accepted(1, &append_to(&effects, 1)));
     assert_eq!(commit_index(&server), 0);
@@ -98,7 +98,7 @@ fn an_accepted_heartbeat_commits_nothing_beyond_what_it_verified() {
 /// A refusal holds nothing, whatever place it names.
 #[test]
 fn a_refusal_is_not_counted() {
-    let (server, effects) = elected(3, &[1, 2]);
+    let (server, effects) = elect(follower_holding(3, &[1, 2]));
     let hint = AppendOutcome::Mismatch(at(3, 3));
     let (server, _) = server.step(answered(1, &append_to(&effects, 1), hint));
     assert_eq!(commit_index(&server), 0);
@@ -110,7 +110,7 @@ fn a_commit_is_told_to_the_followers_at_once() {
     let (server, effects) = leader(3).step(update(1, "a", 1));
     let (_, news) = server.step(accepted(1, &append_to(&effects, 1)));
     assert_eq!(append_to(&news, 1).entries, []);
-    assert_eq!(append_to(&news, 1).leader_commit, LogIndex(2));
+    assert_eq!(append_to(&news, 1).leader_commit, LogIndex(3));
 }
 
 /// A follower whose batch is still under way is told as well: its caller may ask it next.
@@ -119,7 +119,7 @@ fn a_commit_is_told_ahead_of_the_reply_to_a_batch_under_way() {
     let (server, effects) = leader(3).step(update(1, "a", 1));
     let (server, news) = server.step(accepted(1, &append_to(&effects, 1)));
     assert_eq!(append_to(&news, 2).entries, []);
-    assert_eq!(append_to(&news, 2).leader_commit, LogIndex(2));
+    assert_eq!(append_to(&news, 2).leader_commit, LogIndex(3));
     let server = after(server, [accepted(2, &append_to(&news, 2))]);
     let (_, more) = server.step(accepted(2, &append_to(&effects, 2)));
     assert_eq!(append_requests(&more), [], "it need not be told twice");
@@ -128,20 +128,20 @@ fn a_commit_is_told_ahead_of_the_reply_to_a_batch_under_way() {
 /// What a follower has verified stays so for the term, and so does what its leader has committed.
 #[test]
 fn entries_and_the_news_of_their_commit_may_arrive_in_either_order() {
-    let entries = append(1, at(0, 0), noops(&[1, 1]));
-    let news = AppendEntries { leader_commit: LogIndex(2), ..append(1, at(0, 0), vec![]) };
+    let entries = append(1, at(1, 1), rosters(&[1, 1]));
+    let news = append(1, at(0, 0), vec![]).committing(3);
     for order in [[entries.clone(), news.clone()], [news, entries]] {
         let server = after(follower(3), order.map(appends));
-        assert_eq!(commit_index(&server), 2);
+        assert_eq!(commit_index(&server), 3);
     }
 }
 
 /// Neither of the two outlives its term: the next leader has not verified the entries that another one sent.
 #[test]
 fn what_an_earlier_leader_verified_is_not_committed_by_the_next() {
-    let server = after(follower(3), [appends(append(1, at(0, 0), noops(&[1, 1])))]);
-    let news = AppendEntries { leader_commit: LogIndex(2), ..append(2, at(0, 0), vec![]) };
-    assert_eq!(commit_index(&after(server, [appends(news)])), 0);
+    let server = after(follower(3), [appends(append(1, at(1, 1), rosters(&[1, 1])))]);
+    let news = append(2, at(0, 0), vec![]).committing(3);
+    assert_eq!(commit_index(&after(server, [appends(news)])), 1);
 }
 
 /// The next entries bring the news along, where there are any; then no empty append is needed.
@@ -151,22 +151,17 @@ fn news_of_a_commit_travel_with_the_next_entries_where_there_are_any() {
     let server = after(server, [update(2, "b", 1)]);
     let (_, news) = server.step(accepted(1, &append_to(&effects, 1)));
     assert_eq!(append_to(&news, 1).entries, [entry(2, "b", 1)]);
-    assert_eq!(append_to(&news, 1).leader_commit, LogIndex(2));
+    assert_eq!(append_to(&news, 1).leader_commit, LogIndex(3));
 }
 
 /// A leader with the first log in `term` brings server 1 with the second log level, both played by the core. How many
 /// appends were refused.
 fn refusals_until_level(leader_terms: &[u64], follower_terms: &[u64], term: u64) -> usize {
-    let before = Term(term - 1);
-    let enter = append(before.0, at(0, 0), vec![]);
+    let enter = append(term - 1, at(0, 0), vec![]).of(2);
     let (mut leader, mut effects) =
-        elect(after(follower_holding(2, leader_terms), [appends(enter.clone())]));
-    let log = AppendEntries {
-        leader_id: SELF,
-        entries: noops(follower_terms),
-        has_majority: false,
-        ..enter
-    };
+        elect(after(follower_holding(2, leader_terms), [appends(enter)]));
+    let log = append(term - 1, at(0, 0), rosters_of(2, follower_terms)).of(2).by(0);
+    let log = AppendEntries { has_majority: false, ..log };
     let mut follower = after(server(1, 2), [appends(log)]);
     let mut refusals = 0;
     while terms(&follower) != terms(&leader) {
@@ -199,7 +194,7 @@ fn all_followers_of_figure_7_are_repaired() {
     }
 }
 
-/// All logs of at most five entries of the terms 1 to 3.
+/// All logs of at most five entries of the terms 1 to 3. One without any founds a history of its own.
 fn small_logs() -> Vec<Vec<u64>> {
     let mut logs = vec![vec![]];
     let mut shorter = 0;

@@ -4,7 +4,7 @@ use crate::support::*;
 
 use BallotKind::{PreVote, Vote};
 
-/// Each running role, by name, in term 1 or 2 with an empty or almost empty log.
+/// Each running role, by name, in term 1 or 2.
 fn running() -> [(&'static str, Server); 5] {
     [
         ("follower", follower(5)),
@@ -17,12 +17,12 @@ fn running() -> [(&'static str, Server); 5] {
 
 /// One message of each kind in `term`; none of them is granted or accepted.
 fn messages(term: u64) -> [(&'static str, Event); 5] {
-    let vote = |kind| VoteReply { kind, ballot: 1, term: Term(term), vote_granted: false };
-    let outcome = AppendOutcome::Stale;
-    let append_reply = AppendReply { term: Term(term), round: Round(1), outcome };
+    let sender = identity(1, term).of(5);
+    let vote = |kind| VoteReply { sender, kind, ballot: 1, vote_granted: false };
+    let append_reply = AppendReply { sender, round: Round(1), outcome: AppendOutcome::Stale };
     [
-        ("RequestVote", asks(ask(Vote, term, at(0, 0)))),
-        ("AppendEntries", appends(append(term, at(term, 9), vec![]))),
+        ("RequestVote", asks(ask(Vote, term, at(0, 0)).of(5))),
+        ("AppendEntries", appends(append(term, at(term, 9), vec![]).of(5))),
         ("a pre-vote's reply", responds(1, Response::Vote(vote(PreVote)))),
         ("a vote's reply", responds(1, Response::Vote(vote(Vote)))),
         ("an append's reply", responds(1, Response::Append(append_reply))),
@@ -57,29 +57,35 @@ fn nobody_has_voted_yet_in_a_newer_term() {
 fn a_request_of_an_earlier_term_is_refused_and_changes_nothing() {
     for (role, server) in running() {
         let server = match server.current_term() {
-            Term(1) => after(server, [appends(append(2, at(0, 0), vec![]))]),
+            Term(1) => after(server, [appends(append(2, at(0, 0), vec![]).of(5))]),
             _ => server,
         };
-        let (voted, effects) = server.clone().step(asks(ask(Vote, 1, at(0, 0))));
-        let refusal = VoteReply { kind: Vote, ballot: 9, term: Term(2), vote_granted: false };
+        let sender = server.identity();
+        assert_eq!(sender.term, Term(2), "{role}");
+        let (voted, effects) = server.clone().step(asks(ask(Vote, 1, at(0, 0)).of(5)));
+        let refusal = VoteReply { sender, kind: Vote, ballot: 9, vote_granted: false };
         assert_eq!(effects, [Effect::Reply(PEER, Reply::Vote(refusal))], "{role}");
         assert_eq!(voted, server, "{role}");
-        let (stored, effects) = server.clone().step(appends(append(1, at(0, 0), noops(&[1]))));
-        let outcome = AppendOutcome::Stale;
-        let refusal = AppendReply { term: Term(2), round: Round(7), outcome };
+        let late = append(1, at(0, 0), rosters_of(5, &[1])).of(5);
+        let (stored, effects) = server.clone().step(appends(late));
+        let refusal = AppendReply { sender, round: Round(7), outcome: AppendOutcome::Stale };
         assert_eq!(effects, [Effect::Reply(PEER, Reply::Append(refusal))], "{role}");
         assert_eq!(stored, server, "{role}");
     }
 }
 
-/// §5.1: a reply of an earlier term answers nothing that is still asked.
+/// §5.1: a reply of an earlier term answers nothing that is still asked, unless it is to a pre-vote, which raises nobody's
+/// term.
 #[test]
 fn a_reply_of_an_earlier_term_changes_nothing() {
     for (role, server) in running() {
         for (message, event) in messages(0).into_iter().skip(2) {
             let (answered, effects) = server.clone().step(event);
             assert_eq!(effects, [], "{role}, {message}");
-            assert_eq!(answered, server, "{role}, {message}");
+            assert_eq!(answered.status(), server.status(), "{role}, {message}");
+            if (role, message) != ("pre-candidate", "a pre-vote's reply") {
+                assert_eq!(answered, server, "{role}, {message}");
+            }
         }
     }
 }
@@ -87,13 +93,16 @@ fn a_reply_of_an_earlier_term_changes_nothing() {
 /// Figure 2, State; §5.2: "When servers start up, they begin as followers."
 #[test]
 fn a_server_starts_as_a_follower_in_term_0_with_an_empty_log() {
-    let (server, effects) = Server::start(Cluster::new(SELF, 3).unwrap());
-    assert_eq!(effects, [Effect::ArmTimer(Timer::Silence)]);
+    let (server, effects) = Server::start(Cluster::new(SELF, 3).unwrap(), life(0));
+    assert_eq!(effects, [Effect::ArmTimer(Timer::Start)]);
     let expected = Status {
         role: RoleName::Follower,
         current_term: Term(0),
+        incarnation: life(0),
+        history: None,
         voted_for: None,
         leader: None,
+        leader_history: None,
         commit_index: LogIndex(0),
         last_applied: LogIndex(0),
         last_log: at(0, 0),
@@ -131,18 +140,17 @@ fn an_append_of_a_former_leader_leaves_the_timer_alone() {
 /// Figure 2, Followers: the timer restarts on "granting vote to candidate".
 #[test]
 fn a_granted_vote_starts_the_silence_phase_anew() {
-    let (server, effects) = leaderless(3).step(asks(ask(Vote, 2, at(0, 0))));
+    let (server, effects) = leaderless(3).step(asks(ask(Vote, 2, at(1, 1))));
     assert!(is_granted(&effects));
     assert_eq!(armed(&effects), [Timer::Silence]);
-    let (_, effects) = server.step(asks(ask(PreVote, 3, at(0, 0))));
+    let (_, effects) = server.step(asks(ask(PreVote, 3, at(1, 1))));
     assert!(!is_granted(&effects), "it gives the candidate time to win");
 }
 
 /// Figure 2, Followers: a refused vote is no reason to wait longer, not even in a newer term.
 #[test]
 fn a_refused_vote_leaves_the_timer_alone() {
-    let server = after(follower_holding(3, &[1]), [timeout(Timer::Silence)]);
-    let (server, effects) = server.step(asks(ask(Vote, 2, at(0, 0))));
+    let (server, effects) = leaderless(3).step(asks(ask(Vote, 2, at(0, 0))));
     assert!(!is_granted(&effects));
     assert_eq!(armed(&effects), []);
     let (server, _) = server.step(timeout(Timer::Election));
@@ -157,35 +165,35 @@ fn a_candidate_raises_its_term_votes_for_itself_and_asks_every_peer() {
     let (server, effects) = server.step(timeout(Timer::Election));
     let (server, effects) = server.step(granted(2, &vote_requests(&effects)[0].1));
     assert_eq!(server.current_term(), Term(5));
-    assert_eq!(server.status().voted_for, Some(SELF));
+    assert_eq!(server.status().voted_for, Some(Member { id: SELF, incarnation: life(0) }));
     assert_eq!(armed(&effects), [Timer::Campaign]);
-    let request = RequestVote { candidate_id: SELF, ballot: 2, ..ask(Vote, 5, at(4, 2)) };
-    assert_eq!(vote_requests(&effects), [(ServerId(1), request), (ServerId(2), request)]);
+    let request = RequestVote { ballot: 2, ..ask(Vote, 5, at(4, 2)).by(0) };
+    assert_eq!(vote_requests(&effects), [1, 2].map(|peer| (ServerId(peer), request.clone())));
 }
 
 /// §5.2: "Each server will vote for at most one candidate in a given term, on a first-come-first-served basis."
 #[test]
 fn a_follower_votes_for_at_most_one_candidate_in_a_term() {
-    let server = after(follower(5), [asks(ask(Vote, 2, at(0, 0)))]);
-    let other = RequestVote { candidate_id: ServerId(3), ..ask(Vote, 2, at(1, 9)) };
-    let (server, effects) = server.step(asks(other));
+    let server = after(follower(3), [asks(ask(Vote, 2, at(1, 1)))]);
+    let (server, effects) = server.step(asks(ask(Vote, 2, at(1, 9)).by(1)));
     assert!(!is_granted(&effects));
     assert_eq!(armed(&effects), []);
-    assert_eq!(server.status().voted_for, Some(ServerId(2)));
+    let voted_for = Member { id: ServerId(2), incarnation: life(2) };
+    assert_eq!(server.status().voted_for, Some(voted_for));
 }
 
 /// Figure 2, RequestVote: "If votedFor is null or candidateId". The reply to the first request may have been lost.
 #[test]
 fn a_repeated_request_of_the_same_candidate_is_granted_again() {
-    let server = after(follower(5), [asks(ask(Vote, 2, at(0, 0)))]);
-    let (_, effects) = server.step(asks(ask(Vote, 2, at(0, 0))));
+    let server = after(follower(3), [asks(ask(Vote, 2, at(1, 1)))]);
+    let (_, effects) = server.step(asks(ask(Vote, 2, at(1, 1))));
     assert!(is_granted(&effects));
 }
 
 /// §5.2: candidates and leaders have voted for themselves.
 #[test]
 fn a_candidate_or_leader_votes_for_nobody_else_in_its_term() {
-    for server in [candidate(5), leader(5)] {
+    for server in [candidate(3), leader(3)] {
         let (answered, effects) = server.clone().step(asks(ask(Vote, 2, at(1, 9))));
         assert!(!is_granted(&effects));
         assert_eq!(answered, server);
@@ -196,8 +204,8 @@ fn a_candidate_or_leader_votes_for_nobody_else_in_its_term() {
 #[test]
 fn a_repeated_vote_does_not_make_a_follower_forget_its_leader() {
     let server =
-        after(follower(5), [asks(ask(Vote, 2, at(0, 0))), appends(append(2, at(0, 0), vec![]))]);
-    let (server, _) = server.step(asks(ask(Vote, 2, at(0, 0))));
+        after(follower(3), [asks(ask(Vote, 2, at(1, 1))), appends(append(2, at(0, 0), vec![]))]);
+    let (server, _) = server.step(asks(ask(Vote, 2, at(1, 1))));
     assert_eq!(server.leader(), Some(ServerId(1)));
 }
 
@@ -205,7 +213,7 @@ fn a_repeated_vote_does_not_make_a_follower_forget_its_leader() {
 /// wins; of equal last terms, the longer log.
 #[test]
 fn a_vote_is_granted_exactly_to_a_log_at_least_as_up_to_date() {
-    let voter = after(follower_holding(5, &[1, 3, 3]), [timeout(Timer::Silence)]);
+    let voter = after(founded_follower_holding(3, &[1, 3, 3]), [timeout(Timer::Silence)]);
     let table = [
         (at(0, 0), false),
         (at(2, 2), false),
@@ -237,10 +245,10 @@ fn a_candidate_wins_with_a_majority_of_all_servers_and_not_before() {
     }
 }
 
-/// §5.2: a server by itself is a majority of one.
+/// §5.2: a server by itself is a majority of one. It has nobody to wait for, so it leads from the start.
 #[test]
 fn a_single_server_elects_itself() {
-    let (server, effects) = leaderless(1).step(timeout(Timer::Election));
+    let (server, effects) = Server::start(Cluster::new(SELF, 1).unwrap(), life(0));
     assert_eq!(server.role(), RoleName::Leader);
     assert_eq!(server.current_term(), Term(1));
     assert_eq!(armed(&effects).last(), Some(&Timer::Heartbeat));
@@ -250,14 +258,17 @@ fn a_single_server_elects_itself() {
 #[test]
 fn a_vote_counts_once_from_a_peer_and_for_its_own_ballot_only() {
     let (server, vote) = nearly_elected(follower(5));
+    let (server, effects) = server.step(refused(2, &vote, 2));
+    assert_eq!((server.role(), effects), (RoleName::Candidate, vec![]), "a refusal");
+    let earlier = RequestVote { ballot: vote.ballot - 1, ..vote.clone() };
     let table = [
         ("a repeated vote", granted(1, &vote)),
-        ("a refusal", refused(2, &vote, 2)),
+        ("a repeated refusal", refused(2, &vote, 2)),
         ("its own vote", granted(0, &vote)),
         ("a stranger's vote", granted(5, &vote)),
-        ("an earlier ballot's vote", granted(2, &RequestVote { ballot: vote.ballot - 1, ..vote })),
-        ("a pre-vote's grant", granted(2, &RequestVote { kind: PreVote, ..vote })),
-        ("no answer", Event::Unanswered { by: ServerId(2), request: Request::RequestVote(vote) }),
+        ("an earlier ballot's vote", granted(3, &earlier)),
+        ("a pre-vote's grant", granted(3, &RequestVote { kind: PreVote, ..vote.clone() })),
+        ("no answer", without_vote(3, &vote, Failure::Silent)),
     ];
     for (what, event) in table {
         let (counted, effects) = server.clone().step(event);
@@ -267,14 +278,14 @@ fn a_vote_counts_once_from_a_peer_and_for_its_own_ballot_only() {
 }
 
 /// §5.2: "Once a candidate wins an election, it becomes leader. It then sends heartbeat messages to all of the other
-/// servers"; here the no-op of §8 is the first.
+/// servers"; here the entry of §8 is the first.
 #[test]
 fn a_new_leader_is_heard_by_every_peer_at_once() {
     let (server, effects) = elected(5, &[1]);
     let peers: Vec<_> = append_requests(&effects).into_iter().map(|(to, _)| to.0).collect();
     assert_eq!(peers, [1, 2, 3, 4]);
-    assert_eq!(append_to(&effects, 4).entries, noops(&[2]));
-    assert_eq!(append_to(&effects, 4).leader_id, SELF);
+    assert_eq!(append_to(&effects, 4).entries, rosters_of(5, &[2]));
+    assert_eq!(append_to(&effects, 4).sender.id, SELF);
     assert_eq!(server.leader(), Some(SELF));
 }
 
@@ -284,11 +295,11 @@ fn a_new_leader_is_heard_by_every_peer_at_once() {
 fn a_candidate_follows_the_winner_of_its_term() {
     for server in [pre_candidate(3), candidate(3)] {
         let term = server.current_term().0;
-        let (server, effects) = server.step(appends(append(term, at(0, 0), noops(&[term]))));
+        let (server, effects) = server.step(appends(append(term, at(1, 1), rosters(&[term]))));
         assert_eq!(server.role(), RoleName::Follower);
         assert_eq!(server.leader(), Some(ServerId(1)));
         assert_eq!(outcome(&effects), AppendOutcome::Accepted);
-        assert_eq!(terms(&server), [term]);
+        assert_eq!(terms(&server), [1, term]);
     }
 }
 
@@ -298,6 +309,7 @@ fn a_candidate_without_a_majority_stands_anew_when_its_time_is_up() {
     let (server, effects) = candidate(5).step(timeout(Timer::Campaign));
     assert_eq!(server.role(), RoleName::Candidate);
     assert_eq!(armed(&effects), [Timer::Campaign]);
-    let request = RequestVote { candidate_id: SELF, ballot: 3, ..ask(PreVote, 3, at(0, 0)) };
-    assert_eq!(vote_requests(&effects), [1, 2, 3, 4].map(|peer| (ServerId(peer), request)));
+    let request = ask(PreVote, 3, at(1, 1)).by(0).of(5).founded();
+    let request = RequestVote { ballot: 3, ..request };
+    assert_eq!(vote_requests(&effects), [1, 2, 3, 4].map(|peer| (ServerId(peer), request.clone())));
 }

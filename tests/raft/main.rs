@@ -3,10 +3,16 @@
 
 mod appends;
 mod commits;
+mod everybody;
 mod figures;
+mod founding;
+mod histories;
+mod identity;
 mod prevotes;
 mod reads;
 mod replication;
 mod roles;
+mod rosters;
+mod senders;
 mod support;
 mod updates;

@@ -1,5 +1,5 @@
 //! Elections beyond the paper: the pre-vote (thesis §9.6), a leader without a majority, and the process that has just
-//! been started and may have forgotten a vote.
+//! been started.
 
 use crate::support::*;
 
@@ -27,17 +27,19 @@ fn a_candidate_asks_for_pre_votes_first_and_neither_votes_nor_raises_its_term() 
     let server = after(follower_holding(3, &[1, 4]), [timeout(Timer::Silence)]);
     let (server, effects) = server.step(timeout(Timer::Election));
     assert_eq!((server.current_term(), server.status().voted_for), (Term(4), None));
-    let request = RequestVote { candidate_id: SELF, ballot: 1, ..ask(PreVote, 5, at(4, 2)) };
-    assert_eq!(vote_requests(&effects), [(ServerId(1), request), (ServerId(2), request)]);
+    let request = RequestVote { ballot: 1, ..ask(PreVote, 5, at(4, 2)).by(0) };
+    assert_eq!(vote_requests(&effects), [1, 2].map(|peer| (ServerId(peer), request.clone())));
 }
 
 #[test]
 fn only_a_majority_of_pre_votes_starts_the_election() {
     let (server, effects) = leaderless(5).step(timeout(Timer::Election));
-    let request = vote_requests(&effects)[0].1;
-    let server =
-        after(server, [granted(1, &request), granted(1, &request), refused(2, &request, 1)]);
-    assert_eq!(server, after(pre_candidate(5), [granted(1, &request)]));
+    let request = vote_requests(&effects)[0].1.clone();
+    let answers = [granted(1, &request), granted(1, &request), refused(2, &request, 1)];
+    let server = after(server, answers);
+    let once = after(pre_candidate(5), [granted(1, &request), refused(2, &request, 1)]);
+    assert_eq!(server, once);
+    assert_eq!((server.role(), server.current_term()), (RoleName::Candidate, Term(1)));
     let (server, effects) = server.step(granted(4, &request));
     assert_eq!(server.current_term(), Term(2));
     assert_eq!(vote_requests(&effects)[0].1.kind, Vote);
@@ -45,7 +47,6 @@ fn only_a_majority_of_pre_votes_starts_the_election() {
 
 #[test]
 fn a_pre_vote_is_granted_only_by_a_follower_that_takes_its_leader_for_lost() {
-    let request = ask(PreVote, 2, at(0, 0));
     let restored = after(leaderless(3), [crash(1), restore(2)]);
     let stepped_down = after(leader(3), [appends(append(3, at(0, 0), vec![]))]);
     let table = [
@@ -53,26 +54,28 @@ fn a_pre_vote_is_granted_only_by_a_follower_that_takes_its_leader_for_lost() {
         ("leaderless follower", leaderless(3), true),
         ("restored follower", restored, false),
         ("former leader", stepped_down, false),
-        ("voter", after(leaderless(3), [asks(ask(Vote, 2, at(0, 0)))]), false),
+        ("voter", after(leaderless(3), [asks(ask(Vote, 2, at(1, 1)))]), false),
     ];
     for (who, server, expected) in table {
         let term = server.current_term().next().0;
-        let (_, effects) =
-            server.step(asks(RequestVote { term: Term(term), last_log: at(0, 0), ..request }));
+        let last_log = server.status().last_log;
+        let (_, effects) = server.step(asks(ask(PreVote, term, last_log)));
         assert_eq!(is_granted(&effects), expected, "{who}");
     }
 }
 
 #[test]
 fn a_pre_vote_is_granted_only_for_a_term_above_the_own() {
-    let candidates = [leaderless(3), pre_candidate(3)];
-    for server in candidates {
-        for (term, expected) in [(1, false), (2, true), (3, true)] {
-            let (_, effects) = server.clone().step(asks(ask(PreVote, term, at(0, 0))));
+    let leaderless =
+        after(follower(3), [appends(append(2, at(0, 0), vec![])), timeout(Timer::Silence)]);
+    let pre_candidate = after(leaderless.clone(), [timeout(Timer::Election)]);
+    for server in [leaderless, pre_candidate] {
+        for (term, expected) in [(2, false), (3, true), (4, true)] {
+            let (_, effects) = server.clone().step(asks(ask(PreVote, term, at(1, 1))));
             assert_eq!(is_granted(&effects), expected, "for term {term}");
         }
     }
-    let (_, effects) = candidate(3).step(asks(ask(PreVote, 2, at(0, 0))));
+    let (_, effects) = candidate(3).step(asks(ask(PreVote, 2, at(1, 1))));
     assert!(!is_granted(&effects), "a candidate has reached term 2 itself");
 }
 
@@ -82,11 +85,11 @@ fn a_pre_vote_changes_nothing_at_the_server_that_answers() {
     for server in
         [follower(3), leaderless(3), pre_candidate(3), candidate(3), leader(3), cut_off(3)]
     {
-        for term in [1, 2, 3, 9] {
-            let (same, effects) = server.clone().step(asks(ask(PreVote, term, at(0, 0))));
+        for (term, last_log) in [(1, at(0, 0)), (2, at(1, 1)), (3, at(1, 1)), (9, at(2, 2))] {
+            let (same, effects) = server.clone().step(asks(ask(PreVote, term, last_log)));
             let Reply::Vote(reply) = reply(&effects) else { panic!("no answer") };
             assert_eq!((reply.kind, reply.ballot), (PreVote, 9));
-            assert_eq!(reply.term, server.current_term(), "the replier's own");
+            assert_eq!(reply.sender, server.identity(), "the replier's own term is told");
             assert_eq!(effects.len(), 1, "no timer moves");
             assert_eq!(same, server);
         }
@@ -112,8 +115,7 @@ fn the_term_of_a_server_that_reaches_nobody_does_not_climb() {
         timer = armed(&effects)[0];
         assert_eq!(vote_requests(&effects).len(), 2, "one request per peer and ballot");
         for (by, request) in vote_requests(&effects) {
-            let request = Request::RequestVote(request);
-            server = after(server, [Event::Unanswered { by, request }]);
+            server = after(server, [without_vote(by.0, &request, Failure::Silent)]);
         }
     }
     assert_eq!((server.role(), server.current_term()), (RoleName::Candidate, Term(1)));
@@ -121,12 +123,12 @@ fn the_term_of_a_server_that_reaches_nobody_does_not_climb() {
 
 #[test]
 fn a_leader_refuses_pre_votes_while_it_has_a_majority() {
-    let request = ask(PreVote, 3, at(2, 1));
-    let (_, effects) = after(leader(3), [BEAT, BEAT]).step(asks(request));
+    let request = asks(ask(PreVote, 3, at(2, 2)));
+    let (_, effects) = after(leader(3), [BEAT, BEAT]).step(request.clone());
     assert!(!is_granted(&effects));
-    let (server, effects) = cut_off(3).step(asks(request));
+    let (server, effects) = cut_off(3).step(request);
     assert!(is_granted(&effects));
-    let (_, effects) = server.step(asks(ask(PreVote, 3, at(1, 1))));
+    let (_, effects) = server.step(asks(ask(PreVote, 3, at(1, 2))));
     assert!(!is_granted(&effects), "§5.4.1 holds for it as for all");
 }
 
@@ -134,7 +136,7 @@ fn a_leader_refuses_pre_votes_while_it_has_a_majority() {
 #[test]
 fn a_leader_has_a_majority_until_it_misses_replies_for_a_silence_phase() {
     let is_marked = |effects: &[Effect]| !append_requests(effects)[0].1.has_majority;
-    let (server, first) = elected(3, &[]);
+    let (server, first) = elected(3, &[1]);
     assert!(!is_marked(&first), "its voters count as heard from");
     let (server, second) = server.step(BEAT);
     let server = after(server, lost(&second));
@@ -168,7 +170,7 @@ fn only_a_reply_of_the_current_term_shows_a_leader_that_it_is_heard() {
     let (server, effects) = leader(5).step(BEAT);
     let server = after(server, [BEAT, BEAT]);
     let heard = append_to(&effects, 1);
-    let late = AppendEntries { term: Term(1), ..heard.clone() };
+    let late = heard.clone().changed(|sender| sender.term = Term(1));
     let events = [
         unanswered(2, &append_to(&effects, 2)),
         accepted(2, &late),
@@ -181,8 +183,7 @@ fn only_a_reply_of_the_current_term_shows_a_leader_that_it_is_heard() {
 
 #[test]
 fn a_single_server_always_has_its_majority() {
-    let server = after(server(0, 1), [timeout(Timer::Silence), timeout(Timer::Election)]);
-    let (_, effects) = after(server, [BEAT, BEAT, BEAT, BEAT]).step(read(1));
+    let (_, effects) = after(server(0, 1), [BEAT, BEAT, BEAT, BEAT]).step(read(1));
     assert_eq!(replies(&effects).len(), 1);
 }
 
@@ -190,13 +191,12 @@ fn a_single_server_always_has_its_majority() {
 #[test]
 fn a_marked_append_is_stored_like_any_other() {
     for server in [follower(3), leaderless(3), pre_candidate(3)] {
-        let entries = vec![entry(1, "a", 1)];
-        let request = AppendEntries { leader_commit: LogIndex(1), ..marked(1, at(0, 0), entries) };
+        let request = marked(1, at(1, 1), vec![entry(1, "a", 1)]).committing(2);
         let (server, effects) = server.step(appends(request));
         assert_eq!(outcome(&effects), AppendOutcome::Accepted);
         assert_eq!(server.files().version("a"), 1);
-        let (_, effects) = server.step(appends(marked(1, at(1, 2), vec![])));
-        assert_eq!(outcome(&effects), AppendOutcome::Mismatch(at(1, 1)));
+        let (_, effects) = server.step(appends(marked(1, at(1, 3), vec![])));
+        assert_eq!(outcome(&effects), AppendOutcome::Mismatch(at(1, 2)));
     }
 }
 
@@ -207,12 +207,27 @@ fn a_marked_append_holds_nobody_back_from_an_election() {
         let term = server.current_term().0;
         let (same, effects) = server.clone().step(appends(marked(term, at(0, 0), vec![])));
         assert_eq!(armed(&effects), []);
-        assert_eq!(same, server);
+        let heard = Status { leader_history: Some(HISTORY), ..server.status() };
+        assert_eq!(same.status(), heard);
     }
-    let voter = after(leaderless(3), [asks(ask(Vote, 2, at(0, 0)))]);
+    let voter = after(leaderless(3), [asks(ask(Vote, 2, at(1, 1)))]);
     let (server, effects) = voter.step(appends(marked(2, at(0, 0), vec![])));
     assert_eq!(armed(&effects), []);
     assert_eq!(server.leader(), None);
+}
+
+/// The winner of its vote is known, and may have another roster: whoever grants now must not be counted by that.
+#[test]
+fn a_candidate_that_stores_a_marked_append_has_lost_its_vote() {
+    let (server, vote) = nearly_elected(follower(3));
+    let winner = marked(2, at(1, 1), vec![naming(2, &first_lives(&[0, 1]))]);
+    let (server, effects) = server.step(appends(winner));
+    assert_eq!(outcome(&effects), AppendOutcome::Accepted);
+    let (same, effects) = server.clone().step(granted(2, &vote));
+    assert_eq!(effects, []);
+    assert_eq!(same, server);
+    let (_, again) = ask_again(server, timeout(Timer::Campaign));
+    assert_eq!((again.kind, again.sender.last_log), (PreVote, at(2, 2)));
 }
 
 /// A newer term counts, whoever brings it (§5.1).
@@ -223,33 +238,32 @@ fn a_marked_append_of_a_newer_term_ends_a_candidacy() {
     assert_eq!(server.leader(), None);
 }
 
-/// A process that has just been started may have voted before it was killed.
+/// What it may have voted for before it was killed matters to nobody: the dead process's vote counts no more, and the
+/// living one's not yet (see `identity`).
 #[test]
-fn a_fresh_process_votes_for_nobody_until_its_first_silence_phase_is_over() {
-    let vote = asks(ask(Vote, 1, at(0, 0)));
-    let (fresh, effects) = server(0, 3).step(vote.clone());
-    assert!(!is_granted(&effects));
-    assert_eq!((fresh.current_term(), fresh.status().voted_for), (Term(1), None));
-    let (_, effects) = fresh.clone().step(asks(ask(PreVote, 2, at(0, 0))));
-    assert!(!is_granted(&effects));
-    let (_, effects) = after(fresh, [timeout(Timer::Silence)]).step(vote);
-    assert!(is_granted(&effects));
+fn a_process_that_has_just_been_started_votes_at_once() {
+    for kind in [PreVote, Vote] {
+        let (_, effects) = server(0, 3).step(asks(ask(kind, 1, at(0, 0))));
+        assert!(is_granted(&effects), "{kind:?}");
+    }
 }
 
-/// Neither its leader's appends nor crash() and restore() are the end of its first silence.
+/// A leader that is there is heard before: its heartbeats come more often.
 #[test]
-fn a_fresh_process_stays_fresh_while_it_is_not_silent() {
-    let heard = after(server(0, 3), [appends(append(1, at(0, 0), vec![]))]);
-    let restored = after(server(0, 3), [crash(1), restore(2)]);
-    for server in [heard, restored] {
-        let (_, effects) = server.step(asks(ask(Vote, 2, at(0, 0))));
-        assert!(!is_granted(&effects));
-    }
+fn a_process_that_has_just_been_started_stands_after_one_wait_unless_it_hears_a_leader() {
+    const { assert!(HEARTBEAT_MS < START_MS) };
+    let (stands, effects) = server(0, 3).step(timeout(Timer::Start));
+    assert_eq!(stands.role(), RoleName::Candidate);
+    assert_eq!(vote_requests(&effects)[0].1.kind, PreVote);
+    let (heard, effects) = server(0, 3).step(appends(append(1, at(0, 0), vec![])));
+    assert_eq!(armed(&effects), [Timer::Silence], "one timer of a role ends the others");
+    let (heard, _) = heard.step(timeout(Timer::Start));
+    assert_eq!(heard.role(), RoleName::Follower);
 }
 
 /// restore() is no fresh start: nothing was forgotten.
 #[test]
 fn a_restored_server_votes_at_once() {
-    let (_, effects) = after(crashed(3), [restore(2)]).step(asks(ask(Vote, 2, at(0, 0))));
+    let (_, effects) = after(crashed(3), [restore(2)]).step(asks(ask(Vote, 2, at(1, 1))));
     assert!(is_granted(&effects));
 }

@@ -4,29 +4,29 @@ use crate::support::*;
 
 const BEAT: Event = Event::Timeout(Timer::Heartbeat);
 
-/// A leader of five whose log has the terms 1, 1, 2 before its no-op 4/t3, and its first append to server 1.
+/// A leader of five whose log has the terms 1, 1, 2 before its roster 4/t3, and its first append to server 1.
 fn newly_elected() -> (Server, AppendEntries) {
     let (server, effects) = elected(5, &[1, 1, 2]);
     let request = append_to(&effects, 1);
     (server, request)
 }
 
-/// Figure 2, Volatile state on leaders: next index begins at the log's end, here at the no-op; §8: "each leader commit
-/// a blank no-op entry into the log at the start of its term".
+/// Figure 2, Volatile state on leaders: next index begins at the log's end, here at the roster; §8: "each leader commit
+/// a blank no-op entry into the log at the start of its term", in whose place the last roster is repeated.
 #[test]
-fn a_new_leader_sends_a_no_op_of_its_term_after_its_last_entry() {
+fn a_new_leader_sends_a_roster_of_its_term_after_its_last_entry() {
     let (server, request) = newly_elected();
     assert_eq!(terms(&server), [1, 1, 2, 3]);
-    assert_eq!(server.log().get(LogIndex(4)).unwrap().command, Command::Noop);
-    let expected =
-        AppendEntries { leader_id: SELF, round: Round(1), ..append(3, at(2, 3), noops(&[3])) };
-    assert_eq!(request, expected);
+    assert_eq!(server.log().get(LogIndex(4)), rosters_of(5, &[3]).first());
+    let expected = append(3, at(2, 3), rosters_of(5, &[3])).of(5).by(0).committing(1);
+    let receiver = Some(life(1));
+    assert_eq!(request, AppendEntries { receiver, round: Round(1), ..expected });
 }
 
-/// §5.3: the no-op is no update: it makes no file.
+/// A roster is no update: it makes no file.
 #[test]
-fn a_committed_no_op_is_invisible() {
-    assert_eq!(leader(3).status().commit_index, LogIndex(1));
+fn a_committed_roster_is_invisible() {
+    assert_eq!(leader(3).status().commit_index, LogIndex(2));
     assert!(leader(3).files().is_empty());
 }
 
@@ -38,7 +38,7 @@ fn every_heartbeat_timeout_sends_an_empty_append_to_every_follower() {
     for peer in [1, 2] {
         let request = append_to(&effects, peer);
         assert_eq!(request.entries, []);
-        assert_eq!((request.prev_log, request.leader_commit), (at(2, 1), LogIndex(1)));
+        assert_eq!((request.prev_log, request.leader_commit), (at(2, 2), LogIndex(2)));
     }
     assert_eq!(server.role(), RoleName::Leader);
 }
@@ -56,10 +56,10 @@ fn a_heartbeat_names_the_last_entry_that_the_follower_is_known_to_hold() {
 #[test]
 fn an_update_is_sent_to_every_follower_at_once() {
     let (server, effects) = leader(3).step(update(1, "a", 1));
-    assert_eq!(terms(&server), [2, 2]);
+    assert_eq!(terms(&server), [1, 2, 2]);
     for peer in [1, 2] {
         let request = append_to(&effects, peer);
-        assert_eq!((request.prev_log, request.entries), (at(2, 1), vec![entry(2, "a", 1)]));
+        assert_eq!((request.prev_log, request.entries), (at(2, 2), vec![entry(2, "a", 1)]));
     }
 }
 
@@ -73,7 +73,7 @@ fn updates_gather_behind_an_append_and_leave_together_on_its_reply() {
     let server = after(server, [update(3, "c", 1)]);
     let (_, effects) = server.step(accepted(1, &first));
     let second = appends_to(&effects, 1).remove(0);
-    assert_eq!(second.prev_log, at(2, 2));
+    assert_eq!(second.prev_log, at(2, 3));
     assert_eq!(second.entries, [entry(2, "b", 1), entry(2, "c", 1)]);
     assert_eq!(appends_to(&effects, 2), [], "server 2 still owes its reply");
 }
@@ -114,7 +114,7 @@ fn entries_and_heartbeats_travel_independently() {
     let batch = append_to(&effects, 1);
     let (server, effects) = server.step(BEAT);
     let heartbeat = append_to(&effects, 1);
-    assert_eq!((&heartbeat.entries[..], heartbeat.prev_log), (&[][..], at(2, 1)));
+    assert_eq!((&heartbeat.entries[..], heartbeat.prev_log), (&[][..], at(2, 2)));
     let server = after(server, [update(2, "b", 1), accepted(1, &batch)]);
     let (_, effects) = server.step(BEAT);
     assert_eq!(appends_to(&effects, 1), [], "the heartbeat before is still under way");
@@ -178,11 +178,11 @@ fn a_follower_out_of_reach_delays_no_other() {
     let (server, effects) = leader(3).step(update(1, "a", 1));
     let server = after(server, [unanswered(1, &append_to(&effects, 1))]);
     let (server, effects) = server.step(accepted(2, &append_to(&effects, 2)));
-    assert_eq!(server.status().commit_index, LogIndex(2));
+    assert_eq!(server.status().commit_index, LogIndex(3));
     assert_eq!(replies(&effects), [(1, Reply::Updated(true))]);
     let (server, effects) = server.step(BEAT);
     let (_, effects) = server.step(accepted(1, &append_to(&effects, 1)));
-    assert_eq!(append_to(&effects, 1).leader_commit, LogIndex(2));
+    assert_eq!(append_to(&effects, 1).leader_commit, LogIndex(3));
 }
 
 /// A reply settles the append that it answers and no other; a second copy settles nothing.
@@ -191,7 +191,7 @@ fn a_late_or_repeated_reply_changes_neither_next_nor_match_index() {
     let (server, effects) = leader(3).step(update(1, "a", 1));
     let first = append_to(&effects, 1);
     let (server, effects) = after(server, [update(2, "b", 1)]).step(accepted(1, &first));
-    assert_eq!(server.status().commit_index, LogIndex(2));
+    assert_eq!(server.status().commit_index, LogIndex(3));
     let late = [
         accepted(1, &first),
         answered(1, &first, AppendOutcome::Mismatch(at(0, 0))),
@@ -204,9 +204,9 @@ fn a_late_or_repeated_reply_changes_neither_next_nor_match_index() {
         assert_eq!(same, server);
     }
     let second = appends_to(&effects, 1).remove(0);
-    assert_eq!(second.prev_log, at(2, 2));
+    assert_eq!(second.prev_log, at(2, 3));
     let (server, _) = server.step(accepted(1, &second));
-    assert_eq!(server.status().commit_index, LogIndex(3), "the true reply still counts");
+    assert_eq!(server.status().commit_index, LogIndex(4), "the true reply still counts");
 }
 
 /// §5.1, §5.3: what a follower answered in an earlier leadership of this server says nothing of this one.
@@ -255,7 +255,7 @@ fn a_refused_append_is_tried_again_at_once_where_the_logs_can_agree() {
         let (_, effects) = server.step(answered(1, &request, AppendOutcome::Mismatch(hint)));
         let retry = append_to(&effects, 1);
         assert_eq!(retry.prev_log, prev_log, "{hint:?}");
-        assert_eq!(retry.entries, noops(&sent), "{hint:?}");
+        assert_eq!(retry.entries, rosters_of(5, &sent), "{hint:?}");
     }
 }
 
@@ -270,30 +270,30 @@ fn a_hint_beyond_the_log_is_harmless() {
     assert_eq!(append_to(&effects, 1).prev_log, at(3, 4));
 }
 
-/// A follower that refuses an append at or below what it has acknowledged was relaunched with an empty memory: it no
-/// longer counts for what it held, and is brought up to date from the start.
+/// A follower that refuses an append at or below what it has acknowledged has followed another history in between, since
+/// it did not know this one to be founded. It no longer counts for what it held, and is brought up to date from the start.
 #[test]
-fn a_follower_that_has_lost_its_memory_is_no_longer_counted() {
+fn a_follower_that_lacks_what_it_acknowledged_is_no_longer_counted() {
     let lost = AppendOutcome::Mismatch(at(0, 0));
     let (server, effects) = leader(5).step(update(1, "a", 1));
     let server = after(server, [accepted(1, &append_to(&effects, 1))]);
     let (server, beat) = server.step(BEAT);
     let (server, sent) = server.step(answered(1, &append_to(&beat, 1), lost));
     assert_eq!(append_to(&sent, 1).prev_log, at(0, 0));
-    assert_eq!(append_to(&sent, 1).entries.len(), 2);
+    assert_eq!(append_to(&sent, 1).entries.len(), 3);
     let (server, _) = server.step(accepted(2, &append_to(&effects, 2)));
-    assert_eq!(server.status().commit_index, LogIndex(1), "two of five hold the update");
+    assert_eq!(server.status().commit_index, LogIndex(2), "two of five hold the update");
     let (server, _) = server.step(accepted(1, &append_to(&sent, 1)));
-    assert_eq!(server.status().commit_index, LogIndex(2), "now three of five hold it");
+    assert_eq!(server.status().commit_index, LogIndex(3), "now three of five hold it");
 }
 
-/// What the relaunched process's predecessor acknowledged, and what arrives only now, does not count either.
+/// What it acknowledged before, and what arrives only now, does not count either.
 #[test]
-fn a_late_reply_from_before_the_memory_was_lost_does_not_count() {
+fn a_late_reply_from_before_that_does_not_count() {
     let (server, effects) = leader(3).step(update(1, "a", 1));
     let batch = append_to(&effects, 1);
     let (server, beat) = server.step(BEAT);
     let lost = answered(1, &append_to(&beat, 1), AppendOutcome::Mismatch(at(0, 0)));
     let (server, _) = after(server, [lost]).step(accepted(1, &batch));
-    assert_eq!(server.status().commit_index, LogIndex(1));
+    assert_eq!(server.status().commit_index, LogIndex(2));
 }

@@ -5,7 +5,7 @@ use crate::support::*;
 
 use BallotKind::{PreVote, Vote};
 
-/// A newer term, by a candidate whose log is no reason to vote for it unless the server's is empty.
+/// A newer term, by a candidate whose log is no reason to vote for it.
 fn newer_term() -> Event {
     asks(ask(Vote, 9, at(0, 0)))
 }
@@ -50,12 +50,12 @@ fn a_candidate_with_a_majority_becomes_the_leader() {
 /// §5.2: it finds the winner, or a newer term.
 #[test]
 fn a_candidate_becomes_a_follower_with_a_whole_silence_phase() {
-    for event in [appends(append(2, at(0, 0), vec![])), asks(ask(Vote, 3, at(0, 0))), newer_term()]
+    for event in [appends(append(2, at(0, 0), vec![])), asks(ask(Vote, 3, at(1, 1))), newer_term()]
     {
         let (server, effects) = candidate(3).step(event.clone());
         assert_eq!(server.role(), RoleName::Follower, "{event:?}");
         assert_eq!(armed(&effects).first(), Some(&Timer::Silence), "{event:?}");
-        let (_, effects) = server.step(asks(ask(PreVote, 20, at(0, 0))));
+        let (_, effects) = server.step(asks(ask(PreVote, 20, at(1, 1))));
         assert!(!is_granted(&effects), "it is in its silence phase after {event:?}");
     }
 }
@@ -67,9 +67,10 @@ fn a_pre_candidate_that_votes_for_another_becomes_a_follower() {
         leaderless(3),
         [appends(append(3, at(0, 0), vec![])), timeout(Timer::Silence), timeout(Timer::Election)],
     )
-    .step(asks(ask(Vote, 3, at(0, 0))));
+    .step(asks(ask(Vote, 3, at(1, 1))));
     assert_eq!((server.role(), server.current_term()), (RoleName::Follower, Term(3)));
-    assert_eq!(server.status().voted_for, Some(ServerId(2)));
+    let voted_for = Member { id: ServerId(2), incarnation: life(2) };
+    assert_eq!(server.status().voted_for, Some(voted_for));
     assert!(is_granted(&effects));
     assert_eq!(armed(&effects), [Timer::Silence]);
 }
@@ -85,7 +86,7 @@ fn a_leader_that_meets_a_newer_term_becomes_a_follower_with_a_whole_silence_phas
 /// The term rule leaves a follower a follower, on its running timer.
 #[test]
 fn a_follower_enters_a_newer_term_in_place() {
-    let (server, effects) = follower_holding(3, &[1]).step(asks(ask(Vote, 9, at(0, 0))));
+    let (server, effects) = follower(3).step(newer_term());
     assert_eq!((server.role(), server.current_term()), (RoleName::Follower, Term(9)));
     assert_eq!(server.leader(), None, "who led the former term does not lead this one");
     assert_eq!(armed(&effects), []);
@@ -129,9 +130,8 @@ fn crash_and_restore_keep_term_vote_log_commit_and_files() {
 /// §5.2: a restored server remembers its vote and gives no second one.
 #[test]
 fn a_restored_server_does_not_vote_twice() {
-    let voter = after(follower(3), [asks(ask(Vote, 2, at(0, 0))), crash(1), restore(2)]);
-    let other = RequestVote { candidate_id: ServerId(1), ..ask(Vote, 2, at(0, 0)) };
-    let (_, effects) = voter.step(asks(other));
+    let voter = after(follower(3), [asks(ask(Vote, 2, at(1, 1))), crash(1), restore(2)]);
+    let (_, effects) = voter.step(asks(ask(Vote, 2, at(1, 1)).by(1)));
     assert!(!is_granted(&effects));
 }
 
@@ -142,8 +142,10 @@ fn a_crashed_server_ignores_everything() {
     let (leader, effects) = leader(3).step(update(1, "a", 1));
     let batch = append_to(&effects, 1);
     let crashed = after(leader, [crash(2)]);
-    let timers = [Timer::Silence, Timer::Election, Timer::Campaign, Timer::Heartbeat, Timer::Fate];
-    let late = AppendReply { term: Term(9), round: Round(1), outcome: AppendOutcome::Stale };
+    use Timer::{Campaign, Election, Fate, Heartbeat, Silence, Start};
+    let timers = [Start, Silence, Election, Campaign, Heartbeat, Fate];
+    let sender = identity(1, 9);
+    let late = AppendReply { sender, round: Round(1), outcome: AppendOutcome::Stale };
     let ignored = [
         accepted(1, &batch),
         unanswered(1, &batch),
@@ -164,10 +166,10 @@ fn a_crashed_server_refuses_every_call_but_crash_and_restore() {
         update(0, "a", 1),
         read(0),
         asks(ask(Vote, 9, at(0, 0))),
-        asks(ask(PreVote, 0, at(0, 9))),
-        appends(append(1, at(0, 0), noops(&[1]))),
-        appends(append(9, at(0, 0), noops(&[9]))),
-        appends(append(0, at(0, 9), noops(&[9]))),
+        asks(ask(PreVote, 1, at(0, 9))),
+        appends(append(1, at(0, 0), rosters(&[1]))),
+        appends(append(9, at(0, 0), rosters(&[9]))),
+        appends(append(0, at(0, 9), rosters(&[9]))),
     ];
     for event in refused {
         let (same, effects) = crashed(3).step(event.clone());
@@ -193,12 +195,12 @@ fn a_running_server_has_nothing_to_restore() {
 /// A timer of an earlier role that fires late, and one of a phase that is over, are nobody's.
 #[test]
 fn only_the_timer_of_the_role_counts() {
-    use Timer::{Campaign, Election, Heartbeat, Silence};
+    use Timer::{Campaign, Election, Heartbeat, Silence, Start};
     let table = [
-        ("follower", follower(3), vec![Election, Campaign, Heartbeat]),
+        ("follower", follower(3), vec![Start, Election, Campaign, Heartbeat]),
         ("leaderless follower", leaderless(3), vec![Silence, Campaign, Heartbeat]),
-        ("candidate", candidate(3), vec![Silence, Election, Heartbeat]),
-        ("leader", leader(3), vec![Silence, Election, Campaign]),
+        ("candidate", candidate(3), vec![Start, Silence, Election, Heartbeat]),
+        ("leader", leader(3), vec![Start, Silence, Election, Campaign]),
     ];
     for (role, server, timers) in table {
         for timer in timers {

@@ -1,7 +1,8 @@
 //! Servers in every role, reached by real events; requests and replies in short; and a look at effects.
 //!
-//! The server under test has number 0, its peers 1, 2 and so on. Nothing here takes the step that a test is about, and
-//! nothing here checks a rule of Raft.
+//! The server under test has number 0, its peers 1, 2 and so on. Messages are those of a set of three whose history
+//! server 1 has founded, unless they are said to be others. Nothing here takes the step that a test is about, and nothing
+//! here checks a rule of Raft.
 
 use std::sync::Arc;
 
@@ -14,9 +15,25 @@ pub(crate) const SELF: ServerId = ServerId(0);
 /// The id of every call that a peer makes.
 pub(crate) const PEER: CallId = CallId(0);
 
+/// The history of every log, unless it is said to be another's: server 1 has appended entry 1.
+pub(crate) const HISTORY: Incarnation = Incarnation(101);
+
+/// Another history.
+pub(crate) const OTHER: Incarnation = Incarnation(300);
+
+/// The incarnation of server `id`, unless it is said to be relaunched.
+pub(crate) fn life(id: u8) -> Incarnation {
+    Incarnation(100 + u64::from(id))
+}
+
+/// The incarnation of server `id` once it has been relaunched.
+pub(crate) fn next_life(id: u8) -> Incarnation {
+    Incarnation(200 + u64::from(id))
+}
+
 /// Server `id` as its process starts.
 pub(crate) fn server(id: u8, of: u8) -> Server {
-    Server::start(Cluster::new(ServerId(id), of).expect("a server of the cluster")).0
+    Server::start(Cluster::new(ServerId(id), of).expect("a server of the cluster"), life(id)).0
 }
 
 /// The server after some events, their effects dropped.
@@ -24,20 +41,51 @@ pub(crate) fn after(server: Server, events: impl IntoIterator<Item = Event>) -> 
     events.into_iter().fold(server, |server, event| server.step(event).0)
 }
 
-/// A follower in term 1 that follows server 1, with an empty log, its first silence phase long over.
+/// A follower in term 1 that follows server 1, and whose log is the committed roster of the founding, 1/t1.
 pub(crate) fn follower(of: u8) -> Server {
-    follower_holding(of, &[])
+    founded_follower_holding(of, &[1])
 }
 
-/// A follower of server 1 whose log has entries of these terms, none committed, in the term of the last.
+/// A follower of server 1 whose log has rosters of these terms, none committed, in the term of the last.
 pub(crate) fn follower_holding(of: u8, terms: &[u64]) -> Server {
     let term = terms.last().copied().unwrap_or(1);
-    after(server(0, of), [timeout(Timer::Silence), appends(append(term, at(0, 0), noops(terms)))])
+    after(server(0, of), [appends(append(term, at(0, 0), rosters_of(of, terms)).of(of))])
 }
 
-/// That follower in its election phase.
+/// A follower of server 1 that knows its history to be founded, its log of rosters of these terms otherwise not
+/// committed.
+pub(crate) fn founded_follower_holding(of: u8, terms: &[u64]) -> Server {
+    let term = terms.last().copied().unwrap_or(1);
+    let log = append(term, at(0, 0), rosters_of(of, terms)).of(of);
+    after(server(0, of), [appends(log.committing(1))])
+}
+
+/// The follower with the roster of the founding in its election phase.
 pub(crate) fn leaderless(of: u8) -> Server {
     after(follower(of), [timeout(Timer::Silence)])
+}
+
+/// A founded follower of a set of that size, in its election phase, whose log is one roster, of these.
+pub(crate) fn leaderless_among(size: u8, members: &[(u8, Incarnation)]) -> Server {
+    let founding = append(1, at(0, 0), vec![naming(1, members)]).of(size).committing(1);
+    after(server(0, size), [appends(founding), timeout(Timer::Silence)])
+}
+
+/// A server in its election phase once it stands, and what it asks for in its pre-vote.
+pub(crate) fn stand(server: Server) -> (Server, RequestVote) {
+    ask_again(server, timeout(Timer::Election))
+}
+
+/// A server that has just been started once it stands, and what it asks for in its pre-vote.
+pub(crate) fn stand_at_once(of: u8) -> (Server, RequestVote) {
+    ask_again(server(0, of), timeout(Timer::Start))
+}
+
+/// A server that begins a ballot upon this event, and what it asks for in it.
+pub(crate) fn ask_again(server: Server, event: Event) -> (Server, RequestVote) {
+    let (server, effects) = server.step(event);
+    let (_, request) = vote_requests(&effects).remove(0);
+    (server, request)
 }
 
 /// A candidate in its first pre-vote: ballot 1, in term 1, for term 2.
@@ -52,7 +100,7 @@ pub(crate) fn candidate(of: u8) -> Server {
     after(server, requests.map(|(to, request)| granted(to.0, &request)))
 }
 
-/// That follower as a candidate one vote short of winning the election, and the request that it sent.
+/// A follower as a candidate one vote short of winning the election, and the request that it sent.
 pub(crate) fn nearly_elected(follower: Server) -> (Server, RequestVote) {
     let (server, effects) =
         after(follower, [timeout(Timer::Silence)]).step(timeout(Timer::Election));
@@ -60,12 +108,12 @@ pub(crate) fn nearly_elected(follower: Server) -> (Server, RequestVote) {
     let needed = u8::try_from(requests.len().div_ceil(2)).expect("a server's number");
     let server = after(server, (1..needed).map(|from| granted(from, &requests[0].1)));
     let (server, effects) = server.step(granted(needed, &requests[0].1));
-    let vote = vote_requests(&effects)[0].1;
+    let vote = vote_requests(&effects)[0].1.clone();
     (after(server, (1..needed).map(|from| granted(from, &vote))), vote)
 }
 
-/// That follower as a leader elected by as many of the first peers as it takes, and its first appends. Its no-op is not
-/// committed yet.
+/// A follower as a leader elected by as many of the first peers as it takes, and its first appends. The roster of its
+/// term is not committed yet.
 pub(crate) fn elect(follower: Server) -> (Server, Vec<Effect>) {
     let (mut server, vote) = nearly_elected(follower);
     let mut effects = Vec::new();
@@ -78,19 +126,42 @@ pub(crate) fn elect(follower: Server) -> (Server, Vec<Effect>) {
     (server, effects)
 }
 
-/// A leader just elected in the term after that of its last entry, which is 2 after an empty log.
-pub(crate) fn elected(of: u8, terms: &[u64]) -> (Server, Vec<Effect>) {
-    elect(follower_holding(of, terms))
+/// A pre-candidate as a leader elected by these, each of whom is needed; and its first appends.
+pub(crate) fn elected_by(
+    (server, pre_vote): (Server, RequestVote),
+    voters: &[u8],
+) -> (Server, Vec<Effect>) {
+    let (last, others) = voters.split_last().expect("a voter");
+    let all_but_the_last = |server, request: &RequestVote| {
+        after(server, others.iter().map(|from| granted(*from, request)))
+    };
+    let server = all_but_the_last(server, &pre_vote);
+    let (server, vote) = ask_again(server, granted(*last, &pre_vote));
+    all_but_the_last(server, &vote).step(granted(*last, &vote))
 }
 
-/// A leader in term 2 whose followers have answered everything; its log is the committed no-op.
+/// A leader just elected in the term after that of its last entry; of its log, the first entry is committed.
+pub(crate) fn elected(of: u8, terms: &[u64]) -> (Server, Vec<Effect>) {
+    elect(founded_follower_holding(of, terms))
+}
+
+/// A leader in term 2 whose followers have answered everything; its log is the rosters 1/t1 and 2/t2, both committed.
 pub(crate) fn leader(of: u8) -> Server {
-    let (server, effects) = elected(of, &[]);
+    let (server, effects) = elected(of, &[1]);
     settled(server, &effects)
 }
 
 /// The server after its peers have accepted what it sent, and what it sent upon that, until it is silent.
-pub(crate) fn settled(mut server: Server, effects: &[Effect]) -> Server {
+pub(crate) fn settled(server: Server, effects: &[Effect]) -> Server {
+    settled_by(server, effects, accepted)
+}
+
+/// The server after its peers have answered like this, until it is silent.
+pub(crate) fn settled_by(
+    mut server: Server,
+    effects: &[Effect],
+    answer: fn(u8, &AppendEntries) -> Event,
+) -> Server {
     let mut under_way = append_requests(effects);
     let mut sent = 0;
     while !under_way.is_empty() {
@@ -99,7 +170,7 @@ pub(crate) fn settled(mut server: Server, effects: &[Effect]) -> Server {
         let mut next = Vec::new();
         for (to, request) in under_way {
             let effects;
-            (server, effects) = server.step(accepted(to.0, &request));
+            (server, effects) = server.step(answer(to.0, &request));
             next.extend(append_requests(&effects));
         }
         under_way = next;
@@ -116,8 +187,24 @@ pub(crate) fn at(term: u64, index: u64) -> Position {
     Position { term: Term(term), index: LogIndex(index) }
 }
 
-pub(crate) fn noops(terms: &[u64]) -> Vec<Entry> {
-    terms.iter().map(|term| Entry { term: Term(*term), command: Command::Noop }).collect()
+/// Entries that begin terms: rosters of all three servers.
+pub(crate) fn rosters(terms: &[u64]) -> Vec<Entry> {
+    rosters_of(3, terms)
+}
+
+/// Entries that begin terms: rosters of all the servers of a set.
+pub(crate) fn rosters_of(size: u8, terms: &[u64]) -> Vec<Entry> {
+    let members: Vec<_> = (0..size).map(|id| (id, life(id))).collect();
+    terms.iter().map(|term| naming(*term, &members)).collect()
+}
+
+/// A roster that names these.
+pub(crate) fn naming(term: u64, members: &[(u8, Incarnation)]) -> Entry {
+    let members = members.iter().map(|(id, incarnation)| (ServerId(*id), *incarnation)).collect();
+    Entry {
+        term: Term(term),
+        command: Command::Roster(Roster { history: HISTORY, members }.into()),
+    }
 }
 
 pub(crate) fn change(name: &str, version: i64) -> Update {
@@ -126,6 +213,17 @@ pub(crate) fn change(name: &str, version: i64) -> Update {
 
 pub(crate) fn entry(term: u64, name: &str, version: i64) -> Entry {
     Entry { term: Term(term), command: Command::Update(Arc::new(change(name, version))) }
+}
+
+/// Whom the server's last roster names.
+pub(crate) fn roster(server: &Server) -> Vec<(u8, Incarnation)> {
+    let roster = server.log().roster().expect("a log that is not empty");
+    roster.members.iter().map(|(id, incarnation)| (id.0, *incarnation)).collect()
+}
+
+/// These servers, each in its first life.
+pub(crate) fn first_lives(ids: &[u8]) -> Vec<(u8, Incarnation)> {
+    ids.iter().map(|id| (*id, life(*id))).collect()
 }
 
 /// The terms of the server's entries.
@@ -153,11 +251,33 @@ pub(crate) fn update(id: u64, name: &str, version: i64) -> Event {
     Event::Call(CallId(id), Call::Update(change(name, version)))
 }
 
+/// What server `id` says of itself in that term, with an empty log.
+pub(crate) fn identity(id: u8, term: u64) -> Identity {
+    Identity {
+        id: ServerId(id),
+        size: 3,
+        names: 0,
+        incarnation: life(id),
+        term: Term(term),
+        history: None,
+        founded: false,
+        last_log: at(0, 0),
+    }
+}
+
+/// What server `id` says of itself once it has been relaunched, to another in the same term.
+pub(crate) fn relaunched(id: u8, other: &Identity) -> Identity {
+    identity(id, other.term.0).of(other.size).in_life(next_life(id))
+}
+
 /// An append by server 1, unmarked and with commit index 0.
 pub(crate) fn append(term: u64, prev_log: Position, entries: Vec<Entry>) -> AppendEntries {
+    let last_sent = entries.last().map_or(prev_log.term, |entry| entry.term);
+    let more = u64::from(last_sent != Term(term));
+    let last_index = prev_log.index.0.saturating_add(entries.len() as u64 + more).min(NUMBER_MAX);
     AppendEntries {
-        term: Term(term),
-        leader_id: ServerId(1),
+        sender: identity(1, term).holding(at(term, last_index.max(1))),
+        receiver: None,
         prev_log,
         entries,
         leader_commit: LogIndex(0),
@@ -166,9 +286,81 @@ pub(crate) fn append(term: u64, prev_log: Position, entries: Vec<Entry>) -> Appe
     }
 }
 
-/// A request by server 2 in its ballot 9.
+/// A request by server 2 in its ballot 9, to lead in that term.
 pub(crate) fn ask(kind: BallotKind, term: u64, last_log: Position) -> RequestVote {
-    RequestVote { kind, ballot: 9, term: Term(term), candidate_id: ServerId(2), last_log }
+    let own = if kind == BallotKind::PreVote { term - 1 } else { term };
+    RequestVote { sender: identity(2, own).holding(last_log), kind, ballot: 9, account: None }
+}
+
+/// Changes to what a message says of its sender.
+pub(crate) trait Sent: Sized {
+    fn sender_mut(&mut self) -> &mut Identity;
+
+    fn changed(mut self, change: impl FnOnce(&mut Identity)) -> Self {
+        change(self.sender_mut());
+        self
+    }
+
+    /// From a set of that size.
+    fn of(self, size: u8) -> Self {
+        self.changed(|sender| sender.size = size)
+    }
+
+    /// From server `id`.
+    fn by(self, id: u8) -> Self {
+        self.changed(|sender| (sender.id, sender.incarnation) = (ServerId(id), life(id)))
+    }
+
+    /// From a process of that incarnation.
+    fn in_life(self, incarnation: Incarnation) -> Self {
+        self.changed(|sender| sender.incarnation = incarnation)
+    }
+
+    /// From a server whose log ends there, in the history of all.
+    fn holding(self, last_log: Position) -> Self {
+        let history = (last_log != at(0, 0)).then_some(HISTORY);
+        self.changed(|sender| (sender.history, sender.last_log) = (history, last_log))
+    }
+
+    /// From a server whose log has this history.
+    fn of_history(self, history: Incarnation) -> Self {
+        self.changed(|sender| sender.history = Some(history))
+    }
+
+    /// From a server that has committed something.
+    fn founded(self) -> Self {
+        self.changed(|sender| sender.founded = true)
+    }
+}
+
+impl Sent for Identity {
+    fn sender_mut(&mut self) -> &mut Identity {
+        self
+    }
+}
+
+impl Sent for AppendEntries {
+    fn sender_mut(&mut self) -> &mut Identity {
+        &mut self.sender
+    }
+}
+
+impl Sent for RequestVote {
+    fn sender_mut(&mut self) -> &mut Identity {
+        &mut self.sender
+    }
+}
+
+/// Changes to an append.
+pub(crate) trait Appended {
+    /// From a leader that has committed so much.
+    fn committing(self, index: u64) -> Self;
+}
+
+impl Appended for AppendEntries {
+    fn committing(self, index: u64) -> AppendEntries {
+        AppendEntries { leader_commit: LogIndex(index), ..self.founded() }
+    }
 }
 
 pub(crate) fn appends(request: AppendEntries) -> Event {
@@ -179,23 +371,41 @@ pub(crate) fn asks(request: RequestVote) -> Event {
     Event::Call(PEER, Call::RequestVote(request))
 }
 
-/// The grant that a peer in the right term gives to a request.
+/// The grant that a peer in the same term, whose log ends like the candidate's, gives to a request.
 pub(crate) fn granted(from: u8, request: &RequestVote) -> Event {
-    let RequestVote { kind, ballot, term, .. } = *request;
-    let term = if kind == BallotKind::Vote { term } else { Term(term.0 - 1) };
-    responds(from, Response::Vote(VoteReply { kind, ballot, term, vote_granted: true }))
+    grants(from, request.sender.by(from), request)
+}
+
+/// The grant of whoever says this of itself.
+pub(crate) fn grants(from: u8, sender: Identity, request: &RequestVote) -> Event {
+    let RequestVote { kind, ballot, .. } = *request;
+    responds(from, Response::Vote(VoteReply { sender, kind, ballot, vote_granted: true }))
 }
 
 pub(crate) fn refused(from: u8, request: &RequestVote, term: u64) -> Event {
-    let RequestVote { kind, ballot, .. } = *request;
-    let reply = VoteReply { kind, ballot, term: Term(term), vote_granted: false };
-    responds(from, Response::Vote(reply))
+    let sender = Identity { term: Term(term), ..request.sender.by(from) };
+    refuses(from, sender, request)
 }
 
-/// The reply of a follower, in the term of the request.
+/// The refusal of whoever says this of itself.
+pub(crate) fn refuses(from: u8, sender: Identity, request: &RequestVote) -> Event {
+    let RequestVote { kind, ballot, .. } = *request;
+    responds(from, Response::Vote(VoteReply { sender, kind, ballot, vote_granted: false }))
+}
+
+/// The reply of a follower in the term of the request, whose log ends like the leader's.
 pub(crate) fn answered(from: u8, request: &AppendEntries, outcome: AppendOutcome) -> Event {
-    let reply = AppendReply { term: request.term, round: request.round, outcome };
-    responds(from, Response::Append(reply))
+    answers(from, request.sender.by(from), request, outcome)
+}
+
+/// The reply of whoever says this of itself.
+pub(crate) fn answers(
+    from: u8,
+    sender: Identity,
+    request: &AppendEntries,
+    outcome: AppendOutcome,
+) -> Event {
+    responds(from, Response::Append(AppendReply { sender, round: request.round, outcome }))
 }
 
 pub(crate) fn accepted(from: u8, request: &AppendEntries) -> Event {
@@ -207,7 +417,24 @@ pub(crate) fn responds(from: u8, response: Response) -> Event {
 }
 
 pub(crate) fn unanswered(by: u8, request: &AppendEntries) -> Event {
-    Event::Unanswered { by: ServerId(by), request: Request::AppendEntries(request.clone()) }
+    let request = Request::AppendEntries(request.clone());
+    Event::Unanswered { by: ServerId(by), request, failure: Failure::Silent }
+}
+
+/// What a candidate is told of a peer that does not answer its request.
+pub(crate) fn without_vote(by: u8, request: &RequestVote, failure: Failure) -> Event {
+    let request = Request::RequestVote(request.clone());
+    Event::Unanswered { by: ServerId(by), request, failure }
+}
+
+/// What a candidate is told of a peer whose process has ended.
+pub(crate) fn ended(by: u8, request: &RequestVote) -> Event {
+    without_vote(by, request, Failure::Ended)
+}
+
+/// What a candidate is told of a crashed peer that says this of itself.
+pub(crate) fn is_crashed(sender: Identity, request: &RequestVote) -> Event {
+    without_vote(sender.id.0, request, Failure::Crashed(sender))
 }
 
 /// The timers that a step armed, in order.
@@ -221,7 +448,7 @@ pub(crate) fn armed(effects: &[Effect]) -> Vec<Timer> {
 
 pub(crate) fn vote_requests(effects: &[Effect]) -> Vec<(ServerId, RequestVote)> {
     let request = |effect: &Effect| match effect {
-        Effect::Send { to, request: Request::RequestVote(request) } => Some((*to, *request)),
+        Effect::Send { to, request: Request::RequestVote(request) } => Some((*to, request.clone())),
         _ => None,
     };
     effects.iter().filter_map(request).collect()
@@ -249,6 +476,13 @@ pub(crate) fn append_to(effects: &[Effect], to: u8) -> AppendEntries {
     request
 }
 
+/// The one append with entries that a step sent to a server.
+pub(crate) fn batch_to(effects: &[Effect], to: u8) -> AppendEntries {
+    let batches = appends_to(effects, to).into_iter().filter(|request| !request.entries.is_empty());
+    let [batch] = batches.collect::<Vec<_>>().try_into().expect("one batch to this server");
+    batch
+}
+
 /// What was answered, and to which calls, in order.
 pub(crate) fn replies(effects: &[Effect]) -> Vec<(u64, Reply)> {
     let reply = |effect: &Effect| match effect {
@@ -269,6 +503,11 @@ pub(crate) fn reply(effects: &[Effect]) -> Reply {
 pub(crate) fn is_granted(effects: &[Effect]) -> bool {
     let Reply::Vote(reply) = reply(effects) else { panic!("no answer to a candidate") };
     reply.vote_granted
+}
+
+/// Whether a step did nothing but to refuse the peer's request as a forged one.
+pub(crate) fn is_forged(effects: &[Effect]) -> bool {
+    effects.len() == 1 && matches!(reply(effects), Reply::Fault(Fault::Forged(_)))
 }
 
 /// What became of the peer's append.

@@ -11,15 +11,16 @@ fn not_leader(known: u8) -> Reply {
     Reply::Fault(Fault::NotLeader(Some(ServerId(known))))
 }
 
-/// A former leader of three, now in term 3, whose call 5 waits for its entry 2/t2.
+/// A former leader of three, now in term 3, whose call 5 waits for its entry 3/t2.
 fn former_leader() -> Server {
-    after(leader(3), [update(5, "a", 1), appends(append(3, at(2, 1), vec![]))])
+    after(leader(3), [update(5, "a", 1), appends(append(3, at(2, 2), vec![]))])
 }
 
 /// An append of server 1, leader of term 3, with everything that it brings committed.
 fn committed(prev_log: Position, entries: Vec<Entry>) -> Event {
     let request = append(3, prev_log, entries);
-    appends(AppendEntries { leader_commit: request.last_index(), ..request })
+    let commit = request.last_index().0;
+    appends(request.committing(commit))
 }
 
 /// §5.3: "When the entry has been safely replicated, the leader applies the entry to its state machine and returns the
@@ -73,7 +74,7 @@ fn the_news_of_a_commit_is_sent_before_the_caller_is_answered() {
         }
         _ => None,
     };
-    let told = [1, 2, 3, 4].map(|peer| Some((peer, 2)));
+    let told = [1, 2, 3, 4].map(|peer| Some((peer, 3)));
     assert_eq!(effects.iter().map(news).collect::<Vec<_>>(), [&told[..], &[None]].concat());
     assert_eq!(replies(&effects), [(5, UPDATED)]);
 }
@@ -86,13 +87,13 @@ fn the_news_of_a_commit_follow_an_append_under_way() {
     let (server, effects) = server.step(accepted(1, &append_to(&effects, 1)));
     assert_eq!((replies(&effects).len(), append_requests(&effects)), (1, vec![]));
     let (_, effects) = server.step(accepted(1, &append_to(&beat, 1)));
-    assert_eq!(append_to(&effects, 1).leader_commit, LogIndex(2));
+    assert_eq!(append_to(&effects, 1).leader_commit, LogIndex(3));
 }
 
 /// A deposed leader's update is answered when its fate is known: here its own entry is committed after all.
 #[test]
 fn an_update_that_outlived_its_leadership_is_answered_when_its_entry_is_committed() {
-    let (server, effects) = former_leader().step(committed(at(2, 2), vec![]));
+    let (server, effects) = former_leader().step(committed(at(2, 3), vec![]));
     assert_eq!(replies(&effects)[0], (5, UPDATED));
     assert_eq!(server.files().version("a"), 1);
     let (_, effects) = server.step(timeout(Timer::Fate));
@@ -102,7 +103,8 @@ fn an_update_that_outlived_its_leadership_is_answered_when_its_entry_is_committe
 /// Another entry committed in its place is a definite answer: it will never take effect.
 #[test]
 fn an_update_whose_place_another_entry_took_was_definitely_not_done() {
-    let (server, effects) = former_leader().step(committed(at(2, 1), vec![entry(3, "a", 1)]));
+    let entries = [rosters(&[3]), vec![entry(3, "a", 1)]].concat();
+    let (server, effects) = former_leader().step(committed(at(2, 2), entries));
     assert_eq!(replies(&effects)[0], (5, not_leader(1)));
     assert_eq!(server.status().waiting, 0);
 }
@@ -110,7 +112,7 @@ fn an_update_whose_place_another_entry_took_was_definitely_not_done() {
 /// Being overwritten alone decides nothing: the overwriting entry is not committed yet.
 #[test]
 fn an_update_that_is_merely_overwritten_goes_on_waiting() {
-    let overwrite = append(3, at(2, 1), noops(&[3]));
+    let overwrite = append(3, at(2, 2), rosters(&[3]));
     let (server, effects) = former_leader().step(appends(overwrite));
     assert_eq!(replies(&effects).len(), 1, "the leader's answer only");
     assert_eq!(server.status().waiting, 1);
@@ -204,7 +206,7 @@ fn calls_beyond_the_bound_are_refused_and_change_nothing() {
 fn uncommitted_bytes_are_bounded() {
     let large = "x".repeat(UNCOMMITTED_BYTES_MAX / 4);
     let updates = (1..=3).map(|id| update(id, &large, 1));
-    let (server, first) = elected(3, &[]);
+    let (server, first) = elected(3, &[1]);
     let server = after(server, updates.chain((1..=3).map(|id| Event::HangUp(CallId(id)))));
     let (full, effects) = server.clone().step(update(4, &large, 1));
     assert_eq!(replies(&effects), [(4, BUSY)]);

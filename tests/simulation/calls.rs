@@ -2,12 +2,13 @@
 
 use surfstore::metadata::Update;
 use surfstore::raft::{
-    Call, CallId, Cluster, Event, Reply, RoleName, Server, ServerId, Status, Timer,
+    Call, CallId, Event, LogIndex, Member, Reply, RoleName, ServerId, Status, Timer,
 };
 use surfstore::value::Value;
 
 use crate::clients::{Kind, Waiting};
 use crate::marks::Mark;
+use crate::plan::Losses;
 use crate::world::World;
 
 impl World {
@@ -96,19 +97,68 @@ impl World {
         );
     }
 
-    /// Ends the server's process and starts a new one, which remembers nothing. No correct cluster bears this often.
-    pub(crate) fn relaunch(&mut self, id: ServerId) {
-        self.crash(id);
+    /// Ends the server's process. What it knew is gone, and its callers never hear what became of their calls.
+    pub(crate) fn end(&mut self, id: ServerId) {
         let slot = usize::from(id.0);
-        let cluster = Cluster::new(id, self.size()).expect("a member");
-        let (server, effects) = Server::start(cluster);
-        self.statuses[slot] = server.status();
-        self.servers[slot] = server;
+        if !std::mem::replace(&mut self.running[slot], false) {
+            return;
+        }
+        self.note(|| format!("{}  its process ends", id.0));
+        if 0 < self.status(id).last_log.index.0 {
+            self.marks.hit(Mark::MemoryLost);
+        }
+        self.clocks[slot].stop();
+        self.paused[slot] = 0;
+        self.clients.lose(id);
         self.history.forget(id);
-        self.perform(id, effects);
+        self.lanes.forget(id);
+        self.start_anew(id);
+        self.watch_the_promise();
+        if self.up() < self.majority() && 0 < self.clients.waiting().len() {
+            self.lost = Some(self.now);
+        }
+    }
+
+    /// Whether a majority of those that count would still be alive. Nobody counts before anything is committed.
+    pub(crate) fn bears_the_loss_of(&self, lost: ServerId) -> bool {
+        let left = self.living().filter(|member| member.id != lost);
+        self.history.members_among(left).is_some_and(|members| self.majority() <= members)
+    }
+
+    /// Those that remember something, be it while they are crashed.
+    fn living(&self) -> impl Iterator<Item = Member> {
+        let remembers = |id: &ServerId| LogIndex(0) < self.status(*id).last_log.index;
+        let living = self.ids().filter(move |id| self.runs_at_all(*id) && remembers(id));
+        living.map(|id| Member { id, incarnation: self.process(id) })
+    }
+
+    /// The promise is void once fewer than a majority of those that count are alive.
+    pub(crate) fn watch_the_promise(&mut self) {
+        let members = self.history.members_among(self.living());
+        let is_void = members.is_some_and(|members| members < self.majority());
+        if is_void && self.losses != Losses::Unnoticed && !self.history.promise_is_void {
+            self.note(|| "the promise is void".to_owned());
+            self.marks.hit(Mark::PromiseVoid);
+            self.history.promise_is_void = true;
+        }
+    }
+
+    /// Launches a process where one has ended.
+    pub(crate) fn launch(&mut self, id: ServerId) {
+        if self.runs_at_all(id) {
+            return;
+        }
+        let effects = self.start_anew(id);
+        self.running[usize::from(id.0)] = true;
+        let process = self.process(id);
+        self.note(|| format!("{}  is launched as #{}", id.0, process.0));
+        self.begin(id, effects);
     }
 
     pub(crate) fn answer(&mut self, call: CallId, reply: &Reply) {
+        if self.history.promise_is_void {
+            return self.clients.answered_somehow(call);
+        }
         if let Some(&Waiting { server, since, .. }) = self.clients.get(call) {
             if let Reply::Files(_) = reply {
                 self.check_confirmed(call, server);

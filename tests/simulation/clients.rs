@@ -52,6 +52,17 @@ impl Clients {
         self.take(call).map(|waiting| waiting.server)
     }
 
+    /// The server's process has ended, and nobody tells its callers what becomes of their calls.
+    pub(crate) fn lose(&mut self, server: ServerId) {
+        self.waiting.retain(|_, waiting| waiting.server != server);
+        self.at[usize::from(server.0)] = 0;
+    }
+
+    /// Notes an answer of which nothing is demanded but that it is the only one.
+    pub(crate) fn answered_somehow(&mut self, call: CallId) {
+        assert!(self.take(call).is_some(), "nobody waits for an answer to {call:?}");
+    }
+
     fn take(&mut self, call: CallId) -> Option<Waiting> {
         let waiting = self.waiting.remove(&call)?;
         self.at[usize::from(waiting.server.0)] -= 1;

@@ -1,7 +1,8 @@
 //! The timers of the servers: the delays that the core leaves to its surroundings, and who may own which timer.
 
 use surfstore::raft::{
-    ELECTION_SPREAD_MS, Event, FATE_MS, HEARTBEAT_MS, RoleName, SILENCE_MS, ServerId, Timer,
+    ELECTION_SPREAD_MS, Event, FATE_MS, HEARTBEAT_MS, RoleName, SILENCE_MS, START_MS, ServerId,
+    Timer,
 };
 
 use crate::marks::Mark;
@@ -32,6 +33,7 @@ impl World {
     pub(crate) fn arm(&mut self, id: ServerId, timer: Timer) {
         let spread = self.draws.timer(self.now, id).u64(0..=ELECTION_SPREAD_MS * MILLISECOND);
         let delay = match timer {
+            Timer::Start => START_MS * MILLISECOND + spread,
             Timer::Silence => SILENCE_MS * MILLISECOND,
             Timer::Election => spread,
             Timer::Campaign => SILENCE_MS * MILLISECOND + spread,
@@ -62,7 +64,8 @@ impl World {
         } else {
             clock.role = None;
         }
-        if timer == Timer::Campaign && self.status(id).voted_for == Some(id) {
+        let voted_for = self.status(id).voted_for.map(|candidate| candidate.id);
+        if timer == Timer::Campaign && voted_for == Some(id) {
             self.marks.hit(Mark::SplitVote);
         }
         self.settle(id, Event::Timeout(timer));
@@ -74,7 +77,9 @@ impl World {
         let role = role.map(|(timer, _)| timer);
         let status = self.status(id);
         let fits = match status.role {
-            RoleName::Follower => matches!(role, Some(Timer::Silence | Timer::Election)),
+            RoleName::Follower => {
+                matches!(role, Some(Timer::Start | Timer::Silence | Timer::Election))
+            }
             RoleName::Candidate => role == Some(Timer::Campaign),
             RoleName::Leader => role == Some(Timer::Heartbeat),
             RoleName::Crashed => role.is_none() && fate.is_none(),

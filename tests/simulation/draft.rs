@@ -33,7 +33,8 @@ impl Draft {
     pub(crate) fn relaunches(&mut self) {
         for _ in 0..self.some(20.0) {
             let (at, server) = (self.moment(), self.server());
-            self.add(at, Action::Relaunch { server });
+            self.add(at, Action::End { server });
+            self.add(at, Action::Launch { server });
         }
     }
 
@@ -113,7 +114,7 @@ impl Draft {
 }
 
 /// The kinds of faults.
-const KINDS: [fn(&mut Draft); 17] = [
+const KINDS: [fn(&mut Draft); 19] = [
     |draft| {
         let (at, percent) = (draft.start(), draft.rng.u8(1..=30));
         draft.add(at, Action::Loss { percent });
@@ -178,8 +179,20 @@ const KINDS: [fn(&mut Draft); 17] = [
             let server = draft.server();
             draft.add(0, Action::StartLate { server });
             let at = draft.some(5_000.0) * MILLISECOND;
-            draft.add(at, Action::Restore { server });
+            draft.add(at, Action::Launch { server });
         }
+    },
+    |draft| {
+        draft.outages(30.0, |draft| {
+            let server = draft.server();
+            (Action::End { server }, Action::Launch { server })
+        });
+    },
+    |draft| {
+        draft.outages(10.0, |draft| {
+            let servers = draft.rng.u16(..);
+            (Action::EndSome { servers }, Action::LaunchSome { servers: draft.rng.u16(..) })
+        });
     },
 ];
 

@@ -3,7 +3,7 @@
 use surfstore::raft::{CallId, ServerId};
 
 use crate::marks::Mark;
-use crate::plan::{Action, Asked, Plan};
+use crate::plan::{Action, Asked, Losses, Plan};
 use crate::world::World;
 
 /// The files that are updated.
@@ -57,9 +57,12 @@ impl World {
             | Action::Doom { .. }
             | Action::CrashSome { .. }
             | Action::Restore { .. }
-            | Action::RestoreSome { .. }
-            | Action::StartLate { .. }
-            | Action::Relaunch { .. } => self.crash_or_restore(action),
+            | Action::RestoreSome { .. } => self.crash_or_restore(action),
+            Action::StartLate { .. }
+            | Action::End { .. }
+            | Action::EndSome { .. }
+            | Action::Launch { .. }
+            | Action::LaunchSome { .. } => self.end_or_launch(action),
             Action::Update { .. }
             | Action::Burst { .. }
             | Action::Read { .. }
@@ -126,22 +129,40 @@ impl World {
             Action::Restore { server } => {
                 self.operate(ServerId(server % self.size()), World::restore);
             }
+            other => unreachable!("{other:?} is something else"),
+        }
+    }
+
+    fn end_or_launch(&mut self, action: Action) {
+        let bits = |servers: u16| move |id: &ServerId| (servers >> id.0) & 1 == 1;
+        match action {
             Action::StartLate { server } => {
-                // To the others, a server that has not been started is one that crashed before its first event.
+                // The process begins later, and nothing of its predecessor has been seen.
                 self.marks.hit(Mark::StagedStart);
-                self.operate(ServerId(server % self.size()), World::crash);
+                self.end(ServerId(server % self.size()));
             }
-            Action::Relaunch { server } => {
-                self.lanes.relaunched = true;
-                self.operate(ServerId(server % self.size()), World::relaunch);
+            Action::End { server } => self.lose(ServerId(server % self.size())),
+            Action::EndSome { servers } => {
+                self.ids().filter(bits(servers)).for_each(|id| self.lose(id));
+            }
+            Action::Launch { server } => self.launch(ServerId(server % self.size())),
+            Action::LaunchSome { servers } => {
+                self.ids().filter(bits(servers)).for_each(|id| self.launch(id));
             }
             other => unreachable!("{other:?} is something else"),
         }
     }
 
-    /// Nobody reaches a server that stands still.
+    /// Ends a process, if the run may lose it.
+    fn lose(&mut self, id: ServerId) {
+        if self.losses != Losses::Promised || self.bears_the_loss_of(id) {
+            self.end(id);
+        }
+    }
+
+    /// Nobody reaches a server that stands still, or whose process has ended.
     fn operate(&mut self, id: ServerId, operation: fn(&mut World, ServerId)) {
-        if !self.is_paused(id) {
+        if !self.is_paused(id) && self.runs_at_all(id) {
             operation(self, id);
         }
     }
@@ -199,6 +220,6 @@ impl World {
             Asked::Leader => self.leader().unwrap_or(ServerId(0)),
             Asked::Server(server) => ServerId(server % self.size()),
         };
-        (!self.is_paused(server)).then_some(server)
+        (!self.is_paused(server) && self.runs_at_all(server)).then_some(server)
     }
 }

@@ -2,15 +2,18 @@
 //!
 //! Nothing global is claimed here, since who may lie as a peer can break everything that peers agree on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use surfstore::metadata::{HashList, Update};
 use surfstore::raft::{
-    AppendEntries, AppendOutcome, AppendReply, BallotKind, Call, CallId, Cluster, Command, Effect,
-    Entry, Event, Fault, LogIndex, NUMBER_MAX, Position, Reply, Request, RequestVote, Response,
-    Round, Server, ServerId, Term, Timer, VoteReply,
+    Account, AppendEntries, AppendOutcome, AppendReply, BallotKind, Call, CallId, Cluster, Command,
+    Effect, Entry, Event, Failure, Fault, Identity, Incarnation, LogIndex, NUMBER_MAX, Position,
+    Reply, Request, RequestVote, Response, Roster, Round, Server, ServerId, Term, Timer, VoteReply,
 };
+
+/// The incarnation of the server that is attacked.
+const OWN: Incarnation = Incarnation(1);
 
 /// Draws what a forger might send: mostly numbers close to the server's own, some of them absurd.
 struct Forger {
@@ -19,6 +22,9 @@ struct Forger {
     near: [u64; 3],
     /// The last request that the server sent, to be answered as it would like.
     last: Option<Request>,
+    /// The size of the server's set, and the history of its log.
+    size: u8,
+    history: Option<Incarnation>,
     /// Whether it sends absurd numbers, too. A server that believes one of them never leads again.
     absurd: bool,
 }
@@ -63,7 +69,7 @@ impl Forger {
         let mut entries = Vec::new();
         for _ in 0..self.rng.u8(0..4) {
             let command = if self.rng.bool() {
-                Command::Noop
+                Command::Roster(Arc::new(self.roster()))
             } else {
                 Command::Update(Arc::new(self.update()))
             };
@@ -78,20 +84,71 @@ impl Forger {
         Update { name: "a".into(), version, hashes: HashList::default() }
     }
 
-    fn request_vote(&mut self) -> RequestVote {
-        RequestVote {
-            kind: self.kind(),
-            ballot: self.number(self.near[2]),
-            term: self.term(),
-            candidate_id: self.server(),
-            last_log: self.position(),
+    fn incarnation(&mut self) -> Incarnation {
+        match self.rng.u8(0..30) {
+            0 if self.absurd => Incarnation(0),
+            1 if self.absurd => Incarnation(u64::MAX),
+            _ => Incarnation(self.rng.u64(1..5)),
         }
+    }
+
+    fn history(&mut self) -> Option<Incarnation> {
+        let known = self.history.filter(|_| self.rng.u8(0..4) != 0);
+        known.or_else(|| (self.rng.u8(0..4) != 0).then(|| self.incarnation()))
+    }
+
+    fn roster(&mut self) -> Roster {
+        let history = self.history().unwrap_or(OWN);
+        let mut members = BTreeMap::new();
+        for _ in 0..self.rng.u8(0..5) {
+            let id = self.server();
+            members.insert(id, if id.0 == 0 { OWN } else { Incarnation(u64::from(id.0) + 1) });
+        }
+        Roster { history, members }
+    }
+
+    /// Somebody whose last entry is of that term; mostly one that could be a peer.
+    fn sender(&mut self) -> Identity {
+        let mut last_log = self.position();
+        let term = self.term();
+        if self.rng.bool() {
+            last_log.term = term;
+        }
+        let id = self.server();
+        let history = if last_log.index.0 == 0 { None } else { self.history() };
+        Identity {
+            id,
+            size: if self.rng.u8(0..20) == 0 { self.rng.u8(..) } else { self.size },
+            names: u64::from(self.rng.u8(0..10) == 0),
+            incarnation: if self.rng.bool() {
+                Incarnation(u64::from(id.0) + 1)
+            } else {
+                self.incarnation()
+            },
+            term,
+            history,
+            founded: history.is_some() && self.rng.bool(),
+            last_log,
+        }
+    }
+
+    fn request_vote(&mut self) -> RequestVote {
+        let sender = self.sender();
+        let account = (self.rng.u8(0..6) == 0).then(|| self.account());
+        RequestVote { sender, kind: self.kind(), ballot: self.number(self.near[2]), account }
+    }
+
+    fn account(&mut self) -> Account {
+        let size = self.rng.u8(0..7);
+        let living =
+            |id| (ServerId(id), (self.rng.u8(0..3) != 0).then_some(Incarnation(u64::from(id) + 1)));
+        Account((0..size).map(living).collect())
     }
 
     fn append_entries(&mut self) -> AppendEntries {
         AppendEntries {
-            term: self.term(),
-            leader_id: self.server(),
+            sender: self.sender(),
+            receiver: (self.rng.u8(0..4) == 0).then(|| self.incarnation()),
             prev_log: self.position(),
             entries: self.entries(),
             leader_commit: self.index(),
@@ -101,43 +158,59 @@ impl Forger {
     }
 
     fn response(&mut self) -> Response {
-        let term = self.term();
+        let mut sender = self.sender();
         match (self.rng.bool(), &self.last) {
             (true, Some(Request::RequestVote(request))) => {
-                Forger::vote_for(Term(self.near[0]), request)
+                sender.term = Term(self.near[0]);
+                Forger::vote_for(sender, request)
             }
             (true, Some(Request::AppendEntries(request))) => {
-                let (term, round) = (request.term, request.round);
-                Response::Append(AppendReply { term, round, outcome: self.outcome() })
+                sender.term = request.sender.term;
+                sender.history = self.history;
+                sender.founded = self.history.is_some();
+                sender.last_log = request.sender.last_log;
+                let round = request.round;
+                Response::Append(AppendReply { sender, round, outcome: self.outcome() })
             }
             (true, None) => {
                 let (kind, ballot) = (self.kind(), self.number(self.near[2]));
                 let vote_granted = self.rng.bool();
-                Response::Vote(VoteReply { kind, ballot, term, vote_granted })
+                Response::Vote(VoteReply { sender, kind, ballot, vote_granted })
             }
             (false, _) => {
                 let round = Round(self.number(self.near[2]));
-                Response::Append(AppendReply { term, round, outcome: self.outcome() })
+                Response::Append(AppendReply { sender, round, outcome: self.outcome() })
             }
         }
     }
 
     /// A vote as a candidate in that term wants it.
-    fn vote_for(term: Term, request: &RequestVote) -> Response {
+    fn vote_for(mut sender: Identity, request: &RequestVote) -> Response {
+        (sender.size, sender.names) = (request.sender.size, request.sender.names);
+        (sender.history, sender.founded, sender.last_log) = (None, false, Position::default());
         let RequestVote { kind, ballot, .. } = *request;
-        Response::Vote(VoteReply { kind, ballot, term, vote_granted: true })
+        Response::Vote(VoteReply { sender, kind, ballot, vote_granted: true })
+    }
+
+    fn failure(&mut self) -> Failure {
+        match self.rng.u8(0..3) {
+            0 => Failure::Ended,
+            1 => Failure::Crashed(self.sender()),
+            _ => Failure::Silent,
+        }
     }
 
     fn outcome(&mut self) -> AppendOutcome {
-        match self.rng.u8(0..4) {
+        match self.rng.u8(0..10) {
             0 => AppendOutcome::Stale,
-            1 => AppendOutcome::Mismatch(self.position()),
+            1 => AppendOutcome::Refused,
+            2 | 3 => AppendOutcome::Mismatch(self.position()),
             _ => AppendOutcome::Accepted,
         }
     }
 
     fn event(&mut self, call: CallId) -> Event {
-        use Timer::{Campaign, Election, Fate, Heartbeat, Silence};
+        use Timer::{Campaign, Election, Fate, Heartbeat, Silence, Start};
         let request = match self.rng.u8(0..20) {
             0..=2 => Call::Update(self.update()),
             3 => Call::ReadFiles,
@@ -147,11 +220,12 @@ impl Forger {
             8..=10 => Call::AppendEntries(self.append_entries()),
             11 => return Event::HangUp(CallId(self.rng.u64(0..=call.0))),
             12 => {
-                let request = Request::AppendEntries(self.append_entries());
-                return Event::Unanswered { by: self.server(), request };
+                let forged = Request::AppendEntries(self.append_entries());
+                let request = self.last.clone().filter(|_| self.rng.bool()).unwrap_or(forged);
+                return Event::Unanswered { by: self.server(), request, failure: self.failure() };
             }
             13 | 14 => {
-                let timers = [Silence, Election, Campaign, Heartbeat, Fate];
+                let timers = [Start, Silence, Election, Campaign, Heartbeat, Fate];
                 return Event::Timeout(timers[self.rng.usize(0..timers.len())]);
             }
             _ => return Event::Response { from: self.server(), response: self.response() },
@@ -164,6 +238,7 @@ impl Forger {
         let status = server.status();
         self.near[0] = status.current_term.0;
         self.near[1] = status.last_log.index.0;
+        self.history = status.history;
         for effect in effects {
             let Effect::Send { request, .. } = effect else { continue };
             self.near[2] = match request {
@@ -178,9 +253,11 @@ impl Forger {
 /// Feeds one server with forged events; `false` if it never led.
 fn attack(seed: u64) -> bool {
     let mut rng = fastrand::Rng::with_seed(seed);
-    let cluster = Cluster::new(ServerId(0), rng.u8(1..6)).expect("a member");
-    let (mut server, _) = Server::start(cluster);
-    let mut forger = Forger { rng, near: [0; 3], last: None, absurd: seed.is_multiple_of(2) };
+    let size = rng.u8(1..6);
+    let cluster = Cluster::new(ServerId(0), size).expect("a member");
+    let (mut server, _) = Server::start(cluster, OWN);
+    let absurd = seed.is_multiple_of(2);
+    let mut forger = Forger { rng, size, near: [0; 3], history: None, last: None, absurd };
     let mut waiting = BTreeSet::new();
     let mut led = false;
     for number in 0..1_000 {

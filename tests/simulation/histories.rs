@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use surfstore::metadata::{Files, Update};
-use surfstore::raft::{CallId, Command, Fault, Reply, ServerId};
+use surfstore::raft::{CallId, Command, Fault, Incarnation, Reply, Roster, ServerId};
 
 use crate::clients::{Clients, Kind, Waiting};
 use crate::ledger::Ledger;
@@ -102,7 +102,10 @@ impl Play {
                 self.ask(call(id), Kind::Update);
             }
             ["read", id] => self.ask(call(id), Kind::Read),
-            ["noop"] => self.ledger.commit(&Command::Noop),
+            ["noop"] => {
+                let roster = Roster { history: Incarnation(1), members: BTreeMap::new() };
+                self.ledger.commit(&Command::Roster(Arc::new(roster)));
+            }
             ["commit", id] => {
                 let update = Arc::clone(&self.updates[&call(id)]);
                 self.ledger.commit(&Command::Update(update));

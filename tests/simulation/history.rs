@@ -2,10 +2,17 @@
 //!
 //! A step changes one server, so what it changed is compared with what is remembered; by induction the properties hold
 //! of everything. The module knows states and logs only: no time, no network, no clients.
+//!
+//! All of it is demanded as long as the promise holds (src/raft/identity.rs): ever since the first commit, a majority of
+//! the servers that the last committed roster names has been alive with a log, be it crashed. Once it does not, only what holds of
+//! a single server is demanded of every step.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use surfstore::raft::{Entry, LogIndex, RoleName, Server, ServerId, Status, Term};
+use surfstore::raft::{
+    Command, Entry, Incarnation, LogIndex, Member, RoleName, Roster, Server, ServerId, Status, Term,
+};
 
 use crate::ledger::Ledger;
 use crate::marks::{Mark, Marks};
@@ -17,10 +24,14 @@ pub(crate) struct History {
     committed: Vec<(Entry, Term)>,
     /// What they amount to.
     pub(crate) ledger: Ledger,
-    /// Who led each term.
-    leaders: BTreeMap<Term, ServerId>,
+    /// The last committed roster.
+    roster: Option<Arc<Roster>>,
+    /// Whether so many have lost their memory that what was acknowledged may be lost.
+    pub(crate) promise_is_void: bool,
+    /// Who led each term of each history.
+    leaders: BTreeMap<(Term, Option<Incarnation>), ServerId>,
     /// Every entry that was ever in a log, by place, and the term of the entry before it.
-    entries: BTreeMap<(LogIndex, Term), (Entry, Term)>,
+    entries: BTreeMap<(Option<Incarnation>, LogIndex, Term), (Entry, Term)>,
     /// The terms of every server's log as of its last step.
     logs: Vec<Vec<Term>>,
 }
@@ -39,6 +50,8 @@ impl History {
             majority: usize::from(size) / 2 + 1,
             committed: Vec::new(),
             ledger: Ledger::new(),
+            roster: None,
+            promise_is_void: false,
             leaders: BTreeMap::new(),
             entries: BTreeMap::new(),
             logs: vec![Vec::new(); usize::from(size)],
@@ -50,7 +63,13 @@ impl History {
         self.leaders.len()
     }
 
-    /// Notes that the server's process was started anew, with an empty log.
+    /// How many servers that count are alive, as the last committed roster has it; `None` before anything is committed.
+    pub(crate) fn members_among(&self, alive: impl Iterator<Item = Member>) -> Option<usize> {
+        let roster = self.roster.as_ref()?;
+        Some(alive.filter(|member| roster.names(*member)).count())
+    }
+
+    /// Notes that the server's process has ended, and with it its log.
     pub(crate) fn forget(&mut self, id: ServerId) {
         self.logs[usize::from(id.0)].clear();
     }
@@ -58,6 +77,14 @@ impl History {
     /// Checks what the step changed.
     pub(crate) fn observe(&mut self, servers: &[Server], step: &Step, marks: &mut Marks) {
         check_change(&step.before, &step.after);
+        if self.promise_is_void {
+            let elected =
+                step.before.role != RoleName::Leader && step.after.role == RoleName::Leader;
+            if elected {
+                self.leaders.insert((step.after.current_term, step.after.history), step.id);
+            }
+            return;
+        }
         let server = &servers[usize::from(step.id.0)];
         self.observe_log(server, step, marks);
         let leads = |status: &Status| status.role == RoleName::Leader;
@@ -75,7 +102,8 @@ impl History {
         let shadow = &mut self.logs[usize::from(id.0)];
         let kept = from.previous().0 as usize;
         let tail = server.log().from(*from);
-        let agrees = |(old, entry): (&Term, &Entry)| *old == entry.term;
+        let agrees =
+            |(old, entry): (&Term, &Entry)| before.history == after.history && *old == entry.term;
         let same = shadow[kept..].iter().zip(tail).take_while(|pair| agrees(*pair)).count();
         if kept + same < shadow.len() {
             marks.hit(Mark::Truncation);
@@ -88,7 +116,7 @@ impl History {
             let previous = shadow.last().copied().unwrap_or_default();
             assert!(previous <= entry.term, "terms fall along a log");
             shadow.push(entry.term);
-            let place = (LogIndex(shadow.len() as u64), entry.term);
+            let place = (after.history, LogIndex(shadow.len() as u64), entry.term);
             let known = self.entries.entry(place).or_insert_with(|| (entry.clone(), previous));
             assert!(known.0 == *entry, "two logs differ at {place:?}");
             assert!(known.1 == previous, "two logs agree at {place:?} and differ before it");
@@ -99,9 +127,14 @@ impl History {
     fn observe_leader(&mut self, servers: &[Server], step: &Step, marks: &mut Marks) {
         let (id, term) = (step.id, step.after.current_term);
         let server = &servers[usize::from(id.0)];
-        let other = self.leaders.insert(term, id);
+        let other = self.leaders.insert((term, step.after.history), id);
         assert!(other.is_none(), "{term:?} has two leaders, {other:?} and {id:?}");
-        assert!(step.after.voted_for == Some(id), "a leader voted for itself");
+        let itself = Member { id, incarnation: step.after.incarnation };
+        assert!(step.after.voted_for == Some(itself), "a leader voted for itself");
+        if self.roster.as_ref().is_some_and(|roster| Some(roster.history) != step.after.history) {
+            // It tries to found a history beside the one that is; that this succeeds is found when it commits.
+            return marks.hit(Mark::VainFounding);
+        }
         // A vote may arrive so late that other servers have long been led in later terms.
         let earlier = self.committed.partition_point(|(_, committed_in)| *committed_in < term);
         let place = LogIndex(earlier as u64);
@@ -130,7 +163,7 @@ impl History {
                 Some((known, _)) => {
                     assert!(known == entry, "committed history changed at {index:?}")
                 }
-                None => self.commit(servers, after, index, entry.clone()),
+                None => self.commit(servers, server, index, entry.clone()),
             }
         }
         // §5.4.2: only an entry of the leader's own term is committed by counting.
@@ -139,19 +172,34 @@ impl History {
         assert!(counted, "an entry of an older term was committed by counting");
         let map = self.ledger.map(after.commit_index.0 as usize);
         assert!(server.files() == map, "{id:?} applied something else than what is committed");
+        let history = server.log().history();
+        let founded = self.roster.as_ref().map(|roster| roster.history);
+        assert!(history == founded, "{id:?} founded a second history");
     }
 
-    fn commit(&mut self, servers: &[Server], by: &Status, index: LogIndex, entry: Entry) {
-        assert!(by.role == RoleName::Leader, "only a leader finds out what is committed");
-        let holders = servers.iter().filter(|server| server.log().get(index) == Some(&entry));
-        assert!(self.majority <= holders.count(), "{index:?} was committed without a majority");
-        for later in servers.iter().filter(|server| server.role() == RoleName::Leader) {
+    fn commit(&mut self, servers: &[Server], by: &Server, index: LogIndex, entry: Entry) {
+        assert!(by.role() == RoleName::Leader, "only a leader finds out what is committed");
+        // Who has held it, if it counts: its process may have ended since, and then the others must do without it.
+        let roster = by.log().roster().expect("a leader has a roster");
+        let held = |(id, incarnation): &(&ServerId, &Incarnation)| {
+            let server = &servers[usize::from(id.0)];
+            server.status().incarnation != **incarnation || server.log().get(index) == Some(&entry)
+        };
+        let holders = roster.members.iter().filter(held).count();
+        assert!(self.majority <= holders, "{index:?} was committed without a majority");
+        if let Command::Roster(roster) = &entry.command {
+            self.roster = Some(Arc::clone(roster));
+        }
+        let leads = |server: &&Server| {
+            server.role() == RoleName::Leader && server.log().history() == Some(roster.history)
+        };
+        for later in servers.iter().filter(leads) {
             let completes =
-                later.current_term() <= by.current_term || later.log().get(index) == Some(&entry);
+                later.current_term() <= by.current_term() || later.log().get(index) == Some(&entry);
             assert!(completes, "{index:?} was committed behind the back of a later leader");
         }
         self.ledger.commit(&entry.command);
-        self.committed.push((entry, by.current_term));
+        self.committed.push((entry, by.current_term()));
     }
 }
 
@@ -161,12 +209,17 @@ fn check_change(before: &Status, after: &Status) {
     assert!(after.commit_index <= after.last_log.index, "more is committed than the log has");
     assert!(after.last_log.term <= after.current_term, "an entry is of a term to come");
     assert!(before.current_term <= after.current_term, "the term fell");
+    if before.incarnation != after.incarnation {
+        return;
+    }
     assert!(before.commit_index <= after.commit_index, "the commit index fell");
     assert!(before.last_applied <= after.last_applied, "the applied index fell");
     if before.current_term == after.current_term {
         let kept = before.voted_for.is_none() || before.voted_for == after.voted_for;
         assert!(kept, "a server voted twice in a term");
-        let known = before.leader.is_none() || after.leader.is_none();
+        let known = before.leader.is_none()
+            || after.leader.is_none()
+            || before.leader_history != after.leader_history;
         assert!(known || before.leader == after.leader, "a server knew two leaders in a term");
         let goes_on = matches!(after.role, RoleName::Leader | RoleName::Crashed);
         assert!(before.role != RoleName::Leader || goes_on, "a leader stepped down in its term");

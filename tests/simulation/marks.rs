@@ -44,10 +44,18 @@ pub(crate) enum Mark {
     Overwritten,
     OutcomeUnknown,
     Busy,
+    MemoryLost,
+    EndedPeer,
+    Refused,
+    VainFounding,
+    PromiseVoid,
+    EverybodysVote,
+    Loud,
+    Readmitted,
 }
 
 /// Every mark, with what it stands for.
-const MARKS: [(Mark, &str); 41] = [
+const MARKS: [(Mark, &str); 49] = [
     (Mark::Loss, "messages are lost"),
     (Mark::Duplication, "messages arrive twice"),
     (Mark::Tail, "messages are delayed up to ten election timeouts"),
@@ -89,6 +97,14 @@ const MARKS: [(Mark, &str); 41] = [
     (Mark::Overwritten, "an update's entry is overwritten and its caller told so"),
     (Mark::OutcomeUnknown, "an update's outcome is unknown to its caller"),
     (Mark::Busy, "a bound is reached"),
+    (Mark::MemoryLost, "a process ends that had a log"),
+    (Mark::EndedPeer, "a connection is refused because the peer's process has ended"),
+    (Mark::Refused, "an append is refused for its history or for its receiver"),
+    (Mark::VainFounding, "a leader tries to found a history beside the founded one"),
+    (Mark::PromiseVoid, "so many lose their memory that nothing is promised"),
+    (Mark::EverybodysVote, "everybody is asked to vote"),
+    (Mark::Loud, "two founded histories with updates are left, and refuse each other"),
+    (Mark::Readmitted, "everybody counts again after some were launched anew"),
 ];
 
 /// How often each mark was hit.

@@ -13,8 +13,22 @@ pub(crate) struct Plan {
     pub(crate) size: u8,
     /// How long the faults last, in microseconds.
     pub(crate) time: u64,
+    /// Which processes may end.
+    pub(crate) losses: Losses,
     /// In order of time.
     pub(crate) steps: Vec<Step>,
+}
+
+/// Which processes may end in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Losses {
+    /// So few at a time that nothing acknowledged may be lost.
+    Promised,
+    /// Any, at any time: what a reachable server knew is to be kept.
+    Any,
+    /// Any, and each comes back under the incarnation of its predecessor, whose memory it lacks: only in runs that are
+    /// expected to fail.
+    Unnoticed,
 }
 
 /// A step, with its number in the plan that was drawn.
@@ -112,9 +126,19 @@ pub(crate) enum Action {
     HangUp {
         waiting: u8,
     },
-    /// A process ends and another one takes its place: only in runs that are expected to fail.
-    Relaunch {
+    /// A process ends, and what it knew is gone.
+    End {
         server: u8,
+    },
+    EndSome {
+        servers: u16,
+    },
+    /// A new process takes the place of one that has ended.
+    Launch {
+        server: u8,
+    },
+    LaunchSome {
+        servers: u16,
     },
 }
 
@@ -131,16 +155,19 @@ impl Plan {
         let mut draft = Draft::new(seed, 120);
         let sizes = [1, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5, 6, 6, 7, 8, 8, 9, 10, 10];
         let size = draft.rng.choice(sizes).expect("a size");
+        let losses = draft.rng.choice([Losses::Promised, Losses::Promised, Losses::Any]);
         draft.faults();
         draft.calls();
-        Plan { seed, size, time: draft.time, steps: draft.steps() }
+        let losses = losses.expect("one of them");
+        Plan { seed, size, time: draft.time, losses, steps: draft.steps() }
     }
 
-    /// A plan of a small cluster in which processes end and are started anew.
-    pub(crate) fn of_relaunches(seed: u64) -> Plan {
+    /// A plan of a small cluster in which processes end and are started anew, and nobody notices.
+    pub(crate) fn of_unnoticed_relaunches(seed: u64) -> Plan {
         let mut draft = Draft::new(seed, 10);
         draft.relaunches();
         draft.calls();
-        Plan { seed, size: 3, time: draft.time, steps: draft.steps() }
+        let losses = Losses::Unnoticed;
+        Plan { seed, size: 3, time: draft.time, losses, steps: draft.steps() }
     }
 }

@@ -5,13 +5,15 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::rc::Rc;
 
-use surfstore::raft::{Request, Response, ServerId, Timer};
+use surfstore::raft::{Failure, Incarnation, Request, Response, ServerId, Timer};
 
 /// A request on its way, and whether its sender has been told the outcome.
 pub(crate) struct Letter {
     /// No two letters share it, and later ones have greater ones.
     pub(crate) number: u64,
     pub(crate) by: ServerId,
+    /// The process that sent it, which alone hears what becomes of it.
+    pub(crate) process: Incarnation,
     pub(crate) to: ServerId,
     pub(crate) request: Request,
     pub(crate) settled: Cell<bool>,
@@ -24,9 +26,9 @@ pub(crate) enum Happening {
     /// A request reaches a peer.
     Arrival(Rc<Letter>),
     /// Its reply, or the news that there is none, reaches the sender.
-    Return(Rc<Letter>, Option<Response>),
-    /// A reply of long ago comes once more.
-    Echo { from: ServerId, to: ServerId, response: Response },
+    Return(Rc<Letter>, Result<Response, Failure>),
+    /// A reply of long ago comes once more, to the process that got it then.
+    Echo { from: ServerId, to: ServerId, process: Incarnation, response: Response },
     /// The sender waits no longer.
     Deadline(Rc<Letter>),
     /// An operator crashes it.

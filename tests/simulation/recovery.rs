@@ -1,8 +1,11 @@
 //! The second part of a run: the faults have stopped, and progress is demanded.
 
-use surfstore::metadata::Files;
-use surfstore::raft::{RoleName, ServerId, Status};
+use std::collections::BTreeSet;
 
+use surfstore::metadata::Files;
+use surfstore::raft::{Log, LogIndex, Member, RoleName, ServerId, Status};
+
+use crate::marks::Mark;
 use crate::network::{MILLISECOND, Network, SECOND};
 use crate::queue::Happening;
 use crate::world::World;
@@ -20,19 +23,109 @@ const LOOK_EVERY: u64 = 50 * MILLISECOND;
 /// long the election took.
 pub(crate) fn check(world: &mut World) -> u64 {
     heal(world);
+    let ended: Vec<ServerId> = world.ids().filter(|id| !world.runs_at_all(*id)).collect();
+    ended.into_iter().for_each(|id| world.launch(id));
     let mut down: Vec<ServerId> = world.ids().filter(|id| !world.is_up(*id)).collect();
     let mut rng = world.draws.rest(world.now);
     rng.shuffle(&mut down);
-    while world.up() < world.majority() || (!down.is_empty() && rng.bool()) {
+    while !world.owes_a_leader() || (!down.is_empty() && rng.bool()) {
         world.restore(down.pop().expect("a crashed server"));
+    }
+    let survivors = Survivors::of(world);
+    if survivors.are_apart() {
+        world.run_for(2 * ELECTION_MAX);
+        survivors.check_they_refuse_each_other(world);
+        return 0;
     }
     let (leader, time) = elect(world);
     world.run_for(settling_time(world));
+    if survivors.were_left_out(world) {
+        survivors.check_they_refuse_each_other(world);
+        return time;
+    }
+    survivors.check_nothing_is_lost(world);
     check_all_is_settled(world);
     check_service(world, leader);
     check_return(world, leader, &down);
+    if world.has_relaunched() {
+        world.marks.hit(Mark::Readmitted);
+    }
     check_traffic(world);
     time
+}
+
+impl World {
+    /// Whether enough servers are up for a leader. Where the promise is void, or nobody counts yet, that may be all.
+    fn owes_a_leader(&self) -> bool {
+        let up = self.ids().filter(|id| self.is_up(*id));
+        let up = up.map(|id| Member { id, incarnation: self.process(id) });
+        let members = self.history.members_among(up).filter(|_| !self.history.promise_is_void);
+        self.up() == self.servers.len() || members.is_some_and(|members| self.majority() <= members)
+    }
+}
+
+/// What was known when the faults stopped.
+struct Survivors {
+    /// The processes that knew of something committed, their logs and what of these was committed.
+    logs: Vec<(Member, Log, LogIndex)>,
+    /// Whether anybody was about to lead another history than theirs.
+    has_rival: bool,
+}
+
+impl Survivors {
+    fn of(world: &World) -> Survivors {
+        let is_founded = |id: &ServerId| LogIndex(0) < world.status(*id).commit_index;
+        let known = |id| {
+            let Status { commit_index, incarnation, .. } = *world.status(id);
+            (Member { id, incarnation }, world.server(id).log().clone(), commit_index)
+        };
+        let stands = |id: &ServerId| {
+            matches!(world.status(*id).role, RoleName::Candidate | RoleName::Leader)
+        };
+        Survivors {
+            logs: world.ids().filter(is_founded).map(known).collect(),
+            has_rival: world.ids().any(|id| stands(&id) && !is_founded(&id)),
+        }
+    }
+
+    /// Whether there are several histories, of which one that has updates does not give way.
+    fn are_apart(&self) -> bool {
+        let histories: BTreeSet<_> = self.logs.iter().map(|(_, log, _)| log.history()).collect();
+        1 < histories.len() && self.logs.iter().any(|(_, log, _)| log.has_updates())
+    }
+
+    /// Whether another history was founded while these servers could not be asked.
+    fn were_left_out(&self, world: &World) -> bool {
+        let history = world.server(only_leader(world)).log().history();
+        let is_out = |(_, log, _): &(_, Log, _)| log.history() != history && log.has_updates();
+        let left_out = self.logs.iter().any(is_out);
+        assert!(!left_out || self.has_rival, "the history of a server that could be asked is lost");
+        left_out
+    }
+
+    /// Whoever knew of updates keeps them, and takes nothing of another history.
+    fn check_they_refuse_each_other(&self, world: &mut World) {
+        world.marks.hit(Mark::Loud);
+        assert!(world.history.promise_is_void, "two histories were founded");
+        for (member, log, committed) in self.logs.iter().filter(|(_, log, _)| log.has_updates()) {
+            self.check_is_kept(world, member.id, log, *committed);
+        }
+    }
+
+    /// What a server knew that can be reached is known to its leader.
+    fn check_nothing_is_lost(&self, world: &World) {
+        let leader = only_leader(world);
+        for (_, log, committed) in self.logs.iter().filter(|(_, log, _)| log.has_updates()) {
+            self.check_is_kept(world, leader, log, *committed);
+        }
+    }
+
+    fn check_is_kept(&self, world: &World, at: ServerId, log: &Log, committed: LogIndex) {
+        let kept = world.server(at).log();
+        let same = log.from(LogIndex(1)).iter().zip(kept.from(LogIndex(1)));
+        let same = same.take_while(|(known, kept)| known == kept).count();
+        assert!(committed.0 <= same as u64, "{at:?} lacks what a server knew to be committed");
+    }
 }
 
 /// Ends every fault. What was under way for longer than a healthy network takes is lost.
@@ -106,6 +199,11 @@ fn check_all_is_settled(world: &World) {
         assert!(commit_index == last_log.index, "{id:?} has not committed everything");
         assert!(role != RoleName::Candidate, "{id:?} still stands for election");
     }
+    let roster = leader.log().roster().expect("a leader has a roster");
+    for id in world.ids().filter(|id| world.is_up(*id)) {
+        let member = Member { id, incarnation: world.process(id) };
+        assert!(roster.names(member), "{id:?} is up and does not count");
+    }
     let waiting: Vec<_> = world.clients.waiting().map(|(call, _)| call).collect();
     assert!(waiting.is_empty(), "{waiting:?} were never answered");
 }
@@ -115,12 +213,18 @@ fn check_service(world: &mut World, leader: ServerId) {
     let version = world.server(leader).files().version("a") + 1;
     let update = world.update(leader, "a", version, 0);
     world.run_for(SECOND);
-    let took_effect = world.history.ledger.outcome(update).is_some_and(|(_, effect)| effect);
-    assert!(took_effect, "an update with the right version did not take effect");
     world.read(leader);
     world.run_for(SECOND);
-    let newest: &Files = world.history.ledger.map(world.history.ledger.len());
-    assert!(newest.version("a") == version, "the update is not in the map");
+    for id in world.ids().filter(|id| world.is_up(*id)) {
+        let applied = world.server(id).files().version("a");
+        assert!(applied == version, "an update with the right version did not take effect");
+    }
+    if !world.history.promise_is_void {
+        let took_effect = world.history.ledger.outcome(update).is_some_and(|(_, effect)| effect);
+        assert!(took_effect, "an update with the right version was not answered");
+        let newest: &Files = world.history.ledger.map(world.history.ledger.len());
+        assert!(newest.version("a") == version, "the update is not in the map");
+    }
     check_all_is_settled(world);
 }
 

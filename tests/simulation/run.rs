@@ -48,6 +48,7 @@ pub(crate) type Outcome = Result<Report, Failure>;
 pub(crate) fn run(plan: &Plan, traced: bool, afterwards: fn(&mut World) -> u64) -> Outcome {
     let network = Network::healthy(plan.size, 2 * MILLISECOND);
     let mut world = World::new(plan.seed, network, plan.size);
+    world.losses = plan.losses;
     world.trace = traced.then(Vec::new);
     let done = quietly(|| {
         world.suffer(plan);

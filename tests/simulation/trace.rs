@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use surfstore::raft::{
-    AppendEntries, AppendOutcome, BallotKind, Call, Command, Entry, Event, Position, Request,
-    RequestVote, Response,
+    AppendEntries, AppendOutcome, BallotKind, Call, Command, Entry, Event, Failure, Identity,
+    Incarnation, Position, Request, RequestVote, Response, ServerId,
 };
 
 /// An event at a server, in few words.
@@ -22,27 +22,49 @@ pub(crate) fn told(event: &Event) -> String {
         Event::Call(_, Call::AppendEntries(request)) => told_append(request),
         Event::HangUp(call) => format!("call {} hangs up", call.0),
         Event::Response { from, response } => format!("{} answers: {}", from.0, said(response)),
-        Event::Unanswered { by, request } => match request {
-            Request::RequestVote(request) => {
-                format!("{} does not answer ballot {}", by.0, request.ballot)
+        Event::Unanswered { by, request, failure } => {
+            let failed = match failure {
+                Failure::Ended => "has ended and does not answer".to_owned(),
+                Failure::Crashed(sender) => format!("is crashed ({}) and refuses", who(sender)),
+                Failure::Silent => "does not answer".to_owned(),
+            };
+            match request {
+                Request::RequestVote(request) => {
+                    format!("{} {failed} ballot {}", by.0, request.ballot)
+                }
+                Request::AppendEntries(AppendEntries { sender, round, .. }) => {
+                    format!("{} {failed} append {} of t{}", by.0, round.0, sender.term.0)
+                }
             }
-            Request::AppendEntries(request) => {
-                let AppendEntries { term, round, .. } = request;
-                format!("{} does not answer append {} of t{}", by.0, round.0, term.0)
-            }
-        },
+        }
     }
 }
 
+/// A process, its history, and its last entry.
+fn who(Identity { id, incarnation, history, founded, last_log, .. }: &Identity) -> String {
+    let history = match history {
+        None => "no history".to_owned(),
+        Some(history) if *founded => format!("history {}", history.0),
+        Some(history) => format!("history {}, not founded", history.0),
+    };
+    format!("{}#{}, {history}, up to {}", id.0, incarnation.0, place(*last_log))
+}
+
 fn told_ballot(request: &RequestVote) -> String {
-    let RequestVote { kind, ballot, term, candidate_id, last_log } = request;
-    format!(
-        "{} asks for a {} for t{}, ballot {ballot}, with a log up to {}",
-        candidate_id.0,
+    let RequestVote { sender, kind, ballot, account } = request;
+    let mut line = format!(
+        "({}) asks for a {} for t{}, ballot {ballot}",
+        who(sender),
         named(*kind),
-        term.0,
-        place(*last_log),
-    )
+        request.term().0,
+    );
+    for (id, living) in account.iter().flat_map(|account| &account.0) {
+        let _ = match living {
+            Some(incarnation) => write!(line, ", {}#{} lives", id.0, incarnation.0),
+            None => write!(line, ", {} has ended", id.0),
+        };
+    }
+    line
 }
 
 fn named(kind: BallotKind) -> &'static str {
@@ -53,9 +75,9 @@ fn named(kind: BallotKind) -> &'static str {
 }
 
 fn told_append(request: &AppendEntries) -> String {
-    let AppendEntries { term, leader_id, prev_log, entries, leader_commit, round, has_majority } =
+    let AppendEntries { sender, receiver, prev_log, entries, leader_commit, round, has_majority } =
         request;
-    let mut line = format!("{} appends after {}:", leader_id.0, place(*prev_log));
+    let mut line = format!("({}) appends after {}:", who(sender), place(*prev_log));
     for entry in entries.iter().take(3) {
         // Writing to a string does not fail.
         let _ = write!(line, " {}", content(entry));
@@ -65,7 +87,10 @@ fn told_append(request: &AppendEntries) -> String {
         1..=3 => {}
         many => _ = write!(line, " and {} more", many - 3),
     }
-    let _ = write!(line, "; t{}, append {}, commit {}", term.0, round.0, leader_commit.0);
+    let _ = write!(line, "; t{}, append {}, commit {}", sender.term.0, round.0, leader_commit.0);
+    if let Some(receiver) = receiver {
+        let _ = write!(line, ", for #{}", receiver.0);
+    }
     if !has_majority {
         line.push_str(", without a majority");
     }
@@ -74,7 +99,13 @@ fn told_append(request: &AppendEntries) -> String {
 
 fn content(entry: &Entry) -> String {
     match &entry.command {
-        Command::Noop => format!("no-op/t{}", entry.term.0),
+        Command::Roster(roster) => {
+            let member = |(id, incarnation): (&ServerId, &Incarnation)| {
+                format!("{}#{}", id.0, incarnation.0)
+            };
+            let members: Vec<String> = roster.members.iter().map(member).collect();
+            format!("roster {}/t{}", members.join("+"), entry.term.0)
+        }
         Command::Update(update) => format!("{}={}/t{}", update.name, update.version, entry.term.0),
     }
 }
@@ -84,15 +115,18 @@ fn said(response: &Response) -> String {
         Response::Vote(reply) => {
             let answer = if reply.vote_granted { "granted" } else { "refused" };
             let kind = named(reply.kind);
-            format!("{kind} {answer}, ballot {}; t{}", reply.ballot, reply.term.0)
+            let Identity { incarnation, term, .. } = reply.sender;
+            format!("#{}: {kind} {answer}, ballot {}; t{}", incarnation.0, reply.ballot, term.0)
         }
         Response::Append(reply) => {
             let outcome = match reply.outcome {
                 AppendOutcome::Accepted => "accepted".to_owned(),
                 AppendOutcome::Mismatch(hint) => format!("mismatch after {}", place(hint)),
                 AppendOutcome::Stale => "stale".to_owned(),
+                AppendOutcome::Refused => "refused".to_owned(),
             };
-            format!("append {} {outcome}; t{}", reply.round.0, reply.term.0)
+            let Identity { incarnation, term, .. } = reply.sender;
+            format!("#{}: append {} {outcome}; t{}", incarnation.0, reply.round.0, term.0)
         }
     }
 }

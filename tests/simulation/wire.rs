@@ -6,8 +6,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use surfstore::raft::{
-    AppendEntries, AppendOutcome, AppendReply, BallotKind, Call, CallId, Event, Fault, LogIndex,
-    Position, Reply, Request, Response, SILENCE_MS, ServerId, Term, VoteReply,
+    AppendEntries, AppendOutcome, AppendReply, BallotKind, Call, CallId, Event, Failure, Fault,
+    Incarnation, LogIndex, Member, Reply, Request, Response, SILENCE_MS, ServerId, Status, Term,
+    VoteReply,
 };
 
 use crate::marks::Mark;
@@ -25,12 +26,10 @@ const PAST_MAX: usize = 200;
 /// What every server knows of every other as a leader, told by what it sends and gets.
 pub(crate) struct Lanes {
     size: usize,
-    /// The newest of a term's appends that was answered in that term.
-    answered: Vec<(Term, u64)>,
-    /// The last entry that a term's leader took the other to hold.
-    matched: Vec<(Term, LogIndex)>,
-    /// Whether a process was started anew: what its predecessor held is gone.
-    pub(crate) relaunched: bool,
+    /// The newest of a term's appends that was answered in that term, and by which process.
+    answered: Vec<(Term, u64, Option<Incarnation>)>,
+    /// The last entry that a process, as a term's leader, took another process to hold.
+    matched: Vec<(Option<[Incarnation; 2]>, Term, LogIndex)>,
 }
 
 /// What was sent within the current second, and how many client calls may account for it.
@@ -53,16 +52,20 @@ impl World {
         let mut deadline = DEADLINE;
         if let Request::AppendEntries(append) = &request {
             if append.entries.is_empty() {
-                self.lanes.check_match((by, to), append);
+                // What a leader takes an ended process to hold is no longer true, and may be found out twice.
+                if append.receiver == Some(self.process(to)) {
+                    self.lanes.check_match((by, to), append);
+                }
             } else {
                 deadline = DEADLINE_ENTRIES;
             }
         }
         let settled = Cell::new(false);
-        let letter = Rc::new(Letter { number: self.number(), by, to, request, settled });
+        let process = self.process(by);
+        let letter = Rc::new(Letter { number: self.number(), by, process, to, request, settled });
         let mut rng = self.draws.link(self.now, by, to);
         match self.network.delays(&mut rng) {
-            // A refused connection is known at once, a lost packet is not.
+            // A connection that breaks is known at once, a lost packet is not.
             None if rng.bool() => deadline = MILLISECOND,
             None => {}
             Some((delay, again)) => {
@@ -94,7 +97,7 @@ impl World {
             self.marks.hit(Mark::LateRequest);
         }
         self.received[usize::from(to.0)].push(self.now);
-        let last_log = self.status(to).last_log;
+        let before = *self.status(to);
         let call = CallId(self.number());
         let request = match letter.request.clone() {
             Request::RequestVote(request) => Call::RequestVote(request),
@@ -107,55 +110,93 @@ impl World {
         };
         let response = match self.ask_at_once(to, call, request) {
             Reply::Vote(reply) => {
-                self.check_vote(&letter.request, &reply, last_log);
-                Some(Response::Vote(reply))
+                self.check_vote(&letter.request, &reply, &before);
+                Ok(Response::Vote(reply))
             }
             Reply::Append(reply) => {
-                self.check_append(&letter.request, &reply);
-                Some(Response::Append(reply))
+                self.check_append(&letter, &reply);
+                Ok(Response::Append(reply))
             }
-            Reply::Fault(Fault::Crashed) => None,
+            Reply::Fault(Fault::Crashed) => Err(Failure::Crashed(self.server(to).identity())),
             other => panic!("{other:?} is no reply to a correct peer"),
         };
         self.reply(letter, response);
     }
 
-    fn check_vote(&mut self, request: &Request, reply: &VoteReply, last_log: Position) {
+    /// Nobody listens where a process has ended: the connection is refused.
+    pub(crate) fn turn_away(&mut self, letter: &Rc<Letter>) {
+        if self.network.passes(letter.by, letter.to) {
+            self.marks.hit(Mark::EndedPeer);
+            self.reply(Rc::clone(letter), Err(Failure::Ended));
+        }
+    }
+
+    fn check_vote(&mut self, request: &Request, reply: &VoteReply, before: &Status) {
         let Request::RequestVote(request) = request else { return };
-        let refused_or_due = !reply.vote_granted || last_log <= request.last_log;
-        assert!(refused_or_due, "a vote or pre-vote for a stale log (§5.4.1)");
-        if request.kind == BallotKind::Vote && !reply.vote_granted && request.last_log < last_log {
+        let candidate = &request.sender;
+        let gives_way = before.commit_index == LogIndex(0)
+            && candidate.founded
+            && candidate.history != before.history;
+        let is_stale = candidate.last_log < before.last_log && !gives_way;
+        assert!(!reply.vote_granted || !is_stale, "a vote or pre-vote for a stale log (§5.4.1)");
+        if request.kind == BallotKind::Vote && is_stale {
             self.marks.hit(Mark::StaleVote);
         }
-    }
-
-    fn check_append(&mut self, request: &Request, reply: &AppendReply) {
-        let Request::AppendEntries(request) = request else { return };
-        if matches!(reply.outcome, AppendOutcome::Mismatch(_)) {
-            self.marks.hit(Mark::Mismatch);
-            let probes = !request.entries.is_empty() || self.lanes.relaunched;
-            assert!(probes, "a follower lacks what its leader took it to hold");
+        if request.kind == BallotKind::Vote && request.account.is_some() {
+            self.marks.hit(Mark::EverybodysVote);
         }
     }
 
-    /// Sends a reply back, or the fault of a crashed server.
-    fn reply(&mut self, letter: Rc<Letter>, response: Option<Response>) {
+    /// Nobody acknowledges what it does not hold.
+    fn check_append(&mut self, letter: &Letter, reply: &AppendReply) {
+        let Request::AppendEntries(request) = &letter.request else { return };
+        match reply.outcome {
+            AppendOutcome::Mismatch(_) => {
+                self.marks.hit(Mark::Mismatch);
+                let probes =
+                    !request.entries.is_empty() || self.unfounded_may_have_changed(request);
+                assert!(probes, "a follower lacks what its leader took it to hold");
+            }
+            AppendOutcome::Accepted => {
+                let log = self.server(letter.to).log();
+                let held = log.from(request.prev_log.index.next());
+                let holds = log.contains(request.prev_log)
+                    && request.entries.iter().zip(held).all(|(sent, held)| sent == held)
+                    && request.entries.len() <= held.len();
+                assert!(holds, "a follower acknowledged what it does not hold");
+            }
+            AppendOutcome::Refused => self.marks.hit(Mark::Refused),
+            AppendOutcome::Stale => {}
+        }
+    }
+
+    /// Whether the receiver of a leader's append may have followed another history since it accepted the one before: it
+    /// did not know yet that the leader's is founded.
+    fn unfounded_may_have_changed(&self, request: &AppendEntries) -> bool {
+        self.history.promise_is_void || !request.sender.founded
+    }
+
+    /// Sends a reply back, or the fault of a crashed server, or that there is nobody.
+    fn reply(&mut self, letter: Rc<Letter>, outcome: Result<Response, Failure>) {
         let mut rng = self.draws.link(self.now, letter.to, letter.by);
         let Some((delay, again)) = self.network.delays(&mut rng) else {
             return self.marks.hit(Mark::Loss);
         };
         for delay in again.into_iter().chain([delay]) {
             let letter = Rc::clone(&letter);
-            self.queue.push(self.now + delay, Happening::Return(letter, response));
+            self.queue.push(self.now + delay, Happening::Return(letter, outcome));
         }
     }
 
-    pub(crate) fn come_back(&mut self, letter: &Letter, response: Option<Response>) {
-        let Letter { by, to, .. } = *letter;
-        if !self.network.passes(to, by) {
+    pub(crate) fn come_back(&mut self, letter: &Letter, outcome: Result<Response, Failure>) {
+        let Letter { by, process, to, .. } = *letter;
+        if !self.network.passes(to, by) || self.process(by) != process {
             return;
         }
-        let Some(response) = response else { return self.miss(letter) };
+        let response = match outcome {
+            Ok(response) => response,
+            Err(failure) => return self.fail(letter, failure),
+        };
         if letter.settled.replace(true) {
             // Exactly one outcome per request is promised; the core is to bear more.
             self.marks.hit(Mark::LateReply);
@@ -168,14 +209,14 @@ impl World {
             if self.past.len() == PAST_MAX {
                 self.past.pop_front();
             }
-            self.past.push_back((to, by, response));
+            self.past.push_back((to, Member { id: by, incarnation: process }, response));
         }
         self.hear_again(to, by, response);
     }
 
     /// A reply reaches a server, the first time or not.
     pub(crate) fn hear_again(&mut self, from: ServerId, to: ServerId, response: Response) {
-        if response.term() < self.status(to).current_term {
+        if response.sender().term < self.status(to).current_term {
             self.marks.hit(Mark::OldReply);
         }
         self.settle(to, Event::Response { from, response });
@@ -184,20 +225,27 @@ impl World {
     /// Lets a new leader hear all over again what it was told in its earlier terms.
     pub(crate) fn repeat_the_past(&mut self, leader: ServerId) {
         for &(from, to, response) in &self.past {
+            let Member { id: to, incarnation: process } = to;
             if to == leader {
                 let mut rng = self.draws.link(self.now, from, to);
                 if rng.f64() < self.network.duplication {
                     let time = self.now + rng.u64(0..50 * MILLISECOND);
-                    self.queue.push(time, Happening::Echo { from, to, response });
+                    self.queue.push(time, Happening::Echo { from, to, process, response });
                 }
             }
         }
     }
 
     pub(crate) fn miss(&mut self, letter: &Letter) {
+        if self.process(letter.by) == letter.process {
+            self.fail(letter, Failure::Silent);
+        }
+    }
+
+    fn fail(&mut self, letter: &Letter, failure: Failure) {
         if !letter.settled.replace(true) {
             let (by, request) = (letter.to, letter.request.clone());
-            self.settle(letter.by, Event::Unanswered { by, request });
+            self.settle(letter.by, Event::Unanswered { by, request, failure });
         }
     }
 
@@ -206,11 +254,15 @@ impl World {
     pub(crate) fn check_confirmed(&self, read: CallId, leader: ServerId) {
         let status = self.status(leader);
         let term = status.current_term;
+        let roster = self.server(leader).log().roster().expect("a leader has a roster");
+        let names = |id, incarnation| roster.names(Member { id, incarnation });
         let confirms = |id: &ServerId| {
-            let (answered_in, number) = self.lanes.answered[self.lanes.place((leader, *id))];
-            answered_in == term && read.0 < number
+            let (answered_in, number, by) = self.lanes.answered[self.lanes.place((leader, *id))];
+            let counts = by.is_some_and(|incarnation| names(*id, incarnation));
+            answered_in == term && read.0 < number && counts
         };
-        let confirmed = 1 + self.ids().filter(confirms).count();
+        let itself = usize::from(names(leader, status.incarnation));
+        let confirmed = itself + self.ids().filter(confirms).count();
         assert!(self.majority() <= confirmed, "{read:?} was answered unconfirmed");
         let newest = self.server(leader).log().get(status.commit_index).map(|entry| entry.term);
         assert!(newest == Some(term), "{read:?} was answered before the term's first commit");
@@ -223,7 +275,13 @@ impl Lanes {
         let count = size * size;
         let (answered, matched) =
             (vec![Default::default(); count], vec![Default::default(); count]);
-        Lanes { size, answered, matched, relaunched: false }
+        Lanes { size, answered, matched }
+    }
+
+    /// Forgets what was answered to a server whose process has ended: its terms may begin anew.
+    pub(crate) fn forget(&mut self, leader: ServerId) {
+        let first = usize::from(leader.0) * self.size;
+        self.answered[first..first + self.size].fill(Default::default());
     }
 
     fn place(&self, (by, to): (ServerId, ServerId)) -> usize {
@@ -233,9 +291,12 @@ impl Lanes {
     /// An empty append follows the last entry that its receiver is known to hold, which never falls within a term.
     fn check_match(&mut self, link: (ServerId, ServerId), append: &AppendEntries) {
         let place = self.place(link);
-        let matched = (append.term, append.prev_log.index);
+        let sender = &append.sender;
+        let processes = append.receiver.map(|receiver| [sender.incarnation, receiver]);
+        let matched = (processes, sender.term, append.prev_log.index);
         let before = std::mem::replace(&mut self.matched[place], matched);
-        assert!(before <= matched || self.relaunched, "the match index of {link:?} fell");
+        let is_same = processes.is_some() && before.0 == processes && sender.founded;
+        assert!(!is_same || before <= matched, "the match index of {link:?} fell");
     }
 
     fn answer(&mut self, letter: &Letter, response: &Response) {
@@ -244,10 +305,12 @@ impl Lanes {
         else {
             return;
         };
-        if reply.term == request.term {
+        let refused = matches!(reply.outcome, AppendOutcome::Stale | AppendOutcome::Refused);
+        if reply.sender.term == request.sender.term && !refused {
             let place = self.place((letter.by, letter.to));
             let newest = &mut self.answered[place];
-            *newest = (*newest).max((request.term, letter.number));
+            let answered = (reply.sender.term, letter.number, Some(reply.sender.incarnation));
+            *newest = (*newest).max(answered);
         }
     }
 }

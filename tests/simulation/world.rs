@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 
 use surfstore::raft::{
-    Call, CallId, Cluster, Effect, Event, LogIndex, Reply, Response, RoleName, Server, ServerId,
-    Status,
+    Call, CallId, Cluster, Effect, Event, Incarnation, LogIndex, Member, Reply, Response, RoleName,
+    Server, ServerId, Status,
 };
 
 use crate::clients::Clients;
@@ -16,6 +16,7 @@ use crate::draws::Draws;
 use crate::history::{History, Step};
 use crate::marks::{Mark, Marks};
 use crate::network::Network;
+use crate::plan::Losses;
 use crate::queue::{Happening, Queue};
 use crate::trace;
 use crate::wire::{Lanes, Traffic};
@@ -31,6 +32,11 @@ pub(crate) struct World {
     pub(crate) servers: Vec<Server>,
     /// Every server's state as of its last step.
     pub(crate) statuses: Vec<Status>,
+    /// Which servers have a process; the others are as they will start.
+    pub(crate) running: Vec<bool>,
+    /// How many processes there have been.
+    launches: u64,
+    pub(crate) losses: Losses,
     pub(crate) clocks: Vec<Clock>,
     /// Until when each server stands still, and until when no message reaches it.
     pub(crate) paused: Vec<u64>,
@@ -40,7 +46,7 @@ pub(crate) struct World {
     /// How many steps the servers took.
     pub(crate) events: u64,
     /// The latest replies that arrived.
-    pub(crate) past: VecDeque<(ServerId, ServerId, Response)>,
+    pub(crate) past: VecDeque<(ServerId, Member, Response)>,
     pub(crate) lanes: Lanes,
     /// When each server received requests.
     pub(crate) received: Vec<Vec<u64>>,
@@ -59,7 +65,10 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64, network: Network, size: u8) -> World {
-        let start = |id| Server::start(Cluster::new(ServerId(id), size).expect("a member"));
+        let start = |id| {
+            let cluster = Cluster::new(ServerId(id), size).expect("a member");
+            Server::start(cluster, drawn(1 + u64::from(id)))
+        };
         let (servers, effects): (Vec<_>, Vec<_>) = (0..size).map(start).unzip();
         let count = usize::from(size);
         let mut world = World {
@@ -71,6 +80,9 @@ impl World {
             marks: Marks::new(),
             statuses: servers.iter().map(Server::status).collect(),
             servers,
+            running: vec![true; count],
+            launches: u64::from(size),
+            losses: Losses::Promised,
             clocks: vec![Clock::new(); count],
             paused: vec![0; count],
             clogged: vec![0; count],
@@ -88,9 +100,46 @@ impl World {
             trace: None,
         };
         for (id, effects) in world.ids().zip(effects) {
-            world.perform(id, effects);
+            world.begin(id, effects);
         }
         world
+    }
+
+    /// Performs what a server wants when it starts; one that is alone leads by then.
+    pub(crate) fn begin(&mut self, id: ServerId, effects: Vec<Effect>) {
+        self.perform(id, effects);
+        let after = *self.status(id);
+        if after.role == RoleName::Leader {
+            let before = Status {
+                role: RoleName::Follower,
+                commit_index: LogIndex(0),
+                last_applied: LogIndex(0),
+                last_log: Default::default(),
+                ..after
+            };
+            let step = Step { id, before, after, from: LogIndex(1) };
+            self.history.observe(&self.servers, &step, &mut self.marks);
+        }
+    }
+
+    /// A server as a new process of it starts.
+    pub(crate) fn start_anew(&mut self, id: ServerId) -> Vec<Effect> {
+        let slot = usize::from(id.0);
+        self.launches += 1;
+        let incarnation = match self.losses {
+            Losses::Unnoticed => self.statuses[slot].incarnation,
+            Losses::Promised | Losses::Any => drawn(self.launches),
+        };
+        let cluster = Cluster::new(id, self.size()).expect("a member");
+        let (server, effects) = Server::start(cluster, incarnation);
+        self.statuses[slot] = server.status();
+        self.servers[slot] = server;
+        effects
+    }
+
+    /// Whether a process was launched in the place of another one.
+    pub(crate) fn has_relaunched(&self) -> bool {
+        self.servers.len() < self.launches as usize
     }
 
     pub(crate) fn size(&self) -> u8 {
@@ -114,7 +163,16 @@ impl World {
     }
 
     pub(crate) fn is_up(&self, id: ServerId) -> bool {
-        self.status(id).role != RoleName::Crashed
+        self.runs_at_all(id) && self.status(id).role != RoleName::Crashed
+    }
+
+    /// Whether the server has a process, be it crashed.
+    pub(crate) fn runs_at_all(&self, id: ServerId) -> bool {
+        self.running[usize::from(id.0)]
+    }
+
+    pub(crate) fn process(&self, id: ServerId) -> Incarnation {
+        self.status(id).incarnation
     }
 
     pub(crate) fn is_paused(&self, id: ServerId) -> bool {
@@ -126,7 +184,7 @@ impl World {
     }
 
     pub(crate) fn leaders(&self) -> impl Iterator<Item = ServerId> {
-        self.ids().filter(|id| self.status(*id).role == RoleName::Leader)
+        self.ids().filter(|id| self.runs_at_all(*id) && self.status(*id).role == RoleName::Leader)
     }
 
     /// The leader of the newest term that has one.
@@ -161,6 +219,12 @@ impl World {
 
     fn happen(&mut self, happening: Happening) {
         let slot = usize::from(happening.server().0);
+        if !self.runs_at_all(happening.server()) {
+            if let Happening::Arrival(letter) = happening {
+                self.turn_away(&letter);
+            }
+            return;
+        }
         let clogged = if happening.is_message() { self.clogged[slot] } else { 0 };
         let held_until = self.paused[slot].max(clogged);
         if self.now < held_until {
@@ -173,8 +237,12 @@ impl World {
                 }
             }
             Happening::Arrival(letter) => self.arrive(letter),
-            Happening::Return(letter, response) => self.come_back(&letter, response),
-            Happening::Echo { from, to, response } => self.hear_again(from, to, response),
+            Happening::Return(letter, outcome) => self.come_back(&letter, outcome),
+            Happening::Echo { from, to, process, response } => {
+                if self.process(to) == process {
+                    self.hear_again(from, to, response);
+                }
+            }
             Happening::Deadline(letter) => self.miss(&letter),
             Happening::Crash(id) => self.crash(id),
         }
@@ -222,7 +290,12 @@ impl World {
             assert!(answers && before == after, "a crashed server did more than answer");
         }
         let replies = self.perform(id, effects);
-        self.history.observe(&self.servers, &Step { id, before, after, from }, &mut self.marks);
+        let from = if before.history == after.history { from } else { LogIndex(1) };
+        let step = Step { id, before, after, from };
+        self.history.observe(&self.servers, &step, &mut self.marks);
+        if before.commit_index < after.commit_index {
+            self.watch_the_promise();
+        }
         self.check_timers(id);
         if before.role != after.role {
             self.observe_role(id, &before, &after);
@@ -255,6 +328,11 @@ impl World {
         }
         replies
     }
+}
+
+/// The incarnation of the process of that number. It may begin anew some times without coming near another one's.
+fn drawn(process: u64) -> Incarnation {
+    Incarnation(100 * process)
 }
 
 /// The first place of the log that the event may change.

@@ -1,9 +1,11 @@
 //! The servers' timers. Time passes only at the command `pass`; at all others the scenario says which timer runs out.
 
-use surfstore::raft::{ELECTION_SPREAD_MS, FATE_MS, HEARTBEAT_MS, SILENCE_MS, ServerId, Timer};
+use surfstore::raft::{
+    ELECTION_SPREAD_MS, FATE_MS, HEARTBEAT_MS, SILENCE_MS, START_MS, ServerId, Timer,
+};
 
 /// Which timers run, and until when, in milliseconds.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Clock {
     pub(crate) now: u64,
     servers: Vec<Timers>,
@@ -18,10 +20,11 @@ struct Timers {
 }
 
 impl Clock {
-    pub(crate) fn new(size: u8) -> Clock {
-        let timers =
-            |number| Timers { random: 100 * number % ELECTION_SPREAD_MS, role: None, fate: None };
-        Clock { now: 0, servers: (1..=u64::from(size)).map(timers).collect() }
+    /// Adds the timers of one more server.
+    pub(crate) fn add(&mut self) {
+        let number = self.servers.len() as u64 + 1;
+        let random = 100 * number % ELECTION_SPREAD_MS;
+        self.servers.push(Timers { random, role: None, fate: None });
     }
 
     fn timers(&mut self, id: ServerId) -> &mut Timers {
@@ -41,6 +44,7 @@ impl Clock {
         let now = self.now;
         let timers = self.timers(id);
         let delay = match timer {
+            Timer::Start => START_MS + timers.random,
             Timer::Silence => SILENCE_MS,
             Timer::Election => timers.random,
             Timer::Campaign => SILENCE_MS + timers.random,

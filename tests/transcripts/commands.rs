@@ -1,22 +1,25 @@
 //! The commands of a scenario: one line of text each.
 
+use std::sync::Arc;
+
 use surfstore::metadata::Update;
 use surfstore::raft::{
-    AppendEntries, AppendOutcome, AppendReply, Call, Command, Entry, LogIndex, Position, Reply,
-    RoleName, Round, ServerId, Term, Timer,
+    AppendEntries, AppendOutcome, AppendReply, Call, Command, Entry, Identity, LogIndex, Position,
+    Reply, RoleName, Roster, Round, ServerId, Term, Timer,
 };
 use surfstore::value::Value;
 
 use crate::links::{Links, server};
+use crate::sets::{SIZE_MAX, Set};
 use crate::stage::Stage;
 use crate::text;
 
 /// Every command and how it is written; the first must be `servers`.
-pub(crate) const COMMANDS: [(&str, &str); 25] = [
+pub(crate) const COMMANDS: [(&str, &str); 28] = [
     ("servers", "servers COUNT"),
     ("log", "log SERVER: TERM ... in term TERM"),
     ("elect", "elect SERVER"),
-    ("timeout", "timeout SERVER silence|election|campaign|heartbeat|fate"),
+    ("timeout", "timeout SERVER start|silence|election|campaign|heartbeat|fate"),
     ("deliver", "deliver LINK ..."),
     ("settle", "settle [LINK ...]"),
     ("drop", "drop LINK ..."),
@@ -31,11 +34,14 @@ pub(crate) const COMMANDS: [(&str, &str); 25] = [
     ("hangup", "hangup SERVER CALL"),
     ("crash", "crash SERVER"),
     ("restore", "restore SERVER"),
+    ("end", "end SERVER"),
+    ("launch", "launch SERVER [among SERVER ...]"),
     ("draw", "draw SERVER MILLISECONDS ms"),
     ("pass", "pass MILLISECONDS ms"),
     ("status", "status"),
     ("logs", "logs"),
     ("files", "files"),
+    ("rosters", "rosters"),
     ("save", "save NAME"),
     ("back", "back to NAME"),
 ];
@@ -55,7 +61,7 @@ pub(crate) fn perform(stage: &mut Option<Stage>, command: &str) -> Result<Vec<St
             return Err("a scenario has one set of servers".into());
         }
         let count = number(count)?;
-        let size = u8::try_from(count).ok().filter(|size| (1..=10).contains(size));
+        let size = u8::try_from(count).ok().filter(|size| (1..=SIZE_MAX).contains(size));
         *stage = Some(Stage::new(size.ok_or("there are 1 to 10 servers")?));
         return Ok(Vec::new());
     }
@@ -97,6 +103,14 @@ impl Stage {
             }
             ["crash", id] => self.control(self.named(id)?, Call::Crash),
             ["restore", id] => self.control(self.named(id)?, Call::Restore),
+            ["end", id] => {
+                self.end(self.named(id)?);
+                Ok(())
+            }
+            ["launch", id] => self.launch(server(id, self.size())?, None),
+            ["launch", id, "among", set @ ..] => {
+                self.launch(server(id, SIZE_MAX)?, Some(Set::parse(set)?))
+            }
             ["draw", id, random, "ms"] => self.clock.draw(self.named(id)?, number(random)?),
             ["pass", duration, "ms"] => {
                 let duration = number(duration)?;
@@ -107,7 +121,7 @@ impl Stage {
                 Ok(())
             }
             ["back", "to", name] => self.go_back(name),
-            [table @ ("status" | "logs" | "files")] => {
+            [table @ ("status" | "logs" | "files" | "rosters")] => {
                 self.show(table);
                 Ok(())
             }
@@ -117,8 +131,10 @@ impl Stage {
         }
     }
 
+    /// The server of that name, which has a process.
     fn named(&self, name: &str) -> Result<ServerId, String> {
-        server(name, self.size())
+        let id = server(name, self.size())?;
+        if self.has_ended(id) { Err(format!("the process of {name} has ended")) } else { Ok(id) }
     }
 
     /// The commands about what is under way, and about the links themselves.
@@ -169,11 +185,15 @@ impl Stage {
     /// under way.
     fn elect(&mut self, id: ServerId) -> Result<(), String> {
         for follower in self.ids() {
-            if self.clock.role_timer(follower) == Some(Timer::Silence) {
+            let is_peer = self.set(id) == self.set(follower);
+            if is_peer && self.clock.role_timer(follower) == Some(Timer::Silence) {
                 self.time_out(follower, Timer::Silence)?;
             }
         }
-        self.time_out(id, Timer::Election)?;
+        match self.clock.role_timer(id) {
+            Some(Timer::Start) => self.time_out(id, Timer::Start)?,
+            _ => self.time_out(id, Timer::Election)?,
+        }
         let everywhere = Links::everywhere(self.size());
         while self.server(id).role() != RoleName::Leader {
             let name = text::server_name(id);
@@ -190,10 +210,21 @@ impl Stage {
             _ => return Err(usage(&["log"])),
         };
         let terms = terms.iter().map(|term| number(term)).collect::<Result<Vec<_>, _>>()?;
-        let entry = |term: &u64| Entry { term: Term(*term), command: Command::Noop };
+        let first = text::first_incarnation(ServerId(0));
+        let members = self.ids().map(|id| (id, text::first_incarnation(id))).collect();
+        let command = Command::Roster(Arc::new(Roster { history: first, members }));
+        let entry = |term: &u64| Entry { term: Term(*term), command: command.clone() };
+        let leader = self.server(ServerId((id.0 + 1) % self.size()));
+        // It has the entry of its own term besides.
+        let last_log = Position { term: Term(term), index: LogIndex(terms.len() as u64).next() };
         let request = AppendEntries {
-            term: Term(term),
-            leader_id: ServerId((id.0 + 1) % self.size()),
+            sender: Identity {
+                term: Term(term),
+                history: Some(first),
+                last_log,
+                ..leader.identity()
+            },
+            receiver: None,
             prev_log: Position::default(),
             entries: terms.iter().map(entry).collect(),
             leader_commit: LogIndex::default(),
@@ -201,7 +232,6 @@ impl Stage {
             // So that it is known who holds what, but nobody as the leader.
             has_majority: false,
         };
-        self.time_out(id, Timer::Silence)?;
         match self.ask(id, Call::AppendEntries(request)) {
             Some(Reply::Append(AppendReply { outcome: AppendOutcome::Accepted, .. })) => Ok(()),
             _ => Err("no leader of that term can have sent such a log".into()),
@@ -210,13 +240,20 @@ impl Stage {
 
     fn show(&mut self, table: &str) {
         for id in self.ids() {
-            let server = self.server(id);
-            let line = match table {
-                "status" => text::status(server, self.clock.role_timer(id)),
-                "logs" => text::row(server),
-                _ => text::file_map(server.files()),
-            };
+            let line = if self.has_ended(id) { "ended".into() } else { self.row(table, id) };
             self.say(&format!("{}  {line}", text::server_name(id)));
+        }
+    }
+
+    fn row(&self, table: &str, id: ServerId) -> String {
+        let server = self.server(id);
+        let is_of_its_set = |other: ServerId| self.set(id) == self.set(other);
+        let set = self.living().filter(|(other, _)| is_of_its_set(*other));
+        match table {
+            "status" => text::status(server, self.clock.role_timer(id)),
+            "logs" => text::row(server),
+            "rosters" => text::roster(server, set.map(|(_, server)| server)),
+            _ => text::file_map(server.files()),
         }
     }
 }
@@ -237,7 +274,14 @@ fn number(word: &str) -> Result<u64, String> {
 }
 
 fn timer(name: &str) -> Result<Timer, String> {
-    let all = [Timer::Silence, Timer::Election, Timer::Campaign, Timer::Heartbeat, Timer::Fate];
+    let all = [
+        Timer::Start,
+        Timer::Silence,
+        Timer::Election,
+        Timer::Campaign,
+        Timer::Heartbeat,
+        Timer::Fate,
+    ];
     let mut named = all.into_iter().filter(|timer| text::timer_name(*timer) == name);
     named.next().ok_or(usage(&["timeout"]))
 }

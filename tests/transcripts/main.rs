@@ -11,6 +11,7 @@ mod links;
 mod network;
 mod safety;
 mod script;
+mod sets;
 mod stage;
 mod text;
 

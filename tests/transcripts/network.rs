@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use surfstore::raft::{Request, Response, ServerId};
+use surfstore::raft::{Failure, Request, Response, ServerId};
 
 use crate::links::Links;
 
@@ -20,8 +20,8 @@ pub(crate) struct Message {
 pub(crate) enum Body {
     Request(Request),
     Response(Response),
-    /// A crashed server's fault.
-    Fault,
+    /// Why there is no response, as far as whoever answers in its place shows it.
+    Failure(Failure),
 }
 
 /// A request whose sender waits for its outcome.
@@ -39,6 +39,8 @@ pub(crate) struct Network {
     cut: BTreeSet<(ServerId, ServerId)>,
     open: BTreeMap<u64, Open>,
     exchanges: u64,
+    /// The last request that an ended process of the server may have sent.
+    ended: BTreeMap<ServerId, u64>,
 }
 
 impl Network {
@@ -110,8 +112,16 @@ impl Network {
         self.cut.remove(&link)
     }
 
-    /// Whether the message's link is cut, so that it is lost.
+    /// The server's process ends: nobody waits for the outcome of its requests any more, which go their way.
+    pub(crate) fn end(&mut self, id: ServerId) {
+        self.open.retain(|_, open| open.by != id);
+        self.ended.insert(id, self.exchanges);
+    }
+
+    /// Whether the message is lost: its link is cut, or it answers a process that has ended.
     pub(crate) fn loses(&self, message: &Message) -> bool {
-        self.cut.contains(&(message.from, message.to))
+        let is_answer = !matches!(message.body, Body::Request(_));
+        let asker_ended = self.ended.get(&message.to).is_some_and(|last| message.exchange <= *last);
+        self.cut.contains(&(message.from, message.to)) || (is_answer && asker_ended)
     }
 }

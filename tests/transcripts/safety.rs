@@ -2,31 +2,48 @@
 
 use std::collections::BTreeMap;
 
-use surfstore::raft::{Entry, LogIndex, RoleName, Server, ServerId, Status, Term};
+use surfstore::raft::{
+    Command, Entry, Incarnation, LogIndex, Member, RoleName, Roster, Server, Status, Term,
+};
 
-/// Figure 3's Election Safety, Leader Completeness and State Machine Safety, over the history so far.
+/// Figure 3's Election Safety, Leader Completeness and State Machine Safety, over the past of every history.
 #[derive(Clone, Default)]
-pub(crate) struct Safety {
-    leaders: BTreeMap<Term, ServerId>,
+pub(crate) struct Safety(BTreeMap<Incarnation, Past>);
+
+/// What has come to pass in a history.
+#[derive(Clone, Default)]
+struct Past {
+    leaders: BTreeMap<Term, Member>,
     /// Every committed entry, with the term in which it was first committed by anybody.
     committed: Vec<(Term, Entry)>,
 }
 
 impl Safety {
     /// Takes note of what a server has become in a step.
-    pub(crate) fn observe(&mut self, id: ServerId, server: &Server) -> Result<(), &'static str> {
+    pub(crate) fn observe(&mut self, server: &Server) -> Result<(), &'static str> {
         let status = server.status();
+        let Some(history) = status.history else { return Ok(()) };
+        let past = self.0.entry(history).or_default();
         if status.role == RoleName::Leader {
-            if *self.leaders.entry(status.current_term).or_insert(id) != id {
+            let member = server.identity().member();
+            if *past.leaders.entry(status.current_term).or_insert(member) != member {
                 return Err("the term has two leaders (Figure 3, Election Safety)");
             }
-            if !self.is_complete(server, status.current_term) {
+            if !past.is_complete(server, status.current_term) {
                 return Err("the leader lacks a committed entry (Figure 3, Leader Completeness)");
             }
         }
-        self.observe_commits(server, &status)
+        past.observe_commits(server, &status)
     }
 
+    /// A process has ended. Where fewer than a majority of those are left that counted, only what the living hold must
+    /// be kept, and a term that none of them has reached may have another leader.
+    pub(crate) fn process_ended(&mut self, living: &[Server]) {
+        self.0.values_mut().for_each(|past| past.survive_in(living));
+    }
+}
+
+impl Past {
     /// Whether a leader has all that was committed in the terms before its own.
     fn is_complete(&self, leader: &Server, term: Term) -> bool {
         (1..).zip(&self.committed).all(|(index, (committed_in, entry))| {
@@ -49,4 +66,35 @@ impl Safety {
         }
         Ok(())
     }
+
+    fn survive_in(&mut self, living: &[Server]) {
+        let Some(roster) = self.roster() else { return };
+        let counts = |server: &&Server| roster.names(server.identity().member());
+        let members: Vec<_> = living.iter().filter(counts).collect();
+        if members.first().is_some_and(|member| majority(member) <= members.len()) {
+            return;
+        }
+        let reached = living.iter().map(|server| server.current_term()).max().unwrap_or_default();
+        let held = living.iter().map(|server| self.held_by(server)).max().unwrap_or_default();
+        self.leaders.retain(|term, _| *term <= reached);
+        self.committed.truncate(held);
+    }
+
+    /// Who counts, by what is committed.
+    fn roster(&self) -> Option<&Roster> {
+        self.committed.iter().rev().find_map(|(_, entry)| match &entry.command {
+            Command::Roster(roster) => Some(&**roster),
+            Command::Update(_) => None,
+        })
+    }
+
+    /// How many of the committed entries the server holds.
+    fn held_by(&self, server: &Server) -> usize {
+        let pairs = self.committed.iter().zip(server.log().from(LogIndex(1)));
+        pairs.take_while(|((_, committed), held)| committed == *held).count()
+    }
+}
+
+fn majority(server: &Server) -> usize {
+    usize::from(server.identity().size) / 2 + 1
 }

@@ -86,7 +86,7 @@ impl Script {
 mod tests {
     use super::*;
 
-    const HEAD: &str = "# A single server.\n> servers 1\n> timeout S1 silence\n";
+    const HEAD: &str = "# A single server.\n> servers 1\n> timeout S1 heartbeat\n";
 
     fn complaint(text: &str) -> String {
         Script::parse(text).and_then(Script::play).expect_err("it is refused")
@@ -94,10 +94,10 @@ mod tests {
 
     #[test]
     fn the_first_line_that_differs_is_named_with_its_command() {
-        let script = Script::parse(&format!("{HEAD}  S1: timer election\n  S1: sleeps\n"))
+        let script = Script::parse(&format!("{HEAD}  S1: timer heartbeat\n  S1: sleeps\n"))
             .and_then(Script::play);
         let difference = script.unwrap().difference("a.txt").unwrap();
-        let expected = "a.txt:5: after `> timeout S1 silence`\n  expected  S1: sleeps\n  got       nothing more";
+        let expected = "a.txt:5: after `> timeout S1 heartbeat`\n  expected  S1: sleeps\n  got       nothing more";
         assert_eq!(difference, expected);
     }
 
@@ -107,7 +107,7 @@ mod tests {
             .and_then(Script::play)
             .unwrap()
             .text();
-        assert_eq!(text, format!("{HEAD}  S1: timer election\n\n# End.\n"));
+        assert_eq!(text, format!("{HEAD}  S1: timer heartbeat\n\n# End.\n"));
         let again = Script::parse(&text).and_then(Script::play).unwrap();
         assert_eq!(again.difference("a.txt"), None);
     }
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(complaint(""), "1: a scenario begins with a comment that says what it is about");
         assert_eq!(complaint("# Only a comment.\n"), "1: a scenario without a command");
         let stray = "2: this is neither a comment (#), a command (>) nor what came of one";
-        assert_eq!(complaint("# A comment.\n  S1: timer election\n> servers 1\n"), stray);
+        assert_eq!(complaint("# A comment.\n  S1: timer heartbeat\n> servers 1\n"), stray);
         assert_eq!(complaint("# A comment.\nservers 1\n"), stray);
     }
 
@@ -134,14 +134,17 @@ mod tests {
             ("servers 3", "a scenario has one set of servers"),
             (
                 "timeout S1",
-                "`timeout` is written: timeout SERVER silence|election|campaign|heartbeat|fate",
+                "`timeout` is written: timeout SERVER start|silence|election|campaign|heartbeat|fate",
             ),
-            ("timeout S1 fate", "S1's timer fate does not run; its role's is: election"),
+            ("timeout S1 fate", "S1's timer fate does not run; its role's is: heartbeat"),
             ("timeout S2 election", "there is no server S2 among 1"),
             ("deliver S1", "`S1` is no link: write S1->S2, S1-S2, S1-* or *"),
             ("settle", "there is nothing to settle on *"),
             ("pass a ms", "`a` is no number"),
             ("back to a", "nothing is saved as a"),
+            ("launch S1", "S1 runs"),
+            ("launch S2 among S1 S3", "S2 is not among them"),
+            ("launch S2 among S1 S1", "a set has each server once"),
         ];
         for (command, expected) in table {
             assert_eq!(

@@ -5,13 +5,15 @@
 use std::collections::BTreeMap;
 
 use surfstore::raft::{
-    Call, CallId, Cluster, Effect, Event, Fault, Reply, Request, Response, Server, ServerId, Timer,
+    Call, CallId, Effect, Event, Failure, Fault, Incarnation, Reply, Request, Response, Server,
+    ServerId, Timer,
 };
 
 use crate::clock::Clock;
 use crate::links::Links;
-use crate::network::{Body, Message, Network};
+use crate::network::{Body, Message, Network, Open};
 use crate::safety::Safety;
+use crate::sets::Set;
 use crate::text;
 
 /// The id of every call that a peer or an operator makes: both are answered at once.
@@ -29,9 +31,20 @@ enum Told {
     Changes,
 }
 
+/// What is at a place of the stage.
+#[derive(Clone)]
+struct Host {
+    /// Whom the configuration names with which its process was started.
+    set: Set,
+    /// The process; `None` before it begins, and once it has ended.
+    server: Option<Server>,
+    /// The incarnation that the next process draws.
+    next: Incarnation,
+}
+
 #[derive(Clone)]
 pub(crate) struct Stage {
-    pub(crate) servers: Vec<Server>,
+    hosts: Vec<Host>,
     pub(crate) clock: Clock,
     pub(crate) network: Network,
     told: Told,
@@ -47,8 +60,8 @@ pub(crate) struct Stage {
 impl Stage {
     pub(crate) fn new(size: u8) -> Stage {
         let mut stage = Stage {
-            servers: Vec::new(),
-            clock: Clock::new(size),
+            hosts: Vec::new(),
+            clock: Clock::default(),
             network: Network::default(),
             told: Told::Everything,
             time: None,
@@ -58,24 +71,87 @@ impl Stage {
             broken: None,
             saved: BTreeMap::new(),
         };
-        for cluster in (0..size).filter_map(|id| Cluster::new(ServerId(id), size)) {
-            let (server, effects) = Server::start(cluster);
-            stage.servers.push(server);
-            stage.perform(cluster.id(), effects);
+        let set = Set::of(size);
+        stage.make_room(&set);
+        for id in stage.ids() {
+            stage.start(id);
         }
         stage
     }
 
+    /// Adds the places that the set's servers have on the stage.
+    fn make_room(&mut self, set: &Set) {
+        for id in self.size()..set.reach() {
+            let next = text::first_incarnation(ServerId(id));
+            self.hosts.push(Host { set: set.clone(), server: None, next });
+            self.clock.add();
+        }
+    }
+
+    fn start(&mut self, id: ServerId) {
+        let host = &mut self.hosts[usize::from(id.0)];
+        let cluster = host.set.cluster(id).expect("a server is in its own set");
+        let (server, effects) = Server::start(cluster, host.next);
+        host.server = Some(server);
+        self.note(id);
+        self.perform(id, effects);
+    }
+
+    /// Starts a process where there is none; with a set, one that has read another configuration than the one before.
+    pub(crate) fn launch(&mut self, id: ServerId, set: Option<Set>) -> Result<(), String> {
+        let name = text::server_name(id);
+        if !self.has_ended(id) {
+            return Err(format!("{name} runs"));
+        }
+        if let Some(set) = set {
+            set.id(id).ok_or(format!("{name} is not among them"))?;
+            self.make_room(&set);
+            self.hosts[usize::from(id.0)].set = set;
+        }
+        let incarnation = self.hosts[usize::from(id.0)].next;
+        self.say(&format!("{name}: begins as {}", text::incarnation(incarnation)));
+        self.start(id);
+        Ok(())
+    }
+
+    /// Ends a process: its memory is gone. What it has sent is on its way.
+    pub(crate) fn end(&mut self, id: ServerId) {
+        let Some(server) = self.hosts[usize::from(id.0)].server.take() else { return };
+        let Incarnation(number) = server.status().incarnation;
+        self.hosts[usize::from(id.0)].next = Incarnation(number + 1);
+        self.clock.stop(id);
+        self.network.end(id);
+        let living: Vec<_> = self.living().map(|(_, server)| server.clone()).collect();
+        self.safety.process_ended(&living);
+        self.say(&format!("{}: ends", text::server_name(id)));
+    }
+
+    pub(crate) fn has_ended(&self, id: ServerId) -> bool {
+        self.hosts.get(usize::from(id.0)).is_none_or(|host| host.server.is_none())
+    }
+
     pub(crate) fn size(&self) -> u8 {
-        u8::try_from(self.servers.len()).unwrap_or_default()
+        u8::try_from(self.hosts.len()).unwrap_or_default()
     }
 
     pub(crate) fn ids(&self) -> impl Iterator<Item = ServerId> + use<> {
         (0..self.size()).map(ServerId)
     }
 
+    /// The process of a server, which must not have ended.
     pub(crate) fn server(&self, id: ServerId) -> &Server {
-        &self.servers[usize::from(id.0)]
+        let server = self.hosts[usize::from(id.0)].server.as_ref();
+        server.unwrap_or_else(|| panic!("the process of {} has ended", text::server_name(id)))
+    }
+
+    /// The servers with a process that has not ended.
+    pub(crate) fn living(&self) -> impl Iterator<Item = (ServerId, &Server)> {
+        let servers = self.hosts.iter().map(|host| host.server.as_ref());
+        (0..).map(ServerId).zip(servers).filter_map(|(id, server)| Some((id, server?)))
+    }
+
+    pub(crate) fn set(&self, id: ServerId) -> &Set {
+        &self.hosts[usize::from(id.0)].set
     }
 
     /// What was taken down since the last call, unless a rule of Raft was broken.
@@ -111,10 +187,9 @@ impl Stage {
     /// Takes a server one step on and says what came of it; the answer, if the event was a call answered at once.
     pub(crate) fn step(&mut self, id: ServerId, event: Event) -> Option<Reply> {
         let quiet = matches!(event, Event::Unanswered { .. });
-        let slot = usize::from(id.0);
-        let before = self.servers[slot].clone();
+        let before = self.server(id).clone();
         let (after, effects) = before.clone().step(event);
-        let mut changes = text::change(&before, &after);
+        let mut changes = text::change(self.set(id), &before, &after);
         if self.told == Told::Everything {
             changes.extend(text::timers(&effects));
             if changes.is_empty() && effects.is_empty() && !quiet {
@@ -124,11 +199,17 @@ impl Stage {
         if !changes.is_empty() {
             self.say(&format!("{}: {}", text::server_name(id), changes.join(", ")));
         }
-        if let Err(rule) = self.safety.observe(id, &after) {
+        self.hosts[usize::from(id.0)].server = Some(after);
+        self.note(id);
+        self.perform(id, effects)
+    }
+
+    /// Checks what a server has become.
+    fn note(&mut self, id: ServerId) {
+        let server = self.hosts[usize::from(id.0)].server.as_ref();
+        if let Some(Err(rule)) = server.map(|server| self.safety.observe(server)) {
             self.broken.get_or_insert(format!("{}: {rule}", text::server_name(id)));
         }
-        self.servers[slot] = after;
-        self.perform(id, effects)
     }
 
     fn perform(&mut self, id: ServerId, effects: Vec<Effect>) -> Option<Reply> {
@@ -138,12 +219,14 @@ impl Stage {
                 Effect::ArmTimer(timer) => self.clock.arm(id, timer),
                 Effect::StopTimers => self.clock.stop(id),
                 Effect::Send { to, request } => {
+                    let to = self.set(id).place(to);
                     self.say_message(id, to, &text::request(&request));
                     self.network.request(id, to, request);
                 }
                 Effect::Reply(AT_ONCE, reply) => at_once = Some(reply),
                 Effect::Reply(call, reply) => {
-                    self.say(&format!("c{}: {}", call.0, text::reply(&reply)));
+                    let reply = text::reply(self.set(id), &reply);
+                    self.say(&format!("c{}: {reply}", call.0));
                 }
             }
         }
@@ -201,13 +284,25 @@ impl Stage {
             Body::Request(request) => self.serve(&message, request),
             Body::Response(response) => {
                 self.network.close(message.exchange);
-                self.step(message.to, Event::Response { from: message.from, response });
+                let from = self.known_as(message.from, message.to);
+                self.step(message.to, Event::Response { from, response });
             }
-            Body::Fault => self.give_up(message.exchange),
+            Body::Failure(failure) => self.give_up(message.exchange, failure),
         }
     }
 
+    /// The id that a server has in another's configuration.
+    fn known_as(&self, id: ServerId, by: ServerId) -> ServerId {
+        self.set(by).id(id).expect("only the servers of the own set are asked")
+    }
+
     fn serve(&mut self, message: &Message, request: Request) {
+        if self.has_ended(message.to) {
+            let body = Body::Failure(Failure::Ended);
+            self.say_message(message.to, message.from, "connection refused");
+            return self.network.answer(message, body);
+        }
+        let is_stranger = self.set(message.from) != self.set(message.to);
         let call = match request {
             Request::RequestVote(request) => Call::RequestVote(request),
             Request::AppendEntries(request) => Call::AppendEntries(request),
@@ -215,9 +310,16 @@ impl Stage {
         let (body, text) = match self.ask(message.to, call) {
             Some(Reply::Vote(reply)) => response(Response::Vote(reply)),
             Some(Reply::Append(reply)) => response(Response::Append(reply)),
-            Some(Reply::Fault(Fault::Crashed)) => (Body::Fault, text::fault(Fault::Crashed)),
+            Some(Reply::Fault(Fault::Crashed)) => {
+                let crashed = Failure::Crashed(self.server(message.to).identity());
+                (Body::Failure(crashed), "this server is crashed".into())
+            }
+            Some(Reply::Fault(Fault::Forged(flaw))) if is_stranger => {
+                (Body::Failure(Failure::Silent), flaw.into())
+            }
             other => {
-                let refused = other.as_ref().map_or("no answer".into(), text::reply);
+                let text = |reply| text::reply(self.set(message.to), reply);
+                let refused = other.as_ref().map_or("no answer".into(), text);
                 let server = text::server_name(message.to);
                 self.broken.get_or_insert(format!("{server} refuses a correct peer: {refused}"));
                 return;
@@ -230,20 +332,21 @@ impl Stage {
     /// A message that never arrives. The sender of the request is told that there is no reply.
     pub(crate) fn lose(&mut self, message: &Message) {
         self.say_message(message.from, message.to, "lost");
-        self.give_up(message.exchange);
+        self.give_up(message.exchange, Failure::Silent);
     }
 
     /// The sender of a request waits for its outcome no longer.
-    pub(crate) fn give_up(&mut self, exchange: u64) {
-        if let Some(open) = self.network.close(exchange) {
-            self.step(open.by, Event::Unanswered { by: open.to, request: open.request });
+    fn give_up(&mut self, exchange: u64, failure: Failure) {
+        if let Some(Open { by: asker, to, request }) = self.network.close(exchange) {
+            let by = self.known_as(to, asker);
+            self.step(asker, Event::Unanswered { by, request, failure });
         }
     }
 
     /// The senders of all requests on the links wait no longer, wherever request or reply may be; how many there were.
     pub(crate) fn expire(&mut self, links: &Links) -> usize {
         let exchanges = self.network.waiting(links);
-        exchanges.iter().for_each(|exchange| self.give_up(*exchange));
+        exchanges.iter().for_each(|exchange| self.give_up(*exchange, Failure::Silent));
         exchanges.len()
     }
 

@@ -4,13 +4,34 @@
 
 use surfstore::metadata::{Files, Update};
 use surfstore::raft::{
-    AppendEntries, AppendOutcome, BallotKind, Effect, Entry, Fault, LogIndex, Position, Reply,
-    Request, RequestVote, Response, RoleName, Server, ServerId, Term, Timer, VoteReply,
+    Account, AppendEntries, AppendOutcome, BallotKind, Effect, Entry, Fault, Incarnation, LogIndex,
+    Member, Position, Reply, Request, RequestVote, Response, RoleName, Roster, Server, ServerId,
+    Term, Timer, VoteReply,
 };
 use surfstore::value::Value;
 
+use crate::sets::Set;
+
+/// How many incarnations a server may have in a scenario.
+const INCARNATIONS_MAX: u64 = 100;
+
 pub(crate) fn server_name(id: ServerId) -> String {
     format!("S{}", id.0 + 1)
+}
+
+/// What the first process of a server draws. Whoever begins anew counts on from there.
+pub(crate) fn first_incarnation(id: ServerId) -> Incarnation {
+    Incarnation((u64::from(id.0) + 1) * INCARNATIONS_MAX)
+}
+
+/// The server's name, with a prime for every incarnation that it had before.
+pub(crate) fn incarnation(Incarnation(number): Incarnation) -> String {
+    let earlier = (0..number % INCARNATIONS_MAX).map(|_| '\'');
+    format!("S{}", number / INCARNATIONS_MAX) + &earlier.collect::<String>()
+}
+
+fn incarnations(named: impl IntoIterator<Item = Incarnation>) -> String {
+    named.into_iter().map(incarnation).collect::<Vec<_>>().join(" ")
 }
 
 fn position(Position { term, index }: Position) -> String {
@@ -36,6 +57,7 @@ fn range(first: LogIndex, last: LogIndex) -> String {
 
 pub(crate) fn timer_name(timer: Timer) -> &'static str {
     match timer {
+        Timer::Start => "start",
         Timer::Silence => "silence",
         Timer::Election => "election",
         Timer::Campaign => "campaign",
@@ -46,20 +68,29 @@ pub(crate) fn timer_name(timer: Timer) -> &'static str {
 
 pub(crate) fn request(request: &Request) -> String {
     match request {
-        Request::RequestVote(RequestVote { kind, ballot, term, last_log, .. }) => {
-            let method = match kind {
-                BallotKind::PreVote => "PreVote",
-                BallotKind::Vote => "RequestVote",
-            };
-            format!("{method} term {} log {} ballot {ballot}", term.0, position(*last_log))
-        }
+        Request::RequestVote(request) => request_vote(request),
         Request::AppendEntries(append) => append_entries(append),
     }
 }
 
+fn request_vote(request: &RequestVote) -> String {
+    let method = match request.kind {
+        BallotKind::PreVote => "PreVote",
+        BallotKind::Vote => "RequestVote",
+    };
+    let (term, last_log) = (request.term().0, position(request.sender.last_log));
+    let text = format!("{method} term {term} log {last_log} ballot {}", request.ballot);
+    match &request.account {
+        None => text,
+        Some(Account(living)) => {
+            text + " by everybody: " + &incarnations(living.values().flatten().copied())
+        }
+    }
+}
+
 fn append_entries(request: &AppendEntries) -> String {
-    let AppendEntries { term, prev_log, leader_commit, round, has_majority, .. } = request;
-    let mut text = format!("AppendEntries term {} prev {}", term.0, position(*prev_log));
+    let AppendEntries { sender, prev_log, leader_commit, round, has_majority, .. } = request;
+    let mut text = format!("AppendEntries term {} prev {}", sender.term.0, position(*prev_log));
     if !request.entries.is_empty() {
         text += &format!(" entries {}", entries(prev_log.index, &request.entries));
     }
@@ -69,40 +100,44 @@ fn append_entries(request: &AppendEntries) -> String {
 
 pub(crate) fn response(response: &Response) -> String {
     match response {
-        Response::Vote(VoteReply { kind, ballot, term, vote_granted }) => {
+        Response::Vote(VoteReply { sender, kind, ballot, vote_granted }) => {
             let kind = match kind {
                 BallotKind::PreVote => "pre-vote",
                 BallotKind::Vote => "vote",
             };
             let verdict = if *vote_granted { "granted" } else { "refused" };
-            format!("{kind} {verdict} term {} ballot {ballot}", term.0)
+            format!("{kind} {verdict} term {} ballot {ballot}", sender.term.0)
         }
         Response::Append(reply) => {
             let outcome = match reply.outcome {
                 AppendOutcome::Accepted => "accepted".into(),
                 AppendOutcome::Mismatch(hint) => format!("mismatch beyond {}", position(hint)),
                 AppendOutcome::Stale => "stale".into(),
+                AppendOutcome::Refused => "refused".into(),
             };
-            format!("{outcome} term {} round {}", reply.term.0, reply.round.0)
+            format!("{outcome} term {} round {}", reply.sender.term.0, reply.round.0)
         }
     }
 }
 
-pub(crate) fn reply(reply: &Reply) -> String {
+/// An answer to a caller, from a server of that set.
+pub(crate) fn reply(set: &Set, reply: &Reply) -> String {
     match reply {
         Reply::Updated(took_effect) => took_effect.to_string(),
         Reply::Files(files) => format!("read {}", file_map(files)),
         Reply::Done => "done".into(),
         Reply::Vote(_) | Reply::Append(_) => "a reply to a peer".into(),
-        Reply::Fault(fault) => format!("fault: {}", self::fault(*fault)),
+        Reply::Fault(fault) => format!("fault: {}", self::fault(set, *fault)),
     }
 }
 
-pub(crate) fn fault(fault: Fault) -> String {
+fn fault(set: &Set, fault: Fault) -> String {
     match fault {
         Fault::Crashed => "this server is crashed".into(),
         Fault::NotLeader(None) => "not the leader".into(),
-        Fault::NotLeader(Some(leader)) => format!("not the leader, {} is", server_name(leader)),
+        Fault::NotLeader(Some(leader)) => {
+            format!("not the leader, {} is", server_name(set.place(leader)))
+        }
         Fault::OutcomeUnknown => "outcome unknown, this server stopped leading".into(),
         Fault::OutcomeLost => "outcome unknown, this server is crashed".into(),
         Fault::Busy => "busy".into(),
@@ -127,11 +162,15 @@ pub(crate) fn file_map(files: &Files) -> String {
 }
 
 /// What a step changed that other servers, callers or the paper's figures could tell, in few words.
-pub(crate) fn change(before: &Server, after: &Server) -> Vec<String> {
+pub(crate) fn change(set: &Set, before: &Server, after: &Server) -> Vec<String> {
     let (old, new) = (before.status(), after.status());
     let mut changes = Vec::new();
     if old.role != new.role {
         changes.push(format!("{} -> {}", old.role.as_str(), new.role.as_str()));
+    }
+    if old.incarnation != new.incarnation {
+        changes.push(format!("begins anew as {}", incarnation(new.incarnation)));
+        return changes;
     }
     if old.current_term != new.current_term {
         changes.push(format!("term {}", new.current_term.0));
@@ -139,10 +178,10 @@ pub(crate) fn change(before: &Server, after: &Server) -> Vec<String> {
     if let Some(candidate) = new.voted_for
         && (old.current_term, old.voted_for) != (new.current_term, new.voted_for)
     {
-        changes.push(format!("votes for {}", server_name(candidate)));
+        changes.push(format!("votes for {}", incarnation(candidate.incarnation)));
     }
     if new.role == RoleName::Follower && old.leader != new.leader {
-        let leader = new.leader.map_or("nobody".into(), server_name);
+        let leader = new.leader.map_or("nobody".into(), |id| server_name(set.place(id)));
         changes.push(format!("follows {leader}"));
     }
     changes.extend(log_change(before, after));
@@ -166,7 +205,31 @@ fn log_change(before: &Server, after: &Server) -> Vec<String> {
     if !appended.is_empty() {
         changes.push(format!("appends {}", entries(last_kept, appended)));
     }
+    changes.extend(roster_change(before, after));
     changes
+}
+
+/// Who counts from now on, or does no longer. Whom the first roster of a history names is told of the server that founds
+/// it, not of those that take it over.
+fn roster_change(before: &Server, after: &Server) -> Vec<String> {
+    let Some(new) = after.log().roster() else { return Vec::new() };
+    let Some(old) = before.log().roster() else {
+        let founds = after.role() == RoleName::Leader;
+        return founds.then(|| format!("names {}", members(new))).into_iter().collect();
+    };
+    let lacking = |roster: &Roster, other: &Roster| {
+        let member = |(id, incarnation)| Member { id, incarnation };
+        let of_one = roster.members.iter().map(|(id, incarnation)| (*id, *incarnation));
+        incarnations(of_one.filter(|one| !other.names(member(*one))).map(|(_, one)| one))
+    };
+    let (gone, come) = (lacking(old, new), lacking(new, old));
+    let gone = (!gone.is_empty()).then(|| format!("takes out {gone}"));
+    let come = (!come.is_empty()).then(|| format!("brings in {come}"));
+    gone.into_iter().chain(come).collect()
+}
+
+fn members(roster: &Roster) -> String {
+    incarnations(roster.members.values().copied())
 }
 
 /// The timers that a step started or stopped.
@@ -189,7 +252,7 @@ pub(crate) fn status(server: &Server, timer: Option<Timer>) -> String {
     let log = if log.is_empty() { "none".into() } else { log };
     let mut text = format!("{:<9}  term {}", status.role.as_str(), status.current_term.0);
     if let Some(candidate) = status.voted_for {
-        text += &format!("  vote {}", server_name(candidate));
+        text += &format!("  vote {}", incarnation(candidate.incarnation));
     }
     text += &format!("  log {log}  commit {}", status.commit_index.0);
     if let Some(timer) = timer {
@@ -202,4 +265,19 @@ pub(crate) fn status(server: &Server, timer: Option<Timer>) -> String {
 pub(crate) fn row(server: &Server) -> String {
     let log = server.log().from(LogIndex(1)).iter();
     log.map(|entry| entry.term.0.to_string()).collect::<Vec<_>>().join(" ")
+}
+
+/// A line of the table of rosters: which incarnation the server is, whom its log names, and which of the living not.
+pub(crate) fn roster<'a>(server: &Server, living: impl Iterator<Item = &'a Server>) -> String {
+    let mut text = format!("is {}", incarnation(server.status().incarnation));
+    let Some(roster) = server.log().roster() else { return text + "  no roster" };
+    text += &format!("  roster {}", members(roster));
+    let guests = living.map(|server| server.identity().member());
+    let guests = guests.filter(|member| !roster.names(*member)).map(|guest| guest.incarnation);
+    let guests = incarnations(guests);
+    if !guests.is_empty() {
+        text += &format!("  guests {guests}");
+    }
+    let founded = if server.identity().founded { "founded" } else { "not founded" };
+    text + &format!("  history {}, {founded}", incarnation(roster.history))
 }

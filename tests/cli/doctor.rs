@@ -1,0 +1,184 @@
+//! What `doctor` says of servers that do not count, do not mix, or are waited for.
+
+use rustix::process::Signal;
+use surfstore::config::Config;
+use surfstore::value::Value;
+use tempfile::TempDir;
+
+use crate::harness::Cluster;
+use crate::program::{Ended, at, program, run};
+use crate::stage::{Act, Stage, empty_map};
+use crate::wait::{PATIENCE, wait_until};
+
+/// A member of a status that a server on the stage gives.
+type Member = (&'static str, Value);
+
+/// What a server says of itself that leads a set of three, if the members do not say otherwise.
+fn status(id: i64, address: &str, members: &[Member]) -> Value {
+    let mut status: Vec<Member> = vec![("id", id.into()), ("servers", 3.into())];
+    status.extend(["release", "history", "incarnation"].map(|name| (name, "0a".into())));
+    status.extend([("role", "leader".into()), ("leader", "".into()), ("address", address.into())]);
+    let numbers = ["term", "commitIndex", "lastApplied", "lastLogIndex", "lastLogTerm", "files"];
+    status.extend(numbers.map(|name| (name, 1.into())));
+    let counts = ["waitingCalls", "peerRequests", "leaderChanges", "electionsStarted"];
+    status.extend(counts.map(|name| (name, 0.into())));
+    status.extend(["lastHeardMilliseconds", "uptimeSeconds"].map(|name| (name, 0.into())));
+    status.retain(|(name, _)| members.iter().all(|(other, _)| other != name));
+    let members = status.into_iter().chain(members.iter().cloned());
+    Value::Struct(members.map(|(name, value)| (name.into(), value)).collect())
+}
+
+/// The problems that are found with three servers that have these in their statuses, the first and any later one.
+fn problems(servers: [[&[Member]; 2]; 3]) -> Vec<String> {
+    let stage = |(id, statuses): (usize, [&[Member]; 2])| {
+        let statuses = statuses.map(<[Member]>::to_vec);
+        Stage::new(move |method, before| match method {
+            // The address is checked elsewhere.
+            "status" => Act::Answer(status(id as i64, "", &statuses[before.min(1)])),
+            "isCrashed" => Act::Answer(false.into()),
+            "getfileinfomap" => empty_map(),
+            _ => Act::Answer(Value::Array([].into())),
+        })
+    };
+    let stages: Vec<_> = servers.into_iter().enumerate().map(stage).collect();
+    let addresses = stages.iter().enumerate();
+    let lines = addresses.map(|(id, stage)| format!("metadata{id}: {}\n", stage.address));
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("config");
+    std::fs::write(&file, format!("M: 3\n{}", lines.collect::<String>())).unwrap();
+    let ended = run(program().arg("doctor").arg(&file));
+    let bad = ended.stdout.lines().filter_map(|line| line.strip_prefix("bad "));
+    let others = bad.filter(|line| !line.contains("was started with another configuration"));
+    others.map(str::to_owned).collect()
+}
+
+fn ids(ids: &[i64]) -> Value {
+    Value::Array(ids.iter().map(|id| Value::from(*id)).collect())
+}
+
+/// The same first and later.
+fn always(members: &[Member]) -> [&[Member]; 2] {
+    [members, members]
+}
+
+#[test]
+fn nothing_is_wrong_with_servers_that_have_one_history_and_all_count() {
+    let follows: &[Member] = &[("role", "follower".into())];
+    assert_eq!(problems([always(&[]), always(follows), always(follows)]), [""; 0]);
+}
+
+#[test]
+fn histories_that_differ_are_told_with_their_servers_and_files_and_what_to_do() {
+    let follows: &[Member] = &[("role", "follower".into())];
+    let other = [("history", "0b".into()), ("role", "follower".into()), ("files", 3.into())];
+    let expected = "the servers have different histories, which never mix: 0a with one file at servers 0 and 1, 0b with \
+                    3 files at server 2; choose which is to stay, end the other servers and start them anew";
+    assert_eq!(problems([always(&[]), always(follows), always(&other)]), [expected]);
+    // Nothing is committed of it yet, so it will be given up.
+    let unfounded = [&other[..], &[("commitIndex", 0.into())]].concat();
+    assert_eq!(problems([always(&[]), always(follows), always(&unfounded)]), [""; 0]);
+    let tells = [("otherHistories", ids(&[2]))];
+    let expected = "server 0 says that server 2 has another history than itself";
+    assert_eq!(problems([always(&tells), always(follows), always(follows)]), [expected]);
+}
+
+#[test]
+fn servers_that_do_not_count_are_told_unless_they_are_crashed() {
+    let (follows, crashed) = ([("role", "follower".into())], [("role", "crashed".into())]);
+    let leads = [("roster", ids(&[0])), ("guests", ids(&[2]))];
+    let expected = "servers 1 and 2 do not count yet, as after a new start: end no other server before the leader has \
+                    brought them in";
+    assert_eq!(problems([always(&leads), always(&follows), always(&follows)]), [expected]);
+    let relaunched = [("roster", ids(&[0, 1, 2])), ("guests", ids(&[1]))];
+    let expected = expected.replace("servers 1 and 2 do", "server 1 does").replace("them", "it");
+    assert_eq!(problems([always(&relaunched), always(&follows), always(&follows)]), [expected]);
+    let found = problems([always(&relaunched), always(&crashed), always(&follows)]);
+    assert!(!found.iter().any(|line| line.contains("count yet")), "{found:?}");
+}
+
+#[test]
+fn two_processes_that_answer_for_one_server_are_told() {
+    let follows: &[Member] = &[("role", "follower".into())];
+    let tells = [("doubled", ids(&[1]))];
+    let found = problems([always(&tells), always(follows), always(follows)]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("two processes answer for server 1: end "), "{found:?}");
+    let changed: &[Member] = &[("role", "follower".into()), ("incarnation", "0c".into())];
+    let found = problems([always(&[]), [follows, changed], always(follows)]);
+    let expected =
+        "server 1 has just been started anew, or two processes answer at its address: ask again";
+    assert_eq!(found, [expected]);
+}
+
+#[test]
+fn of_a_server_that_is_waited_for_it_is_told_what_to_do() {
+    let waits = [("role", "candidate".into()), ("waitsFor", ids(&[2]))];
+    let (crashed, follows) = ([("role", "crashed".into())], [("role", "follower".into())]);
+    for (state, expected) in [
+        (&crashed, "which is crashed: `surfstore restore 2`"),
+        (&follows, "which does not give its vote"),
+    ] {
+        let found = problems([always(&waits), always(&waits), always(state)]);
+        let expected = format!("no leader is elected without server 2, {expected}");
+        assert!(found.contains(&expected), "{found:?}");
+    }
+    let found = problems([always(&[]), always(&waits), always(&crashed)]);
+    assert!(!found.iter().any(|line| line.contains("no leader is elected")), "{found:?}");
+}
+
+/// Runs the program, which gives up soon.
+#[track_caller]
+fn doctor(cluster: &Cluster) -> Ended {
+    at(cluster, &["--timeout", "1", "doctor"])
+}
+
+#[test]
+fn a_guest_and_then_a_silent_server_are_told_in_words() {
+    let (mut cluster, leader) = Cluster::led(3);
+    cluster.await_whole();
+    cluster.agree(leader, &[0, 1, 2], "a.txt", 1);
+    let [crashed, relaunched] = cluster.others(leader)[..] else { panic!("there are three") };
+    cluster.crash(&[crashed]);
+    cluster.relaunch(&[relaunched]);
+    wait_until(PATIENCE, "the leader has noticed", || {
+        cluster.at(leader).ids("guests") == [relaunched]
+    });
+    let ended = doctor(&cluster);
+    ended.assert_failed(4, "no leader confirmed the call in time");
+    let guest = format!("bad server {relaunched} does not count yet, as after a new start: end");
+    assert!(ended.stdout.contains(&guest), "{ended:?}");
+
+    cluster.restore(&[crashed]);
+    cluster.await_whole();
+    let leader = cluster.leader();
+    let silent = cluster.others(leader)[0];
+    cluster.signal(silent, Signal::STOP);
+    cluster.relaunch(&[leader]);
+    wait_until(PATIENCE, "it is waited for", || {
+        cluster.others(silent).iter().any(|id| cluster.at(*id).ids("waitsFor") == [silent])
+    });
+    let ended = doctor(&cluster);
+    ended.assert_failed(4, "no server leads");
+    let waits =
+        format!("bad no leader is elected without server {silent}, which does not answer: ");
+    assert!(ended.stdout.contains(&waits), "{ended:?}");
+}
+
+#[test]
+fn a_server_with_another_size_of_configuration_is_told_with_what_to_do() {
+    let (mut cluster, _) = Cluster::led(3);
+    cluster.await_whole();
+    let config = Config::read(&cluster.config()).unwrap();
+    let few: Vec<_> = config.servers[..2].iter().map(ToString::to_string).collect();
+    cluster.kill(0);
+    cluster.launch(0, cluster.command_with(0, &few));
+    cluster.await_answer(0);
+    cluster.leader();
+    let ended = doctor(&cluster);
+    let expected = format!(
+        "bad the server at {0} was started with another configuration: it is server 0 of 2, at {0}; start all servers \
+         of a set with the same file",
+        few[0]
+    );
+    assert!(ended.stdout.contains(&expected), "{ended:?}");
+}
