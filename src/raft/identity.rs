@@ -239,13 +239,14 @@ impl Account {
 
     /// What no account of this candidate has.
     pub(super) fn flaw(&self, candidate: Member, cluster: Cluster) -> Option<Flaw> {
-        let living = self.0.values().flatten();
+        let living: BTreeSet<_> = self.0.values().flatten().collect();
+        let is_doubled = living.len() < self.0.values().flatten().count();
         if !self.0.keys().copied().eq(cluster.servers()) {
             Some("its account is not one of all servers")
         } else if !self.lives(candidate)
-            || living.clone().count() < cluster.majority()
-            || !living.copied().all(Incarnation::is_possible)
-            || living.clone().collect::<BTreeSet<_>>().len() < living.count()
+            || is_doubled
+            || living.len() < cluster.majority()
+            || !living.into_iter().all(|incarnation| incarnation.is_possible())
         {
             Some("its account names no majority that lives, itself included, each once")
         } else {

@@ -89,25 +89,50 @@ const fn elections_of(servers: u8, term: u64) -> Bounds {
     }
 }
 
-/// A server alone.
+/// The same, from where server 0 leads term 1 and everybody has joined.
+const fn joined(servers: u8, term: u64) -> Bounds {
+    Bounds { start: Start::Joined, ..elections_of(servers, term) }
+}
+
+/// A server alone, which is relaunched.
 pub(crate) const ALONE: Configuration = Configuration {
-    bounds: Bounds { versions: &[1, 1], reads: 1, crashes: 1, heartbeats: 1, ..elections_of(1, 2) },
-    states: 39,
+    bounds: Bounds {
+        versions: &[1, 1],
+        reads: 1,
+        crashes: 1,
+        relaunches: Relaunches::AtOnce(1),
+        heartbeats: 1,
+        ..elections_of(1, 2)
+    },
+    states: 118,
     marks: &[Mark::LeaderCrashed, Mark::ToldTrue, Mark::ToldFalse, Mark::ReadAnswered],
 };
 
-/// Two servers, a crash, and callers who wait for a majority. So many heartbeats that a leader without answers says so.
+/// Two servers, a crash, a writer and a reader.
 pub(crate) const PAIR: Configuration = Configuration {
-    bounds: Bounds { versions: &[1], reads: 1, crashes: 1, heartbeats: 3, ..elections_of(2, 2) },
-    states: 142_211,
+    bounds: Bounds { versions: &[1], reads: 1, crashes: 1, heartbeats: 1, ..elections_of(2, 2) },
+    states: 51_603,
     marks: &[
         Mark::Figure8,
         Mark::SplitVote,
-        Mark::AppendWithoutMajority,
-        Mark::DeposedWithCallers,
         Mark::LeaderCrashed,
         Mark::CandidateCrashed,
         Mark::FollowerCrashed,
+        Mark::FoundCrashed,
+        Mark::ToldTrue,
+        Mark::EarlyRead,
+        Mark::ReadAnswered,
+    ],
+};
+
+/// Two servers, and callers who wait for a majority: so many heartbeats that a leader without answers says so.
+pub(crate) const PAIR_WITHOUT_MAJORITY: Configuration = Configuration {
+    bounds: Bounds { versions: &[1], reads: 1, crashes: 1, heartbeats: 3, ..joined(2, 2) },
+    states: 128_772,
+    marks: &[
+        Mark::Figure8,
+        Mark::AppendWithoutMajority,
+        Mark::DeposedWithCallers,
         Mark::ToldTrue,
         Mark::ToldUnknown,
         Mark::EarlyRead,
@@ -117,16 +142,67 @@ pub(crate) const PAIR: Configuration = Configuration {
 
 /// Two servers and an update so large that entries of an older term come to a new leader's follower by themselves.
 pub(crate) const PAIR_WITH_LARGE_UPDATE: Configuration = Configuration {
-    bounds: Bounds { versions: &[1], large: true, crashes: 1, ..elections_of(2, 2) },
-    states: 680,
+    bounds: Bounds {
+        versions: &[1],
+        large: true,
+        crashes: 1,
+        start: Start::Joined,
+        ..elections_of(2, 3)
+    },
+    states: 418,
     marks: &[Mark::Figure8, Mark::DeposedWithCallers, Mark::ToldTrue, Mark::ToldUnknown],
 };
 
 /// Two servers, a crash, all messages kept.
 pub(crate) const PAIR_WITH_ALL_MESSAGES: Configuration = Configuration {
-    bounds: Bounds { versions: &[1], crashes: 1, clearing: false, ..elections_of(2, 2) },
-    states: 15_309,
-    marks: &[Mark::SplitVote, Mark::LateReply, Mark::AppendOfOldTerm, Mark::ToldUnknown],
+    bounds: Bounds { versions: &[1], crashes: 1, clearing: false, ..joined(2, 3) },
+    states: 43_149,
+    marks: &[
+        Mark::SplitVote,
+        Mark::LateReply,
+        Mark::AppendOfOldTerm,
+        Mark::FoundCrashed,
+        Mark::ToldUnknown,
+    ],
+};
+
+/// Two servers that found a history, a crash, all messages kept.
+pub(crate) const FOUNDING_WITH_ALL_MESSAGES: Configuration = Configuration {
+    bounds: Bounds { crashes: 1, clearing: false, ..elections_of(2, 2) },
+    states: 82_668,
+    marks: &[Mark::SplitVote, Mark::LateReply, Mark::AppendOfOldTerm, Mark::FoundCrashed],
+};
+
+/// Three servers, of which one crashes, all messages kept.
+pub(crate) const TRIO_WITH_ALL_MESSAGES: Configuration = Configuration {
+    bounds: Bounds { crashes: 1, clearing: false, ..joined(3, 2) },
+    states: 340_754,
+    marks: &[Mark::SplitVote, Mark::VoteRefusedForVote, Mark::LeaderCrashed, Mark::FoundCrashed],
+};
+
+/// Two servers, of which one is relaunched, all messages kept.
+pub(crate) const RELAUNCH_WITH_ALL_MESSAGES: Configuration = Configuration {
+    bounds: Bounds {
+        versions: &[1],
+        relaunches: Relaunches::AtOnce(1),
+        clearing: false,
+        ..joined(2, 2)
+    },
+    states: 17_653,
+    marks: &[Mark::GuestPresent, Mark::TakenOut, Mark::WonByEverybody],
+};
+
+/// Three servers, of which one is relaunched while it is sent an update, all messages kept.
+pub(crate) const TRIO_RELAUNCH_WITH_ALL_MESSAGES: Configuration = Configuration {
+    bounds: Bounds {
+        index: 2,
+        versions: &[1],
+        relaunches: Relaunches::AtOnce(1),
+        clearing: false,
+        ..joined(3, 1)
+    },
+    states: 2_726,
+    marks: &[Mark::TakenOut, Mark::EarlierProcessRefused],
 };
 
 /// Two servers, all messages kept, and appends that fail.
@@ -137,122 +213,102 @@ pub(crate) const PAIR_WITH_FAILURES: Configuration = Configuration {
         failures: true,
         heartbeats: 1,
         clearing: false,
-        ..elections_of(2, 2)
+        ..joined(2, 2)
     },
-    states: 114_894,
-    marks: &[
-        Mark::AppendOfOldTerm,
-        Mark::LateReply,
-        Mark::AppendFailed,
-        Mark::DeposedWithCallers,
-        Mark::ReadAnswered,
-    ],
+    states: 4_065,
+    marks: &[Mark::AppendFailed, Mark::ToldTrue, Mark::ReadAnswered],
+};
+
+/// Three servers whose appends fail.
+pub(crate) const TRIO_WITH_FAILURES: Configuration = Configuration {
+    bounds: Bounds { failures: true, heartbeats: 1, ..joined(3, 2) },
+    states: 71_203,
+    marks: &[Mark::AppendFailed, Mark::TwoLeaders, Mark::AppendOfOldTerm],
 };
 
 /// Two servers, every timer and every pre-vote for itself, all messages kept.
 pub(crate) const PAIR_WITH_FREE_ELECTIONS: Configuration = Configuration {
     bounds: Bounds {
-        versions: &[1],
         elections: Elections::Free { ballots: 2 },
         clearing: false,
         ..elections_of(2, 2)
     },
-    states: 32_454,
-    marks: &[Mark::SplitVote, Mark::LateReply, Mark::ToldTrue, Mark::PreVoteRefused],
+    states: 339_821,
+    marks: &[Mark::SplitVote, Mark::LateReply, Mark::PreVoteRefused],
 };
 
 /// Three servers, every timer and every pre-vote for itself.
 pub(crate) const TRIO_WITH_FREE_ELECTIONS: Configuration = Configuration {
     bounds: Bounds { elections: Elections::Free { ballots: 2 }, ..elections_of(3, 2) },
-    states: 19_472,
-    marks: &[Mark::SplitVote, Mark::TwoLeaders, Mark::VoteRefusedForVote, Mark::PreVoteRefused],
-};
-
-/// Three servers, of which one crashes, all messages kept; one leader at most.
-pub(crate) const TRIO_WITH_ALL_MESSAGES: Configuration = Configuration {
-    bounds: Bounds { versions: &[1], crashes: 1, clearing: false, ..elections_of(3, 1) },
-    states: 364_603,
-    marks: &[Mark::SplitVote, Mark::VoteRefusedForVote, Mark::LeaderCrashed, Mark::ToldTrue],
-};
-
-/// Three servers, of which one crashes, while nobody calls.
-pub(crate) const TRIO_WITH_CRASH: Configuration = Configuration {
-    bounds: Bounds { crashes: 1, ..elections_of(3, 2) },
-    states: 106_969,
+    states: 45_408,
     marks: &[
-        Mark::ConflictTruncated,
+        Mark::SplitVote,
+        Mark::TwoLeaders,
+        Mark::VoteRefusedForVote,
+        Mark::PreVoteRefused,
+        Mark::FoundedWithoutAll,
+        Mark::HistoryGivenUp,
+    ],
+};
+
+/// Three servers that found a history, and elect a second leader.
+pub(crate) const TRIO: Configuration = Configuration {
+    bounds: elections_of(3, 2),
+    states: 111_896,
+    marks: &[
         Mark::Figure8,
         Mark::TwoLeaders,
-        Mark::VoteRefusedForLog,
-        Mark::AppendRefused,
+        Mark::FoundedWithoutAll,
+        Mark::FoundingVoided,
+        Mark::GuestPresent,
+        Mark::BroughtIn,
+        Mark::HistoryGivenUp,
+    ],
+};
+
+/// Three servers that found a history while one of them crashes.
+pub(crate) const FOUNDING_WITH_CRASH: Configuration = Configuration {
+    bounds: Bounds { crashes: 1, ..elections_of(3, 1) },
+    states: 109_043,
+    marks: &[
+        Mark::FoundCrashed,
         Mark::LeaderCrashed,
         Mark::CandidateCrashed,
         Mark::FollowerCrashed,
+        Mark::FoundedWithoutAll,
+        Mark::FoundingVoided,
+        Mark::BroughtIn,
     ],
 };
 
-/// Three servers and a caller who may find a leader whose time is over.
-pub(crate) const TRIO_WITH_UPDATE: Configuration = Configuration {
-    bounds: Bounds { versions: &[1], ..elections_of(3, 2) },
-    states: 264_944,
-    marks: &[
-        Mark::ConflictTruncated,
-        Mark::Figure8,
-        Mark::TwoLeaders,
-        Mark::LateReply,
-        Mark::DeposedWithCallers,
-        Mark::ToldTrue,
-        Mark::ToldOverwritten,
-        Mark::ToldUnknown,
-    ],
-};
-
-/// Three servers, a reader and a writer, one leader at most.
-pub(crate) const TRIO_WITH_READ: Configuration = Configuration {
-    bounds: Bounds { versions: &[1], reads: 1, ..elections_of(3, 1) },
-    states: 118_738,
-    marks: &[Mark::ToldTrue, Mark::EarlyRead, Mark::ReadAnswered],
-};
-
-/// Three servers whose appends fail, one leader at most.
-pub(crate) const TRIO_WITH_FAILURES: Configuration = Configuration {
-    bounds: Bounds { failures: true, heartbeats: 1, ..elections_of(3, 1) },
-    states: 71_528,
-    marks: &[Mark::AppendFailed],
-};
-
-/// Three servers in three terms.
-pub(crate) const TRIO_IN_THREE_TERMS: Configuration = Configuration {
-    bounds: elections_of(3, 3),
-    states: 361_236,
-    marks: &[Mark::ConflictTruncated, Mark::Figure8, Mark::TwoLeaders, Mark::SplitVote],
-};
-
-/// Four servers, of which a majority is three.
-pub(crate) const FOUR: Configuration = Configuration {
-    bounds: elections_of(4, 2),
-    states: 174_229,
-    marks: &[Mark::ConflictTruncated, Mark::Figure8, Mark::TwoLeaders, Mark::VoteRefusedForLog],
-};
-
-/// The whole: three servers, two terms, two updates of the same file and version, one crash.
-pub(crate) const WHOLE: Configuration = Configuration {
-    bounds: Bounds { versions: &[1, 1], crashes: 1, ..elections_of(3, 2) },
-    states: 42_793_220,
+/// Three servers, of which one crashes, and a writer.
+pub(crate) const TRIO_WITH_CRASH: Configuration = Configuration {
+    bounds: Bounds { versions: &[1], crashes: 1, ..joined(3, 2) },
+    states: 235_264,
     marks: &[
         Mark::ConflictTruncated,
         Mark::Figure8,
         Mark::SplitVote,
         Mark::TwoLeaders,
         Mark::VoteRefusedForLog,
-        Mark::VoteRefusedForVote,
         Mark::AppendRefused,
-        Mark::AppendOfOldTerm,
-        Mark::LateReply,
-        Mark::DeposedWithCallers,
         Mark::LeaderCrashed,
         Mark::CandidateCrashed,
         Mark::FollowerCrashed,
+        Mark::FoundCrashed,
+        Mark::ToldUnknown,
+    ],
+};
+
+/// Three servers and two callers who may find a leader whose time is over.
+pub(crate) const TRIO_WITH_UPDATES: Configuration = Configuration {
+    bounds: Bounds { versions: &[1, 1], ..joined(3, 2) },
+    states: 159_445,
+    marks: &[
+        Mark::ConflictTruncated,
+        Mark::Figure8,
+        Mark::TwoLeaders,
+        Mark::DeposedWithCallers,
         Mark::ToldTrue,
         Mark::ToldFalse,
         Mark::ToldOverwritten,
@@ -260,11 +316,148 @@ pub(crate) const WHOLE: Configuration = Configuration {
     ],
 };
 
-/// Three servers, two terms, a writer and a reader, who may each find a leader whose time is over.
-pub(crate) const TRIO_WITH_READ_AND_UPDATE: Configuration = Configuration {
-    bounds: Bounds { versions: &[1], reads: 1, ..elections_of(3, 2) },
-    states: 6_183_442,
-    marks: &[Mark::TwoLeaders, Mark::DeposedWithCallers, Mark::EarlyRead, Mark::ReadAnswered],
+/// Three servers, a writer and a reader, who may each find a leader whose time is over.
+pub(crate) const TRIO_WITH_READ: Configuration = Configuration {
+    bounds: Bounds { versions: &[1], reads: 1, ..joined(3, 2) },
+    states: 137_466,
+    marks: &[
+        Mark::TwoLeaders,
+        Mark::DeposedWithCallers,
+        Mark::ToldTrue,
+        Mark::EarlyRead,
+        Mark::ReadAnswered,
+    ],
+};
+
+/// Three servers in three terms.
+pub(crate) const TRIO_IN_THREE_TERMS: Configuration = Configuration {
+    bounds: joined(3, 3),
+    states: 9_990,
+    marks: &[Mark::ConflictTruncated, Mark::Figure8, Mark::TwoLeaders, Mark::SplitVote],
+};
+
+/// Four servers, of which a majority is three.
+pub(crate) const FOUR: Configuration = Configuration {
+    bounds: Bounds { versions: &[1], ..joined(4, 2) },
+    states: 193_398,
+    marks: &[Mark::ConflictTruncated, Mark::Figure8, Mark::TwoLeaders, Mark::VoteRefusedForLog],
+};
+
+/// Four servers that found a history.
+pub(crate) const FOUNDING_OF_FOUR: Configuration = Configuration {
+    bounds: elections_of(4, 1),
+    states: 63_865,
+    marks: &[Mark::SplitVote, Mark::FoundedWithoutAll, Mark::FoundingVoided, Mark::BroughtIn],
+};
+
+/// Two servers that are relaunched, one after the other or the same twice: the majority is lost each time.
+pub(crate) const PAIR_RELAUNCHED: Configuration = Configuration {
+    bounds: Bounds { versions: &[1], reads: 1, relaunches: Relaunches::AtOnce(2), ..joined(2, 2) },
+    states: 19_075,
+    marks: &[
+        Mark::GuestPresent,
+        Mark::TakenOut,
+        Mark::WonByEverybody,
+        Mark::AccountDiffered,
+        Mark::FoundingVoided,
+        Mark::ForeignHistoryRefused,
+        Mark::EarlierProcessRefused,
+        Mark::ReadAnswered,
+    ],
+};
+
+/// Two servers that found a history and are relaunched.
+pub(crate) const FOUNDING_RELAUNCHED: Configuration = Configuration {
+    bounds: Bounds { versions: &[1], relaunches: Relaunches::AtOnce(2), ..elections_of(2, 2) },
+    states: 28_246,
+    marks: &[
+        Mark::FoundEnded,
+        Mark::WonByEverybody,
+        Mark::AccountDiffered,
+        Mark::FoundingVoided,
+        Mark::ForeignHistoryRefused,
+    ],
+};
+
+/// Two servers, of which one crashes and one ends and comes back later, or never.
+pub(crate) const PAIR_ENDED: Configuration = Configuration {
+    bounds: Bounds {
+        versions: &[1],
+        reads: 1,
+        crashes: 1,
+        relaunches: Relaunches::Apart(1),
+        ..joined(2, 2)
+    },
+    states: 37_938,
+    marks: &[
+        Mark::FoundCrashed,
+        Mark::FoundEnded,
+        Mark::GuestPresent,
+        Mark::TakenOut,
+        Mark::WonByEverybody,
+        Mark::ReadAnswered,
+    ],
+};
+
+/// Two servers whose processes end twice, every timer and every pre-vote for itself.
+pub(crate) const PAIR_ENDED_STEP_BY_STEP: Configuration = Configuration {
+    bounds: Bounds {
+        versions: &[1],
+        relaunches: Relaunches::Apart(2),
+        elections: Elections::Free { ballots: 4 },
+        ..joined(2, 2)
+    },
+    states: 224_043,
+    marks: &[
+        Mark::FoundEnded,
+        Mark::WonByEverybody,
+        Mark::AccountDiffered,
+        Mark::FoundingVoided,
+        Mark::ForeignHistoryRefused,
+    ],
+};
+
+/// Three servers, of which one is relaunched, and a writer.
+pub(crate) const TRIO_RELAUNCHED: Configuration = Configuration {
+    bounds: Bounds { index: 3, versions: &[1], relaunches: Relaunches::AtOnce(1), ..joined(3, 2) },
+    states: 248_524,
+    marks: &[
+        Mark::Figure8,
+        Mark::TwoLeaders,
+        Mark::DeposedWithCallers,
+        Mark::ToldTrue,
+        Mark::FoundEnded,
+        Mark::GuestPresent,
+        Mark::TakenOut,
+        Mark::BroughtIn,
+        Mark::EarlierProcessRefused,
+    ],
+};
+
+/// Three servers, of which one is relaunched, every timer and every pre-vote for itself.
+pub(crate) const TRIO_RELAUNCHED_STEP_BY_STEP: Configuration = Configuration {
+    bounds: Bounds {
+        index: 2,
+        relaunches: Relaunches::AtOnce(1),
+        elections: Elections::Free { ballots: 2 },
+        ..joined(3, 2)
+    },
+    states: 139_177,
+    marks: &[Mark::SplitVote, Mark::TwoLeaders, Mark::GuestPresent, Mark::TakenOut],
+};
+
+/// Four servers, of which one is relaunched.
+pub(crate) const FOUR_RELAUNCHED: Configuration = Configuration {
+    bounds: Bounds { index: 2, relaunches: Relaunches::AtOnce(1), ..joined(4, 2) },
+    states: 49_237,
+    marks: &[Mark::TwoLeaders, Mark::GuestPresent, Mark::TakenOut, Mark::EarlierProcessRefused],
+};
+
+/// Three servers that found a history, and a writer.
+pub(crate) const TRIO_WITH_UPDATE: Configuration = Configuration {
+    bounds: Bounds { versions: &[1], ..elections_of(3, 2) },
+    states: 2_741_144,
+    marks: &[Mark::TwoLeaders, Mark::BroughtIn, Mark::ToldTrue, Mark::ToldOverwritten],
 };
 
 /// Two servers, two updates, a read, a crash, appends that fail and a heartbeat.
@@ -275,16 +468,22 @@ pub(crate) const PAIR_WITH_EVERYTHING: Configuration = Configuration {
         crashes: 1,
         failures: true,
         heartbeats: 1,
-        ..elections_of(2, 2)
+        ..joined(2, 2)
     },
-    states: 480_512,
+    states: 239_074,
     marks: &[
         Mark::AppendFailed,
-        Mark::DeposedWithCallers,
+        Mark::FoundCrashed,
         Mark::ToldTrue,
         Mark::ToldFalse,
-        Mark::ToldUnknown,
         Mark::EarlyRead,
         Mark::ReadAnswered,
     ],
+};
+
+/// Four servers, of which one is relaunched, and a writer.
+pub(crate) const FOUR_RELAUNCHED_WITH_UPDATE: Configuration = Configuration {
+    bounds: Bounds { versions: &[1], ..FOUR_RELAUNCHED.bounds },
+    states: 260_810,
+    marks: &[Mark::Figure8, Mark::DeposedWithCallers, Mark::ToldTrue, Mark::TakenOut],
 };

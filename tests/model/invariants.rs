@@ -157,6 +157,7 @@ pub(crate) fn check_change(before: &Local, event: &Event, after: &Local, effects
     } else {
         check_anew(old, event, new);
     }
+    check_founding(before, event, after);
     check_acknowledged(event, new, effects);
     check_crashed(before, event, after, effects);
     check_restored(old, event, after);
@@ -177,6 +178,16 @@ fn check_anew(before: &Server, event: &Event, after: &Server) {
     let has_updates = before.log().from(LogIndex(1)).iter().any(|entry| roster_of(entry).is_none());
     assert!(!has_updates, "updates are somebody's");
     assert!(after.log().last_index() == LogIndex(0), "it starts anew with a log");
+}
+
+/// Nobody founds a history in a ballot in which a founded one has shown itself.
+fn check_founding(before: &Local, event: &Event, after: &Local) {
+    let founds = before.server.status().history.is_none()
+        && before.server.role() == RoleName::Candidate
+        && after.server.role() == RoleName::Leader;
+    let shown = shown_by(event).is_some_and(|shown| shown.founded);
+    let meets = before.ballot.as_ref().is_some_and(|ballot| ballot.meets_founded) || shown;
+    assert!(!founds || !meets, "it founds a history and knows of one");
 }
 
 /// What a reply or a failure shows of who gives it.
@@ -305,9 +316,9 @@ fn mark_history(marks: &mut Marks, before: &Local, event: &Event, after: &Local)
     if let Event::Call(_, Call::AppendEntries(request)) = event {
         marks.hit_if(Mark::GaveWay, stays && request.sender.term == old.current_term);
     }
-    let asks = before.ballot.is_some() && before.ballot == after.ballot;
-    let shown = shown_by(event).is_some_and(|shown| shown.founded);
-    marks.hit_if(Mark::FoundingVoided, asks && old.history.is_none() && shown);
+    let meets = |local: &Local| local.ballot.as_ref().is_some_and(|ballot| ballot.meets_founded);
+    let voided = old.history.is_none() && !meets(before) && meets(after);
+    marks.hit_if(Mark::FoundingVoided, voided);
     let founds = !leads(&before.server) && leads(&after.server) && old.history.is_none();
     let is_timeout = matches!(event, Event::Timeout(Timer::Campaign));
     marks.hit_if(Mark::FoundedWithoutAll, founds && is_timeout);

@@ -33,7 +33,8 @@ fn check(name: &str, configuration: &Configuration) -> Found {
     eprintln!("{name}: {found}");
     let missing = found.marks.missing(configuration.marks);
     assert!(missing.is_empty(), "{name} never came to {missing:?}");
-    assert!(found.states == configuration.states, "{name} has other states than before");
+    let (now, before) = (found.states, configuration.states);
+    assert!(now == before, "{name} has other states than before: {now}, not {before}");
     found
 }
 
@@ -56,6 +57,7 @@ fn a_server_alone_keeps_every_promise() {
 #[cfg_attr(debug_assertions, ignore = "takes minutes where it is not optimised")]
 fn two_servers_keep_every_promise_also_without_a_majority() {
     check("pair", &configurations::PAIR);
+    check("pair without a majority", &configurations::PAIR_WITHOUT_MAJORITY);
 }
 
 #[test]
@@ -67,7 +69,18 @@ fn entries_that_come_one_by_one_are_committed_by_the_rule() {
 #[cfg_attr(debug_assertions, ignore = "takes minutes where it is not optimised")]
 fn messages_of_older_terms_break_no_promise() {
     check_and_compare("pair with all messages", &configurations::PAIR_WITH_ALL_MESSAGES);
+    check_and_compare("founding with all messages", &configurations::FOUNDING_WITH_ALL_MESSAGES);
     check_and_compare("trio with all messages", &configurations::TRIO_WITH_ALL_MESSAGES);
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "takes minutes where it is not optimised")]
+fn messages_of_ended_processes_break_no_promise() {
+    check_and_compare("relaunch with all messages", &configurations::RELAUNCH_WITH_ALL_MESSAGES);
+    check_and_compare(
+        "trio relaunch with all messages",
+        &configurations::TRIO_RELAUNCH_WITH_ALL_MESSAGES,
+    );
 }
 
 #[test]
@@ -86,6 +99,13 @@ fn elections_step_by_step_break_no_promise() {
 
 #[test]
 #[cfg_attr(debug_assertions, ignore = "takes minutes where it is not optimised")]
+fn three_servers_found_a_history_and_keep_every_promise() {
+    check("trio", &configurations::TRIO);
+    check("founding with crash", &configurations::FOUNDING_WITH_CRASH);
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "takes minutes where it is not optimised")]
 fn three_servers_keep_every_promise_when_one_crashes() {
     check("trio with crash", &configurations::TRIO_WITH_CRASH);
 }
@@ -99,7 +119,7 @@ fn three_servers_keep_every_promise_in_three_terms() {
 #[test]
 #[cfg_attr(debug_assertions, ignore = "takes minutes where it is not optimised")]
 fn three_servers_keep_every_promise_to_writers() {
-    check("trio with update", &configurations::TRIO_WITH_UPDATE);
+    check("trio with updates", &configurations::TRIO_WITH_UPDATES);
 }
 
 #[test]
@@ -112,22 +132,45 @@ fn three_servers_keep_every_promise_to_readers() {
 #[cfg_attr(debug_assertions, ignore = "takes minutes where it is not optimised")]
 fn four_servers_keep_every_promise() {
     check("four", &configurations::FOUR);
+    check("founding of four", &configurations::FOUNDING_OF_FOUR);
 }
 
 #[test]
-#[ignore = "takes five minutes of a free core and 2.6 GB"]
-fn three_servers_keep_every_promise_to_two_writers_when_one_crashes() {
-    check("whole", &configurations::WHOLE);
+#[cfg_attr(debug_assertions, ignore = "takes minutes where it is not optimised")]
+fn two_servers_keep_what_is_left_when_they_are_relaunched() {
+    check("pair relaunched", &configurations::PAIR_RELAUNCHED);
+    check("founding relaunched", &configurations::FOUNDING_RELAUNCHED);
+    check("pair ended", &configurations::PAIR_ENDED);
+    check("pair ended step by step", &configurations::PAIR_ENDED_STEP_BY_STEP);
 }
 
 #[test]
-#[ignore = "takes 20 seconds"]
+#[cfg_attr(debug_assertions, ignore = "takes minutes where it is not optimised")]
+fn three_servers_keep_every_promise_when_one_is_relaunched() {
+    check("trio relaunched", &configurations::TRIO_RELAUNCHED);
+    check("trio relaunched step by step", &configurations::TRIO_RELAUNCHED_STEP_BY_STEP);
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "takes minutes where it is not optimised")]
+fn four_servers_keep_every_promise_when_one_is_relaunched() {
+    check("four relaunched", &configurations::FOUR_RELAUNCHED);
+}
+
+#[test]
+#[ignore = "takes a minute of a free core"]
+fn three_servers_found_a_history_and_keep_every_promise_to_a_writer() {
+    check("trio with update", &configurations::TRIO_WITH_UPDATE);
+}
+
+#[test]
+#[ignore = "takes ten seconds"]
 fn two_servers_keep_every_promise_whatever_fails() {
     check("pair with everything", &configurations::PAIR_WITH_EVERYTHING);
 }
 
 #[test]
 #[ignore = "takes a minute of a free core"]
-fn three_servers_keep_every_promise_to_a_writer_and_a_reader() {
-    check("trio with read and update", &configurations::TRIO_WITH_READ_AND_UPDATE);
+fn four_servers_keep_every_promise_to_a_writer_when_one_is_relaunched() {
+    check("four relaunched with update", &configurations::FOUR_RELAUNCHED_WITH_UPDATE);
 }

@@ -5,8 +5,8 @@
 //! is a handful of numbers. What concerns one server alone is checked here, once per step and once per server state.
 
 use surfstore::raft::{
-    Account, BallotKind, Call, CallId, Cluster, Effect, Event, Member, Reply, Request, RoleName,
-    Server, ServerId, Status, Term, Timer,
+    Account, BallotKind, Call, CallId, Cluster, Effect, Event, Failure, Member, Reply, Request,
+    Response, RoleName, Server, ServerId, Status, Term, Timer,
 };
 
 use crate::invariants;
@@ -37,6 +37,8 @@ pub(crate) struct Ballot {
     pub(crate) kind: BallotKind,
     pub(crate) number: u64,
     pub(crate) account: Option<Account>,
+    /// Whether an answer has shown a founded history.
+    pub(crate) meets_founded: bool,
 }
 
 /// What a step does.
@@ -135,6 +137,7 @@ impl Local {
         let (server, effects) = next.server.step(event.clone());
         next.server = server;
         next.run_timers(&effects);
+        next.note_answer(event);
         next.note_ballot(event, &effects);
         if self.has_withdrawn() && next.has_withdrawn() && self.differs_in_ballots_alone(&next) {
             next = self.clone();
@@ -160,6 +163,23 @@ impl Local {
         without_ballots(self) == without_ballots(other)
     }
 
+    /// Notes what an answer to the current ballot shows.
+    fn note_answer(&mut self, event: &Event) {
+        let (asked, sender) = match event {
+            Event::Response { response: Response::Vote(reply), .. } => {
+                ((reply.kind, reply.ballot), &reply.sender)
+            }
+            Event::Unanswered {
+                request: Request::RequestVote(request),
+                failure: Failure::Crashed(sender),
+                ..
+            } => ((request.kind, request.ballot), sender),
+            _ => return,
+        };
+        let ballot = self.ballot.iter_mut().find(|ballot| asked == (ballot.kind, ballot.number));
+        ballot.into_iter().for_each(|ballot| ballot.meets_founded |= sender.founded);
+    }
+
     fn note_ballot(&mut self, event: &Event, effects: &[Effect]) {
         let is_led = matches!(event, Event::Call(_, Call::AppendEntries(request))
             if request.sender.term == self.server.current_term());
@@ -169,7 +189,8 @@ impl Local {
         for effect in effects {
             if let Effect::Send { request: Request::RequestVote(request), .. } = effect {
                 let (kind, number) = (request.kind, request.ballot);
-                self.ballot = Some(Ballot { kind, number, account: request.account.clone() });
+                let account = request.account.clone();
+                self.ballot = Some(Ballot { kind, number, account, meets_founded: false });
             }
         }
         if self.server.role() != RoleName::Candidate {
