@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,30 @@ const UPDATES_MAX: u64 = 20_000_000;
 /// sender waits in vain for as long as it may.
 const ROUGH: Rough = Rough { delay: 0..=15, lost: 1, late: 0 };
 
+/// How many updates and reads have to succeed, so that a run proves something.
+const PROOF_MIN: usize = 50;
+
+/// How many updates and reads have succeeded so far, by all clients.
+#[derive(Default)]
+struct Successes {
+    updates: AtomicUsize,
+    reads: AtomicUsize,
+}
+
+impl Successes {
+    fn count(&self, did: &Did) {
+        match did {
+            Did::Wrote(_) => self.updates.fetch_add(1, Ordering::Relaxed),
+            Did::Read(_) => self.reads.fetch_add(1, Ordering::Relaxed),
+            Did::Refused(_) | Did::Unknown(_) | Did::Failed => return,
+        };
+    }
+
+    fn are_enough(&self) -> bool {
+        [&self.updates, &self.reads].iter().all(|count| PROOF_MIN <= count.load(Ordering::Relaxed))
+    }
+}
+
 /// A client that stays with a server for as long as that leads, and remembers what it was told.
 struct Caller {
     servers: Vec<Client>,
@@ -46,9 +70,10 @@ struct Caller {
 
 impl Caller {
     /// Calls until it is told to stop, and gives what it was told.
-    fn call_until(mut self, is_over: &AtomicBool) -> Vec<Call> {
+    fn call_until(mut self, is_over: &AtomicBool, successes: &Successes) -> Vec<Call> {
         while !is_over.load(Ordering::Relaxed) {
             self.call();
+            successes.count(&self.calls.last().unwrap().did);
         }
         self.calls
     }
@@ -173,7 +198,7 @@ impl Drop for Over<'_> {
 struct Course {
     /// How many there are.
     clients: u64,
-    /// For how long at least.
+    /// For how long at least. It goes on until enough has succeeded: how much does in a bad network is chance.
     time: Duration,
     /// The network between blows.
     base: Way,
@@ -207,6 +232,7 @@ fn churn(network: &mut Network, course: &Course) -> Vec<Call> {
     let mut rng = random();
     let clock = Instant::now();
     let is_over = AtomicBool::new(false);
+    let successes = Successes::default();
     network.set_all(base);
     let mut caller = |number: u64| Caller {
         servers: (0..SERVERS).map(|id| network.at(id).impatient(PATIENCE_OF_CLIENTS)).collect(),
@@ -220,11 +246,14 @@ fn churn(network: &mut Network, course: &Course) -> Vec<Call> {
     let callers: Vec<_> = (0..clients).map(&mut caller).collect();
     let mut calls = thread::scope(|scope| {
         let over = Over(&is_over);
-        let threads: Vec<_> =
-            callers.into_iter().map(|caller| scope.spawn(|| caller.call_until(&is_over))).collect();
+        let call = |caller: Caller| scope.spawn(|| caller.call_until(&is_over, &successes));
+        let threads: Vec<_> = callers.into_iter().map(call).collect();
         let mut blows = Vec::new();
         let mut applied = Applied::default();
-        while clock.elapsed() < time || !blows.is_empty() {
+        let is_due = || {
+            time < clock.elapsed() && (successes.are_enough() || time + PATIENCE < clock.elapsed())
+        };
+        while !is_due() || !blows.is_empty() {
             if blows.is_empty() {
                 // Two blows, and then peace, so that work gets done and every server counts.
                 let mut pairs = pairs;
@@ -271,7 +300,7 @@ fn judge(network: &Network, calls: &[Call], started: Instant) {
         start.elapsed()
     ));
     assert_eq!(verdict, Ok(()));
-    assert!(50 <= wrote.min(read), "the run proves nothing");
+    assert!(PROOF_MIN <= wrote.min(read), "the run proves nothing");
     assert!(3 <= terms, "the run proves nothing: {terms} terms went by");
 }
 
