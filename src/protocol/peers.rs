@@ -1,7 +1,18 @@
-//! What servers say to each other: RequestVote and AppendEntries as structs with Figure 2's names.
+//! What servers say to each other: RequestVote and AppendEntries, with Figure 2's arguments and results.
 //!
-//! They travel packed, in a single base64: much of what a server does is to read and write them, and as XML they would
-//! take three to five times as long to read. A struct that is sent plainly is understood as well.
+//! Each message is a list, whose parts stand in this order:
+//!
+//! | Message | Parts |
+//! |---|---|
+//! | RequestVote | sender, ballot, preVote; in everybody's vote also account |
+//! | its reply | sender, ballot, preVote, voteGranted |
+//! | AppendEntries | sender, receiver, prevLogIndex, prevLogTerm, entries, leaderCommit, round, hasMajority |
+//! | its reply, success | sender, round, true |
+//! | its reply, a mismatch | sender, round, false, hintIndex, hintTerm |
+//! | its reply, a refusal | sender, round, false, stale: whether it is for a stale term |
+//!
+//! They travel packed, in a single base64, and without names: much of what a server does is to read and write them. As XML
+//! they would take three to five times as long to read. A list that is sent plainly is understood as well.
 //!
 //! Only the form is checked here. Whether a request can have come from a correct peer is for the core to say.
 
@@ -33,54 +44,59 @@ pub fn write_request(request: &Request) -> Vec<u8> {
 }
 
 fn request_vote(request: &RequestVote) -> Vec<u8> {
-    let ballot = ("ballot", Content::Number(request.ballot));
-    let pre_vote = ("preVote", Content::Boolean(request.kind == BallotKind::PreVote));
-    let sender = ("sender", Content::Identity(&request.sender));
-    match &request.account {
-        None => pack(&[sender, ballot, pre_vote]),
-        Some(account) => pack(&[sender, ballot, pre_vote, ("account", Content::Account(account))]),
+    let account = request.account.as_ref().map(|account| &account.0);
+    let numbers = 8 + account.map_or(0, BTreeMap::len);
+    let mut message = message(&request.sender, numbers, 3 + usize::from(account.is_some()));
+    message.int(int(request.ballot));
+    message.boolean(request.kind == BallotKind::PreVote);
+    if let Some(account) = account {
+        pack_numbers(&mut message, account.values().map(|living| number(*living)));
     }
+    message.into_bytes()
 }
 
 fn append_entries(request: &AppendEntries) -> Vec<u8> {
-    pack(&[
-        ("sender", Content::Identity(&request.sender)),
-        ("receiver", Content::Number(number(request.receiver))),
-        ("prevLogIndex", Content::Number(request.prev_log.index.0)),
-        ("prevLogTerm", Content::Number(request.prev_log.term.0)),
-        ("entries", Content::Entries(&request.entries)),
-        ("leaderCommit", Content::Number(request.leader_commit.0)),
-        ("round", Content::Number(request.round.0)),
-        ("hasMajority", Content::Boolean(request.has_majority)),
-    ])
+    // An entry takes about as much as in memory.
+    let entries: usize = request.entries.iter().map(Entry::size).sum();
+    let mut message = message(&request.sender, 8 + entries / NUMBER_BYTES, 8);
+    message.int(int(number(request.receiver)));
+    message.int(int(request.prev_log.index.0));
+    message.int(int(request.prev_log.term.0));
+    message.array(request.entries.len());
+    request.entries.iter().for_each(|entry| pack_entry(&mut message, entry));
+    message.int(int(request.leader_commit.0));
+    message.int(int(request.round.0));
+    message.boolean(request.has_majority);
+    message.into_bytes()
 }
 
 pub(super) fn write_vote_reply(writer: &mut Writer, reply: &VoteReply) {
-    writer.base64(&pack(&[
-        ("sender", Content::Identity(&reply.sender)),
-        ("voteGranted", Content::Boolean(reply.vote_granted)),
-        ("ballot", Content::Number(reply.ballot)),
-        ("preVote", Content::Boolean(reply.kind == BallotKind::PreVote)),
-    ]));
+    let mut message = message(&reply.sender, 3, 4);
+    message.int(int(reply.ballot));
+    message.boolean(reply.kind == BallotKind::PreVote);
+    message.boolean(reply.vote_granted);
+    writer.base64(&message.into_bytes());
 }
 
-/// The outcome is `success` as in Figure 2. Without success, a mismatch adds the hint; a refusal says whether it is for
-/// a stale term.
 pub(super) fn write_append_reply(writer: &mut Writer, reply: &AppendReply) {
-    let sender = ("sender", Content::Identity(&reply.sender));
-    let round = ("round", Content::Number(reply.round.0));
-    let success = ("success", Content::Boolean(reply.outcome == AppendOutcome::Accepted));
-    writer.base64(&match reply.outcome {
-        AppendOutcome::Accepted => pack(&[sender, round, success]),
+    let parts = match reply.outcome {
+        AppendOutcome::Accepted => 3,
+        AppendOutcome::Mismatch(_) => 5,
+        AppendOutcome::Stale | AppendOutcome::Refused => 4,
+    };
+    let mut message = message(&reply.sender, 4, parts);
+    message.int(int(reply.round.0));
+    message.boolean(reply.outcome == AppendOutcome::Accepted);
+    match reply.outcome {
+        AppendOutcome::Accepted => {}
         AppendOutcome::Mismatch(hint) => {
-            let index = ("hintIndex", Content::Number(hint.index.0));
-            pack(&[sender, round, success, index, ("hintTerm", Content::Number(hint.term.0))])
+            message.int(int(hint.index.0));
+            message.int(int(hint.term.0));
         }
-        AppendOutcome::Stale | AppendOutcome::Refused => {
-            let is_stale = reply.outcome == AppendOutcome::Stale;
-            pack(&[sender, round, success, ("stale", Content::Boolean(is_stale))])
-        }
-    });
+        AppendOutcome::Stale => message.boolean(true),
+        AppendOutcome::Refused => message.boolean(false),
+    }
+    writer.base64(&message.into_bytes());
 }
 
 /// What a crashed server answers its peers with: they have to know which process it is that is crashed.
@@ -100,6 +116,7 @@ fn read_crashed(fault: &Fault) -> Option<Identity> {
 
 /// How many numbers an identity is.
 const IDENTITY_NUMBERS: usize = 9;
+const IDENTITY_COUNT: u64 = IDENTITY_NUMBERS as u64;
 
 /// An identity as numbers: 0 stands for no history.
 fn numbers(identity: &Identity) -> [u64; IDENTITY_NUMBERS] {
@@ -139,49 +156,16 @@ fn incarnation_of(number: u64) -> Option<Incarnation> {
     (number != 0).then_some(Incarnation(number))
 }
 
-/// What a member of a message holds.
-enum Content<'a> {
-    /// A term, an index or a counter.
-    Number(u64),
-    Boolean(bool),
-    Entries(&'a [Entry]),
-    Identity(&'a Identity),
-    Account(&'a Account),
-}
-
-/// More than a member with a number takes.
-const FIELD_BYTES: usize = 40;
-
-/// As much as a number in a list takes.
+/// What a number takes in a message, in bytes.
 const NUMBER_BYTES: usize = 9;
 
-/// The struct of these members.
-fn pack(members: &[(&str, Content<'_>)]) -> Vec<u8> {
-    let bytes = |(_, content): &(_, Content<'_>)| match content {
-        Content::Number(_) | Content::Boolean(_) => FIELD_BYTES,
-        Content::Identity(_) => FIELD_BYTES + IDENTITY_NUMBERS * NUMBER_BYTES,
-        Content::Account(account) => FIELD_BYTES + account.0.len() * NUMBER_BYTES,
-        // About as much as in memory.
-        Content::Entries(entries) => FIELD_BYTES + entries.iter().map(Entry::size).sum::<usize>(),
-    };
-    let mut packer = Packer::with_capacity(members.iter().map(bytes).sum());
-    packer.structure(members.len());
-    for (name, content) in members {
-        packer.string(name);
-        match content {
-            Content::Number(number) => packer.int(int(*number)),
-            Content::Boolean(truth) => packer.boolean(*truth),
-            Content::Entries(entries) => {
-                packer.array(entries.len());
-                entries.iter().for_each(|entry| pack_entry(&mut packer, entry));
-            }
-            Content::Identity(identity) => pack_numbers(&mut packer, numbers(identity)),
-            Content::Account(account) => {
-                pack_numbers(&mut packer, account.0.values().map(|living| number(*living)));
-            }
-        }
-    }
-    packer.into_bytes()
+/// A message of so many parts, the first of which is packed already. About so many numbers will follow.
+fn message(sender: &Identity, numbers_to_come: usize, parts: usize) -> Packer {
+    let numbers_of_all = 2 + IDENTITY_NUMBERS + numbers_to_come;
+    let mut packer = Packer::with_capacity(numbers_of_all * NUMBER_BYTES);
+    packer.array(parts);
+    pack_numbers(&mut packer, numbers(sender));
+    packer
 }
 
 fn pack_numbers(
@@ -226,28 +210,30 @@ fn int(number: u64) -> i64 {
 /// Reads a candidate's request.
 pub(super) fn read_request_vote(value: Value) -> Result<RequestVote, Garbled> {
     let message = packed(value);
-    let fields = Fields::of(&message)?;
-    Ok(RequestVote {
-        sender: fields.identity("sender")?,
-        ballot: fields.number("ballot")?,
-        kind: fields.ballot_kind()?,
-        account: fields.has("account").then(|| fields.account("account")).transpose()?,
-    })
+    let (count, mut parts) = Parts::of(&message)?;
+    let request = RequestVote {
+        sender: parts.sender()?,
+        ballot: parts.number()?,
+        kind: parts.ballot_kind()?,
+        account: (count == 4).then(|| parts.account()).transpose()?,
+    };
+    parts.end(request)
 }
 
 /// Reads a leader's request.
 pub(super) fn read_append_entries(value: Value) -> Result<AppendEntries, Garbled> {
     let message = packed(value);
-    let fields = Fields::of(&message)?;
-    Ok(AppendEntries {
-        sender: fields.identity("sender")?,
-        receiver: incarnation_of(fields.number("receiver")?),
-        prev_log: fields.position("prevLogIndex", "prevLogTerm")?,
-        entries: fields.entries("entries")?,
-        leader_commit: LogIndex(fields.number("leaderCommit")?),
-        round: Round(fields.number("round")?),
-        has_majority: fields.boolean("hasMajority")?,
-    })
+    let (_, mut parts) = Parts::of(&message)?;
+    let request = AppendEntries {
+        sender: parts.sender()?,
+        receiver: incarnation_of(parts.number()?),
+        prev_log: parts.position()?,
+        entries: parts.entries()?,
+        leader_commit: LogIndex(parts.number()?),
+        round: Round(parts.number()?),
+        has_majority: parts.boolean()?,
+    };
+    parts.end(request)
 }
 
 fn read_entry(unpacker: &mut Unpacker<'_>) -> Option<Entry> {
@@ -363,30 +349,27 @@ fn possible(leader_term: Term, reply: AppendReply) -> Result<AppendReply, Garble
 
 fn read_vote_reply(value: Value) -> Result<VoteReply, Garbled> {
     let message = packed(value);
-    let fields = Fields::of(&message)?;
-    Ok(VoteReply {
-        sender: fields.identity("sender")?,
-        vote_granted: fields.boolean("voteGranted")?,
-        ballot: fields.number("ballot")?,
-        kind: fields.ballot_kind()?,
-    })
+    let (_, mut parts) = Parts::of(&message)?;
+    let reply = VoteReply {
+        sender: parts.sender()?,
+        ballot: parts.number()?,
+        kind: parts.ballot_kind()?,
+        vote_granted: parts.boolean()?,
+    };
+    parts.end(reply)
 }
 
 fn read_append_reply(value: Value) -> Result<AppendReply, Garbled> {
     let message = packed(value);
-    let fields = Fields::of(&message)?;
-    let sender = fields.identity("sender")?;
-    let round = Round(fields.number("round")?);
-    let outcome = if fields.boolean("success")? {
-        AppendOutcome::Accepted
-    } else if fields.has("hintIndex") {
-        AppendOutcome::Mismatch(fields.position("hintIndex", "hintTerm")?)
-    } else if fields.boolean("stale")? {
-        AppendOutcome::Stale
-    } else {
-        AppendOutcome::Refused
+    let (count, mut parts) = Parts::of(&message)?;
+    let (sender, round) = (parts.sender()?, Round(parts.number()?));
+    let outcome = match (parts.boolean()?, count) {
+        (true, _) => AppendOutcome::Accepted,
+        (false, 5) => AppendOutcome::Mismatch(parts.position()?),
+        (false, _) if parts.boolean()? => AppendOutcome::Stale,
+        (false, _) => AppendOutcome::Refused,
     };
-    Ok(AppendReply { sender, round, outcome })
+    parts.end(AppendReply { sender, round, outcome })
 }
 
 /// The message packed, as which it mostly comes.
@@ -397,89 +380,88 @@ fn packed(message: Value) -> Box<[u8]> {
     }
 }
 
-/// More members than any message has; a bound, so that looking for one stays cheap.
-const FIELDS_MAX: u64 = 16;
+/// More parts than any message has, and more servers than any set.
+const PARTS_MAX: u64 = 16;
 
-/// The members of a message.
-struct Fields<'a>(Vec<(&'a str, Unpacker<'a>)>);
+/// What is still to be read of a message.
+struct Parts<'a> {
+    unpacker: Unpacker<'a>,
+    /// How many parts.
+    left: u64,
+}
 
-impl<'a> Fields<'a> {
-    fn of(message: &'a [u8]) -> Result<Fields<'a>, Garbled> {
-        Fields::read(message).ok_or("a message between servers is a struct, packed or plain")
-    }
-
-    fn read(message: &'a [u8]) -> Option<Fields<'a>> {
+impl<'a> Parts<'a> {
+    /// How many parts the message has, and where they are read.
+    fn of(message: &'a [u8]) -> Result<(u64, Parts<'a>), Garbled> {
         let mut unpacker = Unpacker::new(message);
-        let Next::Struct(count @ ..=FIELDS_MAX) = unpacker.next()? else { return None };
-        let mut fields = Fields(Vec::with_capacity(usize::try_from(count).ok()?));
-        for _ in 0..count {
-            let (name, value) = (unpacker.name()?, unpacker.skip()?);
-            if fields.has(name) {
-                return None;
-            }
-            fields.0.push((name, value));
+        match unpacker.next() {
+            Some(Next::Array(count)) => Ok((count, Parts { unpacker, left: count })),
+            _ => Err("a message between servers is a list, packed or plain"),
         }
-        unpacker.is_at_end().then_some(fields)
     }
 
-    fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(member, _)| *member == name)
+    /// Where the next part begins.
+    fn next(&mut self) -> Result<&mut Unpacker<'a>, Garbled> {
+        self.left = self.left.checked_sub(1).ok_or("a message between servers lacks a part")?;
+        Ok(&mut self.unpacker)
     }
 
-    fn find(&self, name: &str) -> Result<Unpacker<'a>, Garbled> {
-        let found = self.0.iter().find(|(member, _)| *member == name);
-        found.map(|(_, value)| *value).ok_or("a member is missing")
+    /// What was read, if that was all.
+    fn end<T>(self, read: T) -> Result<T, Garbled> {
+        let is_all = self.left == 0 && self.unpacker.is_at_end();
+        is_all.then_some(read).ok_or("a message between servers has more parts than it should")
     }
 
     /// Terms, indexes and counters: up to 2^53.
-    fn number(&self, name: &str) -> Result<u64, Garbled> {
-        natural(&mut self.find(name)?)
-            .ok_or("terms, indexes and counters are whole numbers up to 2^53")
+    fn number(&mut self) -> Result<u64, Garbled> {
+        natural(self.next()?).ok_or("terms, indexes and counters are whole numbers up to 2^53")
     }
 
-    fn boolean(&self, name: &str) -> Result<bool, Garbled> {
-        match self.find(name)?.next() {
+    fn boolean(&mut self) -> Result<bool, Garbled> {
+        match self.next()?.next() {
             Some(Next::Boolean(truth)) => Ok(truth),
             _ => Err("preVote, voteGranted, success, stale and hasMajority are booleans"),
         }
     }
 
-    fn identity(&self, name: &str) -> Result<Identity, Garbled> {
-        let numbers = self.numbers(name)?.try_into().ok();
-        numbers.and_then(identity).ok_or("sender is nine numbers: who sends the message")
+    fn sender(&mut self) -> Result<Identity, Garbled> {
+        const EXPECTED: Garbled = "sender is nine numbers: who sends the message";
+        let unpacker = self.next()?;
+        let Some(Next::Array(IDENTITY_COUNT)) = unpacker.next() else { return Err(EXPECTED) };
+        let mut numbers = [0; IDENTITY_NUMBERS];
+        for number in &mut numbers {
+            *number = natural(unpacker).ok_or(EXPECTED)?;
+        }
+        identity(numbers).ok_or(EXPECTED)
     }
 
     /// One number for each server of the sender's set: its incarnation, or 0 if it has ended.
-    fn account(&self, name: &str) -> Result<Account, Garbled> {
-        let living = self.numbers(name)?.into_iter().map(incarnation_of);
-        Ok(Account((0..).map(ServerId).zip(living).collect()))
-    }
-
-    /// A list of whole numbers, of no more than a message has a use for.
-    fn numbers(&self, name: &str) -> Result<Vec<u64>, Garbled> {
-        let mut unpacker = self.find(name)?;
-        let Some(Next::Array(count @ ..=FIELDS_MAX)) = unpacker.next() else {
-            return Err("sender and account are arrays");
+    fn account(&mut self) -> Result<Account, Garbled> {
+        const EXPECTED: Garbled = "account is a list of incarnations, each a number up to 2^53";
+        let unpacker = self.next()?;
+        let Some(Next::Array(count @ ..=PARTS_MAX)) = unpacker.next() else {
+            return Err(EXPECTED);
         };
+        let mut living = BTreeMap::new();
+        for (id, _) in (0..).map(ServerId).zip(0..count) {
+            living.insert(id, incarnation_of(natural(unpacker).ok_or(EXPECTED)?));
+        }
+        Ok(Account(living))
+    }
+
+    fn position(&mut self) -> Result<Position, Garbled> {
+        Ok(Position { index: LogIndex(self.number()?), term: Term(self.number()?) })
+    }
+
+    fn ballot_kind(&mut self) -> Result<BallotKind, Garbled> {
+        Ok(if self.boolean()? { BallotKind::PreVote } else { BallotKind::Vote })
+    }
+
+    fn entries(&mut self) -> Result<Vec<Entry>, Garbled> {
+        let unpacker = self.next()?;
+        let Some(Next::Array(count)) = unpacker.next() else { return Err("entries is a list") };
         (0..count)
-            .map(|_| natural(&mut unpacker))
-            .collect::<Option<_>>()
-            .ok_or("sender and account are whole numbers up to 2^53")
-    }
-
-    fn position(&self, index: &str, term: &str) -> Result<Position, Garbled> {
-        Ok(Position { index: LogIndex(self.number(index)?), term: Term(self.number(term)?) })
-    }
-
-    fn ballot_kind(&self) -> Result<BallotKind, Garbled> {
-        Ok(if self.boolean("preVote")? { BallotKind::PreVote } else { BallotKind::Vote })
-    }
-
-    fn entries(&self, name: &str) -> Result<Vec<Entry>, Garbled> {
-        let mut unpacker = self.find(name)?;
-        let Some(Next::Array(count)) = unpacker.next() else { return Err("entries is an array") };
-        (0..count)
-            .map(|_| read_entry(&mut unpacker))
+            .map(|_| read_entry(unpacker))
             .collect::<Option<_>>()
             .ok_or("an entry is [term, history, members] or [term, [name, version, hashlist]]")
     }

@@ -387,7 +387,7 @@ impl Node<Candidate> {
 
     /// Checks what must hold of a candidate after every step.
     pub(super) fn check(&self) {
-        let Core { cluster, current_term, voted_for, .. } = &self.core;
+        let Core { cluster, current_term, voted_for, .. } = &*self.core;
         let Candidate { kind, term, answers, .. } = &self.role;
         let own = answers.get(&cluster.id());
         let itself = Answer::Granted(self.core.incarnation);

@@ -122,11 +122,13 @@ impl Leader {
         self.majority(core, Progress::is_in_touch)
     }
 
-    /// The last entry that a majority holds.
-    fn majority_match(&self, core: &Core) -> LogIndex {
+    /// The last entry that a majority holds, if it is not committed yet.
+    fn majority_match(&self, core: &Core) -> Option<LogIndex> {
         let matches = self.progress.values().map(|follower| follower.match_index);
+        let is_new = |index: &_| core.commit_index < *index;
         let is_held = |index: &_| self.majority(core, |follower| *index <= follower.match_index);
-        iter::once(core.log.last_index()).chain(matches).filter(is_held).max().unwrap_or_default()
+        let ends = iter::once(core.log.last_index()).chain(matches);
+        ends.filter(is_new).filter(is_held).max()
     }
 }
 
@@ -305,10 +307,10 @@ impl Node<Leader> {
     /// §5.3, §5.4.2 (Figure 8): an entry is committed once a majority holds it *and* it is of the current term. The
     /// entries before it are committed with it.
     fn commit(&mut self) {
-        let index = self.role.majority_match(&self.core);
+        let Some(index) = self.role.majority_match(&self.core) else { return };
         let is_current =
             self.core.log.get(index).is_some_and(|entry| entry.term == self.core.current_term);
-        if is_current && self.core.commit_index < index {
+        if is_current {
             self.role.uncommitted_bytes -= self.core.log.bytes(self.core.commit_index, index);
             self.core.commit_index = index;
         }

@@ -17,7 +17,8 @@ use super::server::Server;
 /// in its old role: nobody can go on acting in a role that has ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Node<R> {
-    pub(super) core: Core,
+    /// Boxed, since every step and every transition moves the node.
+    pub(super) core: Box<Core>,
     pub(super) role: R,
     /// Keeps struct literals out of the other modules.
     seal: (),
@@ -26,7 +27,7 @@ pub struct Node<R> {
 impl Node<Follower> {
     /// A server as it starts: a follower in term 0 with an empty log. One that is alone has nobody to wait for.
     pub(super) fn start(cluster: Cluster, incarnation: Incarnation, out: &mut Effects) -> Server {
-        let core = Core::new(cluster, incarnation);
+        let core = Box::new(Core::new(cluster, incarnation));
         let node = Node { core, role: Follower::started(), seal: () };
         if cluster.size() == 1 {
             return node.campaign(out);

@@ -26,6 +26,9 @@ use crate::raft::{Entry, Event, Failure, Request, Response, ServerId};
 /// How much is written between two looks at the clock, in bytes.
 const CHUNK_BYTES: usize = 64 << 10;
 
+/// How much is read at once, in bytes: more than a reply has.
+const READ_BYTES: usize = 4 << 10;
+
 /// The bytes that the body of a peer's response has at most: a reply has a few numbers, a fault a sentence.
 const RESPONSE_BYTES_MAX: usize = 64 << 10;
 
@@ -82,14 +85,23 @@ pub(super) struct Lane {
     is_crashed: Rc<Cell<bool>>,
 }
 
+/// What one exchange after another uses.
+struct Wire {
+    /// The connection, once it is made and as long as no reply may still be under way on it.
+    connection: Option<TcpStream>,
+    stalled: Alarm,
+    read_buffer: Box<[u8]>,
+}
+
 impl Lane {
     /// Carries requests, one after another.
     pub(super) async fn run(self) -> anyhow::Result<Infallible> {
-        let mut connection = None;
-        let (mut stalled, mut late) = (Alarm::new(), Alarm::new());
+        let read_buffer = vec![0; READ_BYTES].into();
+        let mut wire = Wire { connection: None, stalled: Alarm::new(), read_buffer };
+        let mut late = Alarm::new();
         loop {
             let request = self.requests.recv().await?;
-            let exchange = self.exchange(&mut connection, &request, &mut stalled);
+            let exchange = self.exchange(&mut wire, &request);
             let outcome = if self.is_control {
                 late.within(CONTROL_DEADLINE, exchange).await.flatten()
             } else {
@@ -108,32 +120,26 @@ impl Lane {
         }
     }
 
-    /// One request and its reply. The connection is kept only if it ends well, for else a reply may still be under way
-    /// on it.
-    async fn exchange(
-        &self,
-        kept: &mut Option<TcpStream>,
-        request: &Request,
-        stalled: &mut Alarm,
-    ) -> anyhow::Result<Response> {
+    /// One request and its reply. The connection is kept only if it ends well.
+    async fn exchange(&self, wire: &mut Wire, request: &Request) -> anyhow::Result<Response> {
         let message = self.message(request).await;
         // A connection may have ended while it was idle, with its server's process for one, and says so only now. The
         // requests of Raft may come twice.
         let mut answered = None;
-        if let Some(mut stream) = kept.take()
-            && let Ok(answer) = self.post(&mut stream, &message, stalled).await
+        if let Some(mut stream) = wire.connection.take()
+            && let Ok(answer) = self.post(&mut stream, &message, wire).await
         {
             answered = Some((stream, answer));
         }
         let (stream, answer) = match answered {
             Some(answered) => answered,
             None => {
-                let mut stream = stalled.within(STALL_DEADLINE, self.connect()).await??;
-                let answer = self.post(&mut stream, &message, stalled).await?;
+                let mut stream = wire.stalled.within(STALL_DEADLINE, self.connect()).await??;
+                let answer = self.post(&mut stream, &message, wire).await?;
                 (stream, answer)
             }
         };
-        *kept = Some(stream);
+        wire.connection = Some(stream);
         Ok(protocol::read_response(request, &answer)?)
     }
 
@@ -190,7 +196,7 @@ impl Lane {
         &self,
         stream: &mut TcpStream,
         message: &[u8],
-        stalled: &mut Alarm,
+        Wire { stalled, read_buffer, .. }: &mut Wire,
     ) -> anyhow::Result<Vec<u8>> {
         for (index, chunk) in message.chunks(CHUNK_BYTES).enumerate() {
             if 0 < index {
@@ -200,11 +206,10 @@ impl Lane {
             stalled.within(STALL_DEADLINE, stream.write_all(chunk)).await??;
         }
         let mut received = Vec::new();
-        let mut chunk = [0; 4096];
         loop {
-            let count = stalled.within(STALL_DEADLINE, stream.read(&mut chunk)).await??;
+            let count = stalled.within(STALL_DEADLINE, stream.read(read_buffer)).await??;
             ensure!(0 < count, "it closed the connection");
-            received.extend_from_slice(chunk.get(..count).unwrap_or_default());
+            received.extend_from_slice(read_buffer.get(..count).unwrap_or_default());
             let response = gate::Response::read(&received, RESPONSE_BYTES_MAX);
             if let Some(response) = response.map_err(anyhow::Error::msg)? {
                 ensure!(response.status == 200, "it answered with HTTP status {}", response.status);

@@ -89,12 +89,12 @@ impl Scene {
         Identity(numbers.iter().map(number).collect::<Vec<_>>().try_into().unwrap())
     }
 
-    /// A heartbeat as the leader might send it to its follower, with some numbers of its sender and some members
+    /// A heartbeat as the leader might send it to its follower, with some numbers of its sender and some parts
     /// changed.
     fn heartbeat(&self, changes: &[(&str, Value)]) -> Value {
         let state = self.state();
         let (index, term) = state.last_log;
-        let members = [
+        let parts = [
             ("receiver", self.identity(self.follower).number("incarnation").into()),
             ("prevLogIndex", index.into()),
             ("prevLogTerm", term.into()),
@@ -103,13 +103,13 @@ impl Scene {
             ("round", 1_000_000.into()),
             ("hasMajority", true.into()),
         ];
-        message(self.identity(self.leader), &members, changes)
+        message(self.identity(self.leader), &parts, changes)
     }
 
     /// A pre-vote as the third server might ask the follower for, with such changes.
     fn pre_vote(&self, changes: &[(&str, Value)]) -> Value {
-        let members = [("ballot", 1_000_000.into()), ("preVote", true.into())];
-        message(self.identity(self.third()), &members, changes)
+        let parts = [("ballot", 1_000_000.into()), ("preVote", true.into())];
+        message(self.identity(self.third()), &parts, changes)
     }
 
     /// A vote as the third server might ask for it after that, in the next term.
@@ -212,26 +212,32 @@ fn id(server: usize) -> Value {
     i64::try_from(server).unwrap().into()
 }
 
-/// A message of that sender with these members. What is changed is one of the sender's numbers, or a member; a member
-/// that is not there yet is added.
-fn message(sender: Identity, members: &[(&str, Value)], changes: &[(&str, Value)]) -> Value {
+/// A message of that sender with these parts. What is changed is one of the sender's numbers, or a part; a part that is
+/// not there yet is added.
+fn message(sender: Identity, parts: &[(&str, Value)], changes: &[(&str, Value)]) -> Value {
     let change = |name: &str| changes.iter().find(|(changed, _)| *changed == name);
     let changed =
         |name: &str, value: Value| change(name).map_or(value, |(_, change)| change.clone());
     let sender = SENDER.iter().zip(sender.0).map(|(name, number)| changed(name, number.into()));
     let sender = Value::Array(sender.collect());
-    let members = [&[("sender", sender)], members].concat();
-    let is_there = |name| SENDER.contains(&name) || members.iter().any(|(there, _)| *there == name);
+    let parts = [&[("sender", sender)], parts].concat();
+    let is_there = |name| SENDER.contains(&name) || parts.iter().any(|(there, _)| *there == name);
     let added = changes.iter().filter(|(name, _)| !is_there(*name)).cloned();
-    let changed = members.iter().map(|(name, value)| (*name, changed(name, value.clone())));
-    Value::Struct(changed.chain(added).map(|(name, value)| (name.into(), value)).collect())
+    let changed = parts.iter().map(|(name, value)| (*name, changed(name, value.clone())));
+    Value::Array(changed.chain(added).map(|(_, value)| value).collect())
 }
 
-/// A member of a reply.
+/// A part of a reply.
 fn part(reply: &Value, name: &str) -> Option<Value> {
     let Value::Base64(packed) = reply else { return None };
-    let Some(Value::Struct(members)) = Value::unpack(packed) else { return None };
-    members.into_iter().find(|(member, _)| **member == *name).map(|(_, value)| value)
+    let Some(Value::Array(parts)) = Value::unpack(packed) else { return None };
+    let place = match name {
+        "sender" => 0,
+        "success" => 2,
+        "stale" | "voteGranted" => 3,
+        other => panic!("no reply is asked for {other}"),
+    };
+    parts.into_iter().nth(place)
 }
 
 fn says(reply: &Value, name: &str, truth: bool) -> bool {
@@ -464,27 +470,27 @@ fn forged_accounts_of_who_lives_are_refused_and_prevent_no_election() {
 }
 
 #[test]
-fn messages_with_members_missing_or_of_other_types_are_refused_and_prevent_no_election() {
+fn messages_with_parts_missing_or_of_other_types_are_refused_and_prevent_no_election() {
     let mut scene = Scene::new();
     for method in ["surfstore.appendEntries", "surfstore.requestVote"] {
         let whole = match method {
             "surfstore.appendEntries" => scene.heartbeat(&[]),
             _ => scene.pre_vote(&[]),
         };
-        let Value::Struct(members) = whole else { unreachable!("a message is a struct") };
+        let Value::Array(parts) = whole else { unreachable!("a message is a list") };
         let mut wrong = Vec::new();
-        for index in 0..members.len() {
-            let mut missing = members.to_vec();
+        for index in 0..parts.len() {
+            let mut missing = parts.to_vec();
             missing.remove(index);
-            let mut other = members.to_vec();
-            other[index].1 = "1".into();
+            let mut other = parts.to_vec();
+            other[index] = "1".into();
             wrong.extend([missing, other]);
         }
-        let Value::Array(sender) = &members[0].1 else { unreachable!("the sender comes first") };
+        let Value::Array(sender) = &parts[0] else { unreachable!("the sender comes first") };
         let with_sender = |sender: Vec<Value>| {
-            let mut members = members.to_vec();
-            members[0].1 = Value::Array(sender.into());
-            members
+            let mut parts = parts.to_vec();
+            parts[0] = Value::Array(sender.into());
+            parts
         };
         for index in 0..sender.len() {
             let mut missing = sender.to_vec();
@@ -494,8 +500,8 @@ fn messages_with_members_missing_or_of_other_types_are_refused_and_prevent_no_el
             wrong.extend([missing, other].map(with_sender));
         }
         wrong.push(with_sender([&**sender, &[1.into()]].concat()));
-        for members in wrong {
-            let answer = scene.changes_nothing(method, &Value::Struct(members.into()));
+        for parts in wrong {
+            let answer = scene.changes_nothing(method, &Value::Array(parts.into()));
             assert_fault(&answer, -32602, "wrong parameters");
         }
         for message in [list([]), "x".into(), Value::Struct([].into())] {

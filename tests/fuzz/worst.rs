@@ -13,8 +13,8 @@ pub(crate) struct Worst {
 enum Form {
     /// It begins and ends like this, with the pieces between.
     Text { begin: &'static str, piece: fn(usize) -> String, end: &'static str },
-    /// An append with the members of a packed struct, of so many pieces that take so many bytes each.
-    Packed { piece_bytes: usize, members: fn(usize) -> Vec<(Box<str>, Value)> },
+    /// An append that is this packed, of so many pieces that take so many bytes each.
+    Packed { piece_bytes: usize, message: fn(usize) -> Value },
 }
 
 impl Worst {
@@ -22,9 +22,9 @@ impl Worst {
     pub(crate) fn of(&self, bytes: usize) -> Vec<u8> {
         match self.form {
             Form::Text { begin, piece, end } => text(bytes, begin, piece, end),
-            Form::Packed { piece_bytes, members } => {
+            Form::Packed { piece_bytes, message } => {
                 // Of four characters of base64 three bytes come.
-                let message = Value::Struct(members(bytes / 4 * 3 / piece_bytes).into());
+                let message = message(bytes / 4 * 3 / piece_bytes);
                 write_call("appendEntries", |params| {
                     params.param(|param| param.base64(&message.pack()));
                 })
@@ -55,12 +55,8 @@ const fn of(
     Worst { name, form: Form::Text { begin, piece, end } }
 }
 
-const fn packed(
-    name: &'static str,
-    piece_bytes: usize,
-    members: fn(usize) -> Vec<(Box<str>, Value)>,
-) -> Worst {
-    Worst { name, form: Form::Packed { piece_bytes, members } }
+const fn packed(name: &'static str, piece_bytes: usize, message: fn(usize) -> Value) -> Worst {
+    Worst { name, form: Form::Packed { piece_bytes, message } }
 }
 
 macro_rules! before_value {
@@ -159,43 +155,40 @@ macro_rules! roster {
 macro_rules! append {
     ($($rest:expr),*) => {
         concat!(
-            "<methodCall><methodName>appendEntries</methodName><params><param><value><struct>",
-            "<member><name>sender</name><value><array><data>",
+            "<methodCall><methodName>appendEntries</methodName><params><param><value><array><data>",
+            "<value><array><data>",
             "<value><i4>1</i4></value><value><i4>3</i4></value><value><i4>0</i4></value>",
             "<value><i4>101</i4></value><value><i4>1</i4></value><value><i4>101</i4></value>",
             "<value><i4>0</i4></value><value><i4>1</i4></value><value><i4>1</i4></value>",
-            "</data></array></value></member>",
-            "<member><name>receiver</name><value><int>0</int></value></member>",
-            "<member><name>prevLogIndex</name><value><int>0</int></value></member>",
-            "<member><name>prevLogTerm</name><value><int>0</int></value></member>",
-            "<member><name>leaderCommit</name><value><int>0</int></value></member>",
-            "<member><name>round</name><value><int>1</int></value></member>",
-            "<member><name>hasMajority</name><value><boolean>1</boolean></value></member>",
-            "<member><name>entries</name><value><array><data>",
+            "</data></array></value>",
+            "<value><int>0</int></value><value><int>0</int></value><value><int>0</int></value>",
+            "<value><array><data>",
             $($rest),*
         )
     };
 }
 
-const APPEND_END: &str =
-    "</data></array></value></member></struct></value></param></params></methodCall>";
+macro_rules! append_end {
+    () => {
+        concat!(
+            "</data></array></value>",
+            "<value><int>0</int></value><value><int>1</int></value><value><boolean>1</boolean></value>",
+            "</data></array></value></param></params></methodCall>"
+        )
+    };
+}
 
 fn array(elements: impl IntoIterator<Item = Value>) -> Value {
     Value::Array(elements.into_iter().collect())
 }
 
-/// The members of an append that a server takes, with these entries.
-fn append(entries: Value) -> Vec<(Box<str>, Value)> {
-    let numbers = ["receiver", "prevLogIndex", "prevLogTerm", "leaderCommit", "round"];
-    let numbers = numbers.into_iter().zip([0, 0, 0, 0, 1]);
-    let members = numbers.map(|(name, number)| (name.into(), number.into()));
+/// An append that a server takes, with these entries.
+fn append(entries: Value) -> Value {
     let sender = array([1, 3, 0, 101, 1, 101, 0, 1, 1].map(Value::from));
-    let more = [
-        ("sender".into(), sender),
-        ("hasMajority".into(), true.into()),
-        ("entries".into(), entries),
-    ];
-    members.chain(more).collect()
+    let [receiver, prev_log_index, prev_log_term, leader_commit, round] =
+        [0, 0, 0, 0, 1].map(Value::from);
+    let before = [sender, receiver, prev_log_index, prev_log_term, entries];
+    array(before.into_iter().chain([leader_commit, round, true.into()]))
 }
 
 /// The same entry with a roster.
@@ -224,10 +217,8 @@ pub(crate) const MESSAGES: [Worst; 8] = [
     packed("packed hashes of an update", 9, |count| {
         append(array([roster(), update(&array((0..count).map(|_| "".into())))]))
     }),
-    packed("packed members", 2 * 9 + 8, |count| {
-        (0..count).map(|number| (format!("{number:8}").into(), 1.into())).collect()
-    }),
-    of("entries", append!(""), |_| roster!().into(), APPEND_END),
+    packed("packed parts", 9, |count| array((0..count).map(|_| 1.into()))),
+    of("entries", append!(""), |_| roster!().into(), append_end!()),
     of(
         "updates",
         append!(roster!()),
@@ -238,7 +229,7 @@ pub(crate) const MESSAGES: [Worst; 8] = [
                  </data></array></value>"
             )
         },
-        APPEND_END,
+        append_end!(),
     ),
     of(
         "hashes of an update",
@@ -248,7 +239,9 @@ pub(crate) const MESSAGES: [Worst; 8] = [
             "<value><i4>1</i4></value><value><array><data>"
         ),
         |_| "<value>h</value>".into(),
-        "</data></array></value></data></array></value></data></array></value></data></array></value>\
-         </member></struct></value></param></params></methodCall>",
+        concat!(
+            "</data></array></value></data></array></value></data></array></value>",
+            append_end!()
+        ),
     ),
 ];

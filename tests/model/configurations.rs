@@ -487,3 +487,31 @@ pub(crate) const FOUR_RELAUNCHED_WITH_UPDATE: Configuration = Configuration {
     states: 260_810,
     marks: &[Mark::Figure8, Mark::DeposedWithCallers, Mark::ToldTrue, Mark::TakenOut],
 };
+
+/// Three servers that found a history while one of them is relaunched.
+pub(crate) const TRIO_FOUNDING_RELAUNCHED: Configuration = Configuration {
+    bounds: Bounds { index: 2, relaunches: Relaunches::AtOnce(1), ..elections_of(3, 2) },
+    states: 0,
+    marks: &[
+        Mark::FoundEnded,
+        Mark::FoundedWithoutAll,
+        Mark::FoundingVoided,
+        Mark::GuestPresent,
+        Mark::HistoryGivenUp,
+        Mark::WonByEverybody,
+    ],
+};
+
+/// Three servers, of which one ends and comes back later, or never.
+pub(crate) const TRIO_ENDED: Configuration = Configuration {
+    bounds: Bounds { index: 3, versions: &[1], relaunches: Relaunches::Apart(1), ..joined(3, 2) },
+    states: 0,
+    marks: &[
+        Mark::TwoLeaders,
+        Mark::ToldTrue,
+        Mark::FoundEnded,
+        Mark::GuestPresent,
+        Mark::TakenOut,
+        Mark::BroughtIn,
+    ],
+};

@@ -158,6 +158,18 @@ fn four_servers_keep_every_promise_when_one_is_relaunched() {
 }
 
 #[test]
+#[ignore = "takes minutes"]
+fn three_servers_found_a_history_while_one_is_relaunched() {
+    check("trio founding relaunched", &configurations::TRIO_FOUNDING_RELAUNCHED);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn three_servers_keep_every_promise_when_one_ends() {
+    check("trio ended", &configurations::TRIO_ENDED);
+}
+
+#[test]
 #[ignore = "takes a minute of a free core"]
 fn three_servers_found_a_history_and_keep_every_promise_to_a_writer() {
     check("trio with update", &configurations::TRIO_WITH_UPDATE);

@@ -9,7 +9,7 @@ use crate::history::History;
 use crate::invariants::NOTHING;
 use crate::marks::{Mark, Marks};
 use crate::state::{Action, ENDED, Left, Process, SERVERS_MAX, State};
-use crate::steps::{AT_ONCE, Local, Steps};
+use crate::steps::{AT_ONCE, Local, Step, Steps};
 use crate::table::Numbered;
 
 /// The transitions within some bounds, and what is remembered of those taken.
@@ -170,6 +170,7 @@ impl Model {
         let number = self.steps.step(from, delivery.event);
         let step = self.steps.get(number);
         self.marks.add(step.marks);
+        self.check_flaw(state, step);
         step.only_replies(from) && (is_answered || step.response.is_none())
     }
 
@@ -302,6 +303,7 @@ impl Model {
         let number = self.steps.step(from, event);
         let step = self.steps.get(number);
         self.marks.add(step.marks);
+        self.check_flaw(state, step);
         if step.only_replies(from) && step.response.is_none() {
             return false;
         }
@@ -322,6 +324,13 @@ impl Model {
             self.remember(state, (id, Some(from)), Some(number));
         }
         true
+    }
+
+    /// No process that lives is told that its request is flawed.
+    fn check_flaw(&self, state: &State, step: &Step) {
+        if let Some((asker, flaw)) = step.flaw {
+            assert!(!self.lives(state, asker), "a request of {asker:?}: {flaw}");
+        }
     }
 
     /// Outside the promise is what an ended process asked and what arrives only after both rounds of everybody's vote.

@@ -34,11 +34,7 @@ impl Message {
 
     /// What server `to`, which shows this identity, gives back for the request that the event brought.
     pub(crate) fn answer(to: &Identity, event: &Event, reply: Reply) -> Message {
-        let request = match event {
-            Event::Call(_, Call::RequestVote(request)) => Request::RequestVote(request.clone()),
-            Event::Call(_, Call::AppendEntries(request)) => Request::AppendEntries(request.clone()),
-            other => panic!("{other:?} is no request"),
-        };
+        let request = request_of(event);
         let Identity { incarnation, term: asked, .. } = *request.sender();
         let by = Process::of(incarnation);
         let response = match reply {
@@ -71,6 +67,11 @@ impl Message {
         let Message::Request { by, to, request } = self else { return None };
         let (by, to, request) = (*by, *to, request.clone());
         Some(Message::Failure { by, to, request, failure: Failure::Ended })
+    }
+
+    /// Whose request the event brings.
+    pub(crate) fn asker_of(event: &Event) -> Process {
+        Process::of(request_of(event).sender().incarnation)
     }
 
     /// Who asked.
@@ -115,6 +116,15 @@ impl Message {
             }
             _ => None,
         }
+    }
+}
+
+/// The request that the event brings.
+fn request_of(event: &Event) -> Request {
+    match event {
+        Event::Call(_, Call::RequestVote(request)) => Request::RequestVote(request.clone()),
+        Event::Call(_, Call::AppendEntries(request)) => Request::AppendEntries(request.clone()),
+        other => panic!("{other:?} is no request"),
     }
 }
 

@@ -5,8 +5,8 @@
 //! is a handful of numbers. What concerns one server alone is checked here, once per step and once per server state.
 
 use surfstore::raft::{
-    Account, BallotKind, Call, CallId, Cluster, Effect, Event, Failure, Member, Reply, Request,
-    Response, RoleName, Server, ServerId, Status, Term, Timer,
+    Account, BallotKind, Call, CallId, Cluster, Effect, Event, Failure, Fault, Flaw, Member, Reply,
+    Request, Response, RoleName, Server, ServerId, Status, Term, Timer,
 };
 
 use crate::invariants;
@@ -51,6 +51,9 @@ pub(crate) struct Step {
     pub(crate) answers: Box<[(CallId, Reply)]>,
     /// The message that it gives back to a peer.
     pub(crate) response: Option<u32>,
+    /// Whose message no correct server can have sent, and why not. Of those that are left, that is: an ended process may
+    /// have led a term that everybody's vote gave away once more.
+    pub(crate) flaw: Option<(Process, Flaw)>,
     /// Whether the server answers a client, or its role, term, log, commit index, leader or incarnation changes, so that
     /// more than this server must be looked at.
     pub(crate) concerns_all: bool,
@@ -299,13 +302,17 @@ impl Steps {
         let (after, effects) = before.step(&event);
         invariants::check_change(&before, &event, &after, &effects);
         let marks = invariants::marks(&before, &event, &after, &effects);
-        let (mut sends, mut answers, mut response) = (Vec::new(), Vec::new(), None);
+        let (mut sends, mut answers) = (Vec::new(), Vec::new());
+        let (mut response, mut flaw) = (None, None);
         for effect in effects {
             match effect {
                 Effect::Send { to, request } => {
                     sends.push(self.message_number(Message::request(to, request)));
                 }
                 Effect::Reply(AT_ONCE, Reply::Done) => {}
+                Effect::Reply(AT_ONCE, Reply::Fault(Fault::Forged(why))) => {
+                    flaw = Some((Message::asker_of(&event), why));
+                }
                 Effect::Reply(AT_ONCE, reply) => {
                     let message = Message::answer(&after.server.identity(), &event, reply);
                     response = Some(self.message_number(message));
@@ -316,7 +323,15 @@ impl Steps {
         }
         let concerns_all = !answers.is_empty() || differ(&before.server, &after.server);
         let next = self.local_number(after);
-        Step { next, sends: sends.into(), answers: answers.into(), response, concerns_all, marks }
+        Step {
+            next,
+            sends: sends.into(),
+            answers: answers.into(),
+            response,
+            flaw,
+            concerns_all,
+            marks,
+        }
     }
 }
 

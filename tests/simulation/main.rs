@@ -71,6 +71,9 @@ use crate::run::{run, run_all};
 /// How many seeds are run unless told otherwise.
 const SEEDS: u64 = if cfg!(debug_assertions) { 200 } else { 10_000 };
 
+/// So many seeds come through every situation that has a name: fewer may lack the rarest.
+const SEEDS_OF_ALL: u64 = 10_000;
+
 fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
@@ -111,7 +114,7 @@ fn whatever_fails_nothing_committed_is_lost_and_service_comes_back() {
     // Not through the test harness, which would keep it to itself.
     let _ = writeln!(std::io::stderr(), "simulation: {}", total.summary(start));
     let missing = total.marks.missing();
-    assert!(missing.is_empty(), "never came up: {missing:#?}");
+    assert!(seeds < SEEDS_OF_ALL || missing.is_empty(), "never came up: {missing:#?}");
     // What the draws bring about once in tens of thousands of runs: votes that are split again and again.
     assert!(total.late * 10_000 <= total.runs, "{} elections took more than 5 s", total.late);
 }
