@@ -31,7 +31,8 @@
 //! runtime; [`xmlrpc`] knows nothing of Raft; [`gate`] tells where an HTTP request begins and ends, and nothing of what
 //! is in it; [`monitor`] keeps what people ask of a server beside the calls; of a server only [`runtime`] does anything.
 //! [`client`] is the other side: it calls servers, and shares nothing with the runtime of one. [`chaos`] crashes and
-//! restores servers through it, and checks what they answer; [`cli`] is a program for people on top of it.
+//! restores servers through it, and checks what they answer; [`cli`] is a program for people on top of it. Both need the
+//! feature `cli`, which is on by default: without it the library does not depend on `clap`.
 //!
 //! # What is deliberately absent
 //!
@@ -54,6 +55,8 @@ pub mod gate;
 pub mod monitor;
 pub mod protocol;
 pub mod client;
+#[cfg(feature = "cli")]
 pub mod chaos;
 pub mod runtime;
+#[cfg(feature = "cli")]
 pub mod cli;
