@@ -157,7 +157,7 @@ impl Lines {
         if let Some((_, first)) = self.servers.get(&id) {
             bail!("metadata{id} is given a second time; line {first} gives it already");
         }
-        let address = Address::parse(value).with_context(|| format!("metadata{id}"))?;
+        let address: Address = value.parse().with_context(|| format!("metadata{id}"))?;
         if let Some((other, (_, first))) =
             self.servers.iter().find(|(_, (known, _))| known.is_same(&address))
         {

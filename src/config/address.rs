@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::net::Ipv6Addr;
+use std::str::FromStr;
 
 use anyhow::{Context, bail, ensure};
 
@@ -31,9 +32,11 @@ impl fmt::Display for Address {
     }
 }
 
-impl Address {
-    /// Reads `host:port`; an IPv6 address stands in brackets.
-    pub(super) fn parse(text: &str) -> anyhow::Result<Address> {
+impl FromStr for Address {
+    type Err = anyhow::Error;
+
+    /// Reads `host:port`; an IPv6 address stands in brackets. The error is one line that says what is wrong.
+    fn from_str(text: &str) -> anyhow::Result<Address> {
         let (host, port) = match text.rsplit_once(':') {
             // The last colon of `[::1]` belongs to the host.
             Some((host, port)) if !port.ends_with(']') => (host.trim_end(), port.trim_start()),
@@ -47,7 +50,9 @@ impl Address {
             })?;
         Ok(Address { host: parse_host(host)?, port })
     }
+}
 
+impl Address {
     /// Whether both name the same host and port; host names are compared without case.
     pub(super) fn is_same(&self, other: &Address) -> bool {
         self.port == other.port && self.host.eq_ignore_ascii_case(&other.host)
@@ -71,4 +76,48 @@ fn parse_host(text: &str) -> anyhow::Result<String> {
         quote(text)
     );
     Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_read_as_it_is_shown() {
+        for text in
+            ["localhost:9001", "192.0.2.1:1", "my_host.example.org:65535", "[2001:db8::1]:80"]
+        {
+            let address: Address = text.parse().expect(text);
+            assert_eq!(address.to_string(), text);
+            assert_eq!(address.to_string().parse::<Address>().expect(text), address);
+        }
+    }
+
+    #[test]
+    fn an_ipv6_address_has_one_spelling() {
+        let address: Address = "[2001:DB8:0:0::1]:9001".parse().expect("an address in brackets");
+        assert_eq!(address, Address { host: "2001:db8::1".to_owned(), port: 9001 });
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_with_what_was_expected() {
+        let long = format!("{}:80", "a".repeat(HOST_BYTES_MAX + 1));
+        for (text, reason) in [
+            ("", "the port is missing"),
+            ("localhost", "the port is missing"),
+            ("[::1]", "the port is missing"),
+            ("localhost:", "the port is \"\""),
+            ("localhost:0", "the port is \"0\""),
+            ("localhost:+1", "the port is \"+1\""),
+            ("localhost:65536", "expected a number from 1 to 65535"),
+            (":9001", "the host is missing"),
+            ("[localhost]:9001", "is not an IPv6 address"),
+            ("2001:db8::1:9001", "an IPv6 address in brackets"),
+            ("two words:9001", "expected a host name"),
+            (&long, "expected a host name"),
+        ] {
+            let error = text.parse::<Address>().expect_err(text).to_string();
+            assert!(error.contains(reason), "{text:?}: {error}");
+        }
+    }
 }
