@@ -3,8 +3,11 @@
 import re
 import textwrap
 
-# A link to a program, and the block of code that follows it.
-SHOWN = re.compile(r"\]\(\.\./tests/interop/clients/([\w.]+)\)[^\n]*\n\n```\w+\n(.*?)\n```\n", re.DOTALL)
+# A link to a program, and the block of code that follows it. Those in Rust are examples of the crate, which `cargo test`
+# builds.
+SHOWN = re.compile(
+    r"\]\(\.\./(?:tests/interop/clients|examples)/([\w.]+)\)[^\n]*\n\n```\w+\n(.*?)\n```\n", re.DOTALL
+)
 
 INDENTS = ("", " " * 2, " " * 4, " " * 8)
 
@@ -13,7 +16,8 @@ def check(here):
     """Checks that every program is shown, and that each paragraph shown of it stands in it, in that order."""
     document = (here / "../../docs/clients.md").read_text(encoding="utf-8")
     shown = dict(SHOWN.findall(document))
-    programs = {path.name: path.read_text(encoding="utf-8") for path in (here / "clients").iterdir()}
+    folders = [here / "clients", here / "../../examples"]
+    programs = {path.name: path.read_text(encoding="utf-8") for folder in folders for path in folder.iterdir()}
     assert shown.keys() == programs.keys(), f"not the programs that run: {shown.keys() ^ programs.keys()}"
     assert len(shown) == document.count("```") // 2, "there is a block of code that belongs to no program"
     for name, block in shown.items():
