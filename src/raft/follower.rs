@@ -118,6 +118,9 @@ impl Node<Follower> {
         } else {
             if request.has_majority {
                 self.trust(Some(request.sender.member()), out);
+            } else if self.core.leader_history != request.sender.history {
+                // Two leaders of one term found two histories, and this log becomes the other's.
+                self.role.leader = None;
             }
             self.core.store(request, out)
         };

@@ -490,22 +490,15 @@ pub(crate) const FOUR_RELAUNCHED_WITH_UPDATE: Configuration = Configuration {
 
 /// Three servers that found a history while one of them is relaunched.
 pub(crate) const TRIO_FOUNDING_RELAUNCHED: Configuration = Configuration {
-    bounds: Bounds { index: 2, relaunches: Relaunches::AtOnce(1), ..elections_of(3, 2) },
-    states: 0,
-    marks: &[
-        Mark::FoundEnded,
-        Mark::FoundedWithoutAll,
-        Mark::FoundingVoided,
-        Mark::GuestPresent,
-        Mark::HistoryGivenUp,
-        Mark::WonByEverybody,
-    ],
+    bounds: Bounds { index: 2, relaunches: Relaunches::AtOnce(1), ..elections_of(3, 1) },
+    states: 673_765,
+    marks: &[Mark::FoundEnded, Mark::FoundedWithoutAll, Mark::FoundingVoided, Mark::BroughtIn],
 };
 
 /// Three servers, of which one ends and comes back later, or never.
 pub(crate) const TRIO_ENDED: Configuration = Configuration {
     bounds: Bounds { index: 3, versions: &[1], relaunches: Relaunches::Apart(1), ..joined(3, 2) },
-    states: 0,
+    states: 288_197,
     marks: &[
         Mark::TwoLeaders,
         Mark::ToldTrue,

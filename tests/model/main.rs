@@ -158,13 +158,13 @@ fn four_servers_keep_every_promise_when_one_is_relaunched() {
 }
 
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes ten seconds"]
 fn three_servers_found_a_history_while_one_is_relaunched() {
     check("trio founding relaunched", &configurations::TRIO_FOUNDING_RELAUNCHED);
 }
 
 #[test]
-#[ignore = "takes minutes"]
+#[cfg_attr(debug_assertions, ignore = "takes minutes where it is not optimised")]
 fn three_servers_keep_every_promise_when_one_ends() {
     check("trio ended", &configurations::TRIO_ENDED);
 }

@@ -64,6 +64,19 @@ fn what_was_heard_in_one_history_is_not_committed_by_the_leader_of_another() {
     assert_eq!((terms(&server), server.status().commit_index), (vec![], LogIndex(0)));
 }
 
+/// The other leader has no majority yet, so its append is marked. What it sends next is no forgery.
+#[test]
+fn a_server_that_takes_the_log_of_a_second_leader_of_its_term_no_longer_follows_the_first() {
+    let server = after(server(0, 3), [appends(append(1, at(0, 0), vec![]).by(2))]);
+    assert_eq!(server.leader(), Some(ServerId(2)));
+    let marked =
+        AppendEntries { has_majority: false, ..other_append(1, at(0, 0), other_rosters(&[1])) };
+    let (server, effects) = server.step(appends(marked));
+    assert_eq!((outcome(&effects), server.leader()), (AppendOutcome::Accepted, None));
+    let (server, effects) = server.step(appends(other_append(1, at(1, 1), vec![])));
+    assert_eq!((outcome(&effects), server.leader()), (AppendOutcome::Accepted, Some(ServerId(1))));
+}
+
 /// Whatever its log: who is not founded has nothing to defend against a founded history.
 #[test]
 fn a_server_that_is_not_founded_votes_for_a_founded_candidate_of_another_history() {
