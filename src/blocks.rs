@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -17,11 +18,26 @@ const BLOCK_OVERHEAD: usize = 256;
 #[derive(Debug)]
 pub struct Blocks {
     /// The blocks by their hash.
-    by_hash: BTreeMap<String, Box<[u8]>>,
+    by_hash: BTreeMap<Box<str>, Arc<[u8]>>,
     /// The memory in bytes that the blocks take, overhead included; never above `capacity`.
     held: usize,
     /// The memory in bytes that the blocks may take, fixed from the start.
     capacity: usize,
+}
+
+/// A block, and the lower-case hexadecimal SHA-256 of its content. Making one takes time in proportion to its size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    hash: Box<str>,
+    content: Arc<[u8]>,
+}
+
+impl Block {
+    /// The block with this content.
+    pub fn new(content: impl Into<Arc<[u8]>>) -> Block {
+        let content = content.into();
+        Block { hash: format!("{:x}", Sha256::digest(&content)).into(), content }
+    }
 }
 
 /// Why a block was not stored: the memory set aside for blocks is used up.
@@ -35,23 +51,22 @@ impl Blocks {
     }
 
     /// Stores the block; one that is stored already costs nothing. A full store keeps what it has.
-    pub fn put(&mut self, block: Box<[u8]>) -> Result<(), Full> {
-        let hash = hash(&block);
+    pub fn put(&mut self, Block { hash, content }: Block) -> Result<(), Full> {
         if self.by_hash.contains_key(&hash) {
             return Ok(());
         }
-        let cost = block.len().saturating_add(BLOCK_OVERHEAD);
+        let cost = content.len().saturating_add(BLOCK_OVERHEAD);
         if self.capacity - self.held < cost {
             return Err(Full);
         }
         self.held += cost;
-        self.by_hash.insert(hash, block);
+        self.by_hash.insert(hash, content);
         Ok(())
     }
 
     /// The block with this hash.
-    pub fn get(&self, hash: &str) -> Option<&[u8]> {
-        self.by_hash.get(hash).map(AsRef::as_ref)
+    pub fn get(&self, hash: &str) -> Option<Arc<[u8]>> {
+        self.by_hash.get(hash).cloned()
     }
 
     /// Whether a block with this hash is stored here.
@@ -68,11 +83,6 @@ impl fmt::Display for Full {
 
 impl Error for Full {}
 
-/// The lower-case hexadecimal SHA-256 of the block.
-fn hash(block: &[u8]) -> String {
-    Sha256::digest(block).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,8 +92,8 @@ mod tests {
     /// SHA-256 of nothing.
     const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-    fn block(content: &[u8]) -> Box<[u8]> {
-        content.into()
+    fn block(content: &[u8]) -> Block {
+        Block::new(content)
     }
 
     #[test]
@@ -92,8 +102,8 @@ mod tests {
         assert_eq!(blocks.get(ABC), None);
         assert_eq!(blocks.put(block(b"abc")), Ok(()));
         assert_eq!(blocks.put(block(b"")), Ok(()));
-        assert_eq!(blocks.get(ABC), Some(b"abc".as_slice()));
-        assert_eq!(blocks.get(EMPTY), Some(b"".as_slice()));
+        assert_eq!(blocks.get(ABC), Some(b"abc"[..].into()));
+        assert_eq!(blocks.get(EMPTY), Some(b""[..].into()));
         assert!(blocks.has(ABC));
         assert!(!blocks.has(&ABC.to_uppercase()));
         assert!(!blocks.has(&ABC[1..]));
@@ -106,7 +116,7 @@ mod tests {
         assert_eq!(blocks.put(block(b"def")), Err(Full));
         assert_eq!(blocks.put(block(b"de")), Ok(()), "exactly what is left");
         assert_eq!(blocks.put(block(b"")), Err(Full), "an empty block has a cost too");
-        assert_eq!(blocks.get(ABC), Some(b"abc".as_slice()));
+        assert_eq!(blocks.get(ABC), Some(b"abc"[..].into()));
         assert_eq!(Blocks::new(0).put(block(b"")), Err(Full));
     }
 

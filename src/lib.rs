@@ -12,15 +12,17 @@
 //! gives back the server and the [`Effect`](raft::Effect)s that it wants. No clock, socket, thread, random number or
 //! error is in there, so a test can put a server into any situation, and the code that ships is the code that is tested.
 //!
-//! **Everything outside the core is thin.** It turns bytes into events and effects into bytes.
+//! **What surrounds the core is pure as well, and what does I/O is thin.** [`Service::handle`](service::Service::handle)
+//! takes the calls, the peers' replies and the time, and gives back answers and requests. [`runtime`] has sockets, a clock
+//! and a thread.
 //!
 //! # The way of a call
 //!
 //! ```text
-//!        bytes                request       values            typed call            event
-//!  caller ──▶ runtime::listener ──▶ gate ──▶ xmlrpc::parse ──▶ protocol::calls ──▶ runtime::driver ──▶ raft::Server::step
-//!  caller ◀── runtime::listener ◀─────────── xmlrpc::write ◀── protocol::replies ◀── runtime::driver ◀──┤ Effect::Reply
-//!  peer   ◀── runtime::peer     ◀─────────── xmlrpc::write ◀── protocol::peers   ◀── runtime::driver ◀──┘ Effect::Send
+//!        bytes                   request       values            typed call            event
+//!  caller ──▶ runtime::http_server ──▶ gate ──▶ xmlrpc::parse ──▶ protocol::calls ──▶ service ──▶ raft::Server::step
+//!  caller ◀── runtime::http_server ◀─────────── xmlrpc::write ◀── protocol::replies ◀── service ◀──┤ Effect::Reply
+//!  peer   ◀── runtime::peer        ◀─────────── xmlrpc::write ◀── protocol::peers   ◀── service ◀──┘ Effect::Send
 //! ```
 //!
 //! A peer's reply comes back the same way and becomes an event; a request that gets none becomes one as well.
@@ -29,7 +31,8 @@
 //!
 //! A module imports only from those above it in this file. [`raft`] and [`metadata`] know nothing of XML, HTTP or the
 //! runtime; [`xmlrpc`] knows nothing of Raft; [`gate`] tells where an HTTP request begins and ends, and nothing of what
-//! is in it; [`monitor`] keeps what people ask of a server beside the calls; of a server only [`runtime`] does anything.
+//! is in it; [`monitor`] keeps what people ask of a server beside the calls; [`service`] surrounds the core with calls,
+//! deadlines and answers, without sockets or a clock, which only [`runtime`] has.
 //! [`client`] is the other side: it calls servers, and shares nothing with the runtime of one. [`chaos`] crashes and
 //! restores servers through it, and checks what they answer; [`cli`] is a program for people on top of it. Both need the
 //! feature `cli`, which is on by default: without it the library does not depend on `clap`.
@@ -57,6 +60,7 @@ pub mod protocol;
 pub mod client;
 #[cfg(feature = "cli")]
 pub mod chaos;
+pub mod service;
 pub mod runtime;
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -11,6 +11,7 @@ mod calls;
 mod peers;
 mod replies;
 
+use crate::blocks::Block;
 use crate::raft;
 use crate::value::Value;
 use crate::xmlrpc::{self, Fault, MethodCall};
@@ -38,7 +39,7 @@ pub enum Call {
     /// What the core answers.
     Raft(raft::Call),
     /// Store a block here.
-    PutBlock(Box<[u8]>),
+    PutBlock(Block),
     /// Give the block of that hash.
     GetBlock(Box<str>),
     /// Which of these blocks are stored here?

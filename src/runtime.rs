@@ -1,29 +1,27 @@
-//! Everything outside the core: sockets, connections, timers, peers, output. The only user of smol and async-h1.
+//! Sockets, connections, clocks, peers and output around the [`service`](crate::service). The only user of smol and
+//! async-h1.
 //!
-//! One thread does it all, on one executor: the driver, which owns the server; the listeners and a task for each
-//! connection; the housekeeper, who looks after the connections; two lanes for each peer. Only what is long is read and
-//! written by others, which share nothing with it. It sleeps where little comes, and watches the sockets where much does.
+//! One thread runs everything on one executor: the event loop, which owns the service; the listeners and a task for each
+//! connection; a supervisor of all connections; two lanes for each peer. Only long computations are offloaded to a thread
+//! pool, which shares nothing with that thread. The thread sleeps under low load and busy-polls its sockets under high load.
 //! A panic in a connection's task ends that connection. A panic anywhere else ends the process: nothing is left that
 //! listens and does not answer.
 
-mod answers;
-mod aside;
+mod offload;
 mod bind;
 mod connection;
-mod deadline;
-mod document;
-mod driver;
-mod housekeeping;
-mod http;
-mod idle;
-mod input;
-mod listener;
+mod alarm;
+mod event_loop;
+mod connections;
+mod head_codec;
+mod busy_poll;
+mod http_server;
+mod message;
 pub mod output;
 mod peer;
 mod timing;
-mod turns;
+mod fairness;
 
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
@@ -38,13 +36,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smol::{LocalExecutor, Task, future};
 
 use crate::config::{Arguments, Config};
-use crate::monitor::Monitor;
-use crate::raft::{Cluster, Incarnation, NUMBER_MAX, Server, ServerId};
-use answers::Scribe;
-use document::Held;
-use driver::Driver;
-use housekeeping::House;
-use listener::Reception;
+use crate::raft::{Cluster, Incarnation, NUMBER_MAX, ServerId};
+use crate::service::{AnswerBudget, Service, Settings};
+use connections::Connections;
+use event_loop::EventLoop;
+use http_server::HttpServer;
 use peer::Peer;
 
 /// How many descriptors the server asks for at most: far more than it has connections.
@@ -61,37 +57,37 @@ pub fn run(Arguments { config, id }: Arguments) -> anyhow::Result<Infallible> {
     let descriptors = raise_descriptor_limit();
     let (sockets, places) = bind::bind(address)?;
     let executor = Rc::new(LocalExecutor::new());
-    let (inbox, inputs) = smol::channel::unbounded();
-    let is_crashed = Rc::new(Cell::new(false));
-    let mut tasks = Vec::new();
+    let (inbox, messages) = smol::channel::unbounded();
+    let budget = AnswerBudget::default();
+    let connections = Connections::new(descriptors, budget.clone());
     let mut peers = BTreeMap::new();
     for peer in cluster.peers() {
         let address = config
             .servers
             .get(usize::from(peer.0))
             .context("a peer is not in the configuration")?;
-        let (handle, lanes) = Peer::new(peer, address, &inbox, &is_crashed);
-        peers.insert(peer, handle);
-        tasks.extend(lanes.map(|lane| executor.spawn(lane.run())));
+        peers.insert(peer, Peer::new(peer, address, &inbox, &executor));
     }
-    let own_host = address.host.clone();
-    let answers = Held::default();
-    let scribe = Scribe::new(config.clone(), answers.clone());
-    let incarnation = Incarnation(fastrand::u64(1..=NUMBER_MAX));
-    let (server, effects) = Server::start(cluster, incarnation);
-    let monitor = Monitor::new(cluster.id(), config, Instant::now(), server.status());
-    let monitor = Rc::new(RefCell::new(monitor));
-    let driver = Driver::new(cluster, scribe, peers, is_crashed, Rc::clone(&monitor));
-    tasks.push(executor.spawn(driver.run(server, effects, inputs)));
-    let house = House::new(descriptors, answers.clone());
-    tasks.push(executor.spawn(Rc::clone(&house).keep(inbox.clone())));
-    let reception = Reception::new(house, inbox, answers, monitor, &own_host);
+    let settings = Settings {
+        cluster,
+        config: config.clone(),
+        incarnation: Incarnation(fastrand::u64(1..=NUMBER_MAX)),
+        rng: fastrand::Rng::new(),
+        waiting_max: connections.waiting_max(),
+        budget,
+    };
+    let started = Service::start(settings, Instant::now());
+    let mut tasks = vec![
+        executor.spawn(EventLoop::new(peers).run(started, messages)),
+        executor.spawn(Rc::clone(&connections).supervise(inbox.clone())),
+    ];
+    let http_server = HttpServer::new(connections, inbox, &address.host);
     for socket in sockets {
-        let listening = Rc::clone(&reception).listen(Async::new(socket)?, Rc::clone(&executor));
+        let listening = Rc::clone(&http_server).listen(Async::new(socket)?, Rc::clone(&executor));
         tasks.push(executor.spawn(listening));
     }
     log::info!("server {id} of {} listens on {places}", cluster.size());
-    smol::block_on(idle::run(&executor, first(tasks)))
+    smol::block_on(busy_poll::run(&executor, first(tasks)))
 }
 
 /// Takes as many descriptors as this process may have: the usual limit is lower than the number of connections.
@@ -140,7 +136,7 @@ mod tests {
         let executor = LocalExecutor::new();
         executor.spawn(bystander).detach();
         let tasks = vec![executor.spawn(future::pending()), executor.spawn(essential)];
-        catch_unwind(AssertUnwindSafe(|| smol::block_on(idle::run(&executor, first(tasks)))))
+        catch_unwind(AssertUnwindSafe(|| smol::block_on(busy_poll::run(&executor, first(tasks)))))
     }
 
     /// Lets every other task run before it ends.
@@ -150,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_in_the_driver_ends_the_process() {
+    fn a_panic_in_the_event_loop_ends_the_process() {
         assert!(run_with(async {}, async { panic!("an invariant is broken") }).is_err());
     }
 

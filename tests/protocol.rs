@@ -1,6 +1,7 @@
 //! The protocol as tables: documents in, typed calls out, and answers back to documents.
 
 use proptest::prelude::*;
+use surfstore::blocks::Block;
 use surfstore::config::Config;
 use surfstore::metadata::{Files, Update};
 use surfstore::protocol::{
@@ -243,7 +244,10 @@ fn hashes_of_blocks_are_strings_base64_or_digits() {
     assert_eq!(hash(12.into()), Ok("12".to_owned()));
     assert_eq!(hash(true.into()), Err(fault::WRONG_PARAMETERS));
     assert_eq!(read("hasblocks", &["ab".into()]), Ok(Call::HasBlocks(vec!["ab".into()])));
-    assert_eq!(read("putblock", &["ab".into()]), Ok(Call::PutBlock(b"ab"[..].into())));
+    assert_eq!(
+        read("putblock", &["ab".into()]),
+        Ok(Call::PutBlock(Block::new(b"ab"[..].to_owned())))
+    );
     assert_eq!(read("putblock", &[1.into()]).unwrap_err().code, fault::WRONG_PARAMETERS);
 }
 

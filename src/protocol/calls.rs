@@ -6,6 +6,7 @@
 
 use super::fault::{no_such_method, wrong_parameters};
 use super::{Asked, Call, Method, ask, find, peers, replies};
+use crate::blocks::Block;
 use crate::metadata::{HashList, Update};
 use crate::raft;
 use crate::value::{Value, is_xml};
@@ -85,8 +86,8 @@ impl Arguments {
 
     pub(super) fn put_block(self) -> Read {
         match self.take()? {
-            [Value::Base64(block)] => Ok(Call::PutBlock(block)),
-            [Value::String(block)] => Ok(Call::PutBlock(block.into_boxed_bytes())),
+            [Value::Base64(block)] => Ok(Call::PutBlock(Block::new(block))),
+            [Value::String(block)] => Ok(Call::PutBlock(Block::new(block.into_boxed_bytes()))),
             _ => Err(wrong_parameters("the block is base64")),
         }
     }

@@ -1,5 +1,7 @@
 //! Answers: from the core's replies and the servers' own to XML-RPC documents.
 
+use std::sync::Arc;
+
 use super::fault;
 use super::{METHODS, Method, peers};
 use crate::config::Config;
@@ -19,7 +21,7 @@ pub enum Answer {
     /// What the core replied.
     Raft(Reply),
     /// A block.
-    Block(Box<[u8]>),
+    Block(Arc<[u8]>),
     /// Hashes of blocks.
     Hashes(Vec<Box<str>>),
     /// How the server is doing.

@@ -1,6 +1,6 @@
 //! One caller's connection: what it is doing, since when, and until when it may.
 //!
-//! A connection has no timer of its own. It notes what it waits for, and the housekeeper, who looks at all of them a
+//! A connection has no timer of its own. It notes what it waits for, and the supervisor, which looks at all of them a
 //! few times a second, ends the wait by shutting the socket down.
 
 use std::cell::{Cell, RefCell};
@@ -19,7 +19,7 @@ use smol::future;
 use smol::io::{self, AsyncRead, AsyncReadExt, AsyncWriteExt};
 use smol::net::TcpStream;
 
-use super::turns;
+use super::fairness;
 use crate::gate::Phase;
 use crate::raft::CallId;
 
@@ -84,7 +84,7 @@ pub(super) enum Activity {
     Lingering,
 }
 
-/// A connection, as the task that serves it and the housekeeper share it.
+/// A connection, as the task that serves it and the supervisor share it.
 pub(super) struct Connection {
     stream: TcpStream,
     read_buffer: ReadBuffer,
@@ -97,7 +97,7 @@ pub(super) struct Connection {
     moved_in_all: Cell<usize>,
     /// Whether much was read at once last: its caller may go on without a pause.
     gave_much: Cell<bool>,
-    /// Whether the housekeeper has ended it. What is still read of it must not be served: no answer would arrive.
+    /// Whether the supervisor has ended it. What is still read of it must not be served: no answer would arrive.
     has_ended: Cell<bool>,
     /// Whether the caller may end its side and wait nevertheless.
     pub(super) may_half_close: Cell<bool>,
@@ -234,7 +234,7 @@ impl Connection {
         }
         // Who sends without a pause keeps nobody else from being served.
         if self.gave_much.get() {
-            turns::readable(&self.stream).await?;
+            fairness::readable(&self.stream).await?;
         }
         let wanted = match phase {
             Phase::Body { missing } => missing.clamp(SHORT_READ_BYTES, CHUNK_BYTES),
@@ -278,7 +278,7 @@ impl Connection {
         let mut rest = &mut *slices;
         // Without this, one caller of many requests would keep everybody else waiting, the peers too. To go behind those
         // who can go on is enough for a small answer: the sockets are looked at after every 200 of them. The answer is
-        // under way already as far as the housekeeper knows, so the connection is not given up meanwhile.
+        // under way already as far as the supervisor knows, so the connection is not given up meanwhile.
         future::yield_now().await;
         while !rest.is_empty() {
             // The head goes out with what fits beside it, in one write, and the rest from where it is held.
@@ -289,7 +289,7 @@ impl Connection {
             IoSlice::advance_slices(&mut rest, taken);
             self.keep_pace(taken);
             if !rest.is_empty() {
-                turns::writable(&self.stream).await?;
+                fairness::writable(&self.stream).await?;
             }
         }
         Ok(())
@@ -302,7 +302,7 @@ impl Connection {
         self.shut(Shutdown::Write);
         let mut buffer = vec![0; CHUNK_BYTES];
         while 0 < self.stream.clone().read(&mut buffer).await? {
-            turns::readable(&self.stream).await?;
+            fairness::readable(&self.stream).await?;
         }
         Ok(())
     }

@@ -1,27 +1,30 @@
 //! Carries requests to one peer and its replies back.
 //!
 //! Each peer has two lanes, each with a connection of its own: heartbeats and requests for votes are never queued
-//! behind entries. Whatever happens, the core hears of each request exactly once.
+//! behind entries. The outcome of each request is told exactly once, unless the peer is disconnected before.
 
-use std::cell::Cell;
 use std::convert::Infallible;
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
 use anyhow::{Context, ensure};
 use smol::channel::{Receiver, Sender};
+use smol::future::FutureExt;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::net::TcpStream;
+use smol::{LocalExecutor, Task};
 
-use super::aside::{aside, is_long};
-use super::deadline::Alarm;
-use super::input::Input;
+use super::alarm::Alarm;
+use super::fairness;
+use super::message::Message;
+use super::offload::{is_long, offload};
 use super::timing::{CONTROL_DEADLINE, STALL_DEADLINE};
-use super::turns;
 use crate::config::Address;
 use crate::gate;
 use crate::protocol::{self, NoResponse};
-use crate::raft::{Entry, Event, Failure, Request, Response, ServerId};
+use crate::raft::{Entry, Failure, Request, Response, ServerId};
+use crate::service::Input;
 
 /// How much is written between two looks at the clock, in bytes.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -32,57 +35,90 @@ const READ_BYTES: usize = 4 << 10;
 /// The bytes that the body of a peer's response has at most: a reply has a few numbers, a fault a sentence.
 const RESPONSE_BYTES_MAX: usize = 64 << 10;
 
-/// Where requests to a peer are handed over.
+/// A peer, to which requests are handed over.
 pub(super) struct Peer {
-    control: Sender<Request>,
-    batches: Sender<Request>,
+    id: ServerId,
+    address: Address,
+    inbox: Sender<Message>,
+    executor: Rc<LocalExecutor<'static>>,
+    /// The lanes, unless nothing has been sent since the start or the last crash.
+    lanes: Option<[Lane; 2]>,
+}
+
+/// Where requests wait for a lane's task, which ends when the lane is dropped.
+struct Lane {
+    requests: Sender<Request>,
+    _task: Task<()>,
 }
 
 impl Peer {
-    /// The peer's handle, and its two lanes, which have to be kept running.
     pub(super) fn new(
         id: ServerId,
         address: &Address,
-        inbox: &Sender<Input>,
-        is_crashed: &Rc<Cell<bool>>,
-    ) -> (Peer, [Lane; 2]) {
-        let lane = |is_control| {
-            let (sender, requests) = smol::channel::unbounded();
-            let lane = Lane {
-                id,
-                address: address.clone(),
-                is_control,
-                requests,
-                inbox: inbox.clone(),
-                is_crashed: Rc::clone(is_crashed),
-            };
-            (sender, lane)
-        };
-        let (control, control_lane) = lane(true);
-        let (batches, batch_lane) = lane(false);
-        (Peer { control, batches }, [control_lane, batch_lane])
+        inbox: &Sender<Message>,
+        executor: &Rc<LocalExecutor<'static>>,
+    ) -> Peer {
+        let (inbox, executor) = (inbox.clone(), Rc::clone(executor));
+        Peer { id, address: address.clone(), inbox, executor, lanes: None }
     }
 
-    /// Sends a request on the lane where it belongs. The lanes live as long as the process.
-    pub(super) fn send(&self, request: Request) {
+    /// Sends a request on the lane where it belongs.
+    pub(super) fn send(&mut self, request: Request) {
         let carries_entries = match &request {
             Request::AppendEntries(request) => !request.entries.is_empty(),
             Request::RequestVote(_) => false,
         };
-        let lane = if carries_entries { &self.batches } else { &self.control };
-        let _ = lane.try_send(request);
+        let lanes = match self.lanes.take() {
+            Some(lanes) => lanes,
+            None => [Kind::Control, Kind::Batches].map(|kind| self.open(kind)),
+        };
+        let [control, batches] = self.lanes.insert(lanes);
+        let lane = if carries_entries { batches } else { control };
+        // It has no bound, and its task lives as long.
+        let _ = lane.requests.try_send(request);
+    }
+
+    /// Sends nothing more of what was handed over, nor the rest of what is being sent, and closes the connections.
+    pub(super) fn disconnect(&mut self) {
+        self.lanes = None;
+    }
+
+    fn open(&self, kind: Kind) -> Lane {
+        let (requests, waiting) = smol::channel::unbounded();
+        let carrier = Carrier {
+            id: self.id,
+            address: self.address.clone(),
+            kind,
+            requests: waiting,
+            inbox: self.inbox.clone(),
+        };
+        let inbox = self.inbox.clone();
+        let task = self.executor.spawn(async move {
+            // Whether it panicked, which has been told, or failed: nothing would be left that carries requests.
+            let _ = AssertUnwindSafe(carrier.run()).catch_unwind().await;
+            let _ = inbox.send(Message::LaneEnded).await;
+        });
+        Lane { requests, _task: task }
     }
 }
 
-/// One connection to a peer, made when it is needed and again when it broke, and the requests that wait for it.
-pub(super) struct Lane {
+/// What a lane carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Heartbeats and requests for votes, which have a deadline.
+    Control,
+    /// Appends with entries.
+    Batches,
+}
+
+/// The task of a lane: one connection to a peer, made when it is needed and again when it broke, and the requests that
+/// wait for it.
+struct Carrier {
     id: ServerId,
     address: Address,
-    is_control: bool,
+    kind: Kind,
     requests: Receiver<Request>,
-    inbox: Sender<Input>,
-    /// Whether this server is crashed, and sends nothing: neither what waits here nor the rest of what is under way.
-    is_crashed: Rc<Cell<bool>>,
+    inbox: Sender<Message>,
 }
 
 /// What one exchange after another uses.
@@ -93,30 +129,29 @@ struct Wire {
     read_buffer: Box<[u8]>,
 }
 
-impl Lane {
+impl Carrier {
     /// Carries requests, one after another.
-    pub(super) async fn run(self) -> anyhow::Result<Infallible> {
+    async fn run(self) -> anyhow::Result<Infallible> {
         let read_buffer = vec![0; READ_BYTES].into();
         let mut wire = Wire { connection: None, stalled: Alarm::new(), read_buffer };
         let mut late = Alarm::new();
         loop {
             let request = self.requests.recv().await?;
             let exchange = self.exchange(&mut wire, &request);
-            let outcome = if self.is_control {
-                late.within(CONTROL_DEADLINE, exchange).await.flatten()
-            } else {
-                exchange.await
+            let outcome = match self.kind {
+                Kind::Control => late.within(CONTROL_DEADLINE, exchange).await.flatten(),
+                Kind::Batches => exchange.await,
             };
-            let event = match outcome {
-                Ok(response) => Event::Response { from: self.id, response },
+            let input = match outcome {
+                Ok(response) => Input::Response { from: self.id, response },
                 Err(error) => {
                     log::debug!("no reply from {}: {error:#}", self.address);
                     let told = error.downcast_ref::<NoResponse>();
                     let failure = told.map_or(Failure::Silent, |told| told.failure);
-                    Event::Unanswered { by: self.id, request, failure }
+                    Input::Unanswered { by: self.id, request, failure }
                 }
             };
-            self.inbox.send(Input::Core(event)).await?;
+            self.inbox.send(Message::Peer(input)).await?;
         }
     }
 
@@ -157,13 +192,12 @@ impl Lane {
             return write(&self.address, request);
         }
         let (address, request) = (self.address.clone(), request.clone());
-        aside(bytes, move || write(&address, &request)).await
+        offload(bytes, move || write(&address, &request)).await
     }
 
     /// Connects to the configured host, resolved anew. If all of its addresses refuse the connection, the peer's process
     /// has ended.
     async fn connect(&self) -> anyhow::Result<TcpStream> {
-        self.may_send()?;
         let Address { host, port } = &self.address;
         let places = smol::net::resolve((host.as_str(), *port)).await.context("unknown host")?;
         let mut all_refuse = !places.is_empty();
@@ -186,11 +220,6 @@ impl Lane {
         })
     }
 
-    fn may_send(&self) -> anyhow::Result<()> {
-        ensure!(!self.is_crashed.get(), "this server is crashed");
-        Ok(())
-    }
-
     /// Sends a message and gives the document that is answered. It may take as long as it makes progress.
     async fn post(
         &self,
@@ -200,9 +229,8 @@ impl Lane {
     ) -> anyhow::Result<Vec<u8>> {
         for (index, chunk) in message.chunks(CHUNK_BYTES).enumerate() {
             if 0 < index {
-                stalled.within(STALL_DEADLINE, turns::writable(stream)).await??;
+                stalled.within(STALL_DEADLINE, fairness::writable(stream)).await??;
             }
-            self.may_send()?;
             stalled.within(STALL_DEADLINE, stream.write_all(chunk)).await??;
         }
         let mut received = Vec::new();
@@ -225,8 +253,6 @@ mod tests {
     use std::net::{Ipv4Addr, TcpListener};
     use std::thread;
 
-    use smol::future;
-
     use super::*;
     use crate::config::Config;
     use crate::protocol::{Answer, write_answer};
@@ -248,27 +274,35 @@ mod tests {
         (peer, port)
     }
 
-    /// What becomes of a candidate's request to a peer at that port.
-    fn outcome(port: u16, is_crashed: bool) -> Event {
+    /// A peer at that port, and where it tells what becomes of the requests to it.
+    fn peer(port: u16) -> (Peer, Receiver<Message>, Rc<LocalExecutor<'static>>) {
         let address = Address { host: "127.0.0.1".to_owned(), port };
         let (inbox, told) = smol::channel::unbounded();
-        let is_crashed = Rc::new(Cell::new(is_crashed));
-        let (handle, [control, _batches]) = Peer::new(ServerId(1), &address, &inbox, &is_crashed);
-        let request = RequestVote { sender: identity(0), kind: KIND, ballot: 1, account: None };
-        handle.send(Request::RequestVote(request));
-        let told = async { told.recv().await.unwrap() };
-        let heard = async {
-            let ended = control.run().await;
-            panic!("a lane never ends: {ended:?}")
-        };
-        match smol::block_on(future::or(told, heard)) {
-            Input::Core(event) => event,
-            _ => panic!("a lane tells the core alone"),
+        let executor = Rc::new(LocalExecutor::new());
+        (Peer::new(ServerId(1), &address, &inbox, &executor), told, executor)
+    }
+
+    fn request() -> Request {
+        Request::RequestVote(RequestVote {
+            sender: identity(0),
+            kind: KIND,
+            ballot: 1,
+            account: None,
+        })
+    }
+
+    /// What becomes of a candidate's request to a peer at that port.
+    fn outcome(port: u16) -> Input {
+        let (mut peer, told, executor) = peer(port);
+        peer.send(request());
+        match smol::block_on(executor.run(told.recv())) {
+            Ok(Message::Peer(input)) => input,
+            _ => panic!("a lane tells of its requests alone"),
         }
     }
 
     /// What becomes of it if the peer answers like this.
-    fn answered(answer: &Answer) -> Event {
+    fn answered(answer: &Answer) -> Input {
         let config = Config::parse("M: 1\nmetadata0: localhost:1").unwrap();
         let body = write_answer(answer, &config);
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
@@ -284,15 +318,15 @@ mod tests {
             }
             stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
         });
-        let event = outcome(port, false);
+        let input = outcome(port);
         answers.join().unwrap();
-        event
+        input
     }
 
     /// Why there was no reply of the peer.
-    fn failure(event: &Event) -> Option<Failure> {
-        match event {
-            Event::Unanswered { by: ServerId(1), failure, .. } => Some(*failure),
+    fn failure(input: &Input) -> Option<Failure> {
+        match input {
+            Input::Unanswered { by: ServerId(1), failure, .. } => Some(*failure),
             _ => None,
         }
     }
@@ -300,8 +334,10 @@ mod tests {
     #[test]
     fn a_reply_is_told_with_the_peer_s_number() {
         let reply = VoteReply { sender: identity(1), kind: KIND, ballot: 1, vote_granted: true };
-        let expected = Event::Response { from: ServerId(1), response: Response::Vote(reply) };
-        assert_eq!(answered(&Answer::Raft(Reply::Vote(reply))), expected);
+        let told = answered(&Answer::Raft(Reply::Vote(reply)));
+        assert!(
+            matches!(told, Input::Response { from: ServerId(1), response: Response::Vote(told) } if told == reply)
+        );
     }
 
     #[test]
@@ -319,7 +355,7 @@ mod tests {
     fn a_peer_whose_host_refuses_the_connection_has_ended() {
         let (peer, port) = listener();
         drop(peer);
-        assert_eq!(failure(&outcome(port, false)), Some(Failure::Ended));
+        assert_eq!(failure(&outcome(port)), Some(Failure::Ended));
     }
 
     /// Its process may be there, or another on its port.
@@ -327,15 +363,37 @@ mod tests {
     fn a_peer_that_closes_the_connection_says_nothing() {
         let (peer, port) = listener();
         let closes = thread::spawn(move || drop(peer.accept().unwrap()));
-        assert_eq!(failure(&outcome(port, false)), Some(Failure::Silent));
+        assert_eq!(failure(&outcome(port)), Some(Failure::Silent));
         closes.join().unwrap();
     }
 
     #[test]
-    fn a_crashed_server_sends_nothing_of_what_still_waits() {
-        let (peer, port) = listener();
-        peer.set_nonblocking(true).unwrap();
-        assert_eq!(failure(&outcome(port, true)), Some(Failure::Silent));
-        assert!(peer.accept().is_err(), "nobody has connected");
+    fn what_still_waits_when_a_peer_is_disconnected_is_not_sent() {
+        let (listener, port) = listener();
+        listener.set_nonblocking(true).unwrap();
+        let (mut peer, told, executor) = peer(port);
+        peer.send(request());
+        peer.disconnect();
+        while executor.try_tick() {}
+        assert!(told.is_empty());
+        assert!(listener.accept().is_err(), "nobody has connected");
+    }
+
+    #[test]
+    fn a_disconnected_peer_s_connections_close_and_the_next_request_makes_new_ones() {
+        let (listener, port) = listener();
+        let (mut peer, _told, executor) = peer(port);
+        for _ in 0..2 {
+            peer.send(request());
+            let (mut stream, _) = smol::block_on(executor.run(smol::unblock({
+                let listener = listener.try_clone().unwrap();
+                move || listener.accept()
+            })))
+            .unwrap();
+            peer.disconnect();
+            while executor.try_tick() {}
+            let mut rest = Vec::new();
+            assert!(stream.read_to_end(&mut rest).is_ok(), "it is closed, whatever came before");
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::harness::Cluster;
 use crate::raw::{Raw, call, ping, post};
 use crate::servers::assert_unharmed;
 
-/// How much later than its deadline a connection may end: the housekeeper's round, and a busy machine.
+/// How much later than its deadline a connection may end: the supervisor's round, and a busy machine.
 const SLACK: Duration = Duration::from_secs(2);
 
 const BEGIN: &str = "POST / HTTP/1.1\r\nHost: a\r\n";

@@ -1,10 +1,9 @@
-//! How the one thread spends its time: it runs the tasks that can go on, and waits where none can.
+//! How the one thread waits: it busy-polls its sockets for a moment before it sleeps, if that pays.
 //!
-//! Putting a thread to sleep and waking it again takes longer than answering most calls, and for each update the servers
-//! wake each other several times. So where waits are short the thread does not sleep at once, but watches: for a moment
-//! it looks at the sockets again and again, and leaves its processor to whoever else wants it in between. Where little
-//! comes, as heartbeats do, waits are long and nothing is watched. Where others compute, who sleeps has the better place
-//! in the system's queue than who is always ready, so the thread sleeps there as well.
+//! Putting a thread to sleep and waking it takes longer than answering most calls, and for each update the servers wake
+//! each other several times. So if the last waits were short, the thread polls its sockets again and again for a moment and
+//! yields the processor in between. At low load, when only heartbeats come, waits are long and it sleeps at once. It also
+//! sleeps if other programs compute: the scheduler prefers a thread that has slept to one that is always ready.
 
 use std::future::Future;
 use std::thread;

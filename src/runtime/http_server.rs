@@ -1,63 +1,55 @@
-//! The HTTP side: takes connections, hands calls to the driver, and writes back its answers.
+//! The HTTP server: accepts connections, passes their calls to the event loop, and sends the answers.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use anyhow::Context;
 use async_io::{Async, Timer};
 use rustix::io::Errno;
 use smol::channel::Sender;
 use smol::net::TcpStream;
 use smol::{LocalExecutor, future};
 
-use super::answers::Several;
-use super::aside::Desk;
 use super::connection::Connection;
-use super::document::{Document, Held};
-use super::housekeeping::House;
-use super::http::{Head, Heads};
-use super::input::Input;
+use super::connections::Connections;
+use super::head_codec::{Head, HeadCodec};
+use super::message::Message;
+use super::offload::OffloadQueue;
 use crate::gate::{self, Gate, Method, Progress, Refusal};
-use crate::monitor::{Monitor, Page};
+use crate::monitor::Page;
 use crate::protocol::{self, Asked, Call, fault};
 use crate::raft::CallId;
-use crate::xmlrpc::{self, Fault};
+use crate::xmlrpc::Fault;
 
 /// How long the listener pauses when a connection cannot be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// What every connection shares.
-pub(super) struct Reception {
-    house: Rc<House>,
-    inbox: Sender<Input>,
-    answers: Held,
-    monitor: Rc<RefCell<Monitor>>,
-    heads: Heads,
-    desk: Desk,
+pub(super) struct HttpServer {
+    connections: Rc<Connections>,
+    inbox: Sender<Message>,
+    codec: HeadCodec,
+    offload_queue: OffloadQueue,
     /// The host under which this server is configured.
     own_host: String,
     last_call: Cell<u64>,
 }
 
-impl Reception {
+impl HttpServer {
     pub(super) fn new(
-        house: Rc<House>,
-        inbox: Sender<Input>,
-        answers: Held,
-        monitor: Rc<RefCell<Monitor>>,
+        connections: Rc<Connections>,
+        inbox: Sender<Message>,
         own_host: &str,
-    ) -> Rc<Reception> {
-        Rc::new(Reception {
-            house,
+    ) -> Rc<HttpServer> {
+        Rc::new(HttpServer {
+            connections,
             inbox,
-            answers,
-            monitor,
-            heads: Heads::default(),
-            desk: Desk::default(),
+            codec: HeadCodec::default(),
+            offload_queue: OffloadQueue::default(),
             own_host: own_host.to_owned(),
             last_call: Cell::new(0),
         })
@@ -65,7 +57,7 @@ impl Reception {
 
     /// Takes connections, without end. Each has a task of its own: what happens to it happens to it alone.
     pub(super) async fn listen(
-        self: Rc<Reception>,
+        self: Rc<HttpServer>,
         listener: Async<TcpListener>,
         executor: Rc<LocalExecutor<'static>>,
     ) -> anyhow::Result<Infallible> {
@@ -73,7 +65,7 @@ impl Reception {
             match listener.accept().await {
                 Ok((stream, _)) => {
                     // Where all places are taken by calls that are being answered, it is closed.
-                    if let Some(place) = Place::take(&self.house, stream.into()) {
+                    if let Some(place) = Place::take(&self.connections, stream.into()) {
                         executor.spawn(Rc::clone(&self).serve(place)).detach();
                     }
                     // However many come at once, those that are here get their turns.
@@ -82,7 +74,7 @@ impl Reception {
                 Err(error) => {
                     log::debug!("a connection could not be accepted: {error}");
                     if is_want_of_room(&error) {
-                        self.house.make_room();
+                        self.connections.make_room();
                     }
                     Timer::after(ACCEPT_PAUSE).await;
                 }
@@ -90,7 +82,7 @@ impl Reception {
         }
     }
 
-    async fn serve(self: Rc<Reception>, place: Place) {
+    async fn serve(self: Rc<HttpServer>, place: Place) {
         if let Err(error) = self.converse(&place).await {
             log::debug!("a connection ended: {error:#}");
         }
@@ -105,15 +97,17 @@ impl Reception {
             break match gate.next() {
                 Ok(Progress::Request(request)) if request.method == Method::Post => {
                     let closes = request.close;
-                    let asked = self.read(connection, request).await;
+                    let id = self.next_call();
+                    let asked = self.read(connection, id, request).await;
                     // What was read is held until then.
                     place.hold(gate.buffered());
-                    let goes_on = self.answer(connection, asked, closes).await?;
+                    let goes_on = self.answer(connection, id, asked, closes).await?;
                     if goes_on { continue } else { return Ok(()) }
                 }
                 Ok(Progress::Request(request)) => {
-                    let page = self.monitor.borrow().page(&request.target, Instant::now());
-                    let Some(page) = page else { break no_page(request.method) };
+                    let Some(page) = self.get(&request).await? else {
+                        break no_page(request.method);
+                    };
                     let goes_on = self.show(connection, &request, &page).await?;
                     if goes_on { continue } else { return Ok(()) }
                 }
@@ -144,87 +138,49 @@ impl Reception {
     }
 
     /// What a request asks for.
-    async fn read(&self, connection: &Connection, request: gate::Request) -> Result<Asked, Fault> {
+    async fn read(
+        &self,
+        connection: &Connection,
+        id: CallId,
+        request: gate::Request,
+    ) -> Result<Asked, Fault> {
         connection.may_half_close.set(request.may_half_close);
         // It is here as a whole, so its caller is late with nothing.
-        connection.wait(self.next_call());
-        let is_read = self.heads.read(&request).await;
+        connection.wait(id);
+        let is_read = self.codec.read(&request).await;
         is_read.map_err(|error| fault::internal(&format!("{error:#}")))?;
         let document = request.body;
-        self.desk.aside(document.len(), move || protocol::read_call(&document)).await
+        self.offload_queue.run(document.len(), move || protocol::read_call(&document)).await
     }
 
     /// Answers one call. Whether the connection goes on.
     async fn answer(
         &self,
         connection: &Connection,
+        id: CallId,
         asked: Result<Asked, Fault>,
         closes: bool,
     ) -> anyhow::Result<bool> {
-        let Some(answer) = self.call(connection, asked).await? else { return Ok(false) };
+        let is_from_peer = |(_, call): &Asked| call.as_ref().is_ok_and(Call::is_from_peer);
+        if asked.as_ref().is_ok_and(is_from_peer) {
+            self.connections.keep_for_peer(connection);
+        }
+        let (answer, answered) = oneshot::channel();
+        self.inbox.send(Message::Call { id, asked, answer }).await?;
+        // The event loop drops the way back once it hears that the caller is gone.
+        let Ok(answer) = answered.await else { return Ok(false) };
         // The status is 200 whatever the document says: many clients cannot read a fault with another status.
         let (content_type, length) = ("text/xml", answer.len());
-        let head = self.heads.write(Head { status: 200, content_type, length, closes }).await?;
+        let head = self.codec.write(Head { status: 200, content_type, length, closes }).await?;
         send(connection, &head, answer.pieces(), closes).await
     }
 
-    /// The answer to what a document asks for; `None` if the caller is gone before it comes.
-    async fn call(
-        &self,
-        connection: &Connection,
-        asked: Result<Asked, Fault>,
-    ) -> anyhow::Result<Option<Arc<Document>>> {
-        let Ok((method, Ok(Call::Several(calls)))) = asked else {
-            return self.ask(connection, asked).await;
-        };
-        let asked_at = Instant::now();
-        let mut several = Several::new(&self.answers);
-        for asked in calls {
-            let Some(answer) = self.ask(connection, asked).await? else { return Ok(None) };
-            several.push(answer);
-        }
-        let answer = several.write();
-        // Whatever came of its calls, each of which is counted as well.
-        self.monitor.borrow_mut().answered(method.name, asked_at.elapsed(), false);
-        Ok(Some(answer))
-    }
-
-    /// Has the driver answer one call.
-    async fn ask(
-        &self,
-        connection: &Connection,
-        asked: Result<Asked, Fault>,
-    ) -> anyhow::Result<Option<Arc<Document>>> {
-        let (method, call) = match asked {
-            Ok(asked) => asked,
-            Err(fault) => {
-                self.monitor.borrow_mut().not_understood();
-                return Ok(Some(self.fault(&fault)));
-            }
-        };
-        let asked_at = Instant::now();
-        if call.as_ref().is_ok_and(Call::is_from_peer) {
-            self.house.keep_for_peer(connection);
-        }
-        let mut waiting = None;
-        if call.as_ref().is_ok_and(Call::may_wait) {
-            waiting = self.house.let_wait();
-            if waiting.is_none() {
-                return Ok(Some(self.fault(&fault::busy("too many calls wait"))));
-            }
-        }
-        let id = self.next_call();
+    /// The page that a request is for, if there is one.
+    async fn get(&self, request: &gate::Request) -> anyhow::Result<Option<Page>> {
         let (answer, answered) = oneshot::channel();
-        connection.wait(id);
-        self.inbox.send(Input::Call { id, method, call, answer }).await?;
-        // The driver drops what it would answer with once it hears that the caller is gone.
-        let answer = answered.await.ok();
-        drop(waiting);
-        if let Some(answer) = &answer {
-            let (took, is_fault) = (asked_at.elapsed(), answer.is_fault());
-            self.monitor.borrow_mut().answered(method.name, took, is_fault);
-        }
-        Ok(answer)
+        let target = request.target.clone();
+        self.inbox.send(Message::Get { target, answer }).await?;
+        answered.await.ok().context("the event loop has ended")
     }
 
     /// Shows a page. Whether the connection goes on.
@@ -236,13 +192,9 @@ impl Reception {
     ) -> anyhow::Result<bool> {
         let Page { status, content_type, ref body } = *page;
         let (length, closes) = (body.len(), request.close);
-        let head = self.heads.write(Head { status, content_type, length, closes }).await?;
+        let head = self.codec.write(Head { status, content_type, length, closes }).await?;
         let body = if request.method == Method::Head { "" } else { body };
         send(connection, &head, [body.as_bytes()], closes).await
-    }
-
-    fn fault(&self, fault: &Fault) -> Arc<Document> {
-        Document::new(xmlrpc::write_fault(fault), &self.answers)
     }
 
     fn next_call(&self) -> CallId {
@@ -294,30 +246,30 @@ fn no_page(method: Method) -> Vec<u8> {
     response
 }
 
-/// A connection's place in the house, given back when its task ends, however it ends.
+/// A connection's place among all connections, given back when its task ends, however it ends.
 struct Place {
-    house: Rc<House>,
+    connections: Rc<Connections>,
     id: u64,
     connection: Rc<Connection>,
     held: Cell<usize>,
 }
 
 impl Place {
-    fn take(house: &Rc<House>, stream: TcpStream) -> Option<Place> {
-        let (id, connection) = house.admit(stream)?;
-        Some(Place { house: Rc::clone(house), id, connection, held: Cell::new(0) })
+    fn take(connections: &Rc<Connections>, stream: TcpStream) -> Option<Place> {
+        let (id, connection) = connections.admit(stream)?;
+        Some(Place { connections: Rc::clone(connections), id, connection, held: Cell::new(0) })
     }
 
     /// Notes how many bytes of a request are held for the connection. Whether there is room for them.
     fn hold(&self, bytes: usize) -> bool {
-        self.house.hold(self.held.replace(bytes), bytes)
+        self.connections.hold(self.held.replace(bytes), bytes)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.hold(0);
-        self.house.leave(self.id);
+        self.connections.leave(self.id);
     }
 }
 

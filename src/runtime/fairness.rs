@@ -1,8 +1,8 @@
-//! Turns at the one thread that serves everybody.
+//! Fairness between connections on the one thread.
 //!
-//! A socket that takes or gives whatever it is asked for never makes its task wait, and the others' sockets are not even
-//! looked at while there are tasks that can go on. So who moves much waits, between one part and the next, until the
-//! system tells of its socket anew: by then it has told of the others as well.
+//! A socket that is always ready never makes its task wait, and the executor does not poll the other sockets while any
+//! task is ready. So a task that transfers much waits after each chunk until the reactor reports its socket as ready
+//! again: by then the reactor has also reported the others.
 
 use std::io;
 use std::net;
@@ -11,12 +11,12 @@ use std::sync::Arc;
 use async_io::Async;
 use smol::net::TcpStream;
 
-/// Waits until the sockets have been looked at, and this one takes more.
+/// Waits until all sockets have been polled and this one can be written.
 pub(super) async fn writable(stream: &TcpStream) -> io::Result<()> {
     socket(stream).writable().await
 }
 
-/// Waits until the sockets have been looked at, and this one gives more, or has come to its end.
+/// Waits until all sockets have been polled and this one can be read, or has ended.
 pub(super) async fn readable(stream: &TcpStream) -> io::Result<()> {
     socket(stream).readable().await
 }
@@ -36,7 +36,7 @@ mod tests {
     use smol::{LocalExecutor, block_on, future};
 
     use super::*;
-    use crate::runtime::idle;
+    use crate::runtime::busy_poll;
 
     /// Fewer than run before the sockets are looked at anyway.
     const TURNS: usize = 150;
@@ -76,7 +76,7 @@ mod tests {
             }
             done.borrow_mut().push("much");
         });
-        block_on(idle::run(&executor, future::zip(reading, moving)));
+        block_on(busy_poll::run(&executor, future::zip(reading, moving)));
         order.take()
     }
 }

@@ -14,9 +14,9 @@ pub(super) const SMALL_BYTES: usize = 4 << 10;
 
 /// How many bytes of answers are held.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Held(Arc<AtomicUsize>);
+pub struct AnswerBudget(Arc<AtomicUsize>);
 
-impl Held {
+impl AnswerBudget {
     pub(super) fn add(&self, bytes: usize) {
         self.0.fetch_add(bytes, Relaxed);
     }
@@ -25,12 +25,13 @@ impl Held {
         self.0.fetch_sub(bytes, Relaxed);
     }
 
-    pub(super) fn bytes(&self) -> usize {
+    /// How many they are.
+    pub fn bytes(&self) -> usize {
         self.0.load(Relaxed)
     }
 
     /// Whether so much is held that callers are no longer given all the time they might take.
-    pub(super) fn is_much(&self) -> bool {
+    pub fn is_much(&self) -> bool {
         ANSWER_BYTES_MAX / 2 < self.bytes()
     }
 
@@ -45,33 +46,33 @@ impl Held {
 #[derive(Debug)]
 pub(super) struct Piece {
     bytes: Box<[u8]>,
-    held: Held,
+    budget: AnswerBudget,
 }
 
 impl Piece {
-    pub(super) fn new(bytes: Vec<u8>, held: &Held) -> Arc<Piece> {
-        held.add(bytes.len());
-        Arc::new(Piece { bytes: bytes.into(), held: held.clone() })
+    pub(super) fn new(bytes: Vec<u8>, budget: &AnswerBudget) -> Arc<Piece> {
+        budget.add(bytes.len());
+        Arc::new(Piece { bytes: bytes.into(), budget: budget.clone() })
     }
 }
 
 impl Drop for Piece {
     fn drop(&mut self) {
-        self.held.give_back(self.bytes.len());
+        self.budget.give_back(self.bytes.len());
     }
 }
 
 /// An answer as it is sent: its pieces one after another.
 #[derive(Debug)]
-pub(super) struct Document {
+pub struct Document {
     pieces: Vec<Arc<Piece>>,
     len: usize,
 }
 
 impl Document {
     /// The document of these bytes, which it shares with no other.
-    pub(super) fn new(bytes: Vec<u8>, held: &Held) -> Arc<Document> {
-        Document::of(vec![Piece::new(bytes, held)])
+    pub(super) fn new(bytes: Vec<u8>, budget: &AnswerBudget) -> Arc<Document> {
+        Document::of(vec![Piece::new(bytes, budget)])
     }
 
     pub(super) fn of(pieces: Vec<Arc<Piece>>) -> Arc<Document> {
@@ -79,16 +80,19 @@ impl Document {
         Arc::new(Document { pieces, len })
     }
 
-    pub(super) fn len(&self) -> usize {
+    /// How many bytes it has.
+    #[expect(clippy::len_without_is_empty, reason = "no document is empty")]
+    pub fn len(&self) -> usize {
         self.len
     }
 
-    pub(super) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+    /// Its bytes, one piece after another.
+    pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
         self.pieces.iter().map(|piece| &*piece.bytes)
     }
 
     /// All its bytes together, which are copied if there are several pieces.
-    pub(super) fn bytes(&self) -> Cow<'_, [u8]> {
+    pub fn bytes(&self) -> Cow<'_, [u8]> {
         match &*self.pieces {
             [only] => Cow::Borrowed(&only.bytes),
             _ => Cow::Owned(self.pieces().collect::<Vec<_>>().concat()),
@@ -96,7 +100,7 @@ impl Document {
     }
 
     /// Whether it is a fault, each of which is written in one piece.
-    pub(super) fn is_fault(&self) -> bool {
+    pub fn is_fault(&self) -> bool {
         matches!(&*self.pieces, [only] if xmlrpc::is_fault(&only.bytes))
     }
 }

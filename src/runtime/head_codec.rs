@@ -1,8 +1,8 @@
-//! The heads of XML-RPC's requests and responses, as async-h1 reads and writes them: the one file that names it.
+//! Decodes the heads of requests and encodes those of responses with async-h1. No other file names that library.
 //!
-//! The library reads the head of a request that the gate has found whole and sound and has written anew; the body, whose
-//! end the gate has found, does not go through it. To read a head took it a fifth of what a ping cost. Nearly all tell the
-//! same as the one before, and what it made of that it would make of the next: so it is asked where they differ.
+//! The gate has already found a request's head and the end of its body, and has rejected whatever is malformed; the
+//! library decodes the normalized head that the gate writes. Decoding a head took a fifth of the time of a ping, and
+//! nearly all heads are equal to the one before. So decoding is memoized by head, and encoding by what the head says.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -30,9 +30,9 @@ pub(super) struct Head {
     pub(super) closes: bool,
 }
 
-/// Reads and writes heads, and keeps the last of each.
+/// Decodes and encodes heads, and memoizes the last of each.
 #[derive(Debug, Default)]
-pub(super) struct Heads {
+pub(super) struct HeadCodec {
     read: RefCell<Vec<u8>>,
     written: RefCell<Option<Written>>,
 }
@@ -46,7 +46,7 @@ struct Written {
     bytes: Rc<[u8]>,
 }
 
-impl Heads {
+impl HeadCodec {
     /// Reads the head of a call.
     ///
     /// # Errors
@@ -152,9 +152,9 @@ mod tests {
 
     #[test]
     fn the_head_of_a_call_is_read_whatever_came_before_and_no_other_is() {
-        let heads = Heads::default();
+        let codec = HeadCodec::default();
         for target in ["/RPC2", "/RPC2", "/", "/RPC2", "//"] {
-            let read = block_on(heads.read(&request(gate::Method::Post, target)));
+            let read = block_on(codec.read(&request(gate::Method::Post, target)));
             assert!(read.is_ok(), "{target}: {read:?}");
             for unsound in [
                 request(gate::Method::Get, target),
@@ -162,7 +162,7 @@ mod tests {
                 request(gate::Method::Post, ""),
                 request(gate::Method::Post, "/ HTTP/1.1\r\n\r\n/"),
             ] {
-                let read = block_on(heads.read(&unsound));
+                let read = block_on(codec.read(&unsound));
                 assert!(read.is_err(), "{unsound:?}");
             }
         }
@@ -170,10 +170,10 @@ mod tests {
 
     #[test]
     fn a_head_tells_what_it_is_to_tell_whatever_came_before() {
-        let heads = Heads::default();
+        let codec = HeadCodec::default();
         let written = |length, closes| {
             let head = Head { status: 200, content_type: "text/xml", length, closes };
-            String::from_utf8_lossy(&block_on(heads.write(head)).unwrap()).into_owned()
+            String::from_utf8_lossy(&block_on(codec.write(head)).unwrap()).into_owned()
         };
         for (length, closes) in [(1, false), (1, false), (2, false), (2, true), (1, false)] {
             let head = written(length, closes);

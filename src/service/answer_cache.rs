@@ -4,7 +4,7 @@ use std::iter;
 use std::mem;
 use std::sync::Arc;
 
-use super::document::{Document, Held, Piece};
+use super::document::{AnswerBudget, Document, Piece};
 use crate::config::Config;
 use crate::metadata::{Files, Leaf};
 use crate::protocol::{self, Answer, fault};
@@ -12,10 +12,11 @@ use crate::raft::Reply;
 use crate::xmlrpc;
 
 /// Writes answers.
-pub(super) struct Scribe {
+#[derive(Debug)]
+pub(super) struct AnswerCache {
     /// It gives the leader's address to callers who should go there.
     config: Config,
-    held: Held,
+    budget: AnswerBudget,
     /// False and true, as most calls are answered. They are not counted as held: there is one of each.
     truths: [Arc<Document>; 2],
     /// The file map as it was written last, and which state of it that was: most reads get it unchanged.
@@ -25,18 +26,24 @@ pub(super) struct Scribe {
 }
 
 /// A leaf of the map, and what is written for it.
+#[derive(Debug)]
 struct Written {
     leaf: Arc<Leaf>,
     piece: Arc<Piece>,
 }
 
-impl Scribe {
-    pub(super) fn new(config: Config, held: Held) -> Scribe {
+impl AnswerCache {
+    pub(super) fn new(config: Config, budget: AnswerBudget) -> AnswerCache {
         let truths = [false, true].map(|truth| {
             let bytes = protocol::write_answer(&Answer::Boolean(truth), &config);
-            Document::new(bytes, &Held::default())
+            Document::new(bytes, &AnswerBudget::default())
         });
-        Scribe { config, held, truths, files: None, leaves: Vec::new() }
+        AnswerCache { config, budget, truths, files: None, leaves: Vec::new() }
+    }
+
+    /// What the answers count against.
+    pub(super) fn budget(&self) -> &AnswerBudget {
+        &self.budget
     }
 
     /// The document to send; that of a *busy* fault if it does not fit beside those on their way.
@@ -47,8 +54,8 @@ impl Scribe {
         }
         let Answer::Raft(Reply::Files(files)) = answer else {
             let bytes = protocol::write_answer(answer, &self.config);
-            let document = self.fitting(Document::new(bytes, &self.held));
-            return document.unwrap_or_else(|| busy(&self.held));
+            let document = self.fitting(Document::new(bytes, &self.budget));
+            return document.unwrap_or_else(|| busy(&self.budget));
         };
         let revision = files.revision();
         if let Some((written, document)) = &self.files
@@ -61,7 +68,7 @@ impl Scribe {
         let written = self.write_map(files);
         let document = self.fitting(written);
         self.files = document.as_ref().map(|document| (revision, Arc::clone(document)));
-        document.unwrap_or_else(|| busy(&self.held))
+        document.unwrap_or_else(|| busy(&self.budget))
     }
 
     /// The document of the map, for which only the leaves are written that are not those of the last.
@@ -76,22 +83,22 @@ impl Scribe {
             while last.next_if(is_past).is_some() {}
             self.leaves.push(last.next_if(is_same).unwrap_or_else(|| Written {
                 leaf: Arc::clone(leaf),
-                piece: Piece::new(protocol::write_leaf(leaf), &self.held),
+                piece: Piece::new(protocol::write_leaf(leaf), &self.budget),
             }));
         }
         let [before, behind] =
-            protocol::write_around_leaves().map(|end| Piece::new(end, &self.held));
+            protocol::write_around_leaves().map(|end| Piece::new(end, &self.budget));
         let leaves = self.leaves.iter().map(|written| Arc::clone(&written.piece));
         Document::of(iter::once(before).chain(leaves).chain([behind]).collect())
     }
 
     /// The document, if there is room for it.
     fn fitting(&mut self, document: Arc<Document>) -> Option<Arc<Document>> {
-        if !self.held.has_room(document.len()) {
+        if !self.budget.has_room(document.len()) {
             // What nobody is being sent must not keep others from their answers.
             self.forget();
         }
-        if self.held.has_room(document.len()) {
+        if self.budget.has_room(document.len()) {
             return Some(document);
         }
         drop(document);
@@ -106,33 +113,34 @@ impl Scribe {
     }
 }
 
-fn busy(held: &Held) -> Arc<Document> {
+fn busy(budget: &AnswerBudget) -> Arc<Document> {
     let fault = fault::busy("too many bytes of answers are on their way");
-    Document::new(xmlrpc::write_fault(&fault), held)
+    Document::new(xmlrpc::write_fault(&fault), budget)
 }
 
 /// The answers of `system.multicall`. Each will be copied, so that one that others share counts here once more.
-pub(super) struct Several {
+#[derive(Debug)]
+pub(super) struct MulticallAnswer {
     answers: Vec<Arc<Document>>,
     /// How many bytes the copies will take, which count as held from the beginning.
     bytes: usize,
-    held: Held,
+    budget: AnswerBudget,
 }
 
-impl Several {
-    pub(super) fn new(held: &Held) -> Several {
-        Several { answers: Vec::new(), bytes: 0, held: held.clone() }
+impl MulticallAnswer {
+    pub(super) fn new(budget: &AnswerBudget) -> MulticallAnswer {
+        MulticallAnswer { answers: Vec::new(), bytes: 0, budget: budget.clone() }
     }
 
     /// Adds the next answer; a *busy* fault in its place if it is too large beside those before it.
     pub(super) fn push(&mut self, answer: Arc<Document>) {
-        self.held.add(answer.len());
-        let answer = if self.held.has_room(answer.len()) {
+        self.budget.add(answer.len());
+        let answer = if self.budget.has_room(answer.len()) {
             answer
         } else {
-            self.held.give_back(answer.len());
-            let busy = busy(&self.held);
-            self.held.add(busy.len());
+            self.budget.give_back(answer.len());
+            let busy = busy(&self.budget);
+            self.budget.add(busy.len());
             busy
         };
         self.bytes += answer.len();
@@ -142,13 +150,13 @@ impl Several {
     /// The document that answers them all. It is never refused, for updates among them may have taken effect.
     pub(super) fn write(self) -> Arc<Document> {
         let documents = self.answers.iter().map(|answer| answer.bytes());
-        Document::new(xmlrpc::write_multicall(documents), &self.held)
+        Document::new(xmlrpc::write_multicall(documents), &self.budget)
     }
 }
 
-impl Drop for Several {
+impl Drop for MulticallAnswer {
     fn drop(&mut self) {
-        self.held.give_back(self.bytes);
+        self.budget.give_back(self.bytes);
     }
 }
 
@@ -158,12 +166,12 @@ mod tests {
 
     use super::*;
     use crate::metadata::Update;
-    use crate::runtime::document::{ANSWER_BYTES_MAX, SMALL_BYTES};
+    use crate::service::document::{ANSWER_BYTES_MAX, SMALL_BYTES};
     use crate::value::Value;
 
-    fn scribe() -> Scribe {
+    fn cache() -> AnswerCache {
         let config = Config::parse("M: 1\nmetadata0: localhost:1\n").unwrap();
-        Scribe::new(config, Held::default())
+        AnswerCache::new(config, AnswerBudget::default())
     }
 
     /// The map of one file that has had so many versions.
@@ -204,126 +212,129 @@ mod tests {
 
     #[test]
     fn readers_of_the_same_map_share_a_document() {
-        let mut scribe = scribe();
-        let one = scribe.write(&files(3));
-        assert!(Arc::ptr_eq(&one, &scribe.write(&files(3))));
-        assert!(!Arc::ptr_eq(&one, &scribe.write(&files(4))), "the map is another");
+        let mut cache = cache();
+        let one = cache.write(&files(3));
+        assert!(Arc::ptr_eq(&one, &cache.write(&files(3))));
+        assert!(!Arc::ptr_eq(&one, &cache.write(&files(4))), "the map is another");
     }
 
     #[test]
     fn of_a_map_that_changed_little_most_is_sent_as_it_was_written_for_the_last() {
-        let (mut scribe, mut files) = (scribe(), many());
-        let before = scribe.write(&read(&files));
-        let held = scribe.held.bytes();
+        let (mut cache, mut files) = (cache(), many());
+        let before = cache.write(&read(&files));
+        let held = cache.budget.bytes();
         update(&mut files, "500", 2, "h");
         update(&mut files, "500a", 1, "h");
-        let after = scribe.write(&read(&files));
+        let after = cache.write(&read(&files));
         // Its beginning, its end, and one leaf.
         assert_eq!(shared(&after, &before), after.pieces().count() - 3);
         assert!(10 < after.pieces().count());
-        assert!(scribe.held.bytes() < held + held / 10, "what they share counts once");
+        assert!(cache.budget.bytes() < held + held / 10, "what they share counts once");
         drop(before);
-        assert_eq!(scribe.held.bytes(), after.len());
+        assert_eq!(cache.budget.bytes(), after.len());
     }
 
     #[test]
     fn a_map_is_the_same_whatever_was_written_before() {
-        let (mut scribe, mut files) = (scribe(), Files::default());
+        let (mut cache, mut files) = (cache(), Files::default());
         for turn in 0..2000 {
             let name = (turn * 617 % 1000).to_string();
             let next = files.version(&name) + 1;
             update(&mut files, &name, next, "h");
             if turn % 10 == 0 {
-                let anew = protocol::write_answer(&read(&files), &scribe.config);
-                assert!(*scribe.write(&read(&files)).bytes() == anew, "after {turn} updates");
+                let anew = protocol::write_answer(&read(&files), &cache.config);
+                assert!(*cache.write(&read(&files)).bytes() == anew, "after {turn} updates");
             }
         }
     }
 
     #[test]
     fn what_is_held_is_given_back_with_the_last_caller() {
-        let mut scribe = scribe();
-        let one = scribe.write(&block(1000));
-        assert!(1000 <= scribe.held.bytes());
+        let mut cache = cache();
+        let one = cache.write(&block(1000));
+        assert!(1000 <= cache.budget.bytes());
         drop(one);
-        assert_eq!(scribe.held.bytes(), 0);
+        assert_eq!(cache.budget.bytes(), 0);
     }
 
     #[test]
     fn a_large_answer_beyond_the_bound_is_refused_and_a_small_one_is_given() {
-        let mut scribe = scribe();
-        let large: Vec<_> = (0..20).map(|_| scribe.write(&block(8 << 20))).collect();
+        let mut cache = cache();
+        let large: Vec<_> = (0..20).map(|_| cache.write(&block(8 << 20))).collect();
         assert!(!is_busy(&large[0]) && is_busy(&large[19]));
-        assert!(scribe.held.is_much() && scribe.held.bytes() <= 3 * ANSWER_BYTES_MAX / 2);
-        assert!(!is_busy(&scribe.write(&block(100))));
+        assert!(cache.budget.is_much() && cache.budget.bytes() <= 3 * ANSWER_BYTES_MAX / 2);
+        assert!(!is_busy(&cache.write(&block(100))));
         drop(large);
-        assert!(!is_busy(&scribe.write(&block(8 << 20))), "there is room again");
+        assert!(!is_busy(&cache.write(&block(8 << 20))), "there is room again");
     }
 
     #[test]
     fn a_map_beyond_the_bound_is_given_to_one_caller_and_a_refusal_is_not_kept() {
-        let mut scribe = scribe();
-        let much = scribe.write(&block(ANSWER_BYTES_MAX));
+        let mut cache = cache();
+        let much = cache.write(&block(ANSWER_BYTES_MAX));
         assert!(!is_busy(&much));
         let mut files = Files::default();
         update(&mut files, "a", 1, &"h".repeat(2 * SMALL_BYTES));
-        assert!(is_busy(&scribe.write(&read(&files))));
-        assert_eq!(scribe.held.bytes(), much.len());
+        assert!(is_busy(&cache.write(&read(&files))));
+        assert_eq!(cache.budget.bytes(), much.len());
         drop(much);
-        assert!(!is_busy(&scribe.write(&read(&files))));
+        assert!(!is_busy(&cache.write(&read(&files))));
     }
 
     #[test]
     fn a_map_that_nobody_is_being_sent_keeps_nobody_from_an_answer() {
-        let mut scribe = scribe();
+        let mut cache = cache();
         let mut files = Files::default();
         update(&mut files, "a", 1, &"h".repeat(ANSWER_BYTES_MAX));
-        let map = scribe.write(&read(&files));
-        assert!(is_busy(&scribe.write(&block(1 << 20))));
+        let map = cache.write(&read(&files));
+        assert!(is_busy(&cache.write(&block(1 << 20))));
         drop(map);
-        assert!(!is_busy(&scribe.write(&block(1 << 20))));
+        assert!(!is_busy(&cache.write(&block(1 << 20))));
     }
 
     #[test]
     fn of_a_map_that_nobody_is_being_sent_only_what_others_share_is_kept_in_want_of_room() {
-        let (mut scribe, mut files) = (scribe(), many());
-        let before = scribe.write(&read(&files));
+        let (mut cache, mut files) = (cache(), many());
+        let before = cache.write(&read(&files));
         update(&mut files, "500", 2, "h");
-        scribe.write(&read(&files));
-        assert!(before.len() < scribe.held.bytes(), "it is kept for the next");
-        let full = scribe.write(&block(ANSWER_BYTES_MAX));
+        cache.write(&read(&files));
+        assert!(before.len() < cache.budget.bytes(), "it is kept for the next");
+        let full = cache.write(&block(ANSWER_BYTES_MAX));
         assert!(is_busy(&full));
         drop(full);
-        assert_eq!(scribe.held.bytes(), before.len());
-        let after = scribe.write(&read(&files));
+        assert_eq!(cache.budget.bytes(), before.len());
+        let after = cache.write(&read(&files));
         assert_eq!(shared(&after, &before), after.pieces().count() - 3);
     }
 
     #[test]
     fn a_fault_is_known_by_its_document_and_a_map_is_none() {
-        let mut scribe = scribe();
-        assert!(scribe.write(&Answer::Fault(fault::busy("why"))).is_fault());
-        assert!(!scribe.write(&Answer::Boolean(true)).is_fault());
-        assert!(!scribe.write(&read(&many())).is_fault());
+        let mut cache = cache();
+        assert!(cache.write(&Answer::Fault(fault::busy("why"))).is_fault());
+        assert!(!cache.write(&Answer::Boolean(true)).is_fault());
+        assert!(!cache.write(&read(&many())).is_fault());
     }
 
     #[test]
     fn the_answers_of_several_calls_count_once_more_for_each_that_shares_them() {
-        let mut scribe = scribe();
-        let large = scribe.write(&block(ANSWER_BYTES_MAX / 5));
-        let (mut one, mut two) = (Several::new(&scribe.held), Several::new(&scribe.held));
+        let mut cache = cache();
+        let large = cache.write(&block(ANSWER_BYTES_MAX / 5));
+        let (mut one, mut two) =
+            (MulticallAnswer::new(&cache.budget), MulticallAnswer::new(&cache.budget));
         one.push(Arc::clone(&large));
         (0..4).for_each(|_| two.push(Arc::clone(&large)));
-        two.push(scribe.write(&Answer::Boolean(true)));
-        let answers = |several: Several| match xmlrpc::parse_response(&several.write().bytes()) {
-            Ok(Ok(Value::Array(answers))) => {
-                answers.iter().map(|answer| matches!(answer, Value::Array(_))).collect::<Vec<_>>()
-            }
-            other => panic!("{other:?}"),
-        };
+        two.push(cache.write(&Answer::Boolean(true)));
+        let answers =
+            |several: MulticallAnswer| match xmlrpc::parse_response(&several.write().bytes()) {
+                Ok(Ok(Value::Array(answers))) => answers
+                    .iter()
+                    .map(|answer| matches!(answer, Value::Array(_)))
+                    .collect::<Vec<_>>(),
+                other => panic!("{other:?}"),
+            };
         assert_eq!(answers(one), [true]);
         assert_eq!(answers(two), [true, false, false, false, true], "the small one as well");
         drop(large);
-        assert_eq!(scribe.held.bytes(), 0);
+        assert_eq!(cache.budget.bytes(), 0);
     }
 }

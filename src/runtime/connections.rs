@@ -1,4 +1,4 @@
-//! Looks after the connections as a whole: how many there are, how long they take, and whether their callers are there.
+//! All connections of callers: how many there may be, which are evicted, which are too slow, and whose caller has gone.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -12,9 +12,9 @@ use smol::channel::Sender;
 use smol::net::TcpStream;
 
 use super::connection::{Activity, Connection, ReadBuffer, read_buffer};
-use super::document::Held;
-use super::input::Input;
+use super::message::Message;
 use crate::raft::{CallId, WAITING_MAX};
+use crate::service::AnswerBudget;
 
 /// How many connections there may be: one for each call that may wait, and some for the others.
 const CONNECTIONS_MAX: usize = WAITING_MAX + 128;
@@ -45,29 +45,26 @@ const ROUND_TIME: Duration = Duration::from_millis(500);
 const HALF_CLOSED_TIME: Duration = Duration::from_millis(400);
 
 /// The connections that are open.
-pub(super) struct House {
+pub(super) struct Connections {
     connections: RefCell<BTreeMap<u64, Rc<Connection>>>,
     /// How many there may be.
     places: usize,
-    /// How many calls wait, or may have to.
-    waiting: Cell<usize>,
     last: Cell<u64>,
     /// The bytes of requests that are held.
     held: Cell<usize>,
-    answers: Held,
+    answers: AnswerBudget,
     read_buffer: ReadBuffer,
 }
 
-impl House {
-    /// The house of a process that may have so many descriptors. They must not all go to those who call: without one for
-    /// its own calls a server reaches no peer.
-    pub(super) fn new(descriptors: u64, answers: Held) -> Rc<House> {
+impl Connections {
+    /// The connections of a process that may have so many descriptors. Callers must not take all of them: without one for
+    /// its own requests a server reaches no peer.
+    pub(super) fn new(descriptors: u64, answers: AnswerBudget) -> Rc<Connections> {
         let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
         let places = descriptors.saturating_sub(DESCRIPTORS_KEPT);
-        Rc::new(House {
+        Rc::new(Connections {
             connections: RefCell::default(),
             places: places.clamp(CONNECTIONS_MIN, CONNECTIONS_MAX),
-            waiting: Cell::new(0),
             last: Cell::new(0),
             held: Cell::new(0),
             answers,
@@ -75,15 +72,9 @@ impl House {
         })
     }
 
-    /// Notes that a call may have to wait, for as long as the guard is there; `None` if so many wait that peers and
-    /// other callers would find no place.
-    pub(super) fn let_wait(&self) -> Option<Waiting<'_>> {
-        let waiting_max = self.places - (CONNECTIONS_MAX - WAITING_MAX).min(self.places / 2);
-        if waiting_max <= self.waiting.get() {
-            return None;
-        }
-        self.waiting.set(self.waiting.get() + 1);
-        Some(Waiting(self))
+    /// How many calls may wait. If more did, peers and other callers would find no place.
+    pub(super) fn waiting_max(&self) -> usize {
+        self.places - (CONNECTIONS_MAX - WAITING_MAX).min(self.places / 2)
     }
 
     /// Takes in a connection, in place of the one that has been idle for longest if there are too many; `None` if all
@@ -138,8 +129,11 @@ impl House {
         evicted.inspect(|connection| connection.evict()).is_some()
     }
 
-    /// Keeps house, without end.
-    pub(super) async fn keep(self: Rc<House>, inbox: Sender<Input>) -> anyhow::Result<Infallible> {
+    /// Supervises the connections, without end.
+    pub(super) async fn supervise(
+        self: Rc<Connections>,
+        inbox: Sender<Message>,
+    ) -> anyhow::Result<Infallible> {
         loop {
             Timer::after(ROUND_TIME).await;
             let now = Instant::now();
@@ -147,18 +141,9 @@ impl House {
             let hurry = self.answers.is_much() || self.places <= connections.len();
             connections.iter().for_each(|connection| connection.end_if_late(now, hurry));
             for call in gone(&connections, now) {
-                inbox.send(Input::HangUp(call)).await?;
+                inbox.send(Message::HangUp(call)).await?;
             }
         }
-    }
-}
-
-/// A call that may have to wait.
-pub(super) struct Waiting<'h>(&'h House);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.set(self.0.waiting.get() - 1);
     }
 }
 

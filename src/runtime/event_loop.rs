@@ -1,0 +1,96 @@
+//! The one task that owns the service: hands it what happens, and does what it wants done.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::bail;
+use oneshot::Sender;
+use smol::channel::Receiver;
+use smol::future;
+
+use super::alarm::Alarm;
+use super::message::Message;
+use super::peer::Peer;
+use crate::raft::{CallId, ServerId};
+use crate::service::{Action, Document, Input, Service};
+
+/// Where the service's actions go.
+pub(super) struct EventLoop {
+    peers: BTreeMap<ServerId, Peer>,
+    /// Where the answers to the calls go that are in progress.
+    callers: BTreeMap<CallId, Sender<Arc<Document>>>,
+}
+
+impl EventLoop {
+    pub(super) fn new(peers: BTreeMap<ServerId, Peer>) -> EventLoop {
+        EventLoop { peers, callers: BTreeMap::new() }
+    }
+
+    /// Runs the service, without end.
+    ///
+    /// # Errors
+    ///
+    /// If a lane to a peer has ended.
+    ///
+    /// # Panics
+    ///
+    /// If the core finds one of its invariants broken.
+    pub(super) async fn run(
+        mut self,
+        (mut service, mut actions): (Service, Vec<Action>),
+        inbox: Receiver<Message>,
+    ) -> anyhow::Result<Infallible> {
+        let mut alarm = Alarm::new();
+        loop {
+            actions.into_iter().for_each(|action| self.perform(action));
+            let tick = async {
+                match service.deadline() {
+                    Some(deadline) => alarm.until(deadline).await,
+                    None => future::pending().await,
+                }
+                Ok(Message::Peer(Input::Tick))
+            };
+            let message = future::or(tick, inbox.recv()).await?;
+            let now = Instant::now();
+            let input = match message {
+                Message::Call { id, asked, answer } => {
+                    self.callers.insert(id, answer);
+                    Input::Call { id, asked }
+                }
+                Message::HangUp(id) => {
+                    self.callers.remove(&id);
+                    Input::HangUp(id)
+                }
+                Message::Get { target, answer } => {
+                    // The connection may have ended meanwhile.
+                    let _ = answer.send(service.page(&target, now));
+                    actions = Vec::new();
+                    continue;
+                }
+                Message::Peer(input) => input,
+                Message::LaneEnded => bail!("a lane to a peer has ended"),
+            };
+            (service, actions) = service.handle(now, input);
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Send { to, request } => {
+                if let Some(peer) = self.peers.get_mut(&to) {
+                    peer.send(request);
+                }
+            }
+            Action::Answer { id, document } => {
+                if let Some(caller) = self.callers.remove(&id) {
+                    // A caller that is gone in this moment misses it.
+                    let _ = caller.send(document);
+                }
+            }
+            Action::Disconnect => self.peers.values_mut().for_each(Peer::disconnect),
+            Action::Log(level, line) => log::log!(level, "{line}"),
+        }
+    }
+}

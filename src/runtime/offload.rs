@@ -1,0 +1,67 @@
+//! Offloads long computations to smol's thread pool.
+//!
+//! Parsing or writing an update of 4 MiB takes ten milliseconds and more. On the server's thread it would delay every
+//! other caller, and the heartbeats. Only bytes and values travel to the pool and back: the service and everything that
+//! is shared stay on the server's thread.
+
+use smol::lock::Mutex;
+
+/// Work on fewer bytes is done in place: it takes less than a millisecond, and offloading has a price of its own.
+const LONG_BYTES: usize = 256 << 10;
+
+/// Runs `work`, which processes so many bytes, in the thread pool if it is long.
+pub(super) async fn offload<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    if is_long(bytes) { smol::unblock(work).await } else { work() }
+}
+
+/// Whether work on so many bytes is offloaded.
+pub(super) fn is_long(bytes: usize) -> bool {
+    LONG_BYTES <= bytes
+}
+
+/// Offloads one long computation at a time. Parsing a document takes several times its memory, which bounds the total.
+#[derive(Debug, Default)]
+pub(super) struct OffloadQueue(Mutex<()>);
+
+impl OffloadQueue {
+    /// Runs `work`, which processes so many bytes, in the thread pool if it is long.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        let _turn = if is_long(bytes) { Some(self.0.lock().await) } else { None };
+        offload(bytes, work).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use smol::{block_on, future};
+
+    use super::*;
+
+    #[test]
+    fn only_long_work_is_offloaded() {
+        let here = thread::current().id();
+        for (bytes, is_here) in [(0, true), (LONG_BYTES - 1, true), (LONG_BYTES, false)] {
+            let there = block_on(offload(bytes, || thread::current().id()));
+            assert_eq!(there == here, is_here, "{bytes} bytes");
+        }
+    }
+
+    #[test]
+    fn long_work_waits_in_the_queue_and_short_work_does_not() {
+        let queue = OffloadQueue::default();
+        let turn = queue.0.try_lock();
+        let done = |bytes| block_on(future::poll_once(queue.run(bytes, || 7)));
+        assert_eq!((done(LONG_BYTES), done(LONG_BYTES - 1)), (None, Some(7)));
+        drop(turn);
+        assert_eq!(block_on(queue.run(LONG_BYTES, || 7)), 7);
+    }
+}

@@ -1,0 +1,261 @@
+//! What surrounds the core, without sockets, threads or a clock of its own: [`Service::handle`] takes one [`Input`] and
+//! the time, and gives back the [`Action`]s that it wants.
+//!
+//! The service owns the [`raft::Server`]. It decides which calls reach the core and which it answers itself (all calls
+//! while the server is crashed, blocks, questions about the server), keeps the calls that wait for the core, makes the
+//! calls of a `system.multicall` one after another, and turns the core's timers into deadlines, the core's replies into
+//! documents and everything that it sees into the figures of the [`Monitor`].
+//!
+//! Like the core, it is total and synchronous: no input makes it fail or wait. So tests can drive it through any
+//! schedule. The event loop of [`runtime`](crate::runtime) supplies the inputs and carries out the actions.
+
+mod answer_cache;
+mod calls;
+mod document;
+mod multicall;
+mod report;
+mod timers;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use fastrand::Rng;
+use log::Level;
+
+use crate::blocks::Blocks;
+use crate::config::Config;
+use crate::monitor::{Monitor, Page};
+use crate::protocol::Asked;
+use crate::raft::{
+    CallId, Cluster, Effect, Event, Failure, Incarnation, Reply, Request, Response, RoleName,
+    Server, ServerId, Timer,
+};
+use crate::xmlrpc::Fault;
+use answer_cache::AnswerCache;
+use calls::Waiting;
+use multicall::Multicall;
+use report::Reporter;
+use timers::Timers;
+
+pub use document::{AnswerBudget, Document};
+
+/// How many bytes of blocks are kept.
+const BLOCK_BYTES_MAX: usize = 64 << 20;
+
+/// What happens to a server.
+#[derive(Debug)]
+pub enum Input {
+    /// A caller sent a call.
+    Call {
+        /// Names the call until it is answered.
+        id: CallId,
+        /// What its document asks for; the fault to answer if it asks for nothing there is.
+        asked: Result<Asked, Fault>,
+    },
+    /// The caller no longer waits for the answer.
+    HangUp(CallId),
+    /// A peer replied to a request.
+    Response {
+        /// The peer.
+        from: ServerId,
+        /// Its reply.
+        response: Response,
+    },
+    /// A peer did not reply to a request.
+    Unanswered {
+        /// The peer.
+        by: ServerId,
+        /// The request.
+        request: Request,
+        /// What that says of the peer.
+        failure: Failure,
+    },
+    /// Time has passed: the [`deadline`](Service::deadline) may have come.
+    Tick,
+}
+
+/// What a server wants done.
+#[derive(Debug)]
+pub enum Action {
+    /// Send a request to a peer. Its outcome comes back as an input, unless `Disconnect` comes before it.
+    Send {
+        /// The peer.
+        to: ServerId,
+        /// The request.
+        request: Request,
+    },
+    /// Answer a call.
+    Answer {
+        /// The call.
+        id: CallId,
+        /// The answer.
+        document: Arc<Document>,
+    },
+    /// The server has crashed: send nothing more of what was handed over before, and close the connections to the peers.
+    Disconnect,
+    /// Log a line.
+    Log(Level, String),
+}
+
+/// A server with all that surrounds its core.
+#[must_use = "handling an input consumes the service and gives it back"]
+#[derive(Debug)]
+pub struct Service {
+    server: Server,
+    shell: Box<Shell>,
+}
+
+/// What a service needs to know when it starts.
+#[derive(Debug)]
+pub struct Settings {
+    /// Which server of which set this is.
+    pub cluster: Cluster,
+    /// The configuration, for the addresses of the servers.
+    pub config: Config,
+    /// Names this life of the server.
+    pub incarnation: Incarnation,
+    /// Draws the random parts of timeouts.
+    pub rng: Rng,
+    /// How many calls may wait for a majority.
+    pub waiting_max: usize,
+    /// How many bytes of answers are held, wherever they are.
+    pub budget: AnswerBudget,
+}
+
+/// What surrounds the core.
+#[derive(Debug)]
+struct Shell {
+    answers: AnswerCache,
+    blocks: Blocks,
+    monitor: Monitor,
+    reporter: Reporter,
+    timers: Timers,
+    /// The calls that the core has not answered yet.
+    waiting: BTreeMap<CallId, Waiting>,
+    waiting_max: usize,
+    /// The multicalls of which not all calls are answered yet. The one that is waits under the same id.
+    multicalls: BTreeMap<CallId, Multicall>,
+    /// What the core is to be told next.
+    events: VecDeque<Event>,
+    actions: Vec<Action>,
+}
+
+impl Service {
+    /// The service of a server that starts now, and what it wants done first.
+    pub fn start(settings: Settings, now: Instant) -> (Service, Vec<Action>) {
+        let Settings { cluster, config, incarnation, rng, waiting_max, budget } = settings;
+        let (server, effects) = Server::start(cluster, incarnation);
+        let mut shell = Box::new(Shell {
+            answers: AnswerCache::new(config.clone(), budget),
+            blocks: Blocks::new(BLOCK_BYTES_MAX),
+            monitor: Monitor::new(cluster.id(), config, now, server.status()),
+            reporter: Reporter::new(&server),
+            timers: Timers::new(rng),
+            waiting: BTreeMap::new(),
+            waiting_max,
+            multicalls: BTreeMap::new(),
+            events: VecDeque::new(),
+            actions: Vec::new(),
+        });
+        shell.has_started(&server);
+        shell.perform(effects, &server, now);
+        let server = shell.step(server, now);
+        let actions = std::mem::take(&mut shell.actions);
+        (Service { server, shell }, actions)
+    }
+
+    /// Takes an input and says what is to be done. `now` never falls from one call to the next.
+    ///
+    /// # Panics
+    ///
+    /// If the core finds one of its invariants broken, which no input brings about.
+    pub fn handle(self, now: Instant, input: Input) -> (Service, Vec<Action>) {
+        let Service { server, mut shell } = self;
+        match input {
+            Input::Call { id, asked } => shell.call(id, asked, &server, now),
+            Input::HangUp(id) => {
+                shell.multicalls.remove(&id);
+                if shell.waiting.remove(&id).is_some() {
+                    shell.events.push_back(Event::HangUp(id));
+                }
+            }
+            Input::Response { from, response } => {
+                shell.events.push_back(Event::Response { from, response });
+            }
+            Input::Unanswered { by, request, failure } => {
+                shell.events.push_back(Event::Unanswered { by, request, failure });
+            }
+            Input::Tick => {
+                shell.events.extend(shell.timers.expired(now).map(Event::Timeout));
+            }
+        }
+        let server = shell.step(server, now);
+        let actions = std::mem::take(&mut shell.actions);
+        (Service { server, shell }, actions)
+    }
+
+    /// When [`Input::Tick`] is due; `None` if no timer runs.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.shell.timers.deadline()
+    }
+
+    /// The page that the target of a GET names; `None` if there is no such page.
+    pub fn page(&self, target: &str, now: Instant) -> Option<Page> {
+        self.shell.monitor.page(target, now)
+    }
+
+    /// The core.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+}
+
+impl Shell {
+    /// Tells the core whatever it is to be told, and all that follows from that.
+    fn step(&mut self, mut server: Server, now: Instant) -> Server {
+        while let Some(event) = self.events.pop_front() {
+            let ends_ballot = matches!(event, Event::Timeout(Timer::Campaign));
+            let stands =
+                ends_ballot || matches!(event, Event::Timeout(Timer::Start | Timer::Election));
+            let waits_for = ends_ballot.then(|| server.waits_for());
+            let was_crashed = server.role() == RoleName::Crashed;
+            self.note(&event, &server, now);
+            let effects;
+            (server, effects) = server.step(event);
+            self.report(&server);
+            if stands {
+                self.monitor.stood_for_election();
+            }
+            if let Some(waits_for) = waits_for {
+                self.end_ballot(waits_for, &server);
+            }
+            if server.role() == RoleName::Crashed && !was_crashed {
+                self.actions.push(Action::Disconnect);
+            }
+            self.perform(effects, &server, now);
+        }
+        server
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>, server: &Server, now: Instant) {
+        for effect in effects {
+            match effect {
+                Effect::ArmTimer(timer) => self.timers.arm(timer, now),
+                Effect::StopTimers => self.timers.stop(),
+                Effect::Send { to, request } => self.actions.push(Action::Send { to, request }),
+                Effect::Reply(call, reply) => self.reply(call, reply, server, now),
+            }
+        }
+    }
+
+    /// Passes on what the core replies.
+    fn reply(&mut self, id: CallId, reply: Reply, server: &Server, now: Instant) {
+        self.note_reply(id, &reply, now);
+        self.answer_waiting(id, reply, server, now);
+    }
+
+    fn log(&mut self, level: Level, line: String) {
+        self.actions.push(Action::Log(level, line));
+    }
+}

@@ -1,0 +1,148 @@
+//! Calls: which the service answers itself, which the core answers, and what is answered while the server is crashed.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::document::Document;
+use super::multicall::Multicall;
+use super::{Action, Shell};
+use crate::protocol::{Answer, Asked, Call, Method, fault};
+use crate::raft::{self, CallId, Event, Reply, RoleName, Server};
+use crate::xmlrpc::Fault;
+
+/// A call that waits for the core.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiting {
+    method: &'static Method,
+    since: Instant,
+}
+
+/// Who answers a call.
+enum Served {
+    /// It is answered already.
+    Here(Answer),
+    /// It becomes an event.
+    ByCore(raft::Call),
+}
+
+impl Shell {
+    /// Takes what a caller asks for.
+    pub(super) fn call(
+        &mut self,
+        id: CallId,
+        asked: Result<Asked, Fault>,
+        server: &Server,
+        now: Instant,
+    ) {
+        if let Ok((method, Ok(Call::Several(calls)))) = asked {
+            let multicall = Multicall::new(method, calls, now, self.answers.budget());
+            self.multicalls.insert(id, multicall);
+            self.go_on(id, server, now);
+        } else if let Some(document) = self.ask(id, asked, server, now) {
+            self.actions.push(Action::Answer { id, document });
+        }
+    }
+
+    /// Answers a call; `None` if the core will.
+    pub(super) fn ask(
+        &mut self,
+        id: CallId,
+        asked: Result<Asked, Fault>,
+        server: &Server,
+        now: Instant,
+    ) -> Option<Arc<Document>> {
+        let (method, call) = match asked {
+            Ok(asked) => asked,
+            Err(fault) => {
+                self.monitor.not_understood();
+                return Some(self.answers.write(&Answer::Fault(fault)));
+            }
+        };
+        let waiting = Waiting { method, since: now };
+        match self.serve(method, call, server, now) {
+            Served::Here(answer) => Some(self.answer(waiting, &answer, now)),
+            Served::ByCore(call) => {
+                self.waiting.insert(id, waiting);
+                self.events.push_back(Event::Call(id, call));
+                None
+            }
+        }
+    }
+
+    /// Answers a call, unless it is the core's to answer.
+    fn serve(
+        &mut self,
+        method: &'static Method,
+        call: Result<Call, Fault>,
+        server: &Server,
+        now: Instant,
+    ) -> Served {
+        let from_peer = call.as_ref().is_ok_and(Call::is_from_peer);
+        if from_peer {
+            self.monitor.requested_by_peer();
+        }
+        if server.role() == RoleName::Crashed && !method.while_crashed {
+            return Served::Here(Answer::Crashed(from_peer.then(|| server.identity())));
+        }
+        let call = match call {
+            Ok(call) => call,
+            Err(fault) => return Served::Here(Answer::Fault(fault)),
+        };
+        if call.may_wait() && self.waiting_max <= self.waiting.len() {
+            return Served::Here(Answer::Fault(fault::busy("too many calls wait")));
+        }
+        Served::Here(match call {
+            Call::Raft(call) => return Served::ByCore(call),
+            Call::Ping => Answer::Boolean(true),
+            Call::IsLeader => Answer::Boolean(server.leads()),
+            Call::IsCrashed => Answer::Boolean(server.role() == RoleName::Crashed),
+            Call::Version(name) => Answer::Version(server.files().version(&name)),
+            Call::Status => Answer::Status(Box::new(self.monitor.status(now))),
+            Call::PutBlock(block) => match self.blocks.put(block) {
+                Ok(()) => Answer::Boolean(true),
+                Err(full) => Answer::Fault(fault::busy(&full.to_string())),
+            },
+            Call::GetBlock(hash) => match self.blocks.get(&hash) {
+                Some(block) => Answer::Block(block),
+                None => {
+                    Answer::Fault(fault::wrong_parameters("no block of that hash is stored here"))
+                }
+            },
+            Call::HasBlocks(hashes) => {
+                Answer::Hashes(hashes.into_iter().filter(|hash| self.blocks.has(hash)).collect())
+            }
+            Call::ListMethods => Answer::Methods,
+            Call::MethodSignature(method) => Answer::Signature(method),
+            Call::MethodHelp(method) => Answer::Help(method),
+            Call::Several(_) => {
+                Answer::Fault(fault::wrong_parameters("system.multicall makes no call of itself"))
+            }
+        })
+    }
+
+    /// Gives what the core replied to whoever waits for it.
+    pub(super) fn answer_waiting(
+        &mut self,
+        id: CallId,
+        reply: Reply,
+        server: &Server,
+        now: Instant,
+    ) {
+        let Some(waiting) = self.waiting.remove(&id) else { return };
+        let document = self.answer(waiting, &Answer::Raft(reply), now);
+        if let Some(multicall) = self.multicalls.get_mut(&id) {
+            multicall.push(document);
+            self.go_on(id, server, now);
+        } else {
+            self.actions.push(Action::Answer { id, document });
+        }
+    }
+
+    /// Writes the answer to a call, which is counted.
+    fn answer(&mut self, call: Waiting, answer: &Answer, now: Instant) -> Arc<Document> {
+        let document = self.answers.write(answer);
+        let took = now.saturating_duration_since(call.since);
+        self.monitor.answered(call.method.name, took, document.is_fault());
+        document
+    }
+}

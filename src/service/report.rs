@@ -1,0 +1,157 @@
+//! What people learn of a server as it goes along: log lines, and the figures of the monitor.
+
+use std::collections::BTreeSet;
+
+use std::time::Instant;
+
+use log::Level;
+
+use super::Shell;
+use crate::monitor;
+use crate::raft::{
+    self, AppendOutcome, CallId, Event, Failure, Flaw, Identity, Incarnation, Reply, RoleName,
+    Server, ServerId,
+};
+
+/// What has been reported, so that it is not reported twice.
+#[derive(Debug)]
+pub(super) struct Reporter {
+    told: Told,
+    /// The flaws of forged requests that were warned of: each once, since they may come in floods.
+    warned: BTreeSet<Flaw>,
+    /// The peer's request in the present event, if a line has said why it is refused.
+    explained: Option<CallId>,
+}
+
+/// What the log lines tell of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Told {
+    role: RoleName,
+    leads: bool,
+    incarnation: Incarnation,
+}
+
+impl Reporter {
+    /// Nothing has been reported of a server that starts: it is taken for a follower.
+    pub(super) fn new(server: &Server) -> Reporter {
+        let incarnation = server.identity().incarnation;
+        let told = Told { role: RoleName::Follower, leads: false, incarnation };
+        Reporter { told, warned: BTreeSet::new(), explained: None }
+    }
+}
+
+impl Shell {
+    /// Reports what became of a server as it started: one that is alone leads already.
+    pub(super) fn has_started(&mut self, server: &Server) {
+        if server.role() != RoleName::Follower {
+            self.monitor.stood_for_election();
+        }
+        self.report(server);
+    }
+
+    /// Takes note of what an event tells about the peers, before the server takes it.
+    pub(super) fn note(&mut self, event: &Event, server: &Server, now: Instant) {
+        self.reporter.explained = None;
+        match event {
+            Event::Response { from, response } => {
+                self.show(Some(*from), response.sender(), server, now);
+                self.monitor.heard(now);
+            }
+            Event::Unanswered { by, failure, .. } => {
+                match failure {
+                    Failure::Crashed(sender) => _ = self.show(Some(*by), sender, server, now),
+                    Failure::Ended => self.monitor.ended(*by),
+                    Failure::Silent => {}
+                }
+                self.monitor.unanswered_by(*by);
+            }
+            Event::Call(call, raft::Call::RequestVote(request)) => {
+                let explains = self.show(None, &request.sender, server, now);
+                self.reporter.explained = explains.then_some(*call);
+            }
+            Event::Call(call, raft::Call::AppendEntries(request)) => {
+                let explains = self.show(None, &request.sender, server, now);
+                self.reporter.explained = explains.then_some(*call);
+            }
+            Event::Timeout(_) | Event::Call(..) | Event::HangUp(_) => {}
+        }
+    }
+
+    /// Notes how another server has shown itself. Whether a line says why a request of it is refused.
+    fn show(
+        &mut self,
+        asked: Option<ServerId>,
+        sender: &Identity,
+        server: &Server,
+        now: Instant,
+    ) -> bool {
+        if self.monitor.has_been_shown(asked, sender) {
+            return false;
+        }
+        let own = server.identity();
+        for line in self.monitor.shown(asked, sender, &own, now) {
+            self.log(Level::Warn, line);
+        }
+        monitor::explains_refusal(sender, &own)
+    }
+
+    /// Takes note of what the core replies.
+    pub(super) fn note_reply(&mut self, id: CallId, reply: &Reply, now: Instant) {
+        match reply {
+            Reply::Fault(raft::Fault::Forged(flaw))
+                if self.reporter.explained != Some(id) && self.reporter.warned.insert(flaw) =>
+            {
+                self.log(Level::Warn, format!("refused a peer's request: {flaw}"));
+            }
+            Reply::Append(reply) => match reply.outcome {
+                AppendOutcome::Accepted | AppendOutcome::Mismatch(_) => self.monitor.heard(now),
+                AppendOutcome::Stale | AppendOutcome::Refused => {}
+            },
+            _ => {}
+        }
+    }
+
+    /// Tells for whom a ballot has waited, unless the server has won it at its end.
+    pub(super) fn end_ballot(&mut self, waits_for: Vec<ServerId>, server: &Server) {
+        if server.role() == RoleName::Candidate
+            && let Some(line) = self.monitor.ballot_ended(waits_for)
+        {
+            self.log(Level::Warn, line);
+        }
+    }
+
+    /// Shows how the server is after a step: to those who ask, and with a line for each change of role. A candidate that
+    /// stands again is none.
+    pub(super) fn report(&mut self, server: &Server) {
+        let status = server.status();
+        self.monitor.observe(status, server.files().len(), server.log().roster());
+        let Reporter { told: before, .. } = self.reporter;
+        let now =
+            Told { role: status.role, leads: server.leads(), incarnation: status.incarnation };
+        if before == now {
+            return;
+        }
+        self.reporter.told = now;
+        let (id, term) = (server.identity().id.0, status.current_term.0);
+        if before.incarnation != now.incarnation {
+            let line =
+                format!("server {id} gives up its history, which has no updates, for another");
+            self.log(Level::Info, line);
+        }
+        if (before.role, before.leads) == (now.role, now.leads) {
+            return;
+        }
+        self.log(
+            Level::Info,
+            match now.role {
+                RoleName::Leader if now.leads => {
+                    format!("server {id} is the leader of term {term}")
+                }
+                RoleName::Leader => format!("server {id} founds a new history in term {term}"),
+                RoleName::Candidate => format!("server {id} stands for election after term {term}"),
+                RoleName::Follower => format!("server {id} is a follower in term {term}"),
+                RoleName::Crashed => format!("server {id} is crashed in term {term}"),
+            },
+        );
+    }
+}

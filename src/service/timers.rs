@@ -1,0 +1,110 @@
+//! The core's timers as deadlines.
+
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+
+use crate::raft::{ELECTION_SPREAD_MS, FATE_MS, HEARTBEAT_MS, SILENCE_MS, START_MS, Timer};
+
+/// The timer of the role, and the one for the fate of updates.
+#[derive(Debug)]
+pub(super) struct Timers {
+    role: Option<(Timer, Instant)>,
+    fate: Option<Instant>,
+    rng: Rng,
+}
+
+impl Timers {
+    pub(super) fn new(rng: Rng) -> Timers {
+        Timers { role: None, fate: None, rng }
+    }
+
+    /// Starts a timer, in place of the one that it replaces.
+    pub(super) fn arm(&mut self, timer: Timer, now: Instant) {
+        let at = now + self.delay(timer);
+        match timer {
+            Timer::Fate => self.fate = Some(at),
+            Timer::Start
+            | Timer::Silence
+            | Timer::Election
+            | Timer::Campaign
+            | Timer::Heartbeat => self.role = Some((timer, at)),
+        }
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.role = None;
+        self.fate = None;
+    }
+
+    /// When the next timer runs out.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let role = self.role.map(|(_, at)| at);
+        role.into_iter().chain(self.fate).min()
+    }
+
+    /// A timer that has run out, which is taken off.
+    pub(super) fn expired(&mut self, now: Instant) -> Option<Timer> {
+        if let Some((timer, _)) = self.role.take_if(|(_, at)| *at <= now) {
+            return Some(timer);
+        }
+        self.fate.take_if(|at| *at <= now).map(|_| Timer::Fate)
+    }
+
+    /// How long `timer` runs, with the random part drawn each time so that elections seldom collide (§5.2).
+    fn delay(&mut self, timer: Timer) -> Duration {
+        let rng = &mut self.rng;
+        let mut random = || Duration::from_millis(ELECTION_SPREAD_MS).mul_f64(rng.f64());
+        match timer {
+            Timer::Silence => Duration::from_millis(SILENCE_MS),
+            Timer::Start => Duration::from_millis(START_MS) + random(),
+            Timer::Election => random(),
+            Timer::Campaign => Duration::from_millis(SILENCE_MS) + random(),
+            Timer::Heartbeat => Duration::from_millis(HEARTBEAT_MS),
+            Timer::Fate => Duration::from_millis(FATE_MS),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_random_part_of_an_election_timeout_covers_its_whole_range() {
+        let spread = Duration::from_millis(ELECTION_SPREAD_MS);
+        let mut timers = Timers::new(Rng::with_seed(1));
+        let drawn: Vec<_> = (0..10_000).map(|_| timers.delay(Timer::Election)).collect();
+        assert!(drawn.iter().all(|delay| *delay <= spread));
+        assert!(drawn.iter().any(|delay| *delay < spread / 20));
+        assert!(drawn.iter().any(|delay| spread * 19 / 20 < *delay));
+    }
+
+    #[test]
+    fn a_timer_expires_once_and_not_before_its_deadline() {
+        let now = Instant::now();
+        let mut timers = Timers::new(Rng::with_seed(1));
+        assert_eq!((timers.deadline(), timers.expired(now)), (None, None));
+        timers.arm(Timer::Silence, now);
+        timers.arm(Timer::Fate, now);
+        timers.arm(Timer::Heartbeat, now);
+        let due = timers.deadline().unwrap();
+        assert_eq!(due, now + Duration::from_millis(HEARTBEAT_MS), "it replaces the silence");
+        assert_eq!(timers.expired(due - Duration::from_millis(1)), None);
+        assert_eq!(timers.expired(due), Some(Timer::Heartbeat));
+        assert_eq!(timers.expired(due), None);
+        let fate = timers.deadline().unwrap();
+        assert_eq!(timers.expired(fate), Some(Timer::Fate));
+        assert_eq!(timers.deadline(), None);
+    }
+
+    #[test]
+    fn timers_that_are_stopped_do_not_expire() {
+        let now = Instant::now();
+        let mut timers = Timers::new(Rng::with_seed(1));
+        timers.arm(Timer::Silence, now);
+        timers.arm(Timer::Fate, now);
+        timers.stop();
+        assert_eq!(timers.expired(now + Duration::from_secs(3600)), None);
+    }
+}

@@ -1,0 +1,194 @@
+//! Services that speak to each other in the bytes that servers send, in a world whose time only passes when it is told to.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use surfstore::config::Config;
+use surfstore::protocol::{self, Ask};
+use surfstore::raft::{CallId, Cluster as Set, Failure, Incarnation, Request, ServerId};
+use surfstore::service::{Action, AnswerBudget, Input, Service, Settings};
+use surfstore::value::Value;
+use surfstore::xmlrpc::{self, Fault};
+
+/// What a caller is answered.
+pub(crate) type Answer = Result<Value, Fault>;
+
+/// A call of a client: at which server, and its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Called {
+    pub(crate) at: u8,
+    pub(crate) id: CallId,
+}
+
+/// A few services.
+pub(crate) struct Cluster {
+    services: Vec<Option<Service>>,
+    pub(crate) now: Instant,
+    /// The requests of servers that are not answered yet: who asked what.
+    asked: BTreeMap<Called, (ServerId, Request)>,
+    /// What the clients were answered.
+    pub(crate) answers: BTreeMap<Called, Answer>,
+    /// The inputs under way.
+    inputs: VecDeque<(u8, Input)>,
+    /// The servers that no other one reaches.
+    pub(crate) isolated: BTreeSet<u8>,
+    /// The log lines of all servers.
+    pub(crate) lines: Vec<String>,
+    /// How often each server wanted its connections closed.
+    pub(crate) disconnected: Vec<usize>,
+    last_call: u64,
+}
+
+impl Cluster {
+    /// So many servers that have just started, at each of which so many calls may wait.
+    pub(crate) fn start(size: u8, waiting_max: usize, seed: u64) -> Cluster {
+        let mut text = format!("M: {size}\n");
+        (0..size)
+            .for_each(|id| text += &format!("metadata{id}: localhost:{}\n", 9001 + u16::from(id)));
+        let config = Config::parse(&text).unwrap();
+        let mut cluster = Cluster {
+            services: Vec::new(),
+            now: Instant::now(),
+            asked: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            inputs: VecDeque::new(),
+            isolated: BTreeSet::new(),
+            lines: Vec::new(),
+            disconnected: vec![0; size.into()],
+            last_call: 0,
+        };
+        for id in 0..size {
+            let settings = Settings {
+                cluster: Set::new(ServerId(id), size).unwrap(),
+                config: config.clone(),
+                incarnation: Incarnation(100 * (u64::from(id) + 1)),
+                rng: Rng::with_seed(seed + u64::from(id)),
+                waiting_max,
+                budget: AnswerBudget::default(),
+            };
+            let (service, actions) = Service::start(settings, cluster.now);
+            cluster.services.push(Some(service));
+            cluster.perform(id, actions);
+        }
+        cluster.settle();
+        cluster
+    }
+
+    /// Servers of which one leads, and which one.
+    pub(crate) fn led(size: u8, waiting_max: usize) -> (Cluster, u8) {
+        let mut cluster = Cluster::start(size, waiting_max, 1);
+        cluster.pass(Duration::from_secs(5));
+        let leader = cluster.leader().expect("one leads after five seconds");
+        (cluster, leader)
+    }
+
+    pub(crate) fn leader(&self) -> Option<u8> {
+        (0..)
+            .zip(&self.services)
+            .find(|(_, service)| service.as_ref().unwrap().server().leads())
+            .map(|(id, _)| id)
+    }
+
+    pub(crate) fn service(&self, id: u8) -> &Service {
+        self.services[usize::from(id)].as_ref().unwrap()
+    }
+
+    /// Sends the document of a call to a server.
+    pub(crate) fn send(&mut self, at: u8, document: &[u8]) -> Called {
+        let called = self.next_call(at);
+        let asked = protocol::read_call(document);
+        self.inputs.push_back((at, Input::Call { id: called.id, asked }));
+        self.settle();
+        called
+    }
+
+    /// Makes a call.
+    pub(crate) fn call(&mut self, at: u8, ask: &Ask<'_>) -> Called {
+        self.send(at, &ask.document())
+    }
+
+    /// Makes a call that is answered at once.
+    #[track_caller]
+    pub(crate) fn answer(&mut self, at: u8, ask: &Ask<'_>) -> Answer {
+        let called = self.call(at, ask);
+        self.answers.remove(&called).expect("it is answered at once")
+    }
+
+    pub(crate) fn hang_up(&mut self, called: Called) {
+        self.inputs.push_back((called.at, Input::HangUp(called.id)));
+        self.settle();
+    }
+
+    /// Lets time pass, from one deadline to the next.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            let deadlines = (0..)
+                .zip(&self.services)
+                .filter_map(|(id, service)| Some((service.as_ref().unwrap().deadline()?, id)));
+            let Some((deadline, id)) = deadlines.min().filter(|(deadline, _)| *deadline <= end)
+            else {
+                break;
+            };
+            self.now = self.now.max(deadline);
+            self.inputs.push_back((id, Input::Tick));
+            self.settle();
+        }
+        self.now = end;
+    }
+
+    /// Lets everything arrive that is under way.
+    fn settle(&mut self) {
+        while let Some((id, input)) = self.inputs.pop_front() {
+            let slot = &mut self.services[usize::from(id)];
+            let (service, actions) = slot.take().unwrap().handle(self.now, input);
+            *slot = Some(service);
+            self.perform(id, actions);
+        }
+    }
+
+    fn perform(&mut self, by: u8, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Send { to, request } => self.carry(by, to, request),
+                Action::Answer { id, document } => {
+                    let called = Called { at: by, id };
+                    let bytes = document.bytes();
+                    let Some((asker, request)) = self.asked.remove(&called) else {
+                        let answer = xmlrpc::parse_response(&bytes).expect("it is well-formed");
+                        let earlier = self.answers.insert(called, answer);
+                        assert_eq!(earlier, None, "{called:?} is answered once");
+                        continue;
+                    };
+                    let from = ServerId(by);
+                    let input = match protocol::read_response(&request, &bytes) {
+                        Ok(response) => Input::Response { from, response },
+                        Err(told) => Input::Unanswered { by: from, request, failure: told.failure },
+                    };
+                    self.inputs.push_back((asker.0, input));
+                }
+                Action::Disconnect => self.disconnected[usize::from(by)] += 1,
+                Action::Log(_, line) => self.lines.push(line),
+            }
+        }
+    }
+
+    /// Carries a request to a peer, unless one of both is isolated: then there is no reply.
+    fn carry(&mut self, by: u8, to: ServerId, request: Request) {
+        if self.isolated.contains(&by) || self.isolated.contains(&to.0) {
+            let failure = Failure::Silent;
+            self.inputs.push_back((by, Input::Unanswered { by: to, request, failure }));
+            return;
+        }
+        let called = self.next_call(to.0);
+        let asked = protocol::read_call(&protocol::write_request(&request));
+        self.asked.insert(called, (ServerId(by), request));
+        self.inputs.push_back((to.0, Input::Call { id: called.id, asked }));
+    }
+
+    fn next_call(&mut self, at: u8) -> Called {
+        self.last_call += 1;
+        Called { at, id: CallId(self.last_call) }
+    }
+}

@@ -1,0 +1,243 @@
+//! The service without sockets: which calls wait, what is answered when, and what time brings about.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod cluster;
+
+use std::time::Duration;
+
+use cluster::{Answer, Called, Cluster};
+use surfstore::protocol::{Ask, fault};
+use surfstore::raft::WAITING_MAX;
+use surfstore::value::Value;
+use surfstore::xmlrpc::write_call;
+
+const TRUE: Answer = Ok(Value::Boolean(true));
+
+fn update(name: &str, version: i64) -> Vec<u8> {
+    Ask::Update(name, version, &["h".into()]).document()
+}
+
+/// The document of a multicall of these calls.
+fn multicall(calls: &[(&str, &[Value])]) -> Vec<u8> {
+    let call = |(name, params): &(&str, &[Value])| {
+        let params = Value::Array((*params).into());
+        Value::Struct([("methodName".into(), (*name).into()), ("params".into(), params)].into())
+    };
+    let calls = Value::Array(calls.iter().map(call).collect());
+    write_call("system.multicall", |params| params.param(|writer| writer.value(&calls)))
+}
+
+/// What a multicall answers: for each call its value, or the code of its fault.
+#[track_caller]
+fn answers(answer: Answer) -> Vec<Result<Value, i32>> {
+    let Ok(Value::Array(answers)) = answer else { panic!("{answer:?}") };
+    let one = |answer: &Value| match answer {
+        Value::Array(only) => Ok(only[0].clone()),
+        Value::Struct(members) => match members.iter().find(|(name, _)| **name == *"faultCode") {
+            Some((_, Value::Int(code))) => Err(i32::try_from(*code).unwrap()),
+            _ => panic!("{members:?}"),
+        },
+        other => panic!("{other:?}"),
+    };
+    answers.iter().map(one).collect()
+}
+
+/// Cuts a leader off from the others until it has noticed, which is before another is elected.
+fn cut_off(cluster: &mut Cluster, leader: u8) {
+    cluster.isolated.insert(leader);
+}
+
+#[track_caller]
+fn taken(cluster: &mut Cluster, called: Called) -> Answer {
+    cluster.answers.remove(&called).expect("it is answered")
+}
+
+#[test]
+fn three_servers_elect_a_leader_and_confirm_an_update_in_the_bytes_that_servers_send() {
+    let (mut cluster, leader) = Cluster::led(3, WAITING_MAX);
+    let called = cluster.send(leader, &update("a", 1));
+    assert_eq!(taken(&mut cluster, called), TRUE);
+    for id in 0..3 {
+        assert_eq!(cluster.answer(id, &Ask::Version("a")), Ok(1.into()), "at server {id}");
+        assert_eq!(cluster.answer(id, &Ask::IsLeader), Ok(Value::Boolean(id == leader)));
+    }
+    assert!(cluster.lines.iter().any(|line| line.ends_with("is the leader of term 1")));
+}
+
+#[test]
+fn a_call_waits_for_a_majority_and_is_answered_once_it_is_back() {
+    let (mut cluster, leader) = Cluster::led(3, WAITING_MAX);
+    cut_off(&mut cluster, leader);
+    let calls = [cluster.send(leader, &update("a", 1)), cluster.call(leader, &Ask::Files)];
+    cluster.pass(Duration::from_millis(300));
+    assert!(cluster.answers.is_empty());
+    cluster.isolated.clear();
+    cluster.pass(Duration::from_millis(300));
+    assert_eq!(taken(&mut cluster, calls[0]), TRUE);
+    assert!(taken(&mut cluster, calls[1]).is_ok());
+}
+
+#[test]
+fn a_caller_that_hangs_up_is_not_answered_and_its_place_is_free() {
+    let (mut cluster, leader) = Cluster::led(3, 2);
+    cut_off(&mut cluster, leader);
+    let [one, _two] = [(); 2].map(|()| cluster.call(leader, &Ask::Files));
+    let Err(refused) = cluster.answer(leader, &Ask::Files) else { panic!("there is no place") };
+    assert_eq!(refused.code, fault::BUSY);
+    assert_eq!(cluster.answer(leader, &Ask::Ping), TRUE, "it waits for nobody");
+    cluster.hang_up(one);
+    let three = cluster.call(leader, &Ask::Files);
+    assert!(cluster.answers.is_empty(), "it waits in the place of the first");
+    cluster.isolated.clear();
+    cluster.pass(Duration::from_millis(300));
+    assert!(taken(&mut cluster, three).is_ok());
+    assert!(!cluster.answers.contains_key(&one));
+}
+
+#[test]
+fn a_crashed_server_answers_what_it_may_and_closes_its_connections_once() {
+    let (mut cluster, leader) = Cluster::led(3, WAITING_MAX);
+    let waiting = {
+        cut_off(&mut cluster, leader);
+        cluster.send(leader, &update("a", 1))
+    };
+    assert_eq!(cluster.answer(leader, &Ask::Crash), TRUE);
+    let Err(lost) = taken(&mut cluster, waiting) else { panic!("its outcome is not known") };
+    assert_eq!(lost.code, fault::OUTCOME_UNKNOWN);
+    assert_eq!(cluster.answer(leader, &Ask::Crash), TRUE);
+    assert_eq!(cluster.disconnected[usize::from(leader)], 1);
+    assert_eq!(cluster.answer(leader, &Ask::IsCrashed), TRUE);
+    let Err(refused) = cluster.answer(leader, &Ask::Files) else { panic!("it is crashed") };
+    assert_eq!(refused.code, fault::CRASHED);
+    assert_eq!(cluster.service(leader).deadline(), None, "no timer runs");
+    assert_eq!(cluster.answer(leader, &Ask::Restore), TRUE);
+    assert!(cluster.service(leader).deadline().is_some());
+}
+
+#[test]
+fn the_calls_of_a_multicall_are_made_one_after_another() {
+    let (mut cluster, leader) = Cluster::led(3, WAITING_MAX);
+    let hashes = Value::Array(["h".into()].into());
+    let called = cluster.send(
+        leader,
+        &multicall(&[
+            ("updatefile", &["a".into(), 1.into(), hashes.clone()]),
+            ("tester_getversion", &["a".into()]),
+            ("updatefile", &["a".into(), 1.into(), hashes.clone()]),
+            ("system.multicall", &[Value::Array([].into())]),
+            ("crash", &[]),
+            ("isCrashed", &[]),
+            ("updatefile", &["a".into(), 2.into(), hashes]),
+            ("noSuchMethod", &[]),
+            ("restore", &[]),
+            ("tester_getversion", &["a".into()]),
+        ]),
+    );
+    let (yes, no) = (Value::Boolean(true), Value::Boolean(false));
+    let answered = answers(taken(&mut cluster, called));
+    let [wrong, crashed] = [fault::WRONG_PARAMETERS, fault::CRASHED];
+    assert_eq!(
+        answered,
+        [
+            Ok(yes.clone()),
+            Ok(1.into()),
+            Ok(no),
+            Err(wrong),
+            Ok(yes.clone()),
+            Ok(yes.clone()),
+            Err(crashed),
+            Err(fault::NO_SUCH_METHOD),
+            Ok(yes),
+            Ok(1.into())
+        ]
+    );
+}
+
+#[test]
+fn what_is_left_of_a_multicall_is_not_done_once_its_caller_has_hung_up() {
+    let (mut cluster, leader) = Cluster::led(3, WAITING_MAX);
+    cut_off(&mut cluster, leader);
+    let called = cluster.send(leader, &multicall(&[("getfileinfomap", &[]), ("crash", &[])]));
+    cluster.hang_up(called);
+    cluster.isolated.clear();
+    cluster.pass(Duration::from_millis(300));
+    assert_eq!(cluster.answer(leader, &Ask::IsCrashed), Ok(Value::Boolean(false)));
+    assert!(!cluster.answers.contains_key(&called));
+}
+
+#[test]
+fn every_call_is_counted_those_of_a_multicall_too() {
+    let (mut cluster, _) = Cluster::led(1, WAITING_MAX);
+    cluster.answer(0, &Ask::Ping).unwrap();
+    let called = cluster.send(0, &multicall(&[("ping", &[]), ("ping", &[])]));
+    taken(&mut cluster, called).unwrap();
+    let called = cluster.send(0, b"garbage");
+    taken(&mut cluster, called).unwrap_err();
+    let page = cluster.service(0).page("/metrics?x", cluster.now).unwrap();
+    let counts = |method: &str| {
+        let line = format!("{{method=\"{method}\"}}");
+        page.body
+            .lines()
+            .find(|text| text.contains("_count") && text.contains(&line))
+            .map(|text| text.rsplit(' ').next().unwrap().to_owned())
+    };
+    assert_eq!(counts("surfstore.ping").as_deref(), Some("3"), "{}", page.body);
+    assert_eq!(counts("system.multicall").as_deref(), Some("1"));
+    assert_eq!(cluster.service(0).page("/nothing", cluster.now), None);
+}
+
+#[test]
+fn a_deadline_that_has_not_come_changes_nothing() {
+    let mut cluster = Cluster::start(3, WAITING_MAX, 1);
+    let deadlines = (0..3).filter_map(|id| cluster.service(id).deadline());
+    let first = deadlines.min().expect("a server that starts will stand");
+    cluster.pass(first - cluster.now - Duration::from_millis(1));
+    assert!(cluster.lines.is_empty(), "{:?}", cluster.lines);
+    cluster.pass(Duration::from_secs(2));
+    assert!(cluster.leader().is_some());
+}
+
+/// Calls of all kinds, hang-ups and servers that come and go: each call is answered once, and those that wait for nobody
+/// at once.
+#[test]
+fn whatever_comes_in_every_call_is_answered_once() {
+    for seed in 0..100 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let size = rng.u8(1..=5);
+        let mut cluster = Cluster::start(size, rng.usize(1..10), seed);
+        let mut waiting: Vec<Called> = Vec::new();
+        for _ in 0..300 {
+            let at = rng.u8(0..size);
+            let name = ["a", "b"][rng.usize(0..2)];
+            let document = match rng.u8(0..12) {
+                0 => Ask::Crash.document(),
+                1..3 => Ask::Restore.document(),
+                3 => multicall(&[("getfileinfomap", &[]), ("ping", &[]), ("getfileinfomap", &[])]),
+                4 => b"garbage".to_vec(),
+                5 => Ask::Ping.document(),
+                6..9 => Ask::Files.document(),
+                _ => update(name, rng.i64(1..5)),
+            };
+            waiting.push(cluster.send(at, &document));
+            if rng.u8(0..10) == 0 {
+                let gone = waiting.swap_remove(rng.usize(0..waiting.len()));
+                cluster.hang_up(gone);
+            }
+            if rng.u8(0..10) == 0 {
+                let isolated = rng.u8(0..size);
+                if !cluster.isolated.remove(&isolated) {
+                    cluster.isolated.insert(isolated);
+                }
+            }
+            cluster.pass(Duration::from_millis(rng.u64(0..200)));
+        }
+        cluster.isolated.clear();
+        (0..size).for_each(|id| _ = cluster.answer(id, &Ask::Restore));
+        cluster.pass(Duration::from_secs(10));
+        for called in &waiting {
+            assert!(cluster.answers.contains_key(called), "seed {seed}: {called:?} waits for ever");
+        }
+        assert!(cluster.leader().is_some(), "seed {seed}");
+    }
+}
