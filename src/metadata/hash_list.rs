@@ -34,11 +34,11 @@ impl HashList {
 
     /// The elements in their order.
     pub fn elements(&self) -> Box<[Value]> {
-        match Value::unpack(&self.0) {
-            Some(Value::Array(elements)) => elements,
-            // Nothing else was ever packed here.
-            _ => Box::default(),
-        }
+        let unpacked = match Value::unpack(&self.0) {
+            Some(Value::Array(elements)) => Some(elements),
+            _ => None,
+        };
+        unpacked.expect("bug: a hash list keeps only bytes that unpack to a list")
     }
 }
 

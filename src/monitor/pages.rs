@@ -64,13 +64,17 @@ impl Monitor {
     }
 }
 
-/// What the members of a status are.
 fn json(value: &Value) -> serde_json::Value {
     match value {
         Value::Int(number) => json!(number),
+        Value::Boolean(truth) => json!(truth),
+        Value::Double(number) => json!(number.get()),
         Value::String(text) => json!(text),
+        Value::Base64(bytes) => json!(&**bytes),
         Value::Array(elements) => elements.iter().map(json).collect(),
-        _ => json!(null),
+        Value::Struct(members) => {
+            members.iter().map(|(name, value)| (name.to_string(), json(value))).collect()
+        }
     }
 }
 

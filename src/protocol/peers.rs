@@ -202,9 +202,8 @@ fn pack_entry(packer: &mut Packer, entry: &Entry) {
     }
 }
 
-/// Terms, indexes and counters never leave the range of `i64`.
 fn int(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
+    i64::try_from(number).expect("bug: terms, indexes and counters stay within 2^53")
 }
 
 /// Reads a candidate's request.

@@ -68,7 +68,7 @@ impl Core {
 
     /// Enters a newer term, in which this server has not voted yet (§5.1).
     pub(super) fn enter_term(&mut self, term: Term) {
-        debug_assert!(self.current_term < term);
+        assert!(self.current_term < term, "a server only enters newer terms (§5.1)");
         self.current_term = term;
         self.voted_for = None;
         self.hear_of(None);

@@ -357,11 +357,14 @@ impl Node<Leader> {
         entries: Vec<Entry>,
         out: &mut Effects,
     ) {
+        let prev_log = self.core.log.position(prev_log_index);
+        let prev_log =
+            prev_log.expect("bug: a leader's log has what precedes the entries it sends");
         self.role.last_round = self.role.last_round.next();
         let request = AppendEntries {
             sender: self.core.identity(),
             receiver: self.role.progress.get(&to).and_then(|follower| follower.incarnation),
-            prev_log: self.core.log.position(prev_log_index).unwrap_or_default(),
+            prev_log,
             entries,
             leader_commit: self.core.commit_index,
             round: self.role.last_round,
