@@ -36,7 +36,7 @@ mod xml {
     use divan::counter::BytesCount;
     use surfstore::config::Config;
     use surfstore::metadata::Files;
-    use surfstore::protocol::{Answer, Ask, Call, read_call, write_answer};
+    use surfstore::protocol::{Answer, Ask, Asked, Call, read_call, write_answer};
     use surfstore::raft::Reply;
     use surfstore::value::Value;
     use surfstore::xmlrpc::{parse_call, parse_response};
@@ -64,7 +64,10 @@ mod xml {
     #[divan::bench]
     fn read_updatefile_of_4_mib(bencher: Bencher<'_, '_>) {
         let document = large_document();
-        assert!(matches!(read_call(&document), Ok((_, Ok(Call::Raft(_))))), "it is taken");
+        assert!(
+            matches!(read_call(&document), Ok(Asked::One((_, Ok(Call::Raft(_)))))),
+            "it is taken"
+        );
         bencher.counter(BytesCount::of_slice(&document)).bench(|| read_call(&document));
     }
 
@@ -121,7 +124,7 @@ mod peers {
     use divan::Bencher;
     use divan::counter::BytesCount;
     use surfstore::metadata::Update;
-    use surfstore::protocol::{Call, read_call, write_request};
+    use surfstore::protocol::{Asked, Call, read_call, write_request};
     use surfstore::raft::{self, Command, Entry, Request, Term};
 
     use super::support::{append, at};
@@ -156,8 +159,9 @@ mod peers {
     fn read(bencher: Bencher<'_, '_>, entries: Vec<Entry>) {
         let request = append(1, at(0, 0), entries);
         let document = write_request(&Request::AppendEntries(request.clone()));
-        let (_, call) = read_call(&document).expect("a call");
-        assert_eq!(call, Ok(Call::Raft(raft::Call::AppendEntries(request))));
+        let call = Call::Raft(raft::Call::AppendEntries(request));
+        let Ok(Asked::One((_, read))) = read_call(&document) else { panic!("a call") };
+        assert_eq!(read, Ok(call));
         bencher.counter(BytesCount::of_slice(&document)).bench(|| read_call(&document));
     }
 

@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::Config;
 use crate::raft::{self, Identity, LogIndex, Member, RoleName, Roster, ServerId};
+use crate::value::Value;
 use histogram::Histogram;
 use peers::Peers;
 use waits::Waits;
@@ -201,6 +202,11 @@ impl Monitor {
             last_heard: self.heard.map(|heard| now.saturating_duration_since(heard)),
             uptime: now.saturating_duration_since(self.started),
         }
+    }
+
+    /// The same by names, as callers are told.
+    pub fn members(&self, now: Instant) -> Vec<(&'static str, Value)> {
+        self.status(now).members(&self.config)
     }
 
     /// The servers that are there and do not count, this one included, in the order of their ids.

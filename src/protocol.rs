@@ -50,8 +50,6 @@ pub enum Call {
     MethodSignature(&'static Method),
     /// `system.methodHelp`
     MethodHelp(&'static Method),
-    /// `system.multicall`: each of these, one after another. Within itself it is refused.
-    Several(Vec<Result<Asked, Fault>>),
 }
 
 impl Call {
@@ -81,7 +79,16 @@ pub struct Method {
     pub help: &'static str,
     /// Whether a crashed server serves it; if not, it answers `isCrashed` whatever the parameters.
     pub while_crashed: bool,
-    read: fn(Arguments) -> Result<Call, Fault>,
+    read: Read,
+}
+
+/// How the parameters of a method are read.
+#[derive(Clone, Copy, Debug)]
+enum Read {
+    /// They make one call.
+    Call(fn(Arguments) -> Result<Call, Fault>),
+    /// They are calls themselves.
+    Multicall,
 }
 
 impl PartialEq for Method {
@@ -90,8 +97,18 @@ impl PartialEq for Method {
     }
 }
 
-/// What a document asks for: the method, and the call or what is wrong with its parameters.
-pub type Asked = (&'static Method, Result<Call, Fault>);
+/// What a document asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Asked {
+    /// One call.
+    One(MethodAndCall),
+    /// `system.multicall`: these calls, one after another, none of which is a multicall itself. In the place of a call
+    /// that names no method is the fault to answer.
+    Several(&'static Method, Vec<Result<MethodAndCall, Fault>>),
+}
+
+/// A method, and the call of it or what is wrong with its parameters.
+pub type MethodAndCall = (&'static Method, Result<Call, Fault>);
 
 /// Reads a call.
 ///
@@ -101,13 +118,25 @@ pub type Asked = (&'static Method, Result<Call, Fault>);
 pub fn read_call(document: &[u8]) -> Result<Asked, Fault> {
     let MethodCall { method, params } = xmlrpc::parse_call(document)
         .map_err(|error| Fault { code: error.code(), message: error.to_string() })?;
-    ask(&method, params)
+    let method = find(&method).ok_or_else(|| fault::no_such_method(&method))?;
+    let arguments = Arguments::new(method, params);
+    Ok(match method.read {
+        Read::Call(read) => Asked::One((method, read(arguments))),
+        Read::Multicall => match arguments.several() {
+            Ok(calls) => Asked::Several(method, calls),
+            Err(fault) => Asked::One((method, Err(fault))),
+        },
+    })
 }
 
-/// What a call of the method of that name, with these parameters, asks for.
-fn ask(name: &str, params: Vec<Value>) -> Result<Asked, Fault> {
+/// One of the calls of a multicall: of the method of that name, with these parameters.
+fn one_of_several(name: &str, params: Vec<Value>) -> Result<MethodAndCall, Fault> {
     let method = find(name).ok_or_else(|| fault::no_such_method(name))?;
-    Ok((method, (method.read)(Arguments::new(method, params))))
+    let call = match method.read {
+        Read::Call(read) => read(Arguments::new(method, params)),
+        Read::Multicall => Err(fault::wrong_parameters("system.multicall makes no call of itself")),
+    };
+    Ok((method, call))
 }
 
 /// What every canonical name begins with, those of `system.*` apart.
@@ -131,7 +160,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["boolean"],
         help: "Answers true.",
         while_crashed: true,
-        read: |arguments| arguments.none(Call::Ping),
+        read: Read::Call(|arguments| arguments.none(Call::Ping)),
     },
     Method {
         name: "surfstore.isLeader",
@@ -139,7 +168,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["boolean"],
         help: "Tells whether this server is the leader and not crashed.",
         while_crashed: true,
-        read: |arguments| arguments.none(Call::IsLeader),
+        read: Read::Call(|arguments| arguments.none(Call::IsLeader)),
     },
     Method {
         name: "surfstore.isCrashed",
@@ -147,7 +176,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["boolean"],
         help: "Tells whether this server is crashed.",
         while_crashed: true,
-        read: |arguments| arguments.none(Call::IsCrashed),
+        read: Read::Call(|arguments| arguments.none(Call::IsCrashed)),
     },
     Method {
         name: "surfstore.crash",
@@ -155,7 +184,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["boolean"],
         help: "Stops this server from taking part, as if it had failed. It keeps what it knows.",
         while_crashed: true,
-        read: |arguments| arguments.none(Call::Raft(raft::Call::Crash)),
+        read: Read::Call(|arguments| arguments.none(Call::Raft(raft::Call::Crash))),
     },
     Method {
         name: "surfstore.restore",
@@ -163,7 +192,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["boolean"],
         help: "Lets a crashed server take part again, as a follower.",
         while_crashed: true,
-        read: |arguments| arguments.none(Call::Raft(raft::Call::Restore)),
+        read: Read::Call(|arguments| arguments.none(Call::Raft(raft::Call::Restore))),
     },
     Method {
         name: "surfstore.updatefile",
@@ -172,7 +201,7 @@ pub const METHODS: [Method; 18] = [
         help: "updatefile(name, version, hashlist): makes the file consist of these blocks, at the leader. True: a \
                majority holds the update. False: the version was not exactly one higher than the stored one.",
         while_crashed: false,
-        read: Arguments::update,
+        read: Read::Call(Arguments::update),
     },
     Method {
         name: "surfstore.getfileinfomap",
@@ -180,7 +209,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["struct"],
         help: "Gives the whole map, at the leader: name -> [version, hashlist], deleted files included.",
         while_crashed: false,
-        read: |arguments| arguments.none(Call::Raft(raft::Call::ReadFiles)),
+        read: Read::Call(|arguments| arguments.none(Call::Raft(raft::Call::ReadFiles))),
     },
     Method {
         name: "surfstore.tester_getversion",
@@ -188,7 +217,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["int", "string"],
         help: "tester_getversion(name): the version that this server has applied; 0 for an unknown file.",
         while_crashed: true,
-        read: Arguments::version,
+        read: Read::Call(Arguments::version),
     },
     Method {
         name: "surfstore.requestVote",
@@ -196,7 +225,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["base64", "base64"],
         help: "Raft's RequestVote, between servers.",
         while_crashed: false,
-        read: Arguments::request_vote,
+        read: Read::Call(Arguments::request_vote),
     },
     Method {
         name: "surfstore.appendEntries",
@@ -204,7 +233,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["base64", "base64"],
         help: "Raft's AppendEntries, between servers.",
         while_crashed: false,
-        read: Arguments::append_entries,
+        read: Read::Call(Arguments::append_entries),
     },
     Method {
         name: "surfstore.getblock",
@@ -212,7 +241,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["base64", "string"],
         help: "getblock(hash): the block of that lower-case hexadecimal SHA-256, if it is stored at this server.",
         while_crashed: false,
-        read: Arguments::get_block,
+        read: Read::Call(Arguments::get_block),
     },
     Method {
         name: "surfstore.putblock",
@@ -220,7 +249,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["boolean", "base64"],
         help: "putblock(bytes): stores a block at this server only, under its SHA-256.",
         while_crashed: false,
-        read: Arguments::put_block,
+        read: Read::Call(Arguments::put_block),
     },
     Method {
         name: "surfstore.hasblocks",
@@ -228,7 +257,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["array", "array"],
         help: "hasblocks(hashes): those of the hashes whose blocks are stored at this server, in the order asked.",
         while_crashed: false,
-        read: Arguments::has_blocks,
+        read: Read::Call(Arguments::has_blocks),
     },
     Method {
         name: "surfstore.status",
@@ -236,7 +265,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["struct"],
         help: "How this server is doing, for people: role, term, leader, indexes, counts.",
         while_crashed: true,
-        read: |arguments| arguments.none(Call::Status),
+        read: Read::Call(|arguments| arguments.none(Call::Status)),
     },
     Method {
         name: "system.listMethods",
@@ -244,7 +273,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["array"],
         help: "Gives the names of all methods.",
         while_crashed: true,
-        read: |arguments| arguments.none(Call::ListMethods),
+        read: Read::Call(|arguments| arguments.none(Call::ListMethods)),
     },
     Method {
         name: "system.methodSignature",
@@ -252,7 +281,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["array", "string"],
         help: "methodSignature(name): a list of signatures, each the type of the answer and of the parameters.",
         while_crashed: true,
-        read: |arguments| arguments.method(Call::MethodSignature),
+        read: Read::Call(|arguments| arguments.method(Call::MethodSignature)),
     },
     Method {
         name: "system.methodHelp",
@@ -260,7 +289,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["string", "string"],
         help: "methodHelp(name): what the method does.",
         while_crashed: true,
-        read: |arguments| arguments.method(Call::MethodHelp),
+        read: Read::Call(|arguments| arguments.method(Call::MethodHelp)),
     },
     Method {
         name: "system.multicall",
@@ -269,6 +298,6 @@ pub const METHODS: [Method; 18] = [
         help: "multicall(calls): makes the calls one after another, at most 64, each a struct of methodName and params. \
                For each, an array that holds its answer, or the struct of its fault.",
         while_crashed: true,
-        read: Arguments::several,
+        read: Read::Multicall,
     },
 ];

@@ -177,6 +177,7 @@ fn a_server_and_a_client_share_nothing_but_what_they_say_to_each_other() {
     assert_absent("client", &["crate::runtime"]);
     assert_absent("runtime", &["crate::client"]);
     assert_absent("chaos", &["crate::runtime"]);
+    assert_absent("protocol", &["crate::monitor"]);
 }
 
 /// Whatever comes from outside is handled. What only a bug can break is asserted, and the message says so.

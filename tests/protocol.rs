@@ -5,7 +5,7 @@ use surfstore::blocks::Block;
 use surfstore::config::Config;
 use surfstore::metadata::{Files, Update};
 use surfstore::protocol::{
-    self, Answer, Call, METHODS, NAME_BYTES_MAX, NoResponse, UPDATE_BYTES_MAX, fault,
+    self, Answer, Asked, Call, METHODS, NAME_BYTES_MAX, NoResponse, UPDATE_BYTES_MAX, fault,
 };
 use surfstore::raft::{
     self, Account, AppendEntries, AppendOutcome, AppendReply, BallotKind, Command, Entry, Failure,
@@ -24,7 +24,15 @@ fn document(method: &str, params: &[Value]) -> Vec<u8> {
 
 /// What such a call is read as.
 fn read(method: &str, params: &[Value]) -> Result<Call, Fault> {
-    protocol::read_call(&document(method, params))?.1
+    call_of(&document(method, params))
+}
+
+/// The one call that a document asks for.
+fn call_of(document: &[u8]) -> Result<Call, Fault> {
+    match protocol::read_call(document)? {
+        Asked::One((_, call)) => call,
+        Asked::Several(..) => panic!("it asks for several"),
+    }
 }
 
 fn array(elements: &[Value]) -> Value {
@@ -116,7 +124,8 @@ fn every_method_accepts_parameters_of_its_signature() {
                 other => panic!("a signature of {} has type {other}", method.name),
             })
             .collect();
-        assert!(read(method.name, &params).is_ok(), "{}", method.name);
+        let asked = protocol::read_call(&document(method.name, &params));
+        assert!(!matches!(asked, Err(_) | Ok(Asked::One((_, Err(_))))), "{asked:?}");
     }
 }
 
@@ -333,7 +342,7 @@ fn introspection_tells_what_the_table_has() {
 
 /// What the receiver of such a request reads.
 fn received(request: &Request) -> Result<Call, Fault> {
-    protocol::read_call(&protocol::write_request(request))?.1
+    call_of(&protocol::write_request(request))
 }
 
 /// What the sender of `request` reads when the receiver answers so.

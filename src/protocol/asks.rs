@@ -83,7 +83,7 @@ fn write_versions(calls: &mut Writer, names: &[&str]) {
 mod tests {
     use super::*;
     use crate::metadata::Update;
-    use crate::protocol::{Call, read_call};
+    use crate::protocol::{Asked, Call, read_call};
     use crate::raft;
 
     #[test]
@@ -91,7 +91,6 @@ mod tests {
         let hashes = [1.into(), "h".into()];
         let (name, version) = ("a & b".into(), 3);
         let update = Update { name, version, hashes: hashes.clone().into() };
-        let version = |name: &str| read_call(&Ask::Version(name).document());
         for (ask, call) in [
             (Ask::Ping, Call::Ping),
             (Ask::IsLeader, Call::IsLeader),
@@ -102,11 +101,20 @@ mod tests {
             (Ask::Files, Call::Raft(raft::Call::ReadFiles)),
             (Ask::Version("\r\n"), Call::Version("\r\n".into())),
             (Ask::Update("a & b", 3, &hashes), Call::Raft(raft::Call::Update(update))),
-            (Ask::Versions(&["a", "b"]), Call::Several(vec![version("a"), version("b")])),
             (Ask::Method("getversion", &["a".into()]), Call::Version("a".into())),
         ] {
-            let (_, read) = read_call(&ask.document()).unwrap();
+            let Ok(Asked::One((_, read))) = read_call(&ask.document()) else {
+                panic!("{ask:?} is no call")
+            };
             assert_eq!(read, Ok(call), "{ask:?}");
         }
+        let versions = |asked| match asked {
+            Ok(Asked::Several(_, calls)) => calls,
+            Ok(Asked::One(call)) => vec![Ok(call)],
+            Err(fault) => vec![Err(fault)],
+        };
+        let version = |name: &str| versions(read_call(&Ask::Version(name).document()));
+        let asked = versions(read_call(&Ask::Versions(&["a", "b"]).document()));
+        assert_eq!(asked, [version("a"), version("b")].concat());
     }
 }

@@ -5,7 +5,7 @@
 //! signature is accepted here.
 
 use super::fault::{no_such_method, wrong_parameters};
-use super::{Asked, Call, Method, ask, find, peers, replies};
+use super::{Call, Method, MethodAndCall, find, one_of_several, peers, replies};
 use crate::blocks::Block;
 use crate::metadata::{HashList, Update};
 use crate::raft;
@@ -106,13 +106,13 @@ impl Arguments {
         find(&name).map(call).ok_or_else(|| no_such_method(&name))
     }
 
-    pub(super) fn several(self) -> Read {
+    pub(super) fn several(self) -> Result<Vec<Result<MethodAndCall, Fault>>, Fault> {
         let [calls] = self.take()?;
         let calls = list(calls);
         if CALLS_MAX < calls.len() {
             return Err(wrong_parameters("system.multicall makes at most 64 calls"));
         }
-        Ok(Call::Several(calls.into_iter().map(one_of_several).collect()))
+        Ok(calls.into_iter().map(read_one_of_several).collect())
     }
 
     fn take<const N: usize>(self) -> Result<[Value; N], Fault> {
@@ -125,7 +125,7 @@ impl Arguments {
 }
 
 /// One of the calls of `system.multicall`.
-fn one_of_several(call: Value) -> Result<Asked, Fault> {
+fn read_one_of_several(call: Value) -> Result<MethodAndCall, Fault> {
     const EXPECTED: &str = "each call is a struct of methodName and params";
     let Value::Struct(members) = call else { return Err(wrong_parameters(EXPECTED)) };
     let (mut name, mut params) = (None, None);
@@ -139,7 +139,7 @@ fn one_of_several(call: Value) -> Result<Asked, Fault> {
     let (Some(name), Some(params)) = (name, params) else {
         return Err(wrong_parameters(EXPECTED));
     };
-    ask(&name, params)
+    one_of_several(&name, params)
 }
 
 /// A string, or base64 of one.

@@ -6,7 +6,6 @@ use super::fault;
 use super::{METHODS, Method, peers};
 use crate::config::Config;
 use crate::metadata::{Files, Leaf, Update};
-use crate::monitor::Status;
 use crate::raft::{Identity, Reply};
 use crate::value::Value;
 use crate::xmlrpc::{self, Fault, Members, Writer};
@@ -24,8 +23,8 @@ pub enum Answer {
     Block(Arc<[u8]>),
     /// Hashes of blocks.
     Hashes(Vec<Box<str>>),
-    /// How the server is doing.
-    Status(Box<Status>),
+    /// A struct of these members.
+    Members(Vec<(&'static str, Value)>),
     /// `system.listMethods`
     Methods,
     /// `system.methodSignature`
@@ -46,7 +45,7 @@ pub fn write_answer(answer: &Answer, config: &Config) -> Vec<u8> {
         Answer::Raft(reply) => write_reply(reply, config),
         Answer::Block(block) => xmlrpc::write_response(|writer| writer.base64(block)),
         Answer::Hashes(hashes) => write_strings(hashes.iter().map(|hash| &**hash)),
-        Answer::Status(status) => write_status(status, config),
+        Answer::Members(members) => write_struct(members),
         Answer::Methods => write_strings(METHODS.iter().map(|method| method.name)),
         Answer::Signature(method) => xmlrpc::write_response(|writer| {
             writer.array(|signatures| {
@@ -113,11 +112,11 @@ fn write_strings<'a>(strings: impl Iterator<Item = &'a str>) -> Vec<u8> {
     })
 }
 
-fn write_status(status: &Status, config: &Config) -> Vec<u8> {
+fn write_struct(members: &[(&str, Value)]) -> Vec<u8> {
     xmlrpc::write_response(|writer| {
-        writer.structure(|members| {
-            for (name, value) in status.members(config) {
-                members.member(name, |writer| writer.value(&value));
+        writer.structure(|writer| {
+            for (name, value) in members {
+                writer.member(name, |writer| writer.value(value));
             }
         });
     })

@@ -21,7 +21,7 @@ use super::message::Message;
 use super::offload::OffloadQueue;
 use crate::gate::{self, Gate, Method, Progress, Refusal};
 use crate::monitor::Page;
-use crate::protocol::{self, Asked, Call, fault};
+use crate::protocol::{self, Asked, fault};
 use crate::raft::CallId;
 use crate::xmlrpc::Fault;
 
@@ -161,8 +161,9 @@ impl HttpServer {
         asked: Result<Asked, Fault>,
         closes: bool,
     ) -> anyhow::Result<bool> {
-        let is_from_peer = |(_, call): &Asked| call.as_ref().is_ok_and(Call::is_from_peer);
-        if asked.as_ref().is_ok_and(is_from_peer) {
+        if let Ok(Asked::One((_, Ok(call)))) = &asked
+            && call.is_from_peer()
+        {
             self.connections.keep_for_peer(connection);
         }
         let (answer, answered) = oneshot::channel();

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::document::Document;
 use super::multicall::Multicall;
 use super::{Action, Shell};
-use crate::protocol::{Answer, Asked, Call, Method, fault};
+use crate::protocol::{Answer, Asked, Call, Method, MethodAndCall, fault};
 use crate::raft::{self, CallId, Event, Reply, RoleName, Server};
 use crate::xmlrpc::Fault;
 
@@ -34,11 +34,16 @@ impl Shell {
         server: &Server,
         now: Instant,
     ) {
-        if let Ok((method, Ok(Call::Several(calls)))) = asked {
-            let multicall = Multicall::new(method, calls, now, self.answers.budget());
-            self.multicalls.insert(id, multicall);
-            self.go_on(id, server, now);
-        } else if let Some(document) = self.ask(id, asked, server, now) {
+        let one = match asked {
+            Ok(Asked::Several(method, calls)) => {
+                let multicall = Multicall::new(method, calls, now, self.answers.budget());
+                self.multicalls.insert(id, multicall);
+                return self.go_on(id, server, now);
+            }
+            Ok(Asked::One(call)) => Ok(call),
+            Err(fault) => Err(fault),
+        };
+        if let Some(document) = self.ask(id, one, server, now) {
             self.actions.push(Action::Answer { id, document });
         }
     }
@@ -47,7 +52,7 @@ impl Shell {
     pub(super) fn ask(
         &mut self,
         id: CallId,
-        asked: Result<Asked, Fault>,
+        asked: Result<MethodAndCall, Fault>,
         server: &Server,
         now: Instant,
     ) -> Option<Arc<Document>> {
@@ -97,7 +102,7 @@ impl Shell {
             Call::IsLeader => Answer::Boolean(server.leads()),
             Call::IsCrashed => Answer::Boolean(server.role() == RoleName::Crashed),
             Call::Version(name) => Answer::Version(server.files().version(&name)),
-            Call::Status => Answer::Status(Box::new(self.monitor.status(now))),
+            Call::Status => Answer::Members(self.monitor.members(now)),
             Call::PutBlock(block) => match self.blocks.put(block) {
                 Ok(()) => Answer::Boolean(true),
                 Err(full) => Answer::Fault(fault::busy(&full.to_string())),
@@ -114,9 +119,6 @@ impl Shell {
             Call::ListMethods => Answer::Methods,
             Call::MethodSignature(method) => Answer::Signature(method),
             Call::MethodHelp(method) => Answer::Help(method),
-            Call::Several(_) => {
-                Answer::Fault(fault::wrong_parameters("system.multicall makes no call of itself"))
-            }
         })
     }
 

@@ -7,7 +7,7 @@ use std::vec;
 use super::answer_cache::MulticallAnswer;
 use super::document::{AnswerBudget, Document};
 use super::{Action, Shell};
-use crate::protocol::{Asked, Method};
+use crate::protocol::{Method, MethodAndCall};
 use crate::raft::{CallId, Server};
 use crate::xmlrpc::Fault;
 
@@ -17,7 +17,7 @@ pub(super) struct Multicall {
     method: &'static Method,
     since: Instant,
     /// The calls that are still to be made.
-    calls: vec::IntoIter<Result<Asked, Fault>>,
+    calls: vec::IntoIter<Result<MethodAndCall, Fault>>,
     /// The answers to those that were made.
     answers: MulticallAnswer,
 }
@@ -25,7 +25,7 @@ pub(super) struct Multicall {
 impl Multicall {
     pub(super) fn new(
         method: &'static Method,
-        calls: Vec<Result<Asked, Fault>>,
+        calls: Vec<Result<MethodAndCall, Fault>>,
         now: Instant,
         budget: &AnswerBudget,
     ) -> Multicall {

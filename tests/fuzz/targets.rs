@@ -94,7 +94,9 @@ pub(crate) fn tell(bytes: &[u8], mut see: impl FnMut(&Event, &Server)) {
         }
         under_way.drain(..under_way.len().saturating_sub(UNDER_WAY_MAX));
         let event = match protocol::read_call(document) {
-            Ok((_, Ok(protocol::Call::Raft(call)))) => Event::Call(CallId(number), call),
+            Ok(protocol::Asked::One((_, Ok(protocol::Call::Raft(call))))) => {
+                Event::Call(CallId(number), call)
+            }
             _ => outcome(document, &mut under_way).unwrap_or(Event::Timeout(timer)),
         };
         let told = event.clone();
