@@ -133,8 +133,9 @@ impl Roster {
             shown(*id).is_some_and(|shown| shown != *named)
         };
         let comes = |id: &ServerId| !self.members.contains_key(id) && has_joined(*id);
+        let names_all = self.members.len() == usize::from(cluster.size());
         let goes = self.members.iter().any(is_gone);
-        if !goes && !cluster.servers().any(|id| comes(&id)) {
+        if !goes && (names_all || !cluster.servers().any(|id| comes(&id))) {
             return None;
         }
         let mut members = self.members.clone();
