@@ -1,22 +1,24 @@
-//! The gate before the HTTP library: cuts the bytes of a connection into requests, and lets through only whole, sound
-//! ones.
+//! The gate in front of the HTTP library: splits the bytes of a connection into requests and lets only complete, valid
+//! requests through.
 //!
-//! The library behind it believes what it is sent: it would wait for ever for the end of a head, execute a call whose
-//! body was cut short, and lose the second of two requests that came together. So it is only ever handed what
-//! [`Request::clean_head`] writes. Everything else is decided here, from the bytes alone: where a request ends, which
-//! requests are refused, with which status, and as early as that is certain.
+//! The library behind it trusts its input. It would wait forever for the end of a head, execute a call whose body was
+//! cut short, and lose the second of two pipelined requests. So it only ever receives what [`Request::clean_head`]
+//! writes. The gate makes all other decisions from the bytes alone: where a request ends, and which requests are
+//! refused, with which status. It refuses a request as early as the bytes allow.
 //!
-//! - `fields` decides byte by byte whether header lines are sound, `head` where the head ends.
-//! - `headers` finds the values of a header, `request_line` reads the first line, `rules` decides what they ask for.
-//! - `origin` tells the server's own pages from those of other sites.
-//! - `body` and `chunked` gather the body.
-//! - `response` is for the other side: it writes a request, and reads what servers answer.
+//! - `fields` validates header lines byte by byte, and `head` finds the end of the head.
+//! - `headers` looks up header values, `request_line` parses the first line, and `rules` decides whether the request is
+//!   served.
+//! - `origin` distinguishes the server's own pages from those of other sites.
+//! - `body` and `chunked` collect the body.
+//! - `response` is the client side: it writes a request and parses the responses of servers.
 //!
-//! Where bytes can be understood in two ways they are refused, since whatever else reads them may take the other. Reading
-//! takes time linear in the bytes, however they are split, and memory in proportion to what has come, never to what is
-//! announced.
+//! Ambiguous bytes are refused, because a proxy or another parser may understand them differently. Parsing takes time
+//! linear in the number of bytes, however they are split. It takes memory in proportion to the bytes received, never to
+//! the announced length.
 //!
-//! The module knows no socket, no clock and no XML. Deadlines are for the caller, who chooses them by [`Gate::phase`].
+//! The module does no I/O and knows neither a clock nor XML. The caller sets deadlines, and chooses them by
+//! [`Gate::phase`].
 
 mod body;
 mod chunked;
@@ -40,30 +42,30 @@ pub use refusal::Refusal;
 pub use request::{Method, Request};
 pub use response::{Response, write_post};
 
-/// The bytes that a head has at most, with the empty lines before it and the one that ends it.
+/// The maximum size of a head in bytes, including the empty lines before it and the one that ends it.
 pub const HEAD_BYTES_MAX: usize = 8 << 10;
 
-/// The header lines that a head has at most, and the trailer lines of a chunked body.
+/// The maximum number of header lines in a head, and of trailer lines after a chunked body.
 pub const HEADERS_MAX: usize = 64;
 
-/// The bytes that a body has at most: an append with the largest update fits twice.
+/// The maximum size of a body in bytes. An append with the largest update fits twice.
 pub const BODY_BYTES_MAX: usize = 8 << 20;
 
 /// The interim response that [`Progress::Continue`] asks for.
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// Reads requests out of the bytes of one connection.
+/// Parses the requests of one connection.
 ///
-/// The caller pushes what it has read, asks for the [`next`](Gate::next) request until more is needed, and only then reads
-/// on. What is read ahead, behind a request that is not answered yet, is so at most the rest of one push.
+/// The caller pushes the bytes that it has read, calls [`next`](Gate::next) until it needs more, and only then reads
+/// again. So the read-ahead behind an unanswered request is at most the rest of one push.
 #[derive(Debug)]
 pub struct Gate {
-    /// The host of this server in the configuration, by which its own pages name it.
+    /// The host of this server in the configuration. Its own pages use this name.
     own_host: String,
-    /// What was pushed since all was looked at; the part before `start` is done with. It goes as a whole, so that nothing
-    /// is moved for each of many small requests.
+    /// The bytes pushed since all input was last consumed; those before `start` are consumed. The buffer is freed as a
+    /// whole, so that the bytes behind each of many small requests are not moved.
     input: Vec<u8>,
-    /// Where the bytes that were not looked at begin; never beyond the end of `input`.
+    /// The position of the first unconsumed byte; never beyond the end of `input`.
     start: usize,
     state: State,
 }
@@ -73,37 +75,38 @@ pub struct Gate {
 enum State {
     Head(HeadReader),
     Body(Asked, Body),
-    /// Nothing that follows is read: where the next request begins is not known.
+    /// Nothing that follows is read, because the start of the next request is unknown.
     Refused(Refusal),
 }
 
-/// What came of the bytes so far.
+/// The result of parsing the bytes so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// All bytes are looked at, and the request is not whole.
+    /// All bytes are consumed, and the request is incomplete.
     NeedMore,
-    /// The caller is to send [`CONTINUE`] before it reads on: the client waits for it, and is told once.
+    /// The caller must send [`CONTINUE`] before it reads again, because the client waits for it. Reported once per
+    /// request.
     Continue,
-    /// A whole request.
+    /// A complete request.
     Request(Request),
 }
 
-/// How far the request under way has come; of use once [`Gate::next`] needs more.
+/// The state of the current request. Useful after [`Gate::next`] has returned [`Progress::NeedMore`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// No request is under way: a connection that ends now ends in order.
+    /// There is no request in progress. A connection that ends now ends cleanly.
     Idle,
-    /// A part of the head is there.
+    /// Part of the head has been received.
     Head,
-    /// The head is there, and the body is not whole.
+    /// The head is complete, and the body is not.
     Body {
-        /// The bytes that are known to be missing.
+        /// The number of bytes that are known to be missing.
         missing: usize,
     },
 }
 
 impl Gate {
-    /// The gate of a new connection to the server that is configured under this host.
+    /// A gate for a new connection to the server that is configured under this host.
     pub fn new(own_host: &str) -> Gate {
         Gate {
             own_host: own_host.to_owned(),
@@ -113,20 +116,21 @@ impl Gate {
         }
     }
 
-    /// Takes bytes that came over the connection; after a refusal they are dropped.
+    /// Takes bytes received on the connection. After a refusal they are dropped.
     pub fn push(&mut self, bytes: &[u8]) {
         if !matches!(self.state, State::Refused(_)) {
             self.input.extend_from_slice(bytes);
         }
     }
 
-    /// Reads on to the end of the next request, or as far as the bytes go.
+    /// Parses up to the end of the next request, or as far as the bytes go.
     ///
-    /// It is asked again after every push, and after every answer that leaves the connection open.
+    /// Call it after every push, and after every response that leaves the connection open.
     ///
     /// # Errors
     ///
-    /// If the request is not to be served. The connection is then closed: every further question gets the same refusal.
+    /// If the request must be refused. The caller then closes the connection. Every further call returns the same
+    /// refusal.
     #[expect(clippy::should_implement_trait, reason = "a refusal is no end, and more may come")]
     pub fn next(&mut self) -> Result<Progress, Refusal> {
         let mut unread = self.input.get(self.start..).unwrap_or_default();
@@ -135,7 +139,7 @@ impl Gate {
         if let Err(refusal) = outcome {
             self.state = State::Refused(refusal);
         }
-        // Not only cleared: a connection that waits holds no memory.
+        // Dropped, not cleared, so that an idle connection holds no memory.
         if self.start == self.input.len() || outcome.is_err() {
             self.input = Vec::new();
             self.start = 0;
@@ -143,7 +147,7 @@ impl Gate {
         outcome
     }
 
-    /// How far the request under way has come.
+    /// The state of the current request.
     pub fn phase(&self) -> Phase {
         match &self.state {
             State::Head(reader) if reader.has_begun() => Phase::Head,
@@ -152,7 +156,7 @@ impl Gate {
         }
     }
 
-    /// The memory in bytes that what was read takes.
+    /// The memory in bytes that the received data takes.
     pub fn buffered(&self) -> usize {
         let request = match &self.state {
             State::Head(reader) => reader.buffered(),
@@ -164,7 +168,7 @@ impl Gate {
 }
 
 impl State {
-    /// Reads on and leaves in `unread` what belongs to later requests.
+    /// Continues parsing, and leaves the bytes of later requests in `unread`.
     fn advance(&mut self, unread: &mut &[u8], own_host: &str) -> Result<Progress, Refusal> {
         match self {
             State::Head(reader) => {
@@ -172,7 +176,7 @@ impl State {
                     return Ok(Progress::NeedMore);
                 };
                 let asked = rules::judge(line, &fields, own_host)?;
-                // A client that has begun with the body does not wait.
+                // A client that has already started to send the body does not wait.
                 let waits = asked.expects_continue && unread.is_empty();
                 let body = Body::new(asked.framing);
                 *self = State::Body(asked, body);

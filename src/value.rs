@@ -1,7 +1,7 @@
-//! The values that calls and answers are made of, and that hash lists keep.
+//! The values that calls and answers consist of, and that hash lists contain.
 //!
-//! One type serves the wire and the store, because a hash list gives back every element with the type and value it
-//! came with. The module knows neither the syntax of XML nor Raft.
+//! The wire and the store use the same type, because a hash list returns every element with its original type and
+//! value. The module knows neither XML syntax nor Raft.
 
 use std::fmt;
 
@@ -11,28 +11,28 @@ mod packed;
 pub use characters::{first_unfit, is_xml};
 pub use packed::{Next, Packer, Unpacker};
 
-/// A value of XML-RPC's types, without `dateTime.iso8601` and `nil`, which no method here takes or gives.
+/// A value of one of XML-RPC's types, except `dateTime.iso8601` and `nil`, which no method here takes or returns.
 ///
-/// Boxed slices and strings keep it at 24 bytes beside its content.
+/// Boxed slices and strings keep its size at 24 bytes plus its content.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Value {
-    /// `int`, `i4` or `i8`; what callers are answered always fits `int`, that is 32 bits.
+    /// `int`, `i4` or `i8`. Values in answers always fit `int`, that is, 32 bits.
     Int(i64),
     /// `boolean`.
     Boolean(bool),
     /// `double`, always finite.
     Double(Double),
-    /// `string`, made of characters that XML 1.0 can carry.
+    /// `string`, made of characters that XML 1.0 allows.
     String(Box<str>),
     /// `base64`, decoded.
     Base64(Box<[u8]>),
     /// `array`.
     Array(Box<[Value]>),
-    /// `struct`: its members in the order they were sent, no name twice.
+    /// `struct`: its members in the order in which they were sent. No name occurs twice.
     Struct(Box<[(Box<str>, Value)]>),
 }
 
-/// A finite double compared bit by bit, so that every value equals itself and can be hashed.
+/// A finite double that is compared bit by bit, so that every value equals itself and can be hashed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Double(u64);
 
@@ -54,9 +54,9 @@ impl fmt::Debug for Double {
     }
 }
 
-/// How deep values nest at most, counted in arrays and structs; a scalar has depth 0.
+/// The maximum nesting depth of values, counted in arrays and structs; a scalar has depth 0.
 ///
-/// Bounds every recursion over values: reading, writing, comparing and dropping.
+/// It bounds every recursion over values: parsing, writing, comparing and dropping.
 pub const DEPTH_MAX: usize = 64;
 
 impl From<bool> for Value {
@@ -77,7 +77,8 @@ impl From<&str> for Value {
     }
 }
 
-/// A name that two of the members have. Looks in sorted order, so that a million members cost no more than sorting them.
+/// A name that two of the members share. It compares in sorted order, so that even a million members cost no more than
+/// sorting them.
 pub fn doubled(members: &[(Box<str>, Value)]) -> Option<&str> {
     let mut names: Vec<&str> = members.iter().map(|(name, _)| &**name).collect();
     names.sort_unstable();

@@ -1,20 +1,21 @@
-//! XML-RPC documents, in both directions: bytes to calls and answers, and back.
+//! XML-RPC documents in both directions: bytes to calls and answers, and back.
 //!
-//! A document is read in two layers. `document` decides whether the bytes are well-formed XML, which `quick-xml`
-//! leaves open in many respects, and gives out tags and text with every reference expanded. `parse` reads the grammar of
-//! XML-RPC from those, and `scalar` the values within. Whether a document is well-formed is decided first: what breaks
-//! XML anywhere is reported as that, and no call is ever read from a document that was cut short.
+//! Parsing has two layers. `document` checks that the bytes are well-formed XML, much of which `quick-xml` does not
+//! check, and returns tags and text with all references expanded. `parse` implements the grammar of XML-RPC on top of
+//! it, and `scalar` parses the values without parts. Well-formedness comes first: an error anywhere in the XML is
+//! reported as such, and a truncated document is never read as a call.
 //!
-//! Reading takes time linear in the document (times the logarithm of a struct's size, for the duplicates) and a stack
-//! bounded by [`DEPTH_MAX`](crate::value::DEPTH_MAX). Entities are never defined, files and networks never touched.
+//! Parsing takes time linear in the document (times the logarithm of a struct's size, to find duplicates) and a stack
+//! bounded by [`DEPTH_MAX`](crate::value::DEPTH_MAX). Entities cannot be defined, and files and networks are never
+//! accessed.
 //!
-//! The messages of servers to each other are documents of one base64. `envelope` knows them by what stands around it, and
-//! spares them both layers.
+//! A message between servers is a document that contains a single base64 value. `envelope` recognizes it by the fixed
+//! bytes around the value, and skips both layers.
 //!
-//! Writing streams: a big answer goes straight into its bytes, without a [`Value`] in between, and nothing that is
-//! written can make the document unreadable.
+//! Writing streams: a large answer is written straight to bytes, without an intermediate [`Value`]. Anything that is
+//! written gives a readable document.
 //!
-//! The module knows no method, no HTTP and no Raft.
+//! The module does not know which methods exist, and knows neither HTTP nor Raft.
 
 mod attributes;
 mod characters;
@@ -35,20 +36,20 @@ pub use write::{
     write_fault, write_members, write_multicall, write_response,
 };
 
-/// A call as it was sent: no method is known here, so any name and any parameters may stand in it.
+/// A call as it was sent. Methods are not known here, so any name and any parameters may occur.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MethodCall {
-    /// The method's name, never empty, without the white space around it.
+    /// The method's name, never empty, without surrounding white space.
     pub method: String,
     /// The parameters in order, at most 64.
     pub params: Vec<Value>,
 }
 
-/// The answer of a call that failed.
+/// The answer to a call that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// What went wrong, for programs.
+    /// The error, for programs.
     pub code: i32,
-    /// What went wrong, for people.
+    /// The error, for people.
     pub message: String,
 }

@@ -1,32 +1,32 @@
-//! The body of one request, gathered as it comes.
+//! The body of one request, collected as it arrives.
 
 use std::mem;
 
 use super::chunked::Chunked;
 use super::{BODY_BYTES_MAX, Refusal};
 
-/// How a body is told from what follows it.
+/// How the end of a body is determined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
     /// It has this many bytes, at most [`BODY_BYTES_MAX`].
     Length(usize),
-    /// It comes in chunks.
+    /// It is chunked.
     Chunks,
 }
 
 impl Framing {
-    /// There is none.
+    /// There is no body.
     pub(super) const EMPTY: Framing = Framing::Length(0);
 }
 
-/// A body of which a part may be missing.
+/// A body that may be incomplete.
 #[derive(Debug)]
 pub(super) struct Body {
     content: Content,
     rest: Rest,
 }
 
-/// What is to come.
+/// What is still to come.
 #[derive(Debug)]
 enum Rest {
     Bytes(usize),
@@ -34,7 +34,7 @@ enum Rest {
 }
 
 impl Body {
-    /// A body of which nothing has come.
+    /// A body of which nothing has been received.
     pub(super) fn new(framing: Framing) -> Body {
         let (bytes_max, rest) = match framing {
             Framing::Length(length) => (length, Rest::Bytes(length)),
@@ -43,7 +43,7 @@ impl Body {
         Body { content: Content { bytes: Vec::new(), bytes_max }, rest }
     }
 
-    /// Reads on, and tells whether the body is whole.
+    /// Continues reading, and returns whether the body is complete.
     pub(super) fn read(&mut self, unread: &mut &[u8]) -> Result<bool, Refusal> {
         match &mut self.rest {
             Rest::Bytes(left) => {
@@ -59,7 +59,7 @@ impl Body {
         self.content.bytes.capacity()
     }
 
-    /// The bytes that are known to be missing: of a body in chunks, none.
+    /// The number of bytes that are known to be missing; 0 for a chunked body.
     pub(super) fn missing(&self) -> usize {
         match self.rest {
             Rest::Bytes(left) => left,
@@ -67,31 +67,32 @@ impl Body {
         }
     }
 
-    /// The bytes, once all have come.
+    /// The bytes, once the body is complete.
     pub(super) fn take(&mut self) -> Vec<u8> {
         mem::take(&mut self.content.bytes)
     }
 }
 
-/// The bytes that have come.
+/// The bytes received so far.
 #[derive(Debug)]
 pub(super) struct Content {
     bytes: Vec<u8>,
-    /// The bytes that there can be at most.
+    /// The maximum number of bytes.
     bytes_max: usize,
 }
 
 impl Content {
-    /// How many bytes may still come.
+    /// How many more bytes may come.
     pub(super) fn room(&self) -> usize {
         self.bytes_max.saturating_sub(self.bytes.len())
     }
 
-    /// Takes up to `count` bytes, as many as there are, and tells how many.
+    /// Takes up to `count` bytes, or as many as there are, and returns how many it took.
     pub(super) fn take(&mut self, unread: &mut &[u8], count: usize) -> usize {
         let (taken, rest) = unread.split_at(unread.len().min(count));
         *unread = rest;
-        // Doubled as it fills, so that nothing is held for a body that was only announced, and never beyond what can come.
+        // The capacity doubles as the body fills. So an announced length alone allocates nothing, and the capacity
+        // never exceeds the maximum length.
         if self.bytes.capacity() - self.bytes.len() < taken.len() {
             let room = self.room().min(self.bytes.len().max(taken.len()));
             self.bytes.reserve_exact(room);

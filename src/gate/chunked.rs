@@ -1,50 +1,50 @@
-//! Bodies that come in chunks, each with its size before it.
+//! Chunked bodies: each chunk follows its size.
 //!
-//! Extensions and trailers must be sound, and mean nothing.
+//! Extensions and trailers must be valid and are ignored.
 
 use super::Refusal;
 use super::body::Content;
 use super::fields::{Fields, expect_line_feed};
 
-/// The digits that a size has at most, leading zeros included; no number of so many is out of the range of 64 bits.
+/// The maximum number of digits of a chunk size, including leading zeros. Any such number fits in 64 bits.
 const SIZE_DIGITS_MAX: u32 = 16;
 
-/// The bytes that the extensions and trailers of one body have together at most.
+/// The maximum total size of the extensions and trailers of one body, in bytes.
 const IGNORED_BYTES_MAX: usize = 8 << 10;
 
-/// Follows the chunks of one body to their end.
+/// Parses the chunks of one body.
 #[derive(Debug)]
 pub(super) struct Chunked {
     place: Place,
-    /// The bytes of extensions and trailers so far, at most [`IGNORED_BYTES_MAX`].
+    /// The size of the extensions and trailers so far, in bytes; at most [`IGNORED_BYTES_MAX`].
     ignored: usize,
 }
 
 #[derive(Debug)]
 enum Place {
-    /// In the line before a chunk, behind so many digits that are worth so much.
+    /// In the line before a chunk, after this many digits with this value.
     Size {
         digits: u32,
         size: u64,
     },
-    /// Behind a blank after the size, where only blanks or an extension may follow.
+    /// After a blank that follows the size. Only blanks or an extension may follow.
     Blank {
         size: usize,
     },
     Extension {
         size: usize,
     },
-    /// Behind the CR of the line.
+    /// After the CR of the line.
     SizeEnd {
         size: usize,
     },
-    /// In a chunk of which so much is missing.
+    /// In a chunk, with this many bytes missing.
     Data {
         left: usize,
     },
     DataCarriageReturn,
     DataLineFeed,
-    /// Behind the chunk of size 0, which is the last.
+    /// After the chunk of size 0, which is the last.
     Trailers(Fields),
 }
 
@@ -53,7 +53,7 @@ impl Chunked {
         Chunked { place: SIZE_START, ignored: 0 }
     }
 
-    /// Reads on, adds what was in the chunks to the content, and tells whether the body is whole.
+    /// Continues reading, adds the data of the chunks to the content, and returns whether the body is complete.
     pub(super) fn read(
         &mut self,
         unread: &mut &[u8],
@@ -75,7 +75,7 @@ impl Chunked {
         Ok(false)
     }
 
-    /// Takes the next byte, which is not data, and tells whether it was the last.
+    /// Takes the next byte, which is not data, and returns whether it was the last.
     fn step(&mut self, byte: u8, room: usize) -> Result<bool, Refusal> {
         if let Place::Trailers(fields) = &mut self.place {
             let is_last = fields.step(byte)?;

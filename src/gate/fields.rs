@@ -1,15 +1,15 @@
-//! The lines of a head after the first, and the trailers of a chunked body: whether they are sound, byte by byte.
+//! Validates the header lines of a head and the trailers of a chunked body, byte by byte.
 //!
-//! Decides the grammar alone, so that what is broken is refused at the byte that breaks it. What the lines say is for
-//! others.
+//! It checks only the grammar, so an invalid line is refused at its first invalid byte. Other modules interpret the
+//! lines.
 
 use super::{HEADERS_MAX, Refusal};
 
-/// Follows header lines to the empty line that ends them.
+/// Parses header lines up to the empty line that ends them.
 #[derive(Debug)]
 pub(super) struct Fields {
     place: Place,
-    /// The lines begun so far, at most [`HEADERS_MAX`].
+    /// The number of lines started so far; at most [`HEADERS_MAX`].
     count: usize,
 }
 
@@ -18,9 +18,9 @@ enum Place {
     LineStart,
     Name,
     Value,
-    /// Behind the CR of a line.
+    /// After the CR of a line.
     LineEnd,
-    /// Behind the CR of the empty line.
+    /// After the CR of the empty line.
     LastEnd,
 }
 
@@ -29,7 +29,7 @@ impl Fields {
         Fields { place: Place::LineStart, count: 0 }
     }
 
-    /// Takes the next byte, and tells whether it was the last.
+    /// Takes the next byte, and returns whether it was the last.
     pub(super) fn step(&mut self, byte: u8) -> Result<bool, Refusal> {
         self.place = match self.place {
             Place::LineStart => self.begin_line(byte)?,
@@ -74,14 +74,14 @@ impl Fields {
     }
 }
 
-/// Whether the byte can stand in the name of a header or method.
+/// Whether the byte may occur in a header name or a method.
 pub(super) fn is_token(byte: u8) -> bool {
     matches!(byte,
         b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z'
         | b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
 }
 
-/// The byte behind every CR.
+/// Checks the byte after a CR.
 pub(super) fn expect_line_feed(byte: u8) -> Result<(), Refusal> {
     if byte == b'\n' {
         Ok(())

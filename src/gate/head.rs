@@ -1,7 +1,7 @@
-//! Where a head begins and ends, found byte by byte.
+//! Finds the start and the end of a head, byte by byte.
 //!
-//! Every byte is looked at once, when it comes. Knows the grammar and the bounds, and of the meaning only what cannot
-//! wait for the end: a first line that is not HTTP/1.0 or HTTP/1.1 may not have an end behind it.
+//! Each byte is examined once, when it arrives. The module checks the grammar and the bounds. It interprets only what
+//! cannot wait for the end of the head: if the first line is not HTTP/1.0 or HTTP/1.1, there may be no end.
 
 use std::mem;
 
@@ -9,24 +9,24 @@ use super::fields::{Fields, expect_line_feed, is_token};
 use super::request_line::RequestLine;
 use super::{HEAD_BYTES_MAX, Refusal};
 
-/// Gathers one head.
+/// Collects one head.
 #[derive(Debug)]
 pub(super) struct HeadReader {
     place: Place,
-    /// The bytes of the part that is being read: first of the request line, then of the header lines.
+    /// The bytes of the part that is being read: first the request line, then the header lines.
     bytes: Vec<u8>,
-    /// The bytes taken so far, empty lines before the request included; at most [`HEAD_BYTES_MAX`].
+    /// The number of bytes taken so far, including empty lines before the request; at most [`HEAD_BYTES_MAX`].
     taken: usize,
 }
 
 #[derive(Debug)]
 enum Place {
-    /// Before the request, where some clients leave the line end of the body before.
+    /// Before the request. Some clients send an extra line end after the previous body.
     Start,
-    /// Behind the CR of an empty line before the request.
+    /// After the CR of an empty line before the request.
     EmptyLineEnd,
     RequestLine,
-    /// Behind the CR of the request line.
+    /// After the CR of the request line.
     RequestLineEnd,
     Fields(RequestLine, Fields),
 }
@@ -36,7 +36,7 @@ impl HeadReader {
         HeadReader { place: Place::Start, bytes: Vec::new(), taken: 0 }
     }
 
-    /// Whether there is more than empty lines.
+    /// Whether anything but empty lines has been received.
     pub(super) fn has_begun(&self) -> bool {
         !matches!(self.place, Place::Start | Place::EmptyLineEnd)
     }
@@ -49,12 +49,12 @@ impl HeadReader {
         }
     }
 
-    /// Reads on; the request line and the header lines once the head is whole, which is then behind the reader.
+    /// Continues reading. Returns the request line and the header lines once the head is complete and consumed.
     pub(super) fn read(
         &mut self,
         unread: &mut &[u8],
     ) -> Result<Option<(RequestLine, Vec<u8>)>, Refusal> {
-        // A head mostly comes in one piece: room for all of it at once, but for no more than it may have.
+        // Most heads arrive in one piece. Reserve room for all of it, up to the maximum size of a head.
         self.bytes.reserve(unread.len().min(HEAD_BYTES_MAX - self.taken));
         while let Some((&byte, rest)) = unread.split_first() {
             if self.taken == HEAD_BYTES_MAX {
@@ -69,7 +69,7 @@ impl HeadReader {
         Ok(None)
     }
 
-    /// Takes the next byte, and tells whether it was the last.
+    /// Takes the next byte, and returns whether it was the last.
     fn step(&mut self, byte: u8) -> Result<bool, Refusal> {
         match &mut self.place {
             Place::Start => self.begin(byte)?,
@@ -101,7 +101,7 @@ impl HeadReader {
             self.place = Place::EmptyLineEnd;
             return Ok(());
         }
-        // What opens TLS, for one, is no token.
+        // For example, the first byte of a TLS handshake is not a token.
         if !is_token(byte) {
             return Err(Refusal::bad_request("the request does not begin with a method"));
         }

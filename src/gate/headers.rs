@@ -1,19 +1,19 @@
-//! The values of a request's headers by their names.
+//! Looks up a request's header values by name.
 //!
-//! Knows no header: which ones matter is for others.
+//! It gives no header a meaning; other modules do.
 
 use httparse::{EMPTY_HEADER, Status};
 
 use super::{HEADERS_MAX, Refusal};
 
-/// The headers of one head, in their order.
+/// The headers of one head, in order.
 pub(super) struct Headers<'a> {
-    /// Names, and values without the blanks around them; at most [`HEADERS_MAX`].
+    /// Names, and values without surrounding blanks; at most [`HEADERS_MAX`].
     fields: Vec<(&'a str, &'a [u8])>,
 }
 
 impl<'a> Headers<'a> {
-    /// Splits the header lines, with the empty line that ends them.
+    /// Splits the header lines, including the empty line that ends them.
     pub(super) fn read(lines: &'a [u8]) -> Result<Headers<'a>, Refusal> {
         let mut slots = [EMPTY_HEADER; HEADERS_MAX];
         match httparse::parse_headers(lines, &mut slots) {
@@ -25,11 +25,11 @@ impl<'a> Headers<'a> {
         }
     }
 
-    /// The values of all headers of this name.
+    /// The values of all headers with this name.
     ///
     /// # Errors
     ///
-    /// If one is not ASCII: no header that is asked for has a meaning beyond it.
+    /// If a value is not ASCII: no header that is looked up may have such a value.
     pub(super) fn values(&self, name: &str) -> Result<Vec<&'a str>, Refusal> {
         let named = self.fields.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
         named
@@ -38,11 +38,11 @@ impl<'a> Headers<'a> {
             .ok_or(Refusal::bad_request("a header that matters has a value that is not ASCII"))
     }
 
-    /// The value of the only header of this name; `None` if there is none.
+    /// The value of the only header with this name, or `None` if there is none.
     ///
     /// # Errors
     ///
-    /// If there are several, with `several`; or if one is not ASCII.
+    /// Returns `several` if there are several, and another refusal if the value is not ASCII.
     pub(super) fn only(&self, name: &str, several: Refusal) -> Result<Option<&'a str>, Refusal> {
         match self.values(name)?.as_slice() {
             [] => Ok(None),

@@ -1,25 +1,25 @@
-//! Which web pages may call: those that this server has sent itself.
+//! Decides which web pages may make calls: only those that this server has sent itself.
 //!
-//! A browser lets any page post to any server, `crash()` to one on the reader's own machine included, and tells the
-//! server in `Origin` whose page it is. Programs that are no browsers send none.
+//! A browser lets any page post to any server, so a page could even send `crash()` to a server on the user's own
+//! machine. The browser names the site of the page in `Origin`. Programs other than browsers do not send this header.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::Refusal;
 
-/// The port where `http://` names none.
+/// The port if `http://` names none.
 const PORT_DEFAULT: u16 = 80;
 
-/// The host and port of a `Host` header or an origin.
+/// The host and port in a `Host` header or an origin.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Authority {
-    /// In lower case; an IPv6 address is in brackets.
+    /// In lower case. An IPv6 address is in brackets.
     host: String,
     port: u16,
 }
 
 impl Authority {
-    /// Reads `host` or `host:port`; `None` if it is neither.
+    /// Parses `host` or `host:port`. Returns `None` if the text is neither.
     pub(super) fn read(text: &str) -> Option<Authority> {
         let (host, port) = match text.rsplit_once(':') {
             // The last colon of `[::1]` belongs to the host.
@@ -27,7 +27,7 @@ impl Authority {
             _ => (text, ""),
         };
         let is_sound = match in_brackets(host) {
-            // Not only addresses: a client on the same link adds its name for the link.
+            // Not only addresses: a client on the same link appends the name of its link.
             Some(literal) => literal.bytes().all(|byte| byte == b':' || is_name(byte)),
             None => host.bytes().all(is_name),
         };
@@ -39,8 +39,8 @@ impl Authority {
         is_sound.then(|| Authority { host: host.to_ascii_lowercase(), port })
     }
 
-    /// Whether the host can only mean the server at the other end. Any other name may have been made to, by whoever
-    /// owns it, after its page was loaded from elsewhere.
+    /// Whether the host can only mean the server at the other end. The owner of any other name may have pointed it here
+    /// after loading the page from elsewhere (DNS rebinding).
     fn cannot_be_rebound(&self, own_host: &str) -> bool {
         self.host == "localhost"
             || self.host.eq_ignore_ascii_case(own_host)
@@ -49,7 +49,7 @@ impl Authority {
     }
 }
 
-/// Refuses pages of others. `host` is what the request calls this server.
+/// Refuses pages of other sites. `host` is the name that the request uses for this server.
 pub(super) fn check(
     origin: Option<&str>,
     host: Option<&Authority>,
@@ -66,7 +66,7 @@ pub(super) fn check(
     }
 }
 
-/// The refusal of a page that is not this server's own.
+/// The refusal of a page from another site.
 pub(super) const FOREIGN: Refusal =
     Refusal { status: 403, reason: "pages of other sites may not call this server" };
 
@@ -74,7 +74,7 @@ fn in_brackets(text: &str) -> Option<&str> {
     text.strip_prefix('[')?.strip_suffix(']')
 }
 
-/// Whether the byte can stand in a host's name. Nothing that ends a host in a URL, or separates two in a list, can.
+/// Whether the byte may occur in a host name. No byte that ends a host in a URL, or separates two hosts in a list, may.
 fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(&byte)
 }

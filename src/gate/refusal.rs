@@ -1,11 +1,11 @@
-//! Requests that are not served, and how their senders are told.
+//! Refused requests, and the responses to them.
 
-/// Why a request is not served. The connection ends with it.
+/// Why a request is refused. The connection is closed after it.
 ///
-/// Its parts can be set by whoever answers: some reasons, a deadline for one, are not found in the bytes.
+/// The fields are public because some reasons, such as a deadline, cannot be found in the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The status of HTTP.
+    /// The HTTP status.
     pub status: u16,
     /// The reason, for people: a sentence without its full stop, in ASCII and on one line.
     pub reason: &'static str,
@@ -19,10 +19,10 @@ impl Refusal {
         Refusal { status: 400, reason }
     }
 
-    /// The whole response, which announces that the connection is closed.
+    /// The complete response, which announces that the connection will be closed.
     pub fn response(&self) -> Vec<u8> {
         let Refusal { status, reason } = self;
-        // A 405 has to name what is allowed instead.
+        // A 405 response must name the allowed methods.
         let allow = if *status == 405 { "Allow: POST\r\n" } else { "" };
         format!(
             "HTTP/1.1 {status} {phrase}\r\n\
@@ -39,7 +39,7 @@ impl Refusal {
     }
 }
 
-/// What HTTP calls the status.
+/// The reason phrase that HTTP gives the status.
 fn phrase(status: u16) -> &'static str {
     match status {
         400 => "Bad Request",
@@ -56,7 +56,7 @@ fn phrase(status: u16) -> &'static str {
         501 => "Not Implemented",
         503 => "Service Unavailable",
         505 => "HTTP Version Not Supported",
-        // HTTP lets the phrase be empty.
+        // HTTP allows an empty phrase.
         _ => "",
     }
 }

@@ -1,36 +1,36 @@
-//! A request that is whole and sound.
+//! A complete, valid request.
 
-/// The methods that are let through.
+/// The methods that are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     /// A call.
     Post,
-    /// A page is asked for.
+    /// A request for a page.
     Get,
-    /// What precedes a page is asked for: the response has no body.
+    /// A request for the head of a page: the response has no body.
     Head,
 }
 
-/// A request as it was understood, of which nothing is missing.
+/// A complete request, as parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// The method.
     pub method: Method,
-    /// The path and query in printable ASCII; begins with a slash and has at most 8000 bytes.
+    /// The path and query in printable ASCII. It starts with a slash and has at most 8000 bytes.
     pub target: String,
-    /// The body, at most [`BODY_BYTES_MAX`](super::BODY_BYTES_MAX) bytes; empty but for POST.
+    /// The body, at most [`BODY_BYTES_MAX`](super::BODY_BYTES_MAX) bytes; empty except for POST.
     pub body: Vec<u8>,
-    /// Whether the connection is to be closed after the response.
+    /// Whether the connection must be closed after the response.
     pub close: bool,
-    /// Whether a client that ends its side of the connection may still wait for the response: those of HTTP/1.0 may mark
-    /// the end of their request so.
+    /// Whether a client that half-closes the connection may still wait for the response. An HTTP/1.0 client may mark
+    /// the end of its request in this way.
     pub may_half_close: bool,
 }
 
 impl Request {
-    /// The head in the one form in which the HTTP library gets to see it, without a body to come.
+    /// The head in the only form that the HTTP library receives, with no body to come.
     ///
-    /// No header of the client's is in there: what they ask for is decided, and the library fails on some of them.
+    /// It contains none of the client's headers. The gate has already acted on them, and some make the library fail.
     pub fn clean_head(&self) -> Vec<u8> {
         let method = match self.method {
             Method::Post => "POST",

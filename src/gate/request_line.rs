@@ -1,15 +1,15 @@
 //! The first line of a request: method, target and version.
 //!
-//! Decides whether it is one; which methods and targets are served is for others.
+//! It decides whether the line is valid. Other modules decide which methods and targets are served.
 
 use super::Refusal;
 use super::fields::is_token;
 
-/// The bytes that a target has at most. HTTP asks for no less than 8000, and the HTTP library takes heads of less than
-/// 8 KiB, of which the headers of a clean request need a part.
+/// The maximum size of a target in bytes. HTTP requires at least 8000. The HTTP library accepts heads of less than 8
+/// KiB, part of which a clean request needs for its headers.
 const TARGET_BYTES_MAX: usize = 8000;
 
-/// The request line in its parts.
+/// The parts of the request line.
 #[derive(Debug)]
 pub(super) struct RequestLine {
     /// A token.
@@ -19,7 +19,7 @@ pub(super) struct RequestLine {
     pub(super) version: Version,
 }
 
-/// The versions that are served.
+/// The supported versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Version {
     Http10,
@@ -30,7 +30,7 @@ impl RequestLine {
     pub(super) const TARGET_TOO_LONG: Refusal =
         Refusal { status: 414, reason: "the target of the request is too long" };
 
-    /// Reads the line, which is without its end.
+    /// Parses the line, given without its line end.
     pub(super) fn read(line: &[u8]) -> Result<RequestLine, Refusal> {
         let bad = Refusal::bad_request("the request line is not a method, a target and a version");
         let line = std::str::from_utf8(line).map_err(|_| bad)?;
@@ -39,7 +39,7 @@ impl RequestLine {
         if !method.bytes().all(is_token) || target.is_empty() {
             return Err(bad);
         }
-        // HTTP/0.9 names no version.
+        // An HTTP/0.9 request line has no version.
         let version = version(parts.next().unwrap_or("HTTP/0.9"))?;
         if parts.next().is_some() {
             return Err(bad);
@@ -63,7 +63,7 @@ fn version(text: &str) -> Result<Version, Refusal> {
     }
 }
 
-/// Whether another version is named: `2.0`, or `2`, as some write it.
+/// Whether the text is another version number: `2.0`, or `2`, as some clients write it.
 fn is_version_number(text: &str) -> bool {
     let (major, minor) = text.split_once('.').unwrap_or((text, "0"));
     [major, minor].iter().all(|part| part.len() == 1 && part.bytes().all(|b| b.is_ascii_digit()))

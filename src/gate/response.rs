@@ -1,4 +1,4 @@
-//! One request of a client of servers like this one, and what comes back for it.
+//! The client side: one request to a server of this project, and the response to it.
 
 use std::fmt::Display;
 
@@ -6,7 +6,8 @@ use httparse::{EMPTY_HEADER, Header, Status};
 
 use super::{HEAD_BYTES_MAX, HEADERS_MAX};
 
-/// A document as a request to the server of that `host:port`: one piece, so that none of it waits for another packet.
+/// A POST request with this document to the server at that `host:port`. It is one buffer, so that no part of it waits
+/// for another packet.
 pub fn write_post(host: impl Display, document: &[u8]) -> Vec<u8> {
     let head = format!(
         "POST /RPC2 HTTP/1.1\r\n\
@@ -19,28 +20,30 @@ pub fn write_post(host: impl Display, document: &[u8]) -> Vec<u8> {
     [head.as_bytes(), document].concat()
 }
 
-/// A response that is whole.
+/// A complete response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Response<'a> {
-    /// The status of HTTP.
+    /// The HTTP status.
     pub status: u16,
     /// The body.
     pub body: &'a [u8],
 }
 
-/// Why bytes are no response that a server of this project gives.
+/// Why the bytes are not a response that a server of this project sends.
 pub(super) type Garbled = &'static str;
 
 const NOT_HTTP: Garbled = "its response is not HTTP/1.1";
 
 impl<'a> Response<'a> {
-    /// The response that all these bytes are, or `None` while some are missing. Its body has at most `body_bytes_max`.
+    /// Parses a complete response of at most `body_bytes_max` bytes of body. Returns `None` while bytes are missing.
     ///
-    /// Read anew with every packet that comes: the head of a response is short, and most come in one packet.
+    /// It parses from the start for each packet that arrives: response heads are short, and most responses arrive in
+    /// one packet.
     ///
     /// # Errors
     ///
-    /// If they cannot become one: servers here answer with HTTP/1.1 and a length, and send nothing unasked.
+    /// If the bytes cannot become such a response: these servers answer with HTTP/1.1 and a length, and send nothing
+    /// unasked.
     pub fn read(bytes: &'a [u8], body_bytes_max: usize) -> Result<Option<Response<'a>>, Garbled> {
         let mut slots = [EMPTY_HEADER; HEADERS_MAX];
         let mut head = httparse::Response::new(&mut slots);
@@ -50,7 +53,7 @@ impl<'a> Response<'a> {
             Ok(_) => return Err("the head of its response is too long"),
             Err(_) => return Err(NOT_HTTP),
         };
-        // The library also takes empty lines before a response, and lines that end without a carriage return.
+        // The library also accepts empty lines before a response, and line ends without a carriage return.
         let (lines, body) = bytes.split_at(end);
         let is_plain = lines.starts_with(b"HTTP/1.1 ") && lines.ends_with(b"\r\n\r\n");
         let status = head.code.filter(|_| is_plain).ok_or(NOT_HTTP)?;
@@ -66,7 +69,7 @@ impl<'a> Response<'a> {
     }
 }
 
-/// The length of the body, which one header gives.
+/// The length of the body, given by exactly one header.
 fn length(headers: &[Header<'_>]) -> Option<usize> {
     let mut lengths =
         headers.iter().filter(|header| header.name.eq_ignore_ascii_case("content-length"));

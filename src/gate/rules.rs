@@ -1,6 +1,7 @@
-//! What a whole head asks for, and whether that is served.
+//! Decides what a complete head asks for, and whether that is served.
 //!
-//! First what makes the request's end uncertain, then what is not served, so that a refusal names the graver reason.
+//! Refusals that leave the end of the request uncertain are checked first, then unsupported requests, so that the
+//! refusal names the more serious reason.
 
 use super::body::Framing;
 use super::headers::Headers;
@@ -8,22 +9,22 @@ use super::origin::{self, Authority};
 use super::request_line::{RequestLine, Version};
 use super::{BODY_BYTES_MAX, Method, Refusal};
 
-/// The digits that a length has at most; no number of so many is out of the range of 64 bits.
+/// The maximum number of digits of a length. Any such number fits in 64 bits.
 const LENGTH_DIGITS_MAX: usize = 16;
 
-/// What the head of a request that is served asks for.
+/// The content of a head that is served.
 #[derive(Debug)]
 pub(super) struct Asked {
     pub(super) method: Method,
     pub(super) target: String,
     pub(super) close: bool,
     pub(super) may_half_close: bool,
-    /// Whether the client sends its body only when it is told to.
+    /// Whether the client waits for permission before it sends its body.
     pub(super) expects_continue: bool,
     pub(super) framing: Framing,
 }
 
-/// What the head announces of the body, not held against any bound.
+/// The body that the head announces, before any bound is checked.
 #[derive(Clone, Copy)]
 enum Announced {
     Nothing,
@@ -31,7 +32,7 @@ enum Announced {
     Chunks,
 }
 
-/// Decides over a head: its first line, and the lines after it.
+/// Decides about a head: its first line, and the header lines.
 pub(super) fn judge(line: RequestLine, lines: &[u8], own_host: &str) -> Result<Asked, Refusal> {
     let headers = Headers::read(lines)?;
     let host = host(&headers, line.version)?;
@@ -48,7 +49,7 @@ pub(super) fn judge(line: RequestLine, lines: &[u8], own_host: &str) -> Result<A
     Ok(Asked { method, target, close, may_half_close, expects_continue, framing })
 }
 
-/// The server's name in the request, by the `Host` header; HTTP/1.0 can do without.
+/// The name that the request uses for the server, from the `Host` header, which is optional in HTTP/1.0.
 fn host(headers: &Headers<'_>, version: Version) -> Result<Option<Authority>, Refusal> {
     let several = Refusal::bad_request("there are several Host headers");
     match headers.only("host", several)? {
@@ -61,8 +62,8 @@ fn host(headers: &Headers<'_>, version: Version) -> Result<Option<Authority>, Re
     }
 }
 
-/// How the body is announced. It is never guessed: what follows a body that was taken for shorter than it was meant
-/// would be read as a request.
+/// How the body is announced. It is never guessed: if the body is assumed too short, its rest would be read as another
+/// request.
 fn announced(headers: &Headers<'_>, version: Version) -> Result<Announced, Refusal> {
     let lengths = headers.values("content-length")?;
     match headers.values("transfer-encoding")?.as_slice() {
@@ -77,7 +78,7 @@ fn announced(headers: &Headers<'_>, version: Version) -> Result<Announced, Refus
     }
 }
 
-/// The length, which may be repeated as long as it stays the same.
+/// The length. It may be repeated if all values are equal.
 fn announced_length(lengths: &[&str]) -> Result<Announced, Refusal> {
     let Some((first, others)) = lengths.split_first() else { return Ok(Announced::Nothing) };
     if others.iter().any(|other| other != first) {
@@ -85,7 +86,7 @@ fn announced_length(lengths: &[&str]) -> Result<Announced, Refusal> {
     }
     let is_number = first.len() <= LENGTH_DIGITS_MAX && first.bytes().all(|b| b.is_ascii_digit());
     match first.parse() {
-        // `parse` alone would let a sign through.
+        // `parse` alone would accept a sign.
         Ok(length) if is_number => Ok(Announced::Length(length)),
         _ => Err(Refusal::bad_request("the Content-Length is not a number of at most 16 digits")),
     }
@@ -104,7 +105,7 @@ fn method(name: &str) -> Result<Method, Refusal> {
 
 const NOT_ALLOWED: Refusal = Refusal { status: 405, reason: "calls are made with POST" };
 
-/// The path and query. Whoever takes this server for a proxy names it in the target as well.
+/// The path and query. A client that takes this server for a proxy also puts the server's name in the target.
 fn target(target: String) -> Result<String, Refusal> {
     if target.starts_with('/') {
         return Ok(target);

@@ -1,14 +1,14 @@
-//! Which characters text may have.
+//! The characters that text may contain.
 
-/// Whether XML 1.0 can carry the character at all (production 2, `Char`).
+/// Whether XML 1.0 allows the character (production 2, `Char`).
 pub fn is_xml(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
 
-/// The first character of the text that XML 1.0 cannot carry, and where it stands.
+/// The first character of the text that XML 1.0 does not allow, and its position.
 pub fn first_unfit(text: &str) -> Option<(usize, char)> {
-    // Control characters and what begins with 0xEF, as U+FFFE does, are rare. To look for those bytes in whole chunks,
-    // without leaving at the first, takes a tenth of the time that going by characters takes.
+    // Control characters, and characters that start with 0xEF such as U+FFFE, are rare. Searching whole chunks for
+    // these bytes without an early exit takes a tenth of the time of checking characters.
     let suspect =
         |byte: u8| ((byte < b' ') & !matches!(byte, b'\t' | b'\n' | b'\r')) | (byte == 0xEF);
     let mut chunks = text.as_bytes().chunks(64);

@@ -1,31 +1,31 @@
-//! Values packed into bytes, as servers send them to each other: a small part of the size and the work that XML takes.
+//! Values packed into bytes for messages between servers. This takes a fraction of the size and the work of XML.
 //!
-//! A value is a letter for its type, a number of eight bytes, least significant first, and its content:
+//! A value is a letter for its type, an eight-byte number, least significant byte first, and its content:
 //!
 //! | Letter | Number | Content |
 //! |---|---|---|
 //! | `i` | the int | |
 //! | `t` | 1 or 0, the boolean | |
 //! | `d` | the bits of the double | |
-//! | `s`, `b` | how many bytes | the string in UTF-8, the bytes |
-//! | `a` | how many elements | the elements |
-//! | `m` | how many members | each member's name, as a string, and value |
+//! | `s`, `b` | the number of bytes | the string in UTF-8, the bytes |
+//! | `a` | the number of elements | the elements |
+//! | `m` | the number of members | each member's name, as a string, and value |
 
 use super::{DEPTH_MAX, Double, Value, doubled, first_unfit};
 
 impl Value {
-    /// The value as bytes.
+    /// The packed value.
     pub fn pack(&self) -> Vec<u8> {
-        // Exactly as much, since what is packed is often kept.
+        // The exact size, because packed values are often kept.
         let mut packer = Packer::with_capacity(length(self));
         packer.value(self);
         packer.into_bytes()
     }
 
-    /// The value that these bytes are, if they are one and nothing more.
+    /// The value of these bytes, if they are exactly one value.
     ///
-    /// Bytes from anywhere may be given: what comes out keeps every promise that [`Value`] makes, and takes no more
-    /// memory than a small multiple of what went in.
+    /// The bytes may be untrusted. The result keeps every guarantee of [`Value`], and takes at most a small multiple of
+    /// the input's memory.
     pub fn unpack(bytes: &[u8]) -> Option<Value> {
         let mut unpacker = Unpacker::new(bytes);
         let value = unpacker.value()?;
@@ -33,10 +33,10 @@ impl Value {
     }
 }
 
-/// The bytes of what stands before each content.
+/// The size of the letter and the number, in bytes.
 const HEAD_BYTES: usize = 9;
 
-/// How many bytes the value takes.
+/// The number of bytes that the value takes when packed.
 fn length(value: &Value) -> usize {
     let content = match value {
         Value::Int(_) | Value::Boolean(_) | Value::Double(_) => 0,
@@ -50,17 +50,17 @@ fn length(value: &Value) -> usize {
     HEAD_BYTES + content
 }
 
-/// Where values are packed one after another, without being made first.
+/// Packs values one after another, without building a [`Value`] first.
 #[derive(Debug)]
 pub struct Packer(Vec<u8>);
 
 impl Packer {
-    /// Sets so many bytes aside, which may turn out to be too few.
+    /// Allocates this many bytes. More are allocated if they are needed.
     pub fn with_capacity(bytes: usize) -> Packer {
         Packer(Vec::with_capacity(bytes))
     }
 
-    /// What was packed.
+    /// The packed bytes.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }
@@ -80,17 +80,17 @@ impl Packer {
         self.content(b's', text.as_bytes());
     }
 
-    /// Packs bytes, that is `base64`.
+    /// Packs bytes as `base64`.
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.content(b'b', bytes);
     }
 
-    /// Packs an `array`, whose so many elements are packed next.
+    /// Packs an `array`. That many elements must be packed next.
     pub fn array(&mut self, elements: usize) {
         self.head(b'a', elements as u64);
     }
 
-    /// Packs a `struct`, of whose so many members first the name is packed next, as a string, and then the value.
+    /// Packs a `struct`. For each of that many members, its name, as a string, and then its value must be packed next.
     pub fn structure(&mut self, members: usize) {
         self.head(b'm', members as u64);
     }
@@ -128,13 +128,13 @@ impl Packer {
     }
 }
 
-/// Where packed values are read one after another, without being made first. A copy looks ahead.
+/// Unpacks values one after another, without building a [`Value`] first. A copy can be used to look ahead.
 ///
-/// Bytes from anywhere may be given: what comes out keeps every promise that [`Value`] makes.
+/// The bytes may be untrusted. The result keeps every guarantee of [`Value`].
 #[derive(Clone, Copy, Debug)]
 pub struct Unpacker<'a>(&'a [u8]);
 
-/// What stands next: a value without parts, or how many parts come next.
+/// The next item: a value without parts, or the number of parts that follow.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Next<'a> {
     /// An `int`.
@@ -147,24 +147,24 @@ pub enum Next<'a> {
     String(&'a str),
     /// `base64`.
     Bytes(&'a [u8]),
-    /// An `array`, of so many elements.
+    /// An `array` with this many elements.
     Array(u64),
-    /// A `struct`, of so many members: each has a name, as a string, and a value.
+    /// A `struct` with this many members: each has a name, as a string, and a value.
     Struct(u64),
 }
 
 impl<'a> Unpacker<'a> {
-    /// Reads these bytes.
+    /// An unpacker for these bytes.
     pub fn new(bytes: &'a [u8]) -> Unpacker<'a> {
         Unpacker(bytes)
     }
 
-    /// Whether all is read.
+    /// Whether all bytes have been read.
     pub fn is_at_end(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What stands next; `None` if it is nothing that can be packed.
+    /// The next item; `None` if the bytes are not valid.
     #[expect(
         clippy::should_implement_trait,
         reason = "what comes next may be parts of what came before"
@@ -192,7 +192,7 @@ impl<'a> Unpacker<'a> {
         self.value_within(0)
     }
 
-    /// The next value by itself, behind which reading goes on. How it is put together is looked at, not what it says.
+    /// Skips the next value and returns an unpacker for it alone. Only its structure is checked, not its content.
     pub fn skip(&mut self) -> Option<Unpacker<'a>> {
         let begin = self.0;
         self.skip_within(0)?;
@@ -200,7 +200,7 @@ impl<'a> Unpacker<'a> {
         Some(Unpacker(skipped))
     }
 
-    /// The next value, which stands within so many arrays and structs.
+    /// The next value, at this nesting depth of arrays and structs.
     fn value_within(&mut self, depth: usize) -> Option<Value> {
         Some(match self.next()? {
             Next::Int(number) => Value::Int(number),
@@ -208,7 +208,7 @@ impl<'a> Unpacker<'a> {
             Next::Double(number) => Value::Double(number),
             Next::String(text) => Value::String(text.into()),
             Next::Bytes(bytes) => Value::Base64(bytes.into()),
-            // How many there are is only said: nothing is set aside for them before they come.
+            // The count is only a claim: no memory is reserved for elements before they come.
             Next::Array(count) if depth < DEPTH_MAX => {
                 let element = |_| self.value_within(depth + 1);
                 Value::Array((0..count).map(element).collect::<Option<_>>()?)

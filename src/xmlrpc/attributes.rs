@@ -1,19 +1,19 @@
-//! Attributes, which mean nothing to XML-RPC but must be well-formed, and those of the XML declaration, which say how the
-//! document is encoded.
+//! Attributes, which XML-RPC ignores but which must be well-formed, and those of the XML declaration, which give the
+//! encoding of the document.
 
 use super::characters::{is_name, is_space};
 use super::error::{ParseError, quoted};
 use super::reference::expand;
 
-/// More than any client sends; a bound, so that looking for duplicates stays cheap.
+/// More than any client sends. The bound keeps the search for duplicates cheap.
 const ATTRIBUTES_MAX: usize = 16;
 
-/// Encodings in which the bytes of a document can be what they are in UTF-8.
+/// Encodings whose bytes may be the same as in UTF-8.
 ///
-/// Some clients declare one of the others and send UTF-8 all the same, or nothing but ASCII.
+/// Some clients declare one of the other two but send UTF-8, or only ASCII.
 const ENCODINGS: [&str; 3] = ["utf-8", "us-ascii", "iso-8859-1"];
 
-/// The attributes as they are written, names and unexpanded values, from what follows an element's name in its tag.
+/// The attributes as written, as names and unexpanded values. `tag_rest` is the part of a tag after the element's name.
 pub(super) fn attributes(tag_rest: &str) -> Result<Vec<(&str, &str)>, ParseError> {
     let mut found: Vec<(&str, &str)> = Vec::new();
     let mut rest = tag_rest;
@@ -45,7 +45,7 @@ pub(super) fn attributes(tag_rest: &str) -> Result<Vec<(&str, &str)>, ParseError
     }
 }
 
-/// The name and the value of the attribute that the text begins with, and what follows it.
+/// The name and the value of the attribute at the start of the text, and the text after it.
 fn first(text: &str) -> Option<(&str, &str, &str)> {
     let (name, rest) = text.split_once('=')?;
     let name = name.trim_end_matches(is_space);
@@ -70,7 +70,7 @@ fn malformed(text: &str) -> ParseError {
     ParseError::not_well_formed(format!("an attribute is malformed at {}", quoted(text)))
 }
 
-/// Checks an XML declaration, given without its angle brackets and question marks.
+/// Checks an XML declaration, given without `<?` and `?>`.
 pub(super) fn check_declaration(declaration: &str) -> Result<(), ParseError> {
     let found = attributes(declaration.strip_prefix("xml").unwrap_or_default())?;
     let (version, encoding, standalone) = match found[..] {
@@ -98,7 +98,7 @@ pub(super) fn check_declaration(declaration: &str) -> Result<(), ParseError> {
     }
 }
 
-/// Every version 1 is read as 1.0, as the later editions of XML 1.0 ask of their readers.
+/// Every version 1.x is read as 1.0, as the later editions of XML 1.0 require.
 fn is_version(text: &str) -> bool {
     text.strip_prefix("1.")
         .is_some_and(|minor| !minor.is_empty() && minor.chars().all(|digit| digit.is_ascii_digit()))

@@ -1,16 +1,16 @@
-//! What XML 1.0 takes for white space, and what for a name.
+//! The character classes of XML 1.0 for white space and names.
 
-/// Whether the character is white space to XML (production 3, `S`), which is less than Unicode means by it.
+/// Whether the character is white space in XML (production 3, `S`), which is a subset of Unicode white space.
 pub(super) fn is_space(character: char) -> bool {
     matches!(character, ' ' | '\t' | '\r' | '\n')
 }
 
-/// Whether the text is white space through and through, or empty.
+/// Whether the text is empty or contains only white space.
 pub(super) fn is_blank(text: &str) -> bool {
     text.chars().all(is_space)
 }
 
-/// Whether the text can name an element, an attribute or a processing instruction (production 5, `Name`).
+/// Whether the text is a valid name of an element, an attribute or a processing instruction (production 5, `Name`).
 pub(super) fn is_name(text: &str) -> bool {
     let mut characters = text.chars();
     characters.next().is_some_and(starts_name) && characters.all(continues_name)

@@ -1,8 +1,9 @@
-//! Well-formed XML: from bytes to tags and text, or the reason why the bytes are no XML document.
+//! Well-formed XML: from bytes to tags and text, or the reason why the bytes are not an XML document.
 //!
-//! `quick-xml` finds the tags; it leaves to its caller whether the document is complete, what a name is, which characters
-//! and references may occur, and what stands outside the root. All of that is decided here, so that the grammar of
-//! XML-RPC, which this module does not know, is read from sound XML only. Comments and processing instructions end here.
+//! `quick-xml` finds the tags. It leaves to its caller whether the document is complete, what a name is, which
+//! characters and references may occur, and what may occur outside the root. This module decides all of that, so the
+//! grammar of XML-RPC, which it does not know, is parsed from well-formed XML only. Comments and processing
+//! instructions are dropped here.
 
 use std::borrow::Cow;
 
@@ -16,31 +17,32 @@ use super::error::{ParseError, quoted};
 use super::reference::expand;
 use crate::value::first_unfit;
 
-/// How deep elements nest at most: room for 64 levels of values, three elements each, and what stands around them.
+/// The maximum nesting depth of elements: room for 64 levels of values, with three elements each, and for the elements
+/// around them.
 const ELEMENTS_DEPTH_MAX: usize = 256;
 
-/// A document on the way from its first byte to its last.
+/// A document that is being parsed.
 pub(super) struct Document<'a> {
     reader: Reader<&'a [u8]>,
-    /// The elements that are open.
+    /// The number of open elements.
     depth: usize,
-    /// Whether the last start tag closes itself, so that its end is still to be told.
+    /// Whether the last start tag closes itself, so that its end must still be reported.
     self_closed: bool,
-    /// Whether anything came yet; the XML declaration must be the first.
+    /// Whether anything was read yet. The XML declaration must come first.
     begun: bool,
-    /// Whether the root element came yet; there is no second.
+    /// Whether the root element was read yet. There must not be a second one.
     rooted: bool,
 }
 
-/// A piece of the document within its root element, the root's own tags included.
+/// A token within the root element, including the root's own tags.
 pub(super) enum Token<'a> {
     /// A start tag.
     Start(Element<'a>),
-    /// The end of the innermost open element, which needs no name.
+    /// The end of the innermost open element. It needs no name.
     End,
-    /// Text with line ends made LF and references expanded; neighbours belong together.
+    /// Text with normalized line ends (LF) and expanded references. Adjacent texts belong together.
     Text(Cow<'a, str>),
-    /// The end of the document, which comes when the root element is closed and not before.
+    /// The end of the document, which comes only after the root element is closed.
     Finish,
 }
 
@@ -48,32 +50,32 @@ pub(super) enum Token<'a> {
 pub(super) struct Element<'a>(BytesStart<'a>);
 
 impl Element<'_> {
-    /// The name as it is written.
+    /// The name as written.
     pub(super) fn name(&self) -> &str {
         self.0.name().0
     }
 
-    /// The name without the prefix of a namespace.
+    /// The name without its namespace prefix.
     pub(super) fn local_name(&self) -> &str {
         self.name().rsplit(':').next().unwrap_or_default()
     }
 }
 
 impl<'a> Document<'a> {
-    /// A document of which only the encoding and the characters are known to be sound.
+    /// A document whose encoding and characters have been checked, but nothing else.
     pub(super) fn new(bytes: &'a [u8]) -> Result<Document<'a>, ParseError> {
         let mut reader = Reader::from_str(decoded(bytes)?);
         reader.config_mut().check_comments = true;
         Ok(Document { reader, depth: 0, self_closed: false, begun: false, rooted: false })
     }
 
-    /// Reads to the end, to find whether the rest is well-formed.
+    /// Reads to the end, to check that the rest is well-formed.
     pub(super) fn finish(&mut self) -> Result<(), ParseError> {
         while !matches!(self.next()?, Token::Finish) {}
         Ok(())
     }
 
-    /// The next piece, or the reason why the document is not well-formed from here on.
+    /// The next token, or the reason why the document is not well-formed at this point.
     pub(super) fn next(&mut self) -> Result<Token<'a>, ParseError> {
         if std::mem::take(&mut self.self_closed) {
             return Ok(self.end());
@@ -114,7 +116,7 @@ impl<'a> Document<'a> {
     }
 
     fn event(&mut self) -> Result<Event<'a>, ParseError> {
-        // A DOCTYPE is refused where it begins: nothing in it is worth a look, and it may be long.
+        // A DOCTYPE is refused at its start: none of its content is used, and it may be long.
         if let [b'<', b'!', b'D' | b'd', ..] = self.reader.get_ref() {
             return Err(doctype());
         }
@@ -147,18 +149,18 @@ impl<'a> Document<'a> {
         Ok(Token::Start(Element(tag)))
     }
 
-    /// An end tag always matches an open element: `quick-xml` has compared the names.
+    /// An end tag always matches an open element, because `quick-xml` has compared the names.
     fn end(&mut self) -> Token<'a> {
         self.depth -= 1;
         Token::End
     }
 }
 
-/// The document's text, if it is UTF-8 throughout and made of characters that XML can carry.
+/// The document's text, if all of it is UTF-8 and consists of characters that XML allows.
 ///
-/// The characters of comments and instructions count too: no XML parser takes them.
+/// This includes the characters of comments and processing instructions, because no XML parser accepts others there.
 fn decoded(bytes: &[u8]) -> Result<&str, ParseError> {
-    // A UTF-16 document begins with a byte order mark, or with a `<` beside a zero.
+    // A UTF-16 document starts with a byte order mark, or with a `<` next to a zero byte.
     if let [0xFE, 0xFF, ..] | [0xFF, 0xFE, ..] | [0, b'<', ..] | [b'<', 0, ..] = bytes {
         return Err(ParseError::unknown_encoding(
             "the document is in UTF-16, and UTF-8 is expected",
@@ -214,7 +216,7 @@ fn doctype() -> ParseError {
     ParseError::not_well_formed("the document has a DOCTYPE, and none is accepted")
 }
 
-/// What `quick-xml` found, in a sentence of bounded length.
+/// The error of `quick-xml`, as a sentence of bounded length.
 fn broken(error: Error) -> ParseError {
     ParseError::not_well_formed(match error {
         Error::IllFormed(IllFormedError::MismatchedEndTag { expected, found }) => {

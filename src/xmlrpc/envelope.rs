@@ -1,14 +1,14 @@
-//! The messages of servers to each other, and blocks: documents of one base64, as `write` writes them. What stands around
-//! its symbols is always the same, so it is taken away, and nothing is parsed.
+//! A fast path for messages between servers, and for blocks: documents with a single base64 value, as `write` writes
+//! them. The bytes around the base64 symbols are always the same, so they are stripped without parsing.
 //!
-//! No symbol of base64 is markup: what is read here is what the parser would read.
+//! No base64 symbol is markup, so the result is the same as that of the parser.
 
 use super::MethodCall;
 use super::scalar::decoded;
 use super::write::{BASE64, CALL, PARAM, PARAMS, RESPONSE, between, within};
 use crate::value::Value;
 
-/// The call, if it is such a message.
+/// The call, if the document is such a message.
 pub(super) fn call(document: &[u8]) -> Option<MethodCall> {
     let call = between(CALL, document)?;
     let (method, rest) = call.split_at(call.iter().position(|byte| *byte == b'<')?);
@@ -21,7 +21,7 @@ pub(super) fn call(document: &[u8]) -> Option<MethodCall> {
     Some(MethodCall { method, params: vec![message] })
 }
 
-/// The value answered, if it is such a message.
+/// The value answered, if the document is such a message.
 pub(super) fn response(document: &[u8]) -> Option<Value> {
     message(between(RESPONSE, document)?)
 }

@@ -1,11 +1,11 @@
-//! Why a document was refused, as the list of fault codes for interoperability numbers it.
+//! Why a document was refused, numbered by the list of fault codes for interoperability.
 
 use std::fmt;
 
-/// A document that cannot be read, with a sentence for whoever wrote it.
+/// A document that cannot be parsed, with a sentence for its author.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError {
-    // Boxed, because every step of reading gives back what it read or this: a small word is cheaper to hand on.
+    // Boxed, because every parsing step returns either its result or this error, and one word is cheaper to pass on.
     refusal: Box<Refusal>,
 }
 
@@ -28,10 +28,11 @@ impl ParseError {
     /// The fault code that answers such a document.
     ///
     /// - −32700: not well-formed XML, or beyond a bound on depth or attributes, or with a DOCTYPE.
-    /// - −32701: in UTF-16, or declared to be in an encoding that is not a part of UTF-8.
-    /// - −32702: bytes that are not UTF-8, or a character, raw or by number, that XML 1.0 cannot carry.
+    /// - −32701: UTF-16, or declared to be in an encoding that is not a subset of UTF-8.
+    /// - −32702: bytes that are not UTF-8, or a character, raw or by number, that XML 1.0 does not allow.
     /// - −32600: well-formed, but not XML-RPC.
-    /// - −32602: XML-RPC with a value that is out of range, misspelt or of a type not used here, or too many parameters.
+    /// - −32602: XML-RPC with a value that is out of range, malformed or of an unsupported type, or with too many
+    ///   parameters.
     pub fn code(&self) -> i32 {
         match self.refusal.kind {
             Kind::NotWellFormed => -32700,
@@ -42,7 +43,7 @@ impl ParseError {
         }
     }
 
-    /// Whether XML itself is broken, so that nothing after the place can be relied on.
+    /// Whether the XML itself is broken, so that nothing after this point can be trusted.
     pub(super) fn breaks_xml(&self) -> bool {
         match self.refusal.kind {
             Kind::NotWellFormed | Kind::UnknownEncoding | Kind::BadCharacter => true,
@@ -83,7 +84,7 @@ impl fmt::Display for ParseError {
 
 impl std::error::Error for ParseError {}
 
-/// Text of unknown length and intent, made fit to stand in a message: cut, quoted, and without control characters.
+/// Untrusted text of any length, made safe for a message: truncated, quoted, and without control characters.
 pub(super) fn quoted(text: &str) -> String {
     const SHOWN_MAX: usize = 40;
     match text.char_indices().nth(SHOWN_MAX) {

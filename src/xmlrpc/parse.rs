@@ -1,6 +1,7 @@
-//! The grammar of XML-RPC: calls, answers and values, read from the tags and text of well-formed XML.
+//! The grammar of XML-RPC: parses calls, answers and values from the tags and text of well-formed XML.
 //!
-//! Attributes, comments and white space between elements mean nothing; elements that the grammar does not name are refused.
+//! Attributes, comments and white space between elements are ignored. Elements that the grammar does not name are
+//! refused.
 
 use std::borrow::Cow;
 
@@ -14,18 +15,18 @@ use crate::value::{DEPTH_MAX, Value, doubled};
 /// More than any method takes.
 const PARAMS_MAX: usize = 64;
 
-/// Reads a `methodCall`.
+/// Parses a `methodCall`.
 pub fn parse_call(document: &[u8]) -> Result<MethodCall, ParseError> {
     envelope::call(document).map_or_else(|| parse(document, Parser::call), Ok)
 }
 
-/// Reads a `methodResponse`: the value answered, or the fault.
+/// Parses a `methodResponse`: the value answered, or the fault.
 pub fn parse_response(document: &[u8]) -> Result<Result<Value, Fault>, ParseError> {
     let message = envelope::response(document).map(Ok);
     message.map_or_else(|| parse(document, Parser::response), Ok)
 }
 
-/// Reads the whole document, in which everything but the prologue and the epilogue is for `read`.
+/// Parses a whole document. `read` parses everything but the prologue and the epilogue.
 fn parse<'a, T>(
     document: &'a [u8],
     read: impl FnOnce(&mut Parser<'a>) -> Result<T, ParseError>,
@@ -33,7 +34,7 @@ fn parse<'a, T>(
     let mut parser = Parser { document: Document::new(document)? };
     match read(&mut parser) {
         Err(error) if error.breaks_xml() => Err(error),
-        // Well-formedness first: a broken rest outweighs whatever was found before it.
+        // Well-formedness first: if the rest is broken, that error outweighs any found before it.
         outcome => parser.document.finish().and(outcome),
     }
 }
@@ -42,8 +43,8 @@ struct Parser<'a> {
     document: Document<'a>,
 }
 
-/// Every method but [`Parser::call`] and [`Parser::response`] begins behind the start tag of the element that it reads and
-/// ends behind its end tag.
+/// Every method but [`Parser::call`] and [`Parser::response`] starts after the start tag of the element that it parses,
+/// and stops after its end tag.
 impl<'a> Parser<'a> {
     fn call(&mut self) -> Result<MethodCall, ParseError> {
         self.expect("methodCall")?;
@@ -106,7 +107,7 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// An element that holds exactly one `value`.
+    /// An element that contains exactly one `value`.
     fn only_value(&mut self, parent: &str) -> Result<Value, ParseError> {
         self.expect("value")?;
         let value = self.value(0)?;
@@ -114,7 +115,7 @@ impl<'a> Parser<'a> {
         Ok(value)
     }
 
-    /// A `value` within so many arrays and structs.
+    /// A `value` at this nesting depth of arrays and structs.
     fn value(&mut self, depth: usize) -> Result<Value, ParseError> {
         match self.text_and_tag()? {
             (text, None) => Ok(Value::String(text.into())),
@@ -172,7 +173,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Closes an element that has nothing more to say.
+    /// Closes an element that must not contain anything else.
     fn close(&mut self, name: &str) -> Result<(), ParseError> {
         match self.child()? {
             None => Ok(()),
@@ -183,7 +184,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Opens the next child, which must have that name; false if the parent ends instead.
+    /// Opens the next child, which must have that name. Returns false if the parent ends instead.
     fn child_named(&mut self, name: &str) -> Result<bool, ParseError> {
         match self.child()? {
             None => Ok(false),
@@ -195,7 +196,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Opens the next child; nothing if the parent ends instead.
+    /// Opens the next child. Returns `None` if the parent ends instead.
     fn child(&mut self) -> Result<Option<Element<'a>>, ParseError> {
         match self.text_and_tag()? {
             (text, tag) if is_blank(&text) => Ok(tag),
@@ -214,15 +215,15 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// The text up to the next tag, and the element if that tag opens one.
+    /// The text up to the next tag, and the element if that is a start tag.
     fn text_and_tag(&mut self) -> Result<(Cow<'a, str>, Option<Element<'a>>), ParseError> {
         let mut text = Cow::Borrowed("");
         loop {
             match self.document.next()? {
-                // Joining to nothing borrows: text in one piece is not copied.
+                // Appending to an empty `Cow` borrows, so text in one piece is not copied.
                 Token::Text(piece) => text += piece,
                 Token::Start(element) => return Ok((text, Some(element))),
-                // The end of the document closes what is open, and nothing is.
+                // The end of the document cannot come while an element is open.
                 Token::End | Token::Finish => return Ok((text, None)),
             }
         }

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use super::error::{ParseError, quoted};
 use crate::value::is_xml;
 
-/// What stands for the reference, given without its ampersand and semicolon.
+/// The replacement text of the reference, given without its ampersand and semicolon.
 ///
-/// Only the five entities of XML itself exist, because a DOCTYPE that would define others is refused.
+/// Only the five predefined entities of XML exist, because a DOCTYPE that would define others is refused.
 pub(super) fn expand(name: &str) -> Result<Cow<'static, str>, ParseError> {
     Ok(Cow::Borrowed(match name {
         "amp" => "&",
@@ -24,14 +24,14 @@ fn numbered(name: &str) -> Result<char, ParseError> {
         Some(digits) => (digits, 16),
         None => (name.strip_prefix('#').unwrap_or_default(), 10),
     };
-    // The standard library's numbers may have a sign, those of XML must not.
+    // The standard library accepts a sign; XML does not.
     if digits.is_empty() || !digits.chars().all(|digit| digit.is_digit(radix)) {
         return Err(ParseError::not_well_formed(format!(
             "the entity {} is not defined",
             quoted(name)
         )));
     }
-    // Digits alone fail only by being too many.
+    // A string of digits fails to parse only if it is too long.
     let number = u32::from_str_radix(digits, radix).unwrap_or(u32::MAX);
     char::from_u32(number).filter(|&character| is_xml(character)).ok_or_else(|| {
         ParseError::bad_character(format!(

@@ -1,4 +1,4 @@
-//! The values without parts: from the text of an element to the value that it spells.
+//! Scalar values: parses the text of an element to its value.
 
 use std::borrow::Cow;
 
@@ -6,10 +6,10 @@ use super::characters::is_space;
 use super::error::{ParseError, quoted};
 use crate::value::{Double, Value};
 
-/// Reads the text of one type's elements.
+/// Parses the text of the elements of one type.
 type Decoder = fn(Cow<'_, str>) -> Result<Value, ParseError>;
 
-/// How elements of that name are read.
+/// The decoder for elements with that name.
 pub(super) fn decoder(name: &str) -> Result<Decoder, ParseError> {
     Ok(match name {
         "string" => |text| Ok(Value::String(text.into())),
@@ -50,7 +50,7 @@ fn boolean(text: &str) -> Result<Value, ParseError> {
     }
 }
 
-/// The standard library reads `inf`, `NaN` and what overflows as well, none of which is finite.
+/// The standard library also accepts `inf`, `NaN` and numbers that overflow. None of these is finite.
 fn double(text: &str) -> Result<Value, ParseError> {
     match text.trim_matches(is_space).parse().ok().and_then(Double::new) {
         Some(number) => Ok(Value::Double(number)),
@@ -59,7 +59,8 @@ fn double(text: &str) -> Result<Value, ParseError> {
 }
 
 fn bytes(text: &str) -> Result<Value, ParseError> {
-    // Most is in one line, and to look for white space in megabytes takes time: it is done where they cannot be decoded.
+    // Most base64 is on one line, and searching megabytes for white space takes time. So white space is removed only if
+    // decoding fails.
     let decoded = decoded(text.as_bytes()).or_else(|| {
         let symbols: String = text.split(is_space).collect();
         decoded(symbols.as_bytes())
@@ -67,9 +68,9 @@ fn bytes(text: &str) -> Result<Value, ParseError> {
     decoded.map(Value::Base64).ok_or_else(|| misspelt(text, "base64"))
 }
 
-/// The bytes that these symbols of base64 stand for, if nothing else is among them.
+/// The bytes encoded by these base64 symbols, if there are no other characters among them.
 pub(super) fn decoded(symbols: &[u8]) -> Option<Box<[u8]>> {
-    // The padding tells nothing: it may be left away altogether, but not in part.
+    // Padding carries no information. It may be left out, but only as a whole.
     let padding = symbols.iter().rev().take_while(|symbol| **symbol == b'=').count();
     let (bare, _) = symbols.split_at(symbols.len() - padding);
     let is_padded = padding <= 2 && (padding == 0 || symbols.len().is_multiple_of(4));

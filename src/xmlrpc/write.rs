@@ -1,4 +1,4 @@
-//! Calls, answers and faults into bytes, value by value as they are told.
+//! Writes calls, answers and faults as bytes, value by value.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -15,46 +15,46 @@ pub fn write_call(method: &str, write: impl FnOnce(&mut Params<'_>)) -> Vec<u8> 
     })
 }
 
-/// What every document begins with.
+/// The start of every document.
 pub(super) const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>";
 
-/// What stands around the method's name and the parameters of a call.
+/// The bytes around the name and the parameters of a call.
 pub(super) const CALL: [&str; 2] = ["<methodCall><methodName>", "</params></methodCall>"];
 
-/// What stands between the method's name and the parameters.
+/// The bytes between the method's name and the parameters.
 pub(super) const PARAMS: &str = "</methodName><params>";
 
-/// What stands around a parameter.
+/// The bytes around a parameter.
 pub(super) const PARAM: [&str; 2] = ["<param>", "</param>"];
 
-/// What stands around the value of an answer.
+/// The bytes around the value of an answer.
 pub(super) const RESPONSE: [&str; 2] =
     ["<methodResponse><params><param>", "</param></params></methodResponse>"];
 
-/// What stands around the symbols of base64.
+/// The bytes around base64 symbols.
 pub(super) const BASE64: [&str; 2] = ["<value><base64>", "</base64></value>"];
 
-/// What stands around the struct of a fault.
+/// The bytes around the struct of a fault.
 const FAULT: [&str; 2] = ["<methodResponse><fault>", "</fault></methodResponse>"];
 
-/// The document of an answer, for which one value is written.
+/// The document of an answer. `write` must write exactly one value.
 pub fn write_response(write: impl FnOnce(&mut Writer)) -> Vec<u8> {
     write_between(RESPONSE, write)
 }
 
-/// How many bytes [`write_response`] gives.
+/// The number of bytes that [`write_response`] returns.
 pub fn response_bytes(write: impl FnOnce(&mut Writer)) -> usize {
     let mut writer = Writer { out: Out::Counted(0) };
     writer.document(RESPONSE, write);
     writer.out.len()
 }
 
-/// Members for a struct that is put together of several parts.
+/// Members for a struct that is assembled from several parts.
 pub fn write_members(write: impl FnOnce(&mut Members<'_>)) -> Vec<u8> {
     written(|writer| write(&mut Members { writer }))
 }
 
-/// What stands before the members and what stands behind them in the document of an answer that is a struct.
+/// The bytes before and after the members, in the document of an answer that is a struct.
 pub fn write_around_members() -> [Vec<u8>; 2] {
     let mut members_begin = 0;
     let mut before = write_response(|writer| {
@@ -74,8 +74,8 @@ pub fn write_fault(fault: &Fault) -> Vec<u8> {
     })
 }
 
-/// The document that answers several calls at once, made of the documents that answer each of them as they were written
-/// here: for each its value, in an array of its own, or its fault's struct.
+/// The document that answers several calls at once. It is made of the documents, written by this module, that answer
+/// each of them. For each call it contains an array with the call's value, or the struct of its fault.
 pub fn write_multicall<D: AsRef<[u8]>>(documents: impl IntoIterator<Item = D>) -> Vec<u8> {
     write_response(|writer| {
         writer.array(|answers| {
@@ -90,7 +90,7 @@ pub fn write_multicall<D: AsRef<[u8]>>(documents: impl IntoIterator<Item = D>) -
     })
 }
 
-/// Whether a document that was written here is a fault.
+/// Whether a document written by this module is a fault.
 pub fn is_fault(document: &[u8]) -> bool {
     between(FAULT, document).is_some()
 }
@@ -99,10 +99,10 @@ fn write_between(around: [&str; 2], write: impl FnOnce(&mut Writer)) -> Vec<u8> 
     written(|writer| writer.document(around, write))
 }
 
-/// Most documents have no more, so that they take memory once.
+/// Most documents are shorter, so that one allocation is enough.
 const SHORT_BYTES: usize = 512;
 
-/// More than is written to close a document that ends with base64.
+/// More than the bytes that close a document after its base64.
 const END_BYTES: usize = 64;
 
 fn written(write: impl FnOnce(&mut Writer)) -> Vec<u8> {
@@ -114,17 +114,17 @@ fn written(write: impl FnOnce(&mut Writer)) -> Vec<u8> {
     }
 }
 
-/// What was written between these two.
+/// The part of a document between these two.
 pub(super) fn between<'d>(around: [&str; 2], document: &'d [u8]) -> Option<&'d [u8]> {
     within(around, document.strip_prefix(DECLARATION.as_bytes())?)
 }
 
-/// What stands within these two.
+/// The bytes enclosed by these two.
 pub(super) fn within<'d>([open, close]: [&str; 2], bytes: &'d [u8]) -> Option<&'d [u8]> {
     bytes.strip_prefix(open.as_bytes())?.strip_suffix(close.as_bytes())
 }
 
-/// Where values are written, one call for each.
+/// Writes values, with one call for each.
 ///
 /// ```
 /// use surfstore::xmlrpc::write_response;
@@ -146,28 +146,28 @@ pub struct Writer {
     out: Out,
 }
 
-/// What becomes of what is written.
+/// Where the output goes.
 #[derive(Debug)]
 enum Out {
     Written(Vec<u8>),
-    /// Only how many bytes it has is kept.
+    /// Only the number of bytes is kept.
     Counted(usize),
 }
 
-/// Where the parameters of a call are written.
+/// Writes the parameters of a call.
 #[derive(Debug)]
 pub struct Params<'w> {
     writer: &'w mut Writer,
 }
 
-/// Where the members of a struct are written.
+/// Writes the members of a struct.
 #[derive(Debug)]
 pub struct Members<'w> {
     writer: &'w mut Writer,
 }
 
 impl Params<'_> {
-    /// Writes the next parameter, for which one value is written.
+    /// Writes the next parameter. `write` must write exactly one value.
     pub fn param(&mut self, write: impl FnOnce(&mut Writer)) {
         let [open, close] = PARAM;
         self.writer.raw(open);
@@ -177,7 +177,7 @@ impl Params<'_> {
 }
 
 impl Members<'_> {
-    /// Writes a member, for which one value is written; no name may come twice.
+    /// Writes a member. `write` must write exactly one value. No name may occur twice.
     pub fn member(&mut self, name: &str, write: impl FnOnce(&mut Writer)) {
         self.writer.raw("<member><name>");
         self.writer.escaped(name);
@@ -188,7 +188,7 @@ impl Members<'_> {
 }
 
 impl Writer {
-    /// Writes an `int`, or an `i8` where 32 bits are too few.
+    /// Writes an `int`, or an `i8` if the number does not fit in 32 bits.
     pub fn int(&mut self, number: i64) {
         let name = if i32::try_from(number).is_ok() { "int" } else { "i8" };
         self.scalar(name, number);
@@ -199,7 +199,7 @@ impl Writer {
         self.scalar("boolean", u8::from(truth));
     }
 
-    /// Writes a `double` in full, because XML-RPC knows no exponents, and with the point that it demands.
+    /// Writes a `double` without an exponent, because XML-RPC has none, and with the decimal point that it requires.
     pub fn double(&mut self, number: Double) {
         let mut digits = number.get().to_string();
         if !digits.contains('.') {
@@ -223,14 +223,14 @@ impl Writer {
         self.raw(close);
     }
 
-    /// Writes an `array`, of the values that are written meanwhile.
+    /// Writes an `array` of the values that `write` writes.
     pub fn array(&mut self, write: impl FnOnce(&mut Writer)) {
         self.raw("<value><array><data>");
         write(self);
         self.raw("</data></array></value>");
     }
 
-    /// Writes a `struct`, of the members that are written meanwhile.
+    /// Writes a `struct` of the members that `write` writes.
     pub fn structure(&mut self, write: impl FnOnce(&mut Members<'_>)) {
         self.raw("<value><struct>");
         write(&mut Members { writer: self });
@@ -256,7 +256,7 @@ impl Writer {
         }
     }
 
-    /// Writes what stands at the beginning and the end of a document, and what comes between.
+    /// Writes the start of a document, its content, and its end.
     fn document(&mut self, [open, close]: [&str; 2], write: impl FnOnce(&mut Writer)) {
         self.raw(DECLARATION);
         self.raw(open);
@@ -273,7 +273,7 @@ impl Writer {
         self.out.push(markup.as_bytes());
     }
 
-    /// Writes text so that every XML parser gives it back, as far as XML can carry it.
+    /// Writes text such that every XML parser returns it unchanged, as far as XML can carry it.
     fn escaped(&mut self, text: &str) {
         let mut rest = text;
         while let Some((at, character, replacement)) = first_delicate(rest) {
@@ -306,7 +306,7 @@ impl Out {
         match self {
             Out::Written(out) => {
                 let start = out.len();
-                // What ends a document of nothing else comes behind it.
+                // Leave room for the end of a document that contains nothing else.
                 out.reserve(symbols + END_BYTES);
                 out.resize(start + symbols, b'=');
                 if let Some(end) = out.get_mut(start..) {
@@ -329,21 +329,21 @@ impl Write for Out {
     }
 }
 
-/// The first character that cannot be written as it is, where it stands, and what to write instead.
+/// The first character that must be escaped, its position, and what to write instead.
 fn first_delicate(text: &str) -> Option<(usize, char, &'static str)> {
     let start = text.as_bytes().chunks(CHUNK_BYTES).position(may_be_delicate)? * CHUNK_BYTES;
-    // A chunk may begin within a character.
+    // A chunk may start within a character.
     let start = (0..=start).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
     text[start..].char_indices().find_map(|(at, character)| {
         let replacement = match character {
             '&' => "&amp;",
             '<' => "&lt;",
-            // In "]]>" it must not stand by itself.
+            // It must not be written raw in "]]>".
             '>' => "&gt;",
             // A bare CR would be read as LF.
             '\r' => "&#13;",
             _ if is_xml(character) => return None,
-            // Not even a reference could carry it, and one such character would make the whole document unreadable.
+            // Not even a reference can carry it, and one such character would make the whole document unreadable.
             _ => "\u{FFFD}",
         };
         Some((start + at, character, replacement))
@@ -352,10 +352,10 @@ fn first_delicate(text: &str) -> Option<(usize, char, &'static str)> {
 
 const CHUNK_BYTES: usize = 64;
 
-/// Whether a chunk has a byte of a delicate character. To look at all its bytes, without leaving at the first, takes a
-/// tenth of the time that going by characters takes, and nearly no chunk has any.
+/// Whether a chunk contains a byte of a character that may need escaping. Checking all its bytes without an early exit
+/// takes a tenth of the time of checking characters, and almost no chunk contains one.
 fn may_be_delicate(chunk: &[u8]) -> bool {
-    // What begins with 0xEF may be U+FFFE or U+FFFF.
+    // 0xEF may start U+FFFE or U+FFFF.
     let is = |byte: u8| {
         (byte < b' ') & !matches!(byte, b'\t' | b'\n') | matches!(byte, b'&' | b'<' | b'>' | 0xEF)
     };
