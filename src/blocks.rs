@@ -1,7 +1,7 @@
-//! The blocks of file content that this server was given.
+//! The blocks of file content that are stored on this server.
 //!
-//! Blocks are named by their content and live on the server they were put on, in memory alone. The module knows
-//! neither the files that are made of them nor the other servers: replication is for the metadata.
+//! A block is named by its content. It lives only in memory, on the server that it was put on. The module knows neither
+//! the files nor the other servers: only the metadata is replicated.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-/// The memory in bytes that a stored block is taken to need beside its content: its hash of 64 digits, a pointer and a
-/// length for both, and a generous share of tree nodes and allocator.
+/// The memory in bytes that a stored block is assumed to take in addition to its content: its hash of 64 digits, a
+/// pointer and a length for both, and a generous share of tree nodes and allocator overhead.
 const BLOCK_OVERHEAD: usize = 256;
 
 /// A bounded store of blocks, each under the lower-case hexadecimal SHA-256 of its content.
@@ -19,9 +19,9 @@ const BLOCK_OVERHEAD: usize = 256;
 pub struct Blocks {
     /// The blocks by their hash.
     by_hash: BTreeMap<Box<str>, Arc<[u8]>>,
-    /// The memory in bytes that the blocks take, overhead included; never above `capacity`.
+    /// The memory in bytes that the blocks take, including overhead; never above `capacity`.
     held: usize,
-    /// The memory in bytes that the blocks may take, fixed from the start.
+    /// The maximum memory of the blocks in bytes; it never changes.
     capacity: usize,
 }
 
@@ -45,12 +45,12 @@ impl Block {
 pub struct Full;
 
 impl Blocks {
-    /// An empty store that takes up to this much memory.
+    /// An empty store with this maximum of memory.
     pub fn new(capacity_bytes: usize) -> Blocks {
         Blocks { by_hash: BTreeMap::new(), held: 0, capacity: capacity_bytes }
     }
 
-    /// Stores the block; one that is stored already costs nothing. A full store keeps what it has.
+    /// Stores the block. A block that is already stored costs nothing. A full store evicts nothing.
     pub fn put(&mut self, Block { hash, content }: Block) -> Result<(), Full> {
         if self.by_hash.contains_key(&hash) {
             return Ok(());

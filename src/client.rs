@@ -1,17 +1,17 @@
-//! A client of a set of servers: finds the leader, follows it through elections, and says honestly what came of an
-//! update.
+//! A client of a set of servers. It finds the leader, follows it through elections, and reports only what is known
+//! about the outcome of an update.
 //!
-//! A call that any server answers is a method of [`Server`]. The calls that are the leader's are methods of [`Client`]:
-//! they are sent to the server that was the leader last, and from there wherever the answers point, until one is
-//! confirmed or the [deadline](Limits::deadline) is over. A definite refusal (*crashed*, *not the leader*, *busy*) is
-//! tried elsewhere or later. Nothing is ever sent again behind the back of this module: a connection that was kept and
-//! has ended is made anew before the first byte of a call, never after.
+//! [`Server`] has the calls that any server answers. [`Client`] has the calls that only the leader answers. It sends
+//! them to the last known leader, and then follows the answers until a call is confirmed or the
+//! [deadline](Limits::deadline) has passed. After a definite refusal (*crashed*, *not the leader*, *busy*) it tries
+//! another server or waits. The module never resends anything silently: it replaces a kept connection that has ended
+//! before the first byte of a call, never after.
 //!
-//! A read may be repeated. An update whose outcome is open is repeated only once the map has shown that it did not take
-//! effect; see [`Client::update`].
+//! A read can be retried. An update with an unknown outcome is retried only after the map has shown that it did not
+//! take effect; see [`Client::update`].
 //!
-//! Works on smol's reactor, under any executor; [`blocking`] is the same for callers without one. The module knows
-//! neither the runtime of a server nor how anything is shown to people.
+//! The client works on smol's reactor, under any executor. [`blocking`] is the same client for callers without an
+//! executor. The module knows neither the server's runtime nor how results are displayed.
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -53,23 +53,23 @@ pub use update::{Outcome, Update};
 
 use leader::{Search, Sought};
 
-/// The longest that anything is waited for: moments much further off may not be told.
+/// The longest wait: an `Instant` much further in the future may not be representable.
 const WAIT_MAX: Duration = Duration::from_secs(365 * 86400);
 
-/// How long a client waits, and how much it takes. More than a year is waited for nothing.
+/// Timeouts and size limits of a client. No wait is longer than a year.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The time that an operation takes at most, with all its attempts.
+    /// The timeout of an operation, including all its attempts.
     pub deadline: Duration,
-    /// The time after which one attempt is given up, for another server may have become the leader meanwhile.
+    /// The timeout of one attempt, because another server may have become the leader in the meantime.
     pub attempt: Duration,
-    /// The bytes that the body of an answer has at most.
+    /// The maximum size of the body of an answer, in bytes.
     pub answer_bytes_max: usize,
 }
 
 impl Default for Limits {
-    /// Two elections fit into 10 s; no answer is late after 3 s unless a majority is missing; 64 MiB are as many as a
-    /// server holds for all its callers.
+    /// Two elections fit into 10 s. No answer takes more than 3 s unless a majority is missing. 64 MiB is the memory
+    /// that a server has for all its callers.
     fn default() -> Limits {
         Limits {
             deadline: Duration::from_secs(10),
@@ -79,18 +79,18 @@ impl Default for Limits {
     }
 }
 
-/// A client of a set of servers, which makes one call after another.
+/// A client of a set of servers, which makes one call at a time.
 #[derive(Debug)]
 pub struct Client {
     servers: Vec<Server>,
     limits: Limits,
-    /// The server that is asked next for what is the leader's: an index into `servers`, where there are any.
+    /// The server to send the next call for the leader to: an index into `servers`, unless that is empty.
     guess: usize,
 }
 
 impl Client {
-    /// A client of the servers at these addresses, usually those of a [`Config`](crate::config::Config). Connections are
-    /// made when they are needed.
+    /// A client of the servers at these addresses, usually those of a [`Config`](crate::config::Config). It connects on
+    /// demand.
     pub fn new(addresses: &[Address], limits: Limits) -> Client {
         let servers = addresses.iter().map(|address| Server::new(address, limits)).collect();
         Client { servers, limits, guess: 0 }
@@ -101,7 +101,7 @@ impl Client {
         &mut self.servers
     }
 
-    /// Asks every server at the same time, and gives what each has answered.
+    /// Asks all servers concurrently, and returns their answers.
     pub async fn at_each<T>(&mut self, ask: impl AsyncFn(&mut Server) -> T) -> Vec<T> {
         let executor = LocalExecutor::new();
         let tasks: Vec<_> =
@@ -116,7 +116,7 @@ impl Client {
         answers
     }
 
-    /// The whole map, deleted files included, as a majority confirms it.
+    /// The whole map, including deleted files, as confirmed by a majority.
     ///
     /// # Errors
     ///
@@ -135,7 +135,7 @@ impl Client {
     }
 }
 
-/// The moment after that time.
+/// The current time plus `time`.
 fn after(time: Duration) -> Instant {
     Instant::now() + time.min(WAIT_MAX)
 }

@@ -1,8 +1,8 @@
-//! The configuration file, and the two arguments that a server is started with.
+//! The configuration file, and the two command-line arguments of a server.
 //!
-//! Decides which files and arguments are accepted, and says in one line what is wrong with the others. Whether a host
-//! name resolves, and to which addresses, is deliberately not asked here: names are looked up anew whenever a
-//! connection is made, so that a host that is unknown today may be reached tomorrow.
+//! The module decides which files and arguments are accepted, and reports an error in one line. It deliberately does
+//! not resolve host names: a name is resolved whenever a connection is made, so that a host that is unknown today can
+//! be reached tomorrow.
 //!
 //! ```text
 //! M: 2                        # how many servers there are
@@ -23,29 +23,29 @@ use sha2::{Digest, Sha256};
 
 pub use address::Address;
 
-/// How many servers a set has at most.
+/// The maximum number of servers in a set.
 pub const SERVERS_MAX: usize = 10;
 
-/// The size in bytes beyond which a file is taken for something other than a configuration.
+/// A file larger than this, in bytes, is not a configuration.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// How many characters of a faulty line a message quotes at most.
+/// The maximum number of characters of a faulty line that a message quotes.
 const QUOTE_CHARS_MAX: usize = 60;
 
-/// What a server is told when it is started with anything but two arguments; `run-server.sh` says the same.
+/// The error for any number of arguments other than two; `run-server.sh` prints the same text.
 const USAGE: &str = "wrong number of arguments; usage: run-server.sh CONFIG ID \
     (the configuration file, and the number of this server, counted from 0)";
 
 /// A set of servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// The 1 to 10 servers, each at the index that is its id, no address twice.
+    /// The 1 to 10 servers. The index of each is its id. No address occurs twice.
     pub servers: Vec<Address>,
     /// One line for each line of the file that was not understood.
     pub warnings: Vec<String>,
 }
 
-/// What a server is started with.
+/// The arguments that a server is started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arguments {
     /// The set that the server belongs to.
@@ -55,7 +55,7 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Reads `CONFIG ID`, the arguments of the command line without the program's name.
+    /// Parses `CONFIG ID`, the command-line arguments without the program's name.
     pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Arguments> {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
         let [file, id] = arguments.as_slice() else { bail!(USAGE) };
@@ -72,7 +72,7 @@ impl Arguments {
 }
 
 impl Config {
-    /// A number that differs where the servers' names or their order do. Host names are compared without case.
+    /// A hash of the servers' names and their order. Host names are compared case-insensitively.
     pub fn digest(&self) -> u64 {
         let names: Vec<String> =
             self.servers.iter().map(|address| address.to_string().to_ascii_lowercase()).collect();
@@ -81,9 +81,9 @@ impl Config {
         u64::from_be_bytes(bytes)
     }
 
-    /// Reads the file at `path`; every refusal and warning names it.
+    /// Reads the file at `path`. Every error and warning names it.
     pub fn read(path: &Path) -> anyhow::Result<Config> {
-        // Debug form: a path may hold line breaks, and a refusal is one line.
+        // Debug form: a path may contain line breaks, and an error is one line.
         let mut config = read_text(path)
             .and_then(|text| Config::parse(&text))
             .with_context(|| format!("{path:?}"))?;
@@ -93,10 +93,10 @@ impl Config {
         Ok(config)
     }
 
-    /// Reads the text of a configuration file.
+    /// Parses the text of a configuration file.
     pub fn parse(text: &str) -> anyhow::Result<Config> {
         let mut lines = Lines::default();
-        // Some editors begin a file with a byte order mark.
+        // Some editors start a file with a byte order mark.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (index, line) in text.lines().enumerate() {
             lines.add(index + 1, line).with_context(|| format!("line {}", index + 1))?;
@@ -105,21 +105,21 @@ impl Config {
     }
 }
 
-/// What the lines read so far have said.
+/// The content of the lines read so far.
 #[derive(Default)]
 struct Lines {
-    /// M, and the line that gave it.
+    /// M, and the number of the line that gave it.
     count: Option<(usize, usize)>,
-    /// The address of each server, and the line that gave it.
+    /// The address of each server, and the number of the line that gave it.
     servers: BTreeMap<usize, (Address, usize)>,
     /// One for each line that was not understood.
     warnings: Vec<String>,
 }
 
 impl Lines {
-    /// Takes in the line with this number, counted from 1.
+    /// Adds the line with this number, counted from 1.
     fn add(&mut self, line_number: usize, line: &str) -> anyhow::Result<()> {
-        // Neither a host nor a port holds a `#`, so a comment may follow on any line.
+        // No host or port contains a `#`, so any line may end with a comment.
         let line = line.split('#').next().unwrap_or_default().trim();
         let (key, value) = line.split_once(':').unwrap_or((line, ""));
         let (key, value) = (key.trim(), value.trim());
@@ -169,7 +169,7 @@ impl Lines {
         Ok(())
     }
 
-    /// Checks what only the whole file can tell: that exactly the servers below M were given.
+    /// Checks what only the whole file shows: that exactly the servers below M were given.
     fn finish(self) -> anyhow::Result<Config> {
         let Some((count, count_line)) = self.count else {
             bail!(
@@ -193,11 +193,11 @@ impl Lines {
     }
 }
 
-/// Reads the whole file as text, if it is one that can be a configuration.
+/// Reads the whole file as text, if it can be a configuration.
 fn read_text(path: &Path) -> anyhow::Result<String> {
     let mut bytes = Vec::new();
     File::open(path)
-        // Bounded, because the path may name a device that never ends.
+        // Bounded, because the path may name an endless device.
         .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
         .context("the configuration file cannot be read")?;
     ensure!(
@@ -211,7 +211,7 @@ fn read_text(path: &Path) -> anyhow::Result<String> {
     })
 }
 
-/// A number written in decimal digits alone: `str::parse` would also take a sign.
+/// A number that consists of decimal digits only: `str::parse` would also accept a sign.
 fn number(text: &str) -> Option<usize> {
     text.parse().ok().filter(|_| is_digits(text))
 }
@@ -220,7 +220,7 @@ fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The text in quotes, shortened, and with everything escaped that could break or colour a line.
+/// The text in quotes, truncated, with all characters escaped that could break or colour a line.
 fn quote(text: &str) -> String {
     format!("{:?}", shorten(text))
 }

@@ -1,7 +1,7 @@
-//! The file map: which files there are, at which version, made of which blocks.
+//! The file map: which files exist, at which version, and which blocks they consist of.
 //!
-//! This is the state machine of §2 that every server applies the committed log to. It knows the version rule and
-//! nothing of Raft, of calls or of time, so that equal logs give equal maps.
+//! This is the state machine of §2 to which every server applies the committed log. It implements the version rule. It
+//! knows nothing of Raft, calls or time, so equal logs give equal maps.
 
 use std::sync::Arc;
 
@@ -12,31 +12,31 @@ pub use hash_list::HashList;
 pub use leaves::Leaf;
 use leaves::{Leaves, Place};
 
-/// The highest version a file can reach: answers carry versions as `int`.
+/// The highest version of a file, because answers carry versions as `int`.
 pub const VERSION_MAX: i64 = i32::MAX as i64;
 
-/// What `updatefile` asks for: that file `name` be made of the blocks `hashes` from version `version` on.
+/// The arguments of `updatefile`: from version `version` on, file `name` consists of the blocks `hashes`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Update {
     /// The file's name, compared byte for byte.
     pub name: Arc<str>,
-    /// The version that the file is to get; any number may be asked for.
+    /// The requested version, which may be any number.
     pub version: i64,
     /// The hash list.
     pub hashes: HashList,
 }
 
 impl Update {
-    /// The memory that the update holds, in bytes.
+    /// The memory that the update takes, in bytes.
     pub fn size(&self) -> usize {
         size_of::<Update>() + self.name.len() + self.hashes.packed().len()
     }
 }
 
-/// The file map, tombstones included.
+/// The file map, including tombstones.
 ///
-/// A clone is a snapshot and costs nothing: the map and its snapshots share all but the files that were updated since,
-/// and some around them.
+/// A clone is a snapshot and is cheap: the map is copied on write. It shares with its snapshots everything except the
+/// files updated since, and some files next to them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Files {
     newest: Leaves,
@@ -44,7 +44,7 @@ pub struct Files {
 }
 
 impl Files {
-    /// The file's version; 0 where there has never been such a file.
+    /// The file's version; 0 if the file has never existed.
     pub fn version(&self, name: &str) -> i64 {
         self.version_at(self.newest.place(name), name)
     }
@@ -53,9 +53,10 @@ impl Files {
         self.newest.get(place, name).map_or(0, |newest| newest.version)
     }
 
-    /// Applies the version rule: the update takes effect if it asks for exactly the next version, and says so.
+    /// Applies the version rule: the update takes effect only if it asks for exactly the next version. Returns whether
+    /// it did.
     ///
-    /// A deletion is an update like any other, so versions of a deleted and re-created file go on counting.
+    /// A deletion is an ordinary update, so the versions of a file continue if it is deleted and created again.
     pub fn apply(&mut self, update: &Arc<Update>) -> bool {
         let place = self.newest.place(&update.name);
         let next = self.version_at(place, &update.name) + 1;
@@ -67,17 +68,17 @@ impl Files {
         true
     }
 
-    /// How many updates have taken effect. It names a state of one server's map.
+    /// The number of updates that took effect. It identifies a state of one server's map.
     pub fn revision(&self) -> u64 {
         self.revision
     }
 
-    /// How many files there have ever been.
+    /// The number of files that have ever existed.
     pub fn len(&self) -> usize {
         self.newest.len()
     }
 
-    /// Whether there has never been a file.
+    /// Whether no file has ever existed.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -87,8 +88,8 @@ impl Files {
         self.leaves().flat_map(|leaf| leaf.iter())
     }
 
-    /// The runs of files that the map is kept in, ordered by name. One that is still the same as in a snapshot, by its
-    /// address, has the same files.
+    /// The runs of files that make up the map, ordered by name. If a run has the same address as in a snapshot, it
+    /// contains the same files.
     pub fn leaves(&self) -> impl Iterator<Item = &Arc<Leaf>> {
         self.newest.leaves()
     }

@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use crate::value::Value;
 
-/// A file, as the map has it.
+/// A file in the map.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileInfo {
     /// Its newest version, from 1.
     pub version: i64,
-    /// Its hash list, with the types it was stored with.
+    /// Its hash list; the elements keep their types.
     pub hashes: Box<[Value]>,
 }
 
 impl FileInfo {
-    /// Whether the list is that of a deleted file: a lone 0, as a number or as text.
+    /// Whether the list marks a deleted file: it is a single 0, as a number or as text.
     pub fn is_deleted(&self) -> bool {
         matches!(&*self.hashes, [Value::Int(0)])
             || matches!(&*self.hashes, [Value::String(text)] if **text == *"0")
@@ -24,7 +24,7 @@ impl FileInfo {
 /// The map of files by their names.
 pub type Files = BTreeMap<String, FileInfo>;
 
-/// What an answer should have been.
+/// A description of the expected answer.
 pub(super) type Expected = &'static str;
 
 pub(super) fn truth(value: Value) -> Result<bool, Expected> {
@@ -41,7 +41,7 @@ pub(super) fn version(value: Value) -> Result<i64, Expected> {
     }
 }
 
-/// The answers of several calls, each of which gives a version.
+/// The answers of several calls, each of which returns a version.
 pub(super) fn versions(value: Value) -> Result<Vec<i64>, Expected> {
     const EXPECTED: Expected = "a version for each file";
     let Value::Array(answers) = value else { return Err(EXPECTED) };

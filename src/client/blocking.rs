@@ -1,4 +1,4 @@
-//! The client for callers without an executor: each call returns when it is done.
+//! A client for callers without an executor: each call blocks until it is done.
 
 use smol::block_on;
 
@@ -15,21 +15,21 @@ impl Client {
         Client(super::Client::new(addresses, limits))
     }
 
-    /// The servers, in the order of their ids; a call to one is waited for with [`wait`].
+    /// The servers, in the order of their ids. Use [`wait`] to call one of them.
     pub fn servers(&mut self) -> &mut [Server] {
         self.0.servers()
     }
 
-    /// Asks every server at the same time, like [`super::Client::at_each`].
+    /// Asks all servers concurrently, like [`super::Client::at_each`].
     pub fn at_each<T>(&mut self, ask: impl AsyncFn(&mut Server) -> T) -> Vec<T> {
         block_on(self.0.at_each(ask))
     }
 
-    /// The server that says it leads, like [`super::Client::leader`].
+    /// The server that claims to lead, like [`super::Client::leader`].
     ///
     /// # Errors
     ///
-    /// If no server says so in time.
+    /// If no server claims to lead in time.
     pub fn leader(&mut self) -> Result<(usize, ServerStatus), Error> {
         block_on(self.0.leader())
     }

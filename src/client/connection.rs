@@ -1,6 +1,6 @@
-//! The connection to one server, and the exchange of one call for its answer.
+//! The connection to one server, and the exchange of a call for its answer.
 //!
-//! Knows HTTP as far as [`gate`] writes and reads it, and nothing of what the documents say.
+//! The module handles HTTP through [`gate`], and does not interpret the documents.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -14,13 +14,13 @@ use super::error::Failure;
 use crate::config::Address;
 use crate::gate;
 
-/// How long a connection may take to come about: many times what the servers allow each other for a round trip.
+/// The timeout for connecting: many times longer than the servers allow each other for a round trip.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
 
-/// How much is read at once, in bytes.
+/// The size of one read, in bytes.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// A connection to a server, made when it is needed and kept as long as its exchanges end well.
+/// A connection to a server. It is made on demand and kept alive as long as its exchanges succeed.
 #[derive(Debug)]
 pub(super) struct Connection {
     address: Address,
@@ -36,12 +36,13 @@ impl Connection {
         &self.address
     }
 
-    /// Sends a document and gives the one that is answered, which has at most so many bytes and comes before `until`.
+    /// Sends a document and returns the answer, which must have at most `answer_bytes_max` bytes and arrive before
+    /// `until`.
     ///
     /// # Errors
     ///
-    /// [`Failure::Unsent`] only if not a byte was sent, and [`Failure::NotServed`] only if the server says that the
-    /// request was at fault; after [`Failure::Lost`] the call may have been served, or may be later.
+    /// [`Failure::Unsent`] only if not a single byte was sent, and [`Failure::NotServed`] only if the server says that
+    /// the request is invalid. After [`Failure::Lost`] the call may have been executed, or may be later.
     pub(super) async fn post(
         &mut self,
         document: &[u8],
@@ -53,7 +54,8 @@ impl Connection {
         let outcome = before(until, exchange).await;
         match outcome.unwrap_or_else(|| Err("it does not answer in time".to_owned())) {
             Ok((200, answer)) => Ok(answer),
-            // Whoever stands between may say that the server did not answer; a request at fault was served by nobody.
+            // An intermediary may say with a 5xx status that the server did not answer, but a request rejected with 4xx
+            // was not executed.
             Ok((status @ 400..=499, _)) => Err(Failure::NotServed(http_status(status))),
             Ok((status, _)) => Err(Failure::Lost(http_status(status))),
             Err(reason) if is_sent => Err(Failure::Lost(reason)),
@@ -61,8 +63,8 @@ impl Connection {
         }
     }
 
-    /// One request, and the status and body of its response. The connection is kept only if that comes whole, for else
-    /// it may still come on it.
+    /// Sends one request, and returns the status and body of its response. The connection is kept only if the whole
+    /// response arrives. Otherwise the rest could still arrive on it.
     async fn exchange(
         &mut self,
         document: &[u8],
@@ -94,7 +96,7 @@ impl Connection {
         }
     }
 
-    /// Connects to the host, resolved anew.
+    /// Connects to the host, which is resolved again each time.
     async fn connect(&self) -> Result<TcpStream, String> {
         let Address { host, port } = &self.address;
         let connecting = TcpStream::connect((host.as_str(), *port));
@@ -113,12 +115,12 @@ fn http_status(status: u16) -> String {
     format!("it answered with HTTP status {status}")
 }
 
-/// Whether an idle connection is still open, with nothing in it that nobody asked for.
+/// Whether an idle connection is still open and has no unexpected data to read.
 async fn is_quiet(stream: &TcpStream) -> bool {
     future::poll_once(stream.peek(&mut [0])).await.is_none()
 }
 
-/// The output of `work`, if it comes before `until`.
+/// The output of `work`, or `None` if it is not ready before `until`.
 pub(super) async fn before<T>(until: Instant, work: impl Future<Output = T>) -> Option<T> {
     let late = async {
         Timer::at(until).await;

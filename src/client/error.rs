@@ -1,4 +1,4 @@
-//! What can go wrong with a call.
+//! Errors of calls.
 
 use std::error;
 use std::fmt;
@@ -6,24 +6,24 @@ use std::fmt;
 use crate::config::Address;
 use crate::xmlrpc::Fault;
 
-/// Why a call was not done. Each text names the server where it is about one.
+/// Why a call failed. If the error is about one server, its text names the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// No leader confirmed the call in time; the text is what was heard last. An update had and will have no effect.
+    /// No leader confirmed the call in time. The text is the last failure. An update did not and will not take effect.
     NoLeader(String),
     /// The server was not reached, so the call had no effect.
     Unreachable(String),
-    /// Who was reached did not take the request for a call, so it had no effect; that may be no server of the set.
+    /// The other end rejected the request, so the call had no effect. It may not be a server of the set.
     NotServed(String),
-    /// The server was sent the call, and its answer did not come: what came of the call is not known.
+    /// The call was sent, but no answer arrived. Its outcome is unknown.
     NoAnswer(String),
     /// The server refused the call.
     Fault(Fault),
-    /// The answer is not what the method answers.
+    /// The answer does not have the type that the method returns.
     Unexpected(&'static str),
-    /// The call holds a character that XML cannot carry, so it was not sent.
+    /// The call contains a character that XML does not allow, so it was not sent.
     Unfit,
-    /// The call is larger than any that servers take, so it was not sent.
+    /// The call is larger than servers accept, so it was not sent.
     TooLarge,
 }
 
@@ -44,14 +44,14 @@ impl fmt::Display for Error {
 
 impl error::Error for Error {}
 
-/// Why one attempt at one server came to nothing.
+/// Why one attempt at one server failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
     /// No byte of the call was sent.
     Unsent(String),
-    /// The call was sent, at least in part, and no answer could be read.
+    /// At least part of the call was sent, and no answer could be read.
     Lost(String),
-    /// The call was sent, and who listens there did not take the request for one to be served.
+    /// The call was sent, and the other end rejected the request.
     NotServed(String),
     /// The server answered with a fault.
     Fault(Fault),
@@ -69,7 +69,7 @@ impl fmt::Display for Failure {
 }
 
 impl Failure {
-    /// The failure of a call to that server, for callers.
+    /// The error that callers get for a failed call to that server.
     pub(super) fn at(self, address: &Address) -> Error {
         match self {
             Failure::Unsent(reason) => Error::Unreachable(format!("{address}: {reason}")),

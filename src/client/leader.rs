@@ -1,4 +1,4 @@
-//! Finding the leader, and following it through elections.
+//! Finds the leader, and follows it through elections.
 
 use std::time::{Duration, Instant};
 
@@ -11,17 +11,17 @@ use crate::protocol::fault;
 use crate::value::Value;
 use crate::xmlrpc::Fault;
 
-/// The pause once all servers were asked in vain: a part of an election, and a random part so that clients that were
-/// refused together do not come back together.
+/// The pause after all servers were asked without success: a fraction of an election time, with a random part so that
+/// clients refused together do not retry together.
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// One operation's search for a leader that does it.
+/// The search of one operation for a leader that executes it.
 pub(super) struct Search {
-    /// When the operation has to be over.
+    /// The deadline of the operation.
     pub(super) until: Instant,
-    /// How many servers were asked in vain since the last pause.
+    /// The number of servers asked without success since the last pause.
     tried: usize,
-    /// What was heard last; empty before anything was.
+    /// The last failure; empty at first.
     trouble: String,
 }
 
@@ -30,7 +30,7 @@ impl Search {
         Search { until: after(deadline), tried: 0, trouble: String::new() }
     }
 
-    /// Remembers what was heard last. A connection for which there was no time left tells less than what came before.
+    /// Records the last failure. A connection that failed for lack of time does not replace an earlier one.
     fn note(&mut self, address: &Address, failure: &Failure) {
         let is_cut_short = matches!(failure, Failure::Unsent(_)) && self.until <= Instant::now();
         if !is_cut_short || self.trouble.is_empty() {
@@ -45,32 +45,33 @@ impl Search {
     }
 }
 
-/// What came of a call that is the leader's.
+/// The result of a call to the leader.
 pub(super) enum Sought {
     /// The leader has answered.
     Answered(Value),
-    /// A server that may have been the leader was sent the call and has not answered: the call may have an effect, or
-    /// may have one later.
+    /// The call was sent to a server that may have been the leader, and no answer arrived: the call may have taken
+    /// effect, or may do so later.
     Lost,
-    /// The leader said that it no longer knows what will come of the call. That is decided with the next answer that a
-    /// leader gives, since that leader's log holds the call, or the call is in nobody's log for long.
+    /// The leader no longer knows the outcome of the call. The next answer of a leader settles it: either that leader's
+    /// log contains the call, or the call will never be committed.
     Left,
 }
 
-/// Where to go after a server has refused.
+/// What to do after a server has refused.
 enum Next {
-    /// To the leader it named, if that is a server of this set, or else to the next.
+    /// Go to the leader that it named, if that is a server of this set, or else to the next server.
     Elsewhere(Option<usize>),
-    /// There again, after a pause.
+    /// Retry the same server after a pause.
     Later,
 }
 
 impl Client {
-    /// Sends the document to one server after another until one does not refuse it definitely.
+    /// Sends the document to one server after another until one does not definitely refuse it.
     ///
     /// # Errors
     ///
-    /// If time is up, or a server found that the call itself is wrong. What was sent here has no effect then.
+    /// If the deadline passes, or if a server reports that the call itself is invalid. In both cases the document had
+    /// no effect.
     pub(super) async fn seek(
         &mut self,
         document: &[u8],
@@ -94,7 +95,7 @@ impl Client {
                 }
                 Failure::Fault(fault) => match fault.code {
                     fault::OUTCOME_UNKNOWN => return Ok(self.leave(search, Sought::Left).await),
-                    // Where a server went wrong, nothing is known.
+                    // After an internal error of a server, the outcome is unknown.
                     fault::INTERNAL => return Ok(self.leave(search, Sought::Lost).await),
                     fault::CRASHED => self.go_on(search, Next::Elsewhere(None)).await,
                     fault::NOT_LEADER => {
@@ -109,7 +110,7 @@ impl Client {
         Err(Error::NoLeader(search.trouble.clone()))
     }
 
-    /// Goes on from a server that left a call open.
+    /// Moves to the next server after one has left the outcome of a call open.
     async fn leave(&mut self, search: &mut Search, sought: Sought) -> Sought {
         self.guess = self.after_guess();
         search.pause().await;
@@ -132,24 +133,24 @@ impl Client {
         (self.guess + 1) % self.servers.len().max(1)
     }
 
-    /// The leader that a fault names. An address that is not of this set is not followed.
+    /// The leader that a fault names. An address outside this set is ignored.
     fn named_by(&self, fault: &Fault) -> Option<usize> {
         let named = fault::named_leader(fault)?;
         let is_named = |text: String| text.eq_ignore_ascii_case(named);
         self.servers.iter().position(|server| is_named(server.address().to_string()))
     }
 
-    /// The server that says it leads, in the highest term if there are several, with its id.
+    /// The server that claims to lead, with its id. If there are several, the one in the highest term.
     ///
-    /// Without a majority behind it a server may say so and be deposed already; only an answer to a read or an update
+    /// A server without a majority may claim to lead after it has been deposed. Only an answer to a read or an update
     /// is confirmed.
     ///
     /// # Errors
     ///
-    /// If no server says so in time.
+    /// If no server claims to lead in time.
     pub async fn leader(&mut self) -> Result<(usize, ServerStatus), Error> {
         let mut search = Search::new(self.limits.deadline);
-        // The first error of the last look for which there was time.
+        // The first error of the last round for which there was time.
         let mut trouble = None;
         loop {
             let until = search.until;

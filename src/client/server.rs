@@ -12,7 +12,7 @@ use crate::protocol::{Ask, CALLS_MAX};
 use crate::value::{Value, is_xml};
 use crate::xmlrpc;
 
-/// One server of a set. A call is sent to it once and to nobody else.
+/// One server of a set. A call is sent once, and to this server only.
 #[derive(Debug)]
 pub struct Server {
     connection: Connection,
@@ -24,46 +24,46 @@ impl Server {
         Server { connection: Connection::new(address), limits }
     }
 
-    /// Where the server is reached.
+    /// The address of the server.
     pub fn address(&self) -> &Address {
         self.connection.address()
     }
 
-    /// Asks whether anybody is there; a crashed server is.
+    /// Checks that the server answers; a crashed server does.
     ///
     /// # Errors
     ///
-    /// If the server does not answer, or not so. That holds for all calls here.
+    /// If the server does not answer, or answers with something unexpected. This applies to all calls here.
     pub async fn ping(&mut self) -> Result<(), Error> {
         self.at_once(&Ask::Ping, answer::truth).await.map(drop)
     }
 
-    /// Asks whether the server leads.
+    /// Returns whether the server leads.
     pub async fn is_leader(&mut self) -> Result<bool, Error> {
         self.at_once(&Ask::IsLeader, answer::truth).await
     }
 
-    /// Asks whether the server is crashed.
+    /// Returns whether the server is crashed.
     pub async fn is_crashed(&mut self) -> Result<bool, Error> {
         self.at_once(&Ask::IsCrashed, answer::truth).await
     }
 
-    /// Stops the server from taking part, as if it had failed.
+    /// Crashes the server: it behaves as if it had failed until it is restored.
     pub async fn crash(&mut self) -> Result<(), Error> {
         self.at_once(&Ask::Crash, answer::truth).await.map(drop)
     }
 
-    /// Lets a crashed server take part again.
+    /// Restores a crashed server.
     pub async fn restore(&mut self) -> Result<(), Error> {
         self.at_once(&Ask::Restore, answer::truth).await.map(drop)
     }
 
-    /// Asks how the server is doing.
+    /// Returns the status of the server.
     pub async fn status(&mut self) -> Result<ServerStatus, Error> {
         self.at_once(&Ask::Status, ServerStatus::read).await
     }
 
-    /// Asks how the server is doing, for an operation that has to be over by then.
+    /// Returns the status of the server, for an operation with this deadline.
     pub(super) async fn status_before(&mut self, until: Instant) -> Result<ServerStatus, Error> {
         self.at_once_before(until, &Ask::Status, ServerStatus::read).await
     }
@@ -74,7 +74,7 @@ impl Server {
         self.at_once(&Ask::Version(name), answer::version).await
     }
 
-    /// The version of the file, for an operation that has to be over by then.
+    /// The version of the file, for an operation with this deadline.
     pub(super) async fn version_before(
         &mut self,
         until: Instant,
@@ -83,8 +83,8 @@ impl Server {
         self.at_once_before(until, &Ask::Version(name), answer::version).await
     }
 
-    /// The versions of several files that this server has applied, in their order; 0 for an unknown file. However many
-    /// there are, few calls are made.
+    /// The versions of several files that this server has applied, in the order of `names`; 0 for an unknown file. Even
+    /// many names need only a few calls.
     pub async fn versions(&mut self, names: &[&str]) -> Result<Vec<i64>, Error> {
         names.iter().try_for_each(|name| check_text(name))?;
         let mut versions = Vec::with_capacity(names.len());
@@ -98,7 +98,7 @@ impl Server {
         Ok(versions)
     }
 
-    /// Calls a method by its name and waits for it as long as an operation may take, for a majority may be missing.
+    /// Calls a method by name. It waits for up to the timeout of an operation, because a majority may be missing.
     pub async fn call(&mut self, method: &str, params: &[Value]) -> Result<Value, Error> {
         check_text(method)?;
         params.iter().try_for_each(check)?;
@@ -140,13 +140,13 @@ impl Server {
     }
 }
 
-/// The document of a call, unless servers would break off while it is sent.
+/// The document of a call, unless it is too large for servers to accept.
 pub(super) fn written(ask: &Ask<'_>) -> Result<Vec<u8>, Error> {
     let document = ask.document();
     if document.len() <= gate::BODY_BYTES_MAX { Ok(document) } else { Err(Error::TooLarge) }
 }
 
-/// Refuses what would arrive as something else.
+/// Refuses values that would not arrive unchanged.
 pub(super) fn check(value: &Value) -> Result<(), Error> {
     match value {
         Value::String(text) => check_text(text),

@@ -1,4 +1,4 @@
-//! What a server says of itself.
+//! The status that a server reports.
 
 use std::time::Duration;
 
@@ -7,12 +7,13 @@ use crate::config::Config;
 use crate::raft::RoleName;
 use crate::value::Value;
 
-/// The answer of a server's status, typed. A number that is too great for the wire shows as the greatest.
+/// The typed answer of a server's status call. A number that is too large for the wire is shown as the largest possible
+/// number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerStatus {
     /// The server's id.
     pub id: i64,
-    /// How many servers the set has.
+    /// The number of servers in the set.
     pub servers: i64,
     /// The `host:port` of the server in its configuration.
     pub address: String,
@@ -20,45 +21,45 @@ pub struct ServerStatus {
     pub role: RoleName,
     /// Its term.
     pub term: i64,
-    /// The `host:port` of the leader it knows of; itself, where it leads.
+    /// The `host:port` of the leader that it knows; its own if it leads.
     pub leader: Option<String>,
-    /// The index up to which it knows entries to be committed.
+    /// The index up to which it knows that entries are committed.
     pub commit_index: i64,
-    /// The index up to which it has applied them.
+    /// The index up to which it has applied entries.
     pub last_applied: i64,
-    /// The index of its last entry: the length of its log.
+    /// The index of its last entry, which is the length of its log.
     pub last_log_index: i64,
     /// The term of that entry.
     pub last_log_term: i64,
-    /// How many files there are, deleted ones included.
+    /// The number of files, including deleted ones.
     pub files: i64,
-    /// How many calls wait for a majority.
+    /// The number of calls that wait for a majority.
     pub waiting_calls: i64,
-    /// How many requests its peers have sent it.
+    /// The number of requests received from peers.
     pub peer_requests: i64,
-    /// How often a leader became known.
+    /// The number of times that it learned of a leader.
     pub leader_changes: i64,
-    /// How often it has stood for election.
+    /// The number of times that it stood for election.
     pub elections_started: i64,
-    /// The time since it heard from the leader, or, where it leads, from a peer; `None` if it never did.
+    /// The time since it last heard from the leader or, if it leads, from a peer; `None` if it never did.
     pub last_heard: Option<Duration>,
-    /// How long its process has been running.
+    /// The time since its process started.
     pub uptime: Duration,
-    /// Which life of the server it is.
+    /// Identifies this run of the server.
     pub incarnation: String,
     /// The history of its log; `None` if the log is empty.
     pub history: Option<String>,
-    /// The ids of the servers that count, as its log has them.
+    /// The ids of the servers that count, according to its log.
     pub roster: Vec<i64>,
-    /// The ids of those that it has noticed and that do not count, its own included.
+    /// The ids of the servers that it has noticed but that do not count, including its own.
     pub guests: Vec<i64>,
-    /// The ids of those without which it is not elected.
+    /// The ids of the servers without which it cannot be elected.
     pub waits_for: Vec<i64>,
-    /// The ids of its peers whose history is another.
+    /// The ids of its peers that have another history.
     pub other_histories: Vec<i64>,
     /// The ids of its peers for which two processes answer.
     pub doubled: Vec<i64>,
-    /// What differs where configurations differ in the servers' names or their order, in hexadecimal.
+    /// A hash of the servers' names and their order in its configuration, in hexadecimal.
     pub configuration: String,
     /// The release of its program.
     pub release: String,
@@ -84,7 +85,7 @@ impl ServerStatus {
             peer_requests: members.number("peerRequests")?,
             leader_changes: members.number("leaderChanges")?,
             elections_started: members.number("electionsStarted")?,
-            // −1 stands for never.
+            // −1 means never.
             last_heard: u64::try_from(members.number("lastHeardMilliseconds")?)
                 .ok()
                 .map(Duration::from_millis),
@@ -103,13 +104,13 @@ impl ServerStatus {
         })
     }
 
-    /// Whether the server may have been started with this configuration: older ones do not tell.
+    /// Whether the server may have been started with this configuration. Older servers do not report it.
     pub fn may_be_of(&self, config: &Config) -> bool {
         let digest = u64::from_str_radix(&self.configuration, 16);
         self.configuration.is_empty() || digest == Ok(config.digest())
     }
 
-    /// Whether the server says that it leads.
+    /// Whether the server claims to lead.
     pub fn leads(&self) -> bool {
         self.role == RoleName::Leader
     }
@@ -122,7 +123,7 @@ fn role(name: &str) -> Result<RoleName, Expected> {
     roles.into_iter().find(|role| role.as_str() == name).ok_or(EXPECTED)
 }
 
-/// The members of the answer; those of newer servers that are not known here are passed over.
+/// The members of the answer. Unknown members, from newer servers, are ignored.
 struct Fields<'a>(&'a [(Box<str>, Value)]);
 
 impl Fields<'_> {
@@ -145,12 +146,12 @@ impl Fields<'_> {
         }
     }
 
-    /// A text that older servers do not have: empty then.
+    /// A text that older servers do not have; empty if it is missing.
     fn newer_text(&self, name: &str) -> Result<String, Expected> {
         self.get(name).map_or_else(|_| Ok(String::new()), |_| self.text(name))
     }
 
-    /// A list of ids. Older servers do not have it: it is empty then.
+    /// A list of ids; empty if it is missing, because older servers do not have it.
     fn ids(&self, name: &str) -> Result<Vec<i64>, Expected> {
         let Ok(ids) = self.get(name) else { return Ok(Vec::new()) };
         let Value::Array(ids) = ids else { return Err(EXPECTED) };

@@ -1,4 +1,4 @@
-//! Updates, and what is known of them in the end.
+//! Updates, and their outcomes.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -10,61 +10,65 @@ use crate::metadata::VERSION_MAX;
 use crate::protocol::Ask;
 use crate::value::Value;
 
-/// What a file is to be.
+/// The new state of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
     /// The file's name, compared byte for byte.
     pub name: Arc<str>,
-    /// The version that the file is to get: the one after the stored version, and 1 for a new file.
+    /// The new version: the stored version plus one, or 1 for a new file.
     pub version: i64,
-    /// The hash list; its elements keep their type and value.
+    /// The hash list. Its elements keep their type and value.
     pub hashes: Box<[Value]>,
 }
 
-/// What came of an update.
+/// The outcome of an update.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The map holds it, or has held it, and a majority confirms that.
+    /// The map contains it, or has contained it, and a majority confirms that.
     Applied,
-    /// It had no effect and will have none: its version was not exactly one higher than the stored one.
+    /// It did not and will not take effect: its version was not exactly the stored version plus one.
     Refused {
-        /// The version that was stored then; `None` if that could not be read any more.
+        /// The version that was stored at that time; `None` if it could no longer be read.
         stored: Option<i64>,
     },
-    /// It may have taken effect, or may yet.
+    /// It may have taken effect, or may do so later.
     Unknown {
-        /// Why nothing more is known.
+        /// Why the outcome is unknown.
         reason: String,
     },
 }
 
-/// How much is open of what was sent so far.
+/// What is still open about the copies sent so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Doubt {
     /// Nothing.
     None,
-    /// A copy of the update was in a log. A later answer of a leader is behind it, or it is never committed.
+    /// A copy was in a log. Either a later answer of a leader comes after it, or it is never committed.
     Logged,
-    /// A copy may be anywhere, and be served at any time.
+    /// A copy may be anywhere, and may be executed at any time.
     Lost,
 }
 
 impl Client {
-    /// Makes an update, at the leader.
+    /// Makes an update at the leader.
     ///
-    /// Where an attempt leaves its outcome open (the connection ended, the answer did not come, the server stopped
-    /// leading), the map is read before anything is repeated:
+    /// If an attempt leaves its outcome open (the connection ended, no answer arrived, or the server stopped leading),
+    /// the client reads the map before it retries:
     ///
-    /// - It holds the version that was asked for with the same hash list: [`Outcome::Applied`]. Another client that wrote
-    ///   the very same list at the same version cannot be told apart from this one, and the map is the same for both.
-    /// - It holds that version with another list: [`Outcome::Refused`], for a version is given once.
-    /// - It holds a higher version: [`Outcome::Unknown`], for who wrote the version before can no longer be seen.
-    /// - It holds a lower version: the update is sent again. That is safe, for the version rule lets at most one of the
-    ///   copies take effect.
+    /// - If the map has the requested version with the same hash list, the result is [`Outcome::Applied`]. If another
+    ///   client wrote the same list at the same version, the two updates cannot be distinguished, and the map is the
+    ///   same for both.
+    /// - If it has that version with another list, the result is [`Outcome::Refused`], because each version is given
+    ///   only once.
+    /// - If it has a higher version, the result is [`Outcome::Unknown`], because the writer of the earlier version can
+    ///   no longer be determined.
+    /// - If it has a lower version, the update is sent again. This is safe because the version rule lets at most one of
+    ///   the copies take effect.
     ///
     /// # Errors
     ///
-    /// If it had no effect and will have none: no leader took it in time, or it is not an update that servers take.
+    /// If the update did not and will not take effect: no leader accepted it in time, or servers do not accept such an
+    /// update.
     pub async fn update(&mut self, update: &Update) -> Result<Outcome, Error> {
         check_text(&update.name)?;
         update.hashes.iter().try_for_each(check)?;
@@ -103,7 +107,7 @@ impl Client {
         }
     }
 
-    /// The refusal by the server that was asked last, which has applied whatever it refused by.
+    /// The refusal by the server that was asked last. That server has applied the state that caused its refusal.
     async fn refused(&mut self, update: &Update, search: &Search) -> Outcome {
         let stored = match self.servers.get_mut(self.guess) {
             Some(server) => server.version_before(search.until, &update.name).await.ok(),
@@ -117,7 +121,7 @@ fn unknown(error: &Error) -> Outcome {
     Outcome::Unknown { reason: error.to_string() }
 }
 
-/// What the stored file tells of an update of which at least one copy is open; `None` if it is to be sent again.
+/// What the stored file tells about an update of which at least one copy is open; `None` if it must be sent again.
 fn verdict(
     update: &Update,
     stored: Option<&FileInfo>,

@@ -1,6 +1,6 @@
-//! The address of one server: how it is written, and which ones are refused.
+//! The address of one server: its syntax, and which addresses are refused.
 //!
-//! Knows nothing of the other servers, and resolves no names.
+//! The module knows nothing of the other servers, and does not resolve names.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -10,10 +10,10 @@ use anyhow::{Context, bail, ensure};
 
 use super::{number, quote};
 
-/// The length in bytes of a host name at most, as DNS bounds it.
+/// The maximum length of a host name in bytes, as in DNS.
 const HOST_BYTES_MAX: usize = 253;
 
-/// Where a server is reached.
+/// The address at which a server is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     /// A host name, an IPv4 address, or an IPv6 address without brackets in its shortest form.
@@ -35,7 +35,7 @@ impl fmt::Display for Address {
 impl FromStr for Address {
     type Err = anyhow::Error;
 
-    /// Reads `host:port`; an IPv6 address stands in brackets. The error is one line that says what is wrong.
+    /// Parses `host:port`, with an IPv6 address in brackets. The error is one line.
     fn from_str(text: &str) -> anyhow::Result<Address> {
         let (host, port) = match text.rsplit_once(':') {
             // The last colon of `[::1]` belongs to the host.
@@ -53,20 +53,20 @@ impl FromStr for Address {
 }
 
 impl Address {
-    /// Whether both name the same host and port; host names are compared without case.
+    /// Whether both have the same host and port. Host names are compared case-insensitively.
     pub(super) fn is_same(&self, other: &Address) -> bool {
         self.port == other.port && self.host.eq_ignore_ascii_case(&other.host)
     }
 }
 
-/// Reads the host of an address and refuses what cannot be one, since it is sent to callers and peers as it stands.
+/// Parses the host of an address. It refuses an invalid host, because the host is sent unchanged to callers and peers.
 fn parse_host(text: &str) -> anyhow::Result<String> {
     ensure!(!text.is_empty(), "the host is missing; expected host:port");
     if let Some(literal) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
         let address: Ipv6Addr = literal.parse().ok().with_context(|| {
             format!("{} is not an IPv6 address; expected one in brackets", quote(text))
         })?;
-        // One spelling for each address, so that the same one twice is found.
+        // One spelling for each address, so that duplicates are found.
         return Ok(address.to_string());
     }
     let is_name = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));

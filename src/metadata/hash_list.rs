@@ -1,25 +1,25 @@
-//! Hash lists as they are kept: packed, since a log keeps every one that there ever was.
+//! Hash lists in their stored form: packed, because a log keeps every hash list that was ever sent.
 
 use std::fmt;
 
 use crate::value::{Next, Unpacker, Value};
 
-/// A hash list; its elements keep the type and value they came with.
+/// A hash list. Its elements keep their original type and value.
 ///
-/// It takes nine bytes beside the text of each hash, in one piece of memory.
+/// It takes nine bytes in addition to the text of each hash, in one allocation.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct HashList(Box<[u8]>);
 
-/// How deep the elements of a list may nest: answers must be able to carry them some levels deeper.
+/// The maximum nesting depth of the elements of a list. Answers contain them some levels deeper.
 const ELEMENT_DEPTH_MAX: usize = 16;
 
 impl HashList {
-    /// Whether a list may have these elements: whoever reads the map gets them in an answer.
+    /// Whether a list may contain these elements: answers with the map must be able to carry them.
     pub fn may_have(elements: &[Value]) -> bool {
         elements.iter().all(|element| can_be_answered(element, ELEMENT_DEPTH_MAX))
     }
 
-    /// The list that was packed into these bytes; `None` if none was that clients may store.
+    /// The list that was packed into these bytes; `None` if clients may not store such a list.
     pub fn unpack(packed: Box<[u8]>) -> Option<HashList> {
         let mut unpacker = Unpacker::new(&packed);
         let Next::Array(count) = unpacker.next()? else { return None };
@@ -27,12 +27,12 @@ impl HashList {
         unpacker.is_at_end().then_some(HashList(packed))
     }
 
-    /// The list packed, as [`unpack`](HashList::unpack) takes it.
+    /// The packed list, as [`unpack`](HashList::unpack) accepts it.
     pub fn packed(&self) -> &[u8] {
         &self.0
     }
 
-    /// The elements in their order.
+    /// The elements, in order.
     pub fn elements(&self) -> Box<[Value]> {
         let unpacked = match Value::unpack(&self.0) {
             Some(Value::Array(elements)) => Some(elements),
@@ -42,10 +42,10 @@ impl HashList {
     }
 }
 
-/// Passes the next element by, if a list may have it.
+/// Skips the next element, if a list may contain it.
 fn check_next(unpacker: &mut Unpacker<'_>) -> Option<()> {
     let here = *unpacker;
-    // Nearly all are strings, and no value is made of those.
+    // Nearly all elements are strings. They are checked without building a value.
     if let Next::String(_) = unpacker.next()? {
         return Some(());
     }
@@ -53,7 +53,7 @@ fn check_next(unpacker: &mut Unpacker<'_>) -> Option<()> {
     can_be_answered(&unpacker.value()?, ELEMENT_DEPTH_MAX).then_some(())
 }
 
-/// Whether an answer can carry the element: it has no int beyond 32 bits.
+/// Whether an answer can carry the element: it must not contain an int beyond 32 bits.
 fn can_be_answered(element: &Value, depth_max: usize) -> bool {
     let deeper = |element: &Value| {
         depth_max.checked_sub(1).is_some_and(|depth| can_be_answered(element, depth))

@@ -1,11 +1,12 @@
-//! The newest update of every file, kept so that few of many can change while a snapshot of all is held.
+//! The newest update of every file, in a copy-on-write structure: a few of many files can change while a snapshot of
+//! all is held.
 //!
-//! The files stand in order of their names, and a *leaf* is a run of them. Clones share all leaves; a change copies the
-//! one leaf in which the file is, and the list of leaves, and only if somebody shares them. Whoever keeps a leaf thus
-//! knows it by its address: what is in it never changes. How the files are divided depends on the order in which they
-//! came, and makes no difference to what is equal.
+//! The files are ordered by name, and a *leaf* is a run of them. Clones share all leaves. A change copies the leaf that
+//! contains the file, and the list of leaves, but only those that are shared. So while a leaf is held, its address
+//! identifies it: its content never changes. The division into leaves depends on the order in which the files were
+//! added, and does not affect equality.
 //!
-//! Which update is accepted is not decided here.
+//! The module does not decide which updates are accepted.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -13,11 +14,11 @@ use std::sync::Arc;
 
 use super::Update;
 
-/// A leaf of so many files is divided in two. Files that come in order leave it half full behind them, at 19 bytes a
-/// file.
+/// A leaf is split in two when it has this many files. If files are added in order, they leave half-full leaves behind,
+/// at a cost of 19 bytes per file.
 const LEAF_FILES_MAX: usize = 64;
 
-/// A run of files that follow each other by name, at least one.
+/// A run of files that are consecutive by name; never empty.
 #[derive(Clone, Debug)]
 pub struct Leaf(Vec<Arc<Update>>);
 
@@ -32,7 +33,7 @@ impl Leaf {
         self.0.first().map_or("", |first| &first.name)
     }
 
-    /// Where the file is, or where it belongs.
+    /// The position of the file, or where to insert it.
     fn position(&self, name: &str) -> usize {
         self.0.partition_point(|newest| &*newest.name < name)
     }
@@ -42,11 +43,11 @@ impl Leaf {
 #[derive(Clone, Default)]
 pub(super) struct Leaves {
     leaves: Arc<Vec<Arc<Leaf>>>,
-    /// How many files there are.
+    /// The number of files.
     len: usize,
 }
 
-/// Where a file is, or where it belongs: found once for both to look at the file and to change it.
+/// The position of a file, or where to insert it. It is looked up once, to read the file and to change it.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     leaf: usize,
@@ -56,18 +57,18 @@ pub(super) struct Place {
 impl Leaves {
     pub(super) fn place(&self, name: &str) -> Place {
         let begun = self.leaves.partition_point(|leaf| leaf.first_name() <= name);
-        // What comes before all others belongs to the first leaf as well.
+        // A name before all others belongs to the first leaf as well.
         let leaf = begun.saturating_sub(1);
         Place { leaf, at: self.leaves.get(leaf).map_or(0, |leaf| leaf.position(name)) }
     }
 
-    /// The newest update of the file whose place this is.
+    /// The newest update of the file at this place.
     pub(super) fn get(&self, place: Place, name: &str) -> Option<&Arc<Update>> {
         let newest = self.leaves.get(place.leaf)?.0.get(place.at)?;
         (&*newest.name == name).then_some(newest)
     }
 
-    /// Takes an update in place of the one that there was of its file, whose place this is.
+    /// Replaces or inserts the update of the file at this place.
     pub(super) fn insert(&mut self, place: Place, update: Arc<Update>) {
         let leaves = Arc::make_mut(&mut self.leaves);
         let Some(leaf) = leaves.get_mut(place.leaf) else {
@@ -143,7 +144,7 @@ mod tests {
         leaves.get(leaves.place(name), name)
     }
 
-    /// The numbers below 1000, each once: upwards, downwards, and in disorder.
+    /// The numbers below 1000, each once: ascending, descending, and shuffled.
     fn orders() -> [Vec<usize>; 3] {
         [
             (0..1000).collect(),
