@@ -1,16 +1,16 @@
 //! The chaos monkey: crashes and restores the servers of a running set at random while its own workers update and read,
 //! and checks what the servers answer.
 //!
-//! - [`options`] are what it is started with.
-//! - [`draw`] draws what befalls the servers next, within the rules.
-//! - [`watch`] checks what the servers say of themselves, as it goes: leaders, terms, versions.
-//! - `worker` makes calls through the client library and keeps the [`history`] of them; [`check`] looks in the end
-//!   whether it is linearizable.
-//! - [`run`] puts these together, and [`report`] tells people and programs what came of it; `view` shows the run
-//!   meanwhile.
+//! - [`options`] are the command-line options.
+//! - [`draw`] draws the next action on the servers, within the rules.
+//! - [`watch`] checks during the run what the servers report: leaders, terms, versions.
+//! - `worker` makes calls through the client library and records their [`history`]; [`check`] checks at the end that it
+//!   is linearizable.
+//! - [`run`] combines these. [`report`] presents the result to people and programs, and `view` shows progress during
+//!   the run.
 //!
-//! The monkey sees servers from outside alone, through [`client`](crate::client). The files of a run have names of their
-//! own, so that it begins with none of them, whatever else the set holds.
+//! The monkey sees servers only from outside, through [`client`](crate::client). The files of a run have unique names,
+//! so none of them exists at the start, whatever else the set contains.
 
 pub mod check;
 pub mod draw;

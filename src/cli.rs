@@ -1,13 +1,13 @@
-//! The program for people: one command for each thing that is asked of a set of servers.
+//! The command-line program: one command for each operation on a set of servers.
 //!
-//! - `arguments` says what can be asked; `screen` shows what came of it; `failure` says how the program ends, and
-//!   `interrupt` how Ctrl-C ends it.
-//! - `values` writes and reads the values of calls as people type them.
-//! - `who` says what does not fit between the servers: histories, who counts, for whom elections wait.
-//! - the others are the commands.
+//! - `arguments` defines the command line; `screen` shows results; `failure` defines the exit codes, and `interrupt`
+//!   handles Ctrl-C.
+//! - `values` parses and prints the values of calls as people type them.
+//! - `who` reports conflicts between the servers: histories, which servers count, and which ones elections wait for.
+//! - The other modules are the commands.
 //!
-//! Results go to stdout, everything else to stderr. The module knows servers through [`client`](crate::client) alone;
-//! the one exception is the server that `cluster` starts, which is this program too.
+//! Results go to stdout, everything else to stderr. The module accesses servers only through [`client`](crate::client).
+//! The one exception is the server that `cluster` starts, which is this program too.
 
 mod arguments;
 mod call;
@@ -37,15 +37,15 @@ use arguments::{Arguments, Command};
 use failure::Failure;
 use screen::{Screen, plain};
 
-/// The environment variable that names the configuration where no option does.
+/// The environment variable that names the configuration if no option does.
 const CONFIG_VARIABLE: &str = "SURFSTORE_CONFIG";
 
-/// Does what the command line, with the program's name, asks for.
+/// Executes a command line, which includes the program's name.
 pub fn run(command_line: impl IntoIterator<Item = OsString>) -> ExitCode {
     let screen = Screen::new();
     let ended = match Arguments::try_parse_from(command_line) {
         Ok(arguments) => obey(arguments, &screen),
-        // Help is a result, whatever else is said here is not.
+        // Help is a result; other messages here are not.
         Err(message) if message.use_stderr() => {
             screen.say(&message.to_string());
             return ExitCode::from(failure::USAGE);
@@ -55,7 +55,7 @@ pub fn run(command_line: impl IntoIterator<Item = OsString>) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // Servers, and who is taken for one, have their say in it.
+            // The message may contain text from a server, or from another program at its address.
             screen.say(&format!("surfstore: {}", plain(&failure.message)));
             ExitCode::from(failure.code)
         }
@@ -95,7 +95,7 @@ fn obey(arguments: Arguments, screen: &Screen) -> Result<(), Failure> {
             doctor::run(screen, &config, limits)
         }
         Command::Completions { shell } => {
-            // Into memory first: the library panics where it cannot write.
+            // Generate into memory first, because the library panics if it cannot write.
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::completed(), "surfstore", &mut script);
             screen.show(String::from_utf8_lossy(&script).trim_end())
@@ -103,7 +103,7 @@ fn obey(arguments: Arguments, screen: &Screen) -> Result<(), Failure> {
     }
 }
 
-/// Reads the configuration that is named, by option or by the environment.
+/// Reads the configuration that the option or the environment names.
 fn read_config(named: Option<&Path>, screen: &Screen) -> Result<Config, Failure> {
     let from_environment = || env::var_os(CONFIG_VARIABLE).filter(|path| !path.is_empty());
     let path = named.map(Path::to_path_buf).or_else(|| from_environment().map(PathBuf::from));

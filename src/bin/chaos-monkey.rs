@@ -1,5 +1,4 @@
-//! Crashes and restores the servers of a running set at random, and checks what they answer:
-//! `chaos-monkey -f CONFIG`.
+//! Crashes and restores the servers of a running set at random, and checks their answers: `chaos-monkey -f CONFIG`.
 
 use std::env;
 use std::io::{self, ErrorKind, Write};
@@ -18,13 +17,13 @@ use surfstore::chaos::run::run;
 /// The exit code for a violation, for a run that proves nothing, and for a report that cannot be written.
 const EXIT_VIOLATION: u8 = 1;
 
-/// The exit code for arguments or a configuration that are refused.
+/// The exit code for invalid arguments or an invalid configuration.
 const EXIT_REFUSED: u8 = 2;
 
-/// The exit code for a set that cannot be reached.
+/// The exit code for an unreachable set.
 const EXIT_UNREACHABLE: u8 = 4;
 
-/// The exit code of what a second Ctrl-C ends, as shells give it.
+/// The exit code after a second Ctrl-C, by the convention of shells.
 const EXIT_INTERRUPTED: i32 = 130;
 
 fn main() -> ExitCode {
@@ -54,7 +53,7 @@ fn main() -> ExitCode {
     show(&shown, report.is_clean())
 }
 
-/// Shows a result. Whoever does not read it, like a pipe's reader who has gone, has the exit code.
+/// Prints a result. If nobody reads it, because the reader of a pipe is gone, the exit code still reports it.
 fn show(text: &str, is_well: bool) -> ExitCode {
     match writeln!(io::stdout(), "{text}") {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
@@ -65,7 +64,7 @@ fn show(text: &str, is_well: bool) -> ExitCode {
     }
 }
 
-/// Becomes true with the first Ctrl-C; the second ends the process.
+/// A flag that the first Ctrl-C sets. The second ends the process.
 fn interruption() -> io::Result<Arc<AtomicBool>> {
     let mut signals = Signals::new([Signal::Int, Signal::Term])?;
     let interrupted = Arc::new(AtomicBool::new(false));
@@ -82,7 +81,7 @@ fn interruption() -> io::Result<Arc<AtomicBool>> {
     Ok(interrupted)
 }
 
-/// Says in one line what is wrong; servers, and who is taken for one, have their say in it.
+/// Prints an error on one line. It may contain text from a server, or from another program at its address.
 fn refuse(error: &anyhow::Error, code: u8) -> ExitCode {
     say(&format!("chaos-monkey: {error:#}").replace(char::is_control, " "));
     ExitCode::from(code)

@@ -7,13 +7,13 @@ use std::time::Duration;
 use surfstore::config::Arguments;
 use surfstore::runtime::{self, output};
 
-/// The exit code for arguments or a configuration that are refused; nothing was started.
+/// The exit code for invalid arguments or an invalid configuration; nothing was started.
 const EXIT_REFUSED: u8 = 2;
 
-/// The exit code for a server that could not be started for another reason, such as a port that is taken.
+/// The exit code if the server cannot be started for another reason, such as a port in use.
 const EXIT_FAILED: u8 = 1;
 
-/// How long the last lines are waited for.
+/// How long to wait for the last log lines.
 const LAST_FLUSH: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     code
 }
 
-/// Runs the server, which returns only if it could not be started.
+/// Runs the server. It returns only if the server could not be started.
 fn run(arguments: Arguments) -> ExitCode {
     for warning in &arguments.config.warnings {
         log::warn!("{warning}");

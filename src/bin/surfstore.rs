@@ -1,4 +1,4 @@
-//! SurfStore for people: starts servers, shows how they are doing, and calls them. See `surfstore --help`.
+//! SurfStore's command-line program: starts servers, shows their status, and calls them. See `surfstore --help`.
 
 use std::env;
 use std::process::ExitCode;

@@ -1,19 +1,21 @@
-//! Whether a history of updates and reads is linearizable: whether each operation can have happened in one moment
-//! between its start and its end, so that every answer is right.
+//! Checks whether a history of updates and reads is linearizable: whether each operation can have happened at one
+//! moment between its start and its end, such that every answer is right.
 //!
-//! In general that is a search. Here versions give the order of the updates of a file, and contents are unique, so it
-//! is none:
+//! In general this needs a search. Here it does not, because versions give the order of the updates of a file, and
+//! contents are unique:
 //!
-//! 1. `writers` finds out which update gave which version. Two for one, none for one that later versions stand on, and
-//!    one that was answered to have no effect are violations.
-//! 2. `order` looks for the moments. A read comes after the updates that it saw and before those that follow upon them,
-//!    and each update comes after the one before. The earliest moments that respect this are found in one pass; if one
-//!    lies beyond its operation's end, there are none. A refusal comes before the version that was asked for could be
-//!    the next, or after it was given. Of the two the second binds only from above, which the earliest moments respect
-//!    as well as any can; so the first is asked for exactly where the second is impossible.
+//! 1. `writers` finds out which update wrote which version. It is a violation if two updates wrote a version, if none
+//!   wrote a version that later ones build on, or if an update wrote one although its answer said that it had no
+//!   effect.
+//! 2. `order` looks for a moment for each operation. A read comes after the updates that it saw and before those that
+//!   follow them, and each update of a file comes after the previous one. One pass finds the earliest moments that
+//!   respect this order. If one of them is after the end of its operation, the history is not linearizable. A refusal
+//!   comes either before the requested version could be the next one, or after that version was written. The second
+//!   case only sets an upper bound, and the earliest moments meet it if any moments do. So the first case is required
+//!   exactly if the second is impossible.
 //!
-//! An update whose outcome is unknown has no end. Of several that may have given a version that was not seen, the one
-//! that began first is taken: each other one would only come later.
+//! An update whose outcome is unknown has no end. If several of them may have written a version that no read saw, the
+//! one that started first is chosen: any other would only come later.
 
 mod order;
 mod writers;
@@ -22,13 +24,13 @@ use super::history::{Operation, Violation};
 
 use writers::Writers;
 
-/// How many violations are shown at most: one fault of a server shows in many reads.
+/// The maximum number of violations that are shown, because one bug of a server shows up in many reads.
 const SHOWN_MAX: usize = 10;
 
-/// How many operations upon a file are shown before and after a violation.
+/// The number of operations on a file that are shown before and after a violation.
 const AROUND: usize = 4;
 
-/// What is wrong with a history of files that began at version 0; nothing, if it is linearizable.
+/// The violations in a history of files that started at version 0; none if it is linearizable.
 pub fn check(history: &[Operation]) -> Vec<Violation> {
     let mut violations = Vec::new();
     let writers = Writers::find(history, &mut violations);
@@ -39,7 +41,7 @@ pub fn check(history: &[Operation]) -> Vec<Violation> {
     violations
 }
 
-/// A violation about these operations upon a file, with what else was done to the file around them.
+/// A violation about these operations on a file, together with the other operations on the file around them.
 fn about(history: &[Operation], file: &str, what: String, involved: &[usize]) -> Violation {
     let mut shown: Vec<usize> = involved.to_vec();
     let mut upon: Vec<usize> =

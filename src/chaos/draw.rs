@@ -1,6 +1,6 @@
-//! What befalls the servers next.
+//! Draws the next action on the servers.
 //!
-//! Draws alone are in here: no time, no calls.
+//! The module only makes random choices. It knows no time and makes no calls.
 
 use std::time::Duration;
 
@@ -8,37 +8,38 @@ use fastrand::Rng;
 
 use super::options::Majority;
 
-/// Out of how many turns one may go beyond a minority, where the rules allow that.
+/// If the rules allow it, one in this many turns may crash more than a minority.
 const BEYOND: u8 = 2;
 
-/// What is done to the set.
+/// An action on the set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Blow {
-    /// That server is crashed.
+    /// This server is crashed.
     Crash(usize),
     /// These servers are restored.
     Restore(Vec<usize>),
 }
 
-/// The servers as they are seen before a blow.
+/// The state of the servers before an action.
 #[derive(Clone, Debug)]
 pub struct Sight<'a> {
-    /// Which are crashed.
+    /// Whether each server is crashed.
     pub crashed: &'a [bool],
-    /// Which leads.
+    /// The id of the leader.
     pub leader: Option<usize>,
 }
 
-/// The next blow; `None` if none is allowed.
+/// The next action; `None` if none is allowed.
 ///
-/// Half of the crashes befall the leader. Three of four blows crash while a majority is up, and restore while none is.
+/// Half of the crashes are aimed at the leader. Three of four actions are crashes while a majority is up, and restores
+/// while none is.
 pub fn blow(rng: &mut Rng, majority: Majority, sight: &Sight<'_>) -> Option<Blow> {
     let those = |state| {
         let known = sight.crashed.iter().enumerate();
         known.filter(move |(_, crashed)| **crashed == state).map(|(id, _)| id).collect::<Vec<_>>()
     };
     let (up, mut down) = (those(false), those(true));
-    // Drawn in the same number whatever the servers do, so that a seed gives the same draws.
+    // The number of draws does not depend on the servers, so that a seed always gives the same draws.
     let (coin, beyond, many, to_leader) =
         (rng.u8(0..4), rng.u8(0..BEYOND), rng.u8(0..3), rng.bool());
     let minority = sight.crashed.len().saturating_sub(1) / 2;
@@ -58,7 +59,7 @@ pub fn blow(rng: &mut Rng, majority: Majority, sight: &Sight<'_>) -> Option<Blow
     Some(Blow::Restore(down)).filter(|blow| *blow != Blow::Restore(Vec::new()))
 }
 
-/// The time until the next blow: half of the pace to one and a half.
+/// The time until the next action: between half of the pace and one and a half times the pace.
 pub fn pause(rng: &mut Rng, pace: Duration) -> Duration {
     pace.mul_f64(0.5 + rng.f64())
 }
@@ -67,7 +68,7 @@ pub fn pause(rng: &mut Rng, pace: Duration) -> Duration {
 mod tests {
     use super::*;
 
-    /// How many servers were down after each of many blows.
+    /// The number of servers that were down after each of many actions.
     fn downs(majority: Majority, size: usize) -> Vec<usize> {
         let mut rng = Rng::with_seed(7);
         let mut crashed = vec![false; size];

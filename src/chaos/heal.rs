@@ -1,4 +1,4 @@
-//! The end of a run: once all servers are restored the set works, and all servers have the same.
+//! The end of a run: once all servers are restored, the set must work and all servers must have the same versions.
 
 use std::time::Duration;
 use std::{iter, thread};
@@ -7,14 +7,15 @@ use super::history::Fate;
 use super::run::{Monkey, PATIENCE};
 use super::worker::{File, Worker};
 
-/// The time between two looks at whether all servers are equal.
+/// The time between two checks whether all servers are equal.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How often a file is tried to be updated: a worker's update whose outcome is unknown may come in between.
+/// The maximum number of attempts to update a file. A worker's update whose outcome is unknown may take effect in
+/// between.
 const ATTEMPTS: usize = 3;
 
 impl Monkey<'_> {
-    /// Updates every file once more, reads them all, and waits until every server has what was read.
+    /// Updates every file once more, reads them all, and waits until every server has the versions that were read.
     pub(super) fn settle(&mut self, mut worker: Worker<'_>) {
         if let Err(error) = self.client.leader() {
             let what = format!("in the end, with all servers restored: {error}");
@@ -71,7 +72,7 @@ impl Monkey<'_> {
     }
 }
 
-/// Gives the file its next version.
+/// Writes the next version of the file.
 fn renew(worker: &mut Worker<'_>, file: &File) -> Fate {
     let mut fate = Fate::Failed;
     for _ in 0..ATTEMPTS {

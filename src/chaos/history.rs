@@ -1,34 +1,34 @@
-//! What workers asked for and what they were told: the history that is checked in the end.
+//! The history of a run: the workers' calls and their answers. It is checked at the end.
 //!
-//! Knows times as spans since the run began, and nothing of servers or connections.
+//! Times are durations since the start of the run. The module knows nothing of servers or connections.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What stands for the hash list of an update: no two updates of a run have the same, and none has 0, which stands for a
-/// list that no update of this run brought.
+/// Represents the hash list of an update. Each update of a run has its own. None has 0, which represents a list that no
+/// update of this run sent.
 pub type Content = u64;
 
-/// The files that a read has found, each with its version and its content; what is not there has version 0.
+/// The files that a read found, each with its version and its content. A missing file has version 0.
 pub type Seen = BTreeMap<Arc<str>, (i64, Content)>;
 
-/// What came of an update, as its caller was told.
+/// The outcome of an update, as its caller was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fate {
     /// It took effect.
     Applied,
-    /// It had no effect, since its version was not the next one.
+    /// It had no effect, because its version was not the next one.
     Refused,
-    /// It had and will have no effect, for another reason.
+    /// It did not and will not take effect, for another reason.
     Failed,
-    /// It may have taken effect, or may yet, or never will.
+    /// It may have taken effect, may do so later, or never will.
     Unknown,
 }
 
 impl Fate {
-    /// How reports name it.
+    /// The name in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Fate::Applied => "applied",
@@ -42,36 +42,36 @@ impl Fate {
 /// What an operation did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deed {
-    /// It asked for a version of a file.
+    /// It requested a version of a file.
     Update {
         /// The file.
         file: Arc<str>,
-        /// The version that was asked for.
+        /// The requested version.
         version: i64,
-        /// What was to be stored.
+        /// The content to store.
         content: Content,
-        /// What came of it.
+        /// Its outcome.
         fate: Fate,
     },
     /// It read the whole map.
     Read(Seen),
 }
 
-/// An operation of which something is known. Reads without an answer are none.
+/// An operation about which something is known. Unanswered reads are left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
-    /// Who made it: a worker makes one after another.
+    /// The worker that made it. A worker makes one call at a time.
     pub worker: usize,
-    /// Before anything was sent.
+    /// A time before anything was sent.
     pub start: Duration,
-    /// After the answer was there.
+    /// A time after the answer had arrived.
     pub end: Duration,
     /// What it did.
     pub deed: Deed,
 }
 
 impl Operation {
-    /// When it has taken effect at the latest; `None` if it may be any time later.
+    /// The latest time at which it took effect; `None` if it may be any later time.
     pub(super) fn latest(&self) -> Option<Duration> {
         match self.deed {
             Deed::Update { fate: Fate::Unknown, .. } => None,
@@ -79,7 +79,7 @@ impl Operation {
         }
     }
 
-    /// The operation in one line; of a read, that file alone.
+    /// The operation in one line. For a read, only that file is shown.
     pub(super) fn describe(&self, about: &str) -> String {
         let times = format!("{:10.3}–{:.3} s", self.start.as_secs_f64(), self.end.as_secs_f64());
         let worker = self.worker;
@@ -96,12 +96,12 @@ impl Operation {
     }
 }
 
-/// Something that must not be.
+/// A violation of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// What is wrong, in a sentence.
+    /// The violation, in a sentence.
     pub what: String,
-    /// What happened around it, a line each, in the order of time.
+    /// The events around it, one line each, in chronological order.
     pub around: Vec<String>,
 }
 

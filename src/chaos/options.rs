@@ -1,4 +1,4 @@
-//! What the monkey is started with.
+//! The options of the chaos monkey.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -10,10 +10,10 @@ use clap::{Parser, ValueEnum};
 
 use crate::config::Config;
 
-/// The environment variable that names the configuration where the arguments do not.
+/// The environment variable that names the configuration if the arguments do not.
 pub const CONFIG_VARIABLE: &str = "SURFSTORE_CONFIG";
 
-/// How many workers there may be: a server lets 1024 calls wait.
+/// The maximum number of workers; a server lets 1024 calls wait.
 const WORKERS_MAX: i64 = 256;
 
 /// Crashes and restores the servers of a running set at random while its own workers update and read, and checks what
@@ -67,7 +67,7 @@ impl fmt::Display for Majority {
     }
 }
 
-/// A span of time as arguments give it.
+/// A duration, as given in arguments.
 fn seconds(text: &str) -> anyhow::Result<Duration> {
     let seconds = text.parse().context("expected a number of seconds")?;
     ensure!((0.05..=1e6).contains(&seconds), "expected a number of seconds from 0.05 to 1000000");
@@ -75,11 +75,11 @@ fn seconds(text: &str) -> anyhow::Result<Duration> {
 }
 
 impl Options {
-    /// The set that is meant: that of the arguments, or of the environment's variable.
+    /// The set to use, from the arguments or from the environment variable.
     ///
     /// # Errors
     ///
-    /// If none is named, or it cannot be read, or has no server that the rules allow to crash.
+    /// If no configuration is named, if it cannot be read, or if the rules do not allow any server of the set to crash.
     pub fn set(&self, variable: Option<OsString>) -> anyhow::Result<Config> {
         let variable = variable.filter(|path| !path.is_empty());
         let named = self.config.clone().or_else(|| variable.map(PathBuf::from));
@@ -95,7 +95,7 @@ impl Options {
         Ok(config)
     }
 
-    /// The command that does the same again, as far as it lies with the seed.
+    /// The command that repeats this run, as far as the seed determines it.
     pub fn command(&self, seed: u64) -> String {
         let config = match &self.config {
             Some(path) => format!("-f {} ", path.display()),

@@ -1,4 +1,4 @@
-//! What came of a run, for people and for programs.
+//! The result of a run, for people and for programs.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use super::history::{Fate, Violation};
 /// The upper bounds of the histogram's rows, in milliseconds; the last row has none.
 const ROWS_MS: [u64; 7] = [250, 500, 750, 1000, 1500, 2500, 5000];
 
-/// How long the longest bar of the histogram is.
+/// The length of the longest bar of the histogram.
 const BAR_MAX: usize = 40;
 
-/// Calls by what came of them.
+/// The number of calls for each outcome.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Calls {
     /// Updates that took effect.
@@ -22,13 +22,13 @@ pub struct Calls {
     pub refused: usize,
     /// Updates that had no effect for another reason.
     pub failed: usize,
-    /// Updates whose outcome stayed open.
+    /// Updates whose outcome is unknown.
     pub unknown: usize,
     /// Reads that were answered.
     pub reads: usize,
-    /// Reads that were not.
+    /// Reads that were not answered.
     pub reads_failed: usize,
-    /// The time that a call took at most, with all its attempts.
+    /// The duration of the longest call, including all its attempts.
     pub longest: Duration,
 }
 
@@ -47,44 +47,44 @@ impl Calls {
     }
 }
 
-/// What was done to the servers.
+/// The actions on the servers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Blows {
-    /// How often a server was crashed.
+    /// The number of crashes.
     pub crashes: usize,
-    /// How often that was the leader.
+    /// The number of crashes of the leader.
     pub crashes_of_leaders: usize,
-    /// How often a crashed server was restored.
+    /// The number of times that a crashed server was restored.
     pub restores: usize,
-    /// How often a crash left no majority.
+    /// The number of crashes that left no majority.
     pub majorities_lost: usize,
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The command that repeats it.
     pub command: String,
-    /// What it was drawn from.
+    /// The seed of the run.
     pub seed: u64,
-    /// How many servers the set has.
+    /// The number of servers in the set.
     pub servers: usize,
-    /// How long it took, with its end.
+    /// The duration of the run, including its end.
     pub duration: Duration,
     /// The workers' calls.
     pub calls: Calls,
-    /// What was done to the servers.
+    /// The actions on the servers.
     pub blows: Blows,
-    /// How often there was another leader, or the same in another term.
+    /// The number of times that another server led, or the same server in another term.
     pub leader_changes: usize,
-    /// The time that each election took, from the blow that made it necessary.
+    /// The duration of each election, measured from the action that made it necessary.
     pub elections: Vec<Duration>,
-    /// All that must not have been.
+    /// All violations.
     pub violations: Vec<Violation>,
 }
 
 impl Report {
-    /// Why the run proves nothing, if it does not.
+    /// Why the run proves nothing, if that is so.
     pub fn void(&self) -> Option<&'static str> {
         match (self.blows.crashes, self.calls.applied) {
             (0, _) => Some("no server was crashed"),
@@ -93,7 +93,7 @@ impl Report {
         }
     }
 
-    /// Whether all was right and something was shown by it.
+    /// Whether there was no violation and the run proves something.
     pub fn is_clean(&self) -> bool {
         self.void().is_none() && self.violations.is_empty()
     }
@@ -160,7 +160,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// The times of elections, as figures and as a histogram.
+/// The durations of elections, as figures and as a histogram.
 fn write_elections(f: &mut fmt::Formatter<'_>, elections: &[Duration]) -> fmt::Result {
     let mut sorted: Vec<u128> = elections.iter().map(Duration::as_millis).collect();
     sorted.sort_unstable();
@@ -184,7 +184,7 @@ fn write_elections(f: &mut fmt::Formatter<'_>, elections: &[Duration]) -> fmt::R
     Ok(())
 }
 
-/// The least time that so many of a hundred do not exceed.
+/// The smallest value that `percent` percent of the values do not exceed.
 fn quantile(sorted: &[u128], percent: usize) -> u128 {
     let place = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
     sorted.get(place).copied().unwrap_or_default()

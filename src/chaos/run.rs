@@ -1,4 +1,4 @@
-//! A run from beginning to end.
+//! A run from start to end.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -18,32 +18,32 @@ use crate::client::blocking::{Client, wait};
 use crate::client::{Error, Limits, ServerStatus};
 use crate::config::Config;
 
-/// The time between two looks at all servers.
+/// The time between two checks of all servers.
 const LOOKS: Duration = Duration::from_millis(50);
 
-/// How long the monkey waits for a server's answer: one that is up gives it at once.
+/// How long the monkey waits for a server's answer. A server that is up answers immediately.
 const ANSWER: Duration = Duration::from_secs(2);
 
-/// How long anything in the beginning or in the end may take: two elections.
+/// The maximum duration of each step at the start and at the end: two elections.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The monkey at work.
+/// The state of the monkey during a run.
 pub(super) struct Monkey<'a> {
     pub(super) client: Client,
     pub(super) watch: Watch,
     pub(super) shared: &'a Shared,
     blows: Blows,
-    /// For each server that is crashed its versions of all files.
+    /// For each crashed server, its versions of all files.
     stood: Vec<Option<Vec<i64>>>,
-    /// Of which file the versions are looked at next.
+    /// The index of the file whose versions are checked next.
     turn: usize,
 }
 
-/// Runs until the time is over or `interrupted` is set, restores all servers, and checks what was seen.
+/// Runs until the duration has passed or `interrupted` is set, restores all servers, and checks what was seen.
 ///
 /// # Errors
 ///
-/// If the set cannot be reached, or does not work before anything was done to it.
+/// If the set cannot be reached, or does not work before the first action.
 pub fn run(
     options: &Options,
     config: &Config,
@@ -65,7 +65,7 @@ pub fn run(
         monkey.rage(options, &mut rng, interrupted);
         shared.is_over.store(true, Ordering::Relaxed);
         monkey.restore((0..config.servers.len()).collect());
-        // The workers end with the call that each is at.
+        // The workers finish their current calls and end.
     });
     let client = Client::new(&config.servers, Limits::default());
     monkey.settle(Worker { number: workers, client, shared: &shared });
@@ -86,7 +86,7 @@ impl<'a> Monkey<'a> {
         }
     }
 
-    /// Makes sure that the set works: every server is there, none is crashed, and one leads.
+    /// Checks that the set works: every server answers, all servers are restored, and one leads.
     fn begin(&mut self) -> anyhow::Result<()> {
         for (id, status) in self.statuses().into_iter().enumerate() {
             if let Err(error) = status {
@@ -104,7 +104,7 @@ impl<'a> Monkey<'a> {
         self.client.at_each(async |server| server.status().await)
     }
 
-    /// Strikes and looks until it is over.
+    /// Acts on the servers and checks them until the run is over.
     fn rage(&mut self, options: &Options, rng: &mut Rng, interrupted: &AtomicBool) {
         let mut view = View::new();
         let mut next = self.shared.now() + draw::pause(rng, options.pace);
@@ -121,7 +121,7 @@ impl<'a> Monkey<'a> {
         view.end();
     }
 
-    /// Looks at all servers, and at their versions of one file.
+    /// Checks all servers, and their versions of one file.
     pub(super) fn look(&mut self) {
         let statuses: Vec<_> = self.statuses().into_iter().map(Result::ok).collect();
         self.watch.look(self.shared.now(), &statuses);
@@ -144,7 +144,7 @@ impl<'a> Monkey<'a> {
             Some(Blow::Restore(ids)) => self.restore(ids),
             None => {}
         }
-        // The next draw is to see what became of this one.
+        // The next draw must see the result of this one.
         self.look();
     }
 
@@ -164,7 +164,7 @@ impl<'a> Monkey<'a> {
         self.stood.get_mut(id).into_iter().for_each(|stood| stood.clone_from(&versions));
     }
 
-    /// Restores servers, and sees that they stood still as long as they were crashed.
+    /// Restores servers, and checks that they did not change while they were crashed.
     pub(super) fn restore(&mut self, ids: Vec<usize>) {
         for id in ids {
             let first = self.stood.get_mut(id).and_then(Option::take);
@@ -180,7 +180,7 @@ impl<'a> Monkey<'a> {
         }
     }
 
-    /// A server's versions of all files, in their order.
+    /// A server's versions of all files, in the order of the files.
     pub(super) fn versions(&mut self, id: usize) -> Option<Vec<i64>> {
         let server = self.client.servers().get_mut(id)?;
         let version = |file: &File| wait(server.version(&file.name)).ok();

@@ -1,4 +1,4 @@
-//! One line that shows the run while it goes on, on a terminal alone.
+//! A progress line, shown only on a terminal.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
@@ -8,13 +8,13 @@ use super::report::Blows;
 use super::watch::Watch;
 use super::worker::Shared;
 
-/// The time between two changes of the line.
+/// The time between two updates of the line.
 const PACE: Duration = Duration::from_millis(200);
 
-/// Goes to the begin of the line and empties it.
+/// Moves to the start of the line and clears it.
 const EMPTY_LINE: &str = "\r\x1b[K";
 
-/// The line.
+/// The progress line.
 pub(super) struct View {
     is_shown: bool,
     next: Duration,
@@ -25,7 +25,7 @@ impl View {
         View { is_shown: io::stderr().is_terminal(), next: Duration::ZERO }
     }
 
-    /// Shows how far the run is.
+    /// Shows the progress of the run.
     pub(super) fn show(&mut self, shared: &Shared, watch: &Watch, blows: &Blows) {
         let now = shared.now();
         if !self.is_shown || now < self.next {
@@ -35,7 +35,7 @@ impl View {
         say(&line(shared, watch, blows));
     }
 
-    /// Takes the line away.
+    /// Removes the line.
     pub(super) fn end(&self) {
         if self.is_shown {
             say("");
@@ -72,7 +72,7 @@ fn line(shared: &Shared, watch: &Watch, blows: &Blows) -> String {
     line
 }
 
-/// A terminal that is gone is no reason to end the run.
+/// If the terminal is gone, the run continues.
 fn say(line: &str) {
     let mut stderr = io::stderr();
     let _ = write!(stderr, "{EMPTY_LINE}{line}").and_then(|()| stderr.flush());

@@ -1,11 +1,11 @@
-//! What the servers say of themselves, looked at as it goes.
+//! Checks during the run what the servers report.
 //!
 //! - A term has at most one leader.
-//! - A server's term, applied index and versions never fall, and while it is crashed they do not move.
-//! - While a majority is up there is a leader within 5 s.
+//! - A server's term, applied index and versions never decrease, and do not change while it is crashed.
+//! - While a majority is up, there is a leader within 5 s.
 //!
-//! Pure: times and statuses come in, violations go out. A server whose process was started anew has lost its memory, so
-//! what it said before is forgotten.
+//! The module is pure: times and statuses come in, violations go out. A server whose process was relaunched has lost
+//! its memory, so its earlier reports are discarded.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,49 +14,49 @@ use super::history::Violation;
 use crate::client::ServerStatus;
 use crate::raft::RoleName;
 
-/// The time within which a majority elects a leader.
+/// The time within which a majority must elect a leader.
 pub const ELECTION: Duration = Duration::from_secs(5);
 
-/// How much of what happened before is shown with a violation.
+/// The number of earlier events shown with a violation.
 const SHOWN: usize = 12;
 
-/// What was seen of the servers.
+/// What was observed of the servers.
 #[derive(Debug)]
 pub struct Watch {
     servers: Vec<Past>,
-    /// Who led each term.
+    /// The leader of each term.
     leaders: BTreeMap<i64, usize>,
-    /// The leader of the last look with its term.
+    /// The leader at the last check, with its term.
     pub leader: Option<(usize, i64)>,
-    /// The last leader that there was, with its term.
+    /// The last known leader, with its term.
     last_leader: Option<(usize, i64)>,
-    /// How often another leader than before, or the same in another term, was seen.
+    /// The number of times that another leader, or the same leader in another term, was seen.
     pub leader_changes: usize,
-    /// How long it took until a leader was seen, each time that there was none and a majority was up.
+    /// The time until a leader was seen, for each period in which a majority was up without a leader.
     pub elections: Vec<Duration>,
-    /// Since when there is a majority and no leader.
+    /// The start of the current period in which a majority is up without a leader.
     leaderless: Option<Duration>,
-    /// The last look, or the last blow if that was later.
+    /// The time of the last check, or of the last action if that was later.
     since: Duration,
-    /// What happened, in the order of time.
+    /// The events, in chronological order.
     journal: Vec<String>,
-    /// What must not have been.
+    /// The violations found.
     pub violations: Vec<Violation>,
 }
 
-/// What a server has said last.
+/// The last report of a server.
 #[derive(Clone, Debug, Default)]
 struct Past {
     term: i64,
     applied: i64,
     uptime: Duration,
-    /// Whether it was crashed then, and has not been restored since.
+    /// Whether it was crashed at that time and has not been restored since.
     is_crashed: bool,
     versions: BTreeMap<String, i64>,
 }
 
 impl Watch {
-    /// A watch over so many servers of which nothing is known.
+    /// A watch over `size` servers about which nothing is known.
     pub fn new(size: usize) -> Watch {
         Watch {
             servers: vec![Past::default(); size],
@@ -72,41 +72,41 @@ impl Watch {
         }
     }
 
-    /// Notes something to be shown with what is wrong later.
+    /// Records an event, to be shown with later violations.
     pub fn note(&mut self, now: Duration, what: &str) {
         self.journal.push(format!("{:10.3} s {what}", now.as_secs_f64()));
     }
 
-    /// Notes that something must not have been.
+    /// Records a violation.
     pub fn object(&mut self, now: Duration, what: String) {
         self.note(now, &what);
         let around = self.journal.split_at(self.journal.len().saturating_sub(SHOWN)).1.to_vec();
         self.violations.push(Violation { what, around });
     }
 
-    /// Whether each server was crashed when it was last seen.
+    /// Whether each server was crashed at the last check.
     pub fn crashed(&self) -> Vec<bool> {
         self.servers.iter().map(|server| server.is_crashed).collect()
     }
 
-    /// Notes that a server has been crashed.
+    /// Records that a server has been crashed.
     pub fn crashed_now(&mut self, now: Duration, id: usize) {
         let role =
             if self.leader.is_some_and(|(leader, _)| leader == id) { ", the leader" } else { "" };
         self.note(now, &format!("server {id}{role} is crashed"));
         self.since = now;
-        // Whoever was about to be elected may be the one: the others get the whole time.
+        // This may be the server that was about to be elected, so the others get the full time again.
         self.leaderless = None;
     }
 
-    /// Notes that a server is about to be restored, so that it may move again.
+    /// Records that a server is about to be restored, so that its state may change again.
     pub fn restored_now(&mut self, now: Duration, id: usize) {
         self.note(now, &format!("server {id} is restored"));
         self.since = now;
         self.servers.get_mut(id).into_iter().for_each(|server| server.is_crashed = false);
     }
 
-    /// Takes in what the servers say; `None` is one that does not answer.
+    /// Processes the servers' statuses; `None` means that a server did not answer.
     pub fn look(&mut self, now: Duration, statuses: &[Option<ServerStatus>]) {
         for (id, status) in statuses.iter().enumerate() {
             if let Some(status) = status {
@@ -174,7 +174,7 @@ impl Watch {
         self.leader = leader;
     }
 
-    /// Takes in the version of a file that a server says it has applied, where no greater one than `most` was asked for.
+    /// Processes the version of a file that a server reports as applied. No version above `most` was requested.
     pub fn version(&mut self, now: Duration, id: usize, file: &str, version: i64, most: i64) {
         let Some(past) = self.servers.get_mut(id) else { return };
         let known = past.versions.entry(file.to_owned()).or_default();
@@ -191,7 +191,7 @@ impl Watch {
         }
     }
 
-    /// Takes in the versions that a crashed server had first and has later.
+    /// Compares the versions of a crashed server at first and later.
     pub fn stood_still(&mut self, now: Duration, id: usize, first: &[i64], later: &[i64]) {
         if first != later {
             self.object(

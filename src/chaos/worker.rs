@@ -1,4 +1,4 @@
-//! The workers: each updates and reads through a client of its own, and what it asked and was told goes into the record.
+//! The workers. Each updates and reads through its own client, and records its calls and their answers.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,22 +13,22 @@ use crate::client::blocking::Client;
 use crate::client::{Error, FileInfo, Files, Outcome, Update};
 use crate::value::Value;
 
-/// How many files each worker has for itself.
+/// The number of files that each worker has for itself.
 const OWN_FILES: usize = 2;
 
-/// How many files all workers share, so that they ask for the same versions.
+/// The number of files that all workers share, so that they request the same versions.
 const SHARED_FILES: usize = 3;
 
-/// How long a worker rests between two calls at most: a history is kept whole, and is not to fill the memory.
+/// The maximum pause of a worker between two calls. The whole history is kept, and must not fill the memory.
 const REST_MS_MAX: u64 = 20;
 
-/// What workers and the monkey share.
+/// The state that workers and the monkey share.
 #[derive(Debug)]
 pub(super) struct Shared {
     begin: Instant,
-    /// Set when workers are to end.
+    /// Set when workers must end.
     pub(super) is_over: AtomicBool,
-    /// What the names and contents of this run begin with.
+    /// The prefix of the names and contents of this run.
     prefix: String,
     pub(super) files: Vec<File>,
     contents: AtomicU64,
@@ -39,11 +39,11 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct File {
     pub(super) name: Arc<str>,
-    /// The greatest version that anybody has asked for.
+    /// The highest version that any worker has requested.
     asked: AtomicI64,
 }
 
-/// What has been asked and answered.
+/// The calls and answers so far.
 #[derive(Debug, Default)]
 pub(super) struct Record {
     pub(super) history: Vec<Operation>,
@@ -51,7 +51,7 @@ pub(super) struct Record {
 }
 
 impl Shared {
-    /// The files of a run of so many workers, with names that no other run has.
+    /// The files of a run with this many workers. No other run uses their names.
     pub(super) fn new(seed: u64, workers: usize) -> Shared {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let prefix = format!("chaos-{seed:x}-{:x}", now.as_millis());
@@ -77,12 +77,13 @@ impl Shared {
         self.begin.elapsed()
     }
 
-    /// The record; an entry is made in one step, so that a panic elsewhere cannot have spoilt it.
+    /// The record. Poisoning is ignored: each entry is added in one step, so a panic elsewhere cannot have corrupted
+    /// it.
     pub(super) fn record(&self) -> MutexGuard<'_, Record> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What this run has stored, of all that the map holds.
+    /// The part of the map that belongs to this run.
     fn seen(&self, files: &Files) -> Seen {
         let content = |file: &FileInfo| match &*file.hashes {
             [Value::String(hash)] => self.content(hash),
@@ -103,13 +104,13 @@ impl Shared {
 }
 
 impl File {
-    /// The greatest version that anybody has asked for.
+    /// The highest version that any worker has requested.
     pub(super) fn asked(&self) -> i64 {
         self.asked.load(Ordering::SeqCst)
     }
 }
 
-/// One who makes calls.
+/// A worker, which makes calls.
 pub(super) struct Worker<'a> {
     pub(super) number: usize,
     pub(super) client: Client,
@@ -117,9 +118,9 @@ pub(super) struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    /// Updates and reads until it is over.
+    /// Updates and reads until the run is over.
     pub(super) fn work(mut self, mut rng: Rng) {
-        // The versions as it knows them; it reads when it knows nothing.
+        // The versions that the worker knows. It reads if it knows nothing.
         let mut known = Seen::default();
         let mut is_known = false;
         while !self.shared.is_over.load(Ordering::Relaxed) {
@@ -132,7 +133,7 @@ impl Worker<'_> {
                 let shared = self.shared;
                 let Some(file) = choose(&shared.files, self.number, &mut rng) else { return };
                 let stored = known.get(&file.name).map_or(0, |(version, _)| *version);
-                // Now and then a version that is not the next, whoever else is at work.
+                // Sometimes a version that is not the next one, even if no other worker is active.
                 let step = if rng.u8(0..8) == 0 { rng.i64(-1..=2) } else { 1 };
                 let version = stored.saturating_add(step);
                 match self.update(file, version) {
@@ -144,7 +145,7 @@ impl Worker<'_> {
         }
     }
 
-    /// Reads the whole map; gives what this run has stored, where there was an answer.
+    /// Reads the whole map. Returns the files of this run if there was an answer.
     pub(super) fn read(&mut self) -> Option<Seen> {
         let start = self.shared.now();
         let answer = self.client.files();
@@ -162,7 +163,7 @@ impl Worker<'_> {
         Some(seen)
     }
 
-    /// Asks for a version of a file, with a content that nobody else has.
+    /// Requests a version of a file with a unique content.
     pub(super) fn update(&mut self, file: &File, version: i64) -> Fate {
         let content = self.shared.contents.fetch_add(1, Ordering::SeqCst);
         let hash = format!("{}#{content}", self.shared.prefix);
@@ -181,18 +182,18 @@ impl Worker<'_> {
     }
 }
 
-/// What the answer to an update promises.
+/// What the answer to an update guarantees.
 fn fate(answer: &Result<Outcome, Error>) -> Fate {
     match answer {
         Ok(Outcome::Applied) => Fate::Applied,
         Ok(Outcome::Refused { .. }) => Fate::Refused,
-        // An answer that makes no sense promises nothing.
+        // An invalid answer guarantees nothing.
         Ok(Outcome::Unknown { .. }) | Err(Error::Unexpected(_)) => Fate::Unknown,
         Err(_) => Fate::Failed,
     }
 }
 
-/// A file of the worker's own, or one that all share.
+/// One of the worker's own files, or a shared file.
 fn choose<'a>(files: &'a [File], worker: usize, rng: &mut Rng) -> Option<&'a File> {
     let shared = files.len().saturating_sub(SHARED_FILES);
     let index = if rng.bool() {

@@ -1,4 +1,4 @@
-//! The command line: what can be asked for, and how it is told.
+//! The command line: its commands, options and help.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 
-/// What is said below the list of commands.
+/// The text below the list of commands.
 const EXIT_CODES: &str = "\
 Results go to stdout, everything else to stderr.
 
@@ -31,7 +31,7 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    /// The commands and options that shells complete: those that help shows.
+    /// The commands and options that shells complete: those that the help shows.
     pub(super) fn completed() -> clap::Command {
         let all = Arguments::command();
         let shown = all.get_subcommands().filter(|command| !command.is_hide_set());
@@ -218,7 +218,7 @@ pub(super) enum Format {
     Json,
 }
 
-/// The servers that are meant.
+/// The servers that a command addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Which {
     Id(usize),
@@ -238,7 +238,7 @@ impl FromStr for Which {
     }
 }
 
-/// A time that people wait: more than nothing, and at most a day.
+/// A timeout: more than 0, and at most a day.
 fn seconds(text: &str) -> Result<Duration, &'static str> {
     let seconds = text.parse().ok().filter(|seconds| (0.001..=86400.0).contains(seconds));
     seconds.map(Duration::from_secs_f64).ok_or("expected seconds, more than 0 and at most 86400")

@@ -1,4 +1,4 @@
-//! Any call, as it is typed.
+//! Any call, as typed by the user.
 
 use super::arguments::Which;
 use super::failure::Failure;

@@ -1,4 +1,4 @@
-//! Servers on this machine, in the foreground: each a process of its own, all ended together.
+//! Runs servers on this machine in the foreground. Each is a process of its own, and all end together.
 
 use std::env;
 use std::fmt::Write as _;
@@ -21,13 +21,13 @@ use super::failure::Failure;
 use super::screen::{Colour, Screen, plain};
 use crate::config::{Address, Config};
 
-/// How many servers there are where nothing is said.
+/// The default number of servers.
 const SERVERS: u8 = 5;
 
-/// The port of the first server where nothing is said.
+/// The default port of the first server.
 const FIRST_PORT: u16 = 9001;
 
-/// How many names are tried for the folder of a configuration.
+/// The maximum number of names that are tried for the folder of a configuration.
 const FOLDERS_MAX: u32 = 100;
 
 /// `cluster`
@@ -57,9 +57,9 @@ pub(super) fn run(
     smol::block_on(keep_running(screen, &config, &path))
 }
 
-/// Runs the servers until a signal comes, or the last of them has ended.
+/// Runs the servers until a signal arrives or all of them have ended.
 async fn keep_running(screen: &Screen, config: &Config, path: &Path) -> Result<(), Failure> {
-    // Before any server is there, so that none is left behind.
+    // Before any server is started, so that none is left behind.
     let signals = Signals::new([Signal::Int, Signal::Term]);
     let mut signals = signals.map_err(|error| Failure::error(format!("signals: {error}")))?;
     let addresses: Vec<_> = config.servers.iter().map(ToString::to_string).collect();
@@ -90,25 +90,25 @@ async fn keep_running(screen: &Screen, config: &Config, path: &Path) -> Result<(
     executor.run(future::or(told, all_end)).await
 }
 
-/// Starts a server: this very program, so that the two never differ.
+/// Starts a server by running this same program, so that the versions never differ.
 fn start(config: &Path, id: usize) -> std::io::Result<Child> {
     let mut command = process::Command::new(env::current_exe()?);
     command.arg("server").arg(config).arg(id.to_string());
-    // As run-server.sh has it: the memory of big requests goes back to the system.
+    // As in run-server.sh: return the memory of large requests to the system.
     if env::var_os("MALLOC_MMAP_THRESHOLD_").is_none() {
         command.env("MALLOC_MMAP_THRESHOLD_", "131072");
     }
-    // Ctrl-C reaches this process alone, which ends the server then.
+    // Ctrl-C must reach only this process, which then ends the server.
     command.process_group(0);
     let mut command = Command::from(command);
-    // It ends with its stdin, also where this process ends without a chance to end it.
+    // The server ends when its stdin is closed, even if this process is killed.
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     command.kill_on_drop(true).spawn()
 }
 
-/// Shows what a server says, until it ends.
+/// Shows the output of a server until it ends.
 async fn follow(screen: &Screen, id: usize, mut child: Child) {
-    // A line that nobody reads is dropped: it must not cost the server its life.
+    // If nobody reads stdout, the line is dropped, so that the server keeps running.
     let show = |line: &str| {
         let name = screen.paint(Some(Colour::of_server(id)), &format!("[{id}]"));
         let _ = screen.show(&format!("{name} {line}"));
@@ -120,14 +120,14 @@ async fn follow(screen: &Screen, id: usize, mut child: Child) {
             show(&line);
         }
     }
-    // Until here its stdin is open: waiting for a process closes it.
+    // Only now may its stdin be closed, which waiting for the process does.
     match child.status().await {
         Ok(status) => show(&format!("ended: {status}")),
         Err(error) => show(&format!("ended: {error}")),
     }
 }
 
-/// Refuses an address where a server could not listen, before any is started.
+/// Checks before any server is started that a server can listen on the address.
 fn check_free(address: &Address) -> Result<(), Failure> {
     let places = (address.host.as_str(), address.port).to_socket_addrs();
     let places = places.map_err(|error| Failure::error(format!("{address}: {error}")))?;
@@ -138,7 +138,7 @@ fn check_free(address: &Address) -> Result<(), Failure> {
             Err(error) if error.kind() == ErrorKind::AddrInUse => {
                 return Err(Failure::error(format!("port {} is taken ({place})", address.port)));
             }
-            // A machine may lack one of the two families.
+            // A machine may lack one of the two address families.
             Err(error) => refusal = refusal.map(|_| error.to_string()),
         }
     }
@@ -150,7 +150,7 @@ fn check_free(address: &Address) -> Result<(), Failure> {
     }
 }
 
-/// A configuration that was written for these servers, and goes with them.
+/// A temporary configuration, deleted when it is dropped.
 struct Written {
     folder: PathBuf,
 }
@@ -174,8 +174,8 @@ impl Written {
     }
 }
 
-/// Makes a folder that nobody else had, so that nobody else gets to say which servers there are. One that was left
-/// behind by a process that had this one's number is passed over.
+/// Creates a new folder that only this user can access, so that no other user can change the configuration. A folder
+/// left behind by an earlier process with the same id is skipped.
 fn new_folder() -> Result<PathBuf, Failure> {
     let mut attempt = 1;
     loop {
@@ -192,7 +192,7 @@ fn new_folder() -> Result<PathBuf, Failure> {
 
 impl Drop for Written {
     fn drop(&mut self) {
-        // What is left behind in a folder for temporary files harms nobody.
+        // Leftovers in a folder for temporary files are harmless.
         let _ = fs::remove_file(self.path());
         let _ = fs::remove_dir(&self.folder);
     }

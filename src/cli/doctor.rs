@@ -1,4 +1,4 @@
-//! What is wrong with a set of servers, in words.
+//! Diagnoses a set of servers.
 
 use std::collections::BTreeSet;
 use std::net::ToSocketAddrs;
@@ -14,7 +14,7 @@ use crate::client::{Files, Limits, ServerStatus};
 use crate::config::{Address, Config};
 use crate::raft::RoleName;
 
-/// How long a server may take to apply what others have applied: two heartbeats.
+/// How long a server may take to apply entries that others have applied: two heartbeats.
 const SETTLE: Duration = Duration::from_millis(500);
 
 /// `doctor`
@@ -33,7 +33,7 @@ pub(super) fn run(screen: &Screen, config: &Config, limits: Limits) -> Result<()
             Err(error) => findings.bad(&format!("server {id} gives no status: {error}"))?,
         }
     }
-    // What changes all the time is compared after a while, so that nobody is told of what ends by itself.
+    // State that changes all the time is compared after a pause, so that temporary differences are not reported.
     thread::sleep(SETTLE);
     let later = client.at_each(async |server| server.status().await);
     findings.compare(&later, newest(&statuses))?;
@@ -50,7 +50,7 @@ pub(super) fn run(screen: &Screen, config: &Config, limits: Limits) -> Result<()
     }
 }
 
-/// What is to be done about configurations that differ.
+/// The advice if configurations differ.
 const SAME: &str = "start all servers of a set with the same file";
 
 struct Findings<'a> {
@@ -81,7 +81,7 @@ impl Findings<'_> {
         }
     }
 
-    /// Whether the server is the one that the configuration names, and takes part.
+    /// Checks that the server is the one that the configuration names, and that it is not crashed.
     fn check_server(
         &mut self,
         id: usize,
@@ -112,7 +112,8 @@ impl Findings<'_> {
         self.good(&format!("server {id} is a {} in term {}", status.role.as_str(), status.term))
     }
 
-    /// Whether the servers that take part agree on the leader and the term, and have applied what was committed before.
+    /// Checks that the servers that are not crashed agree on the leader and the term, and have applied the entries
+    /// committed before.
     fn compare(&mut self, statuses: &Statuses, committed: i64) -> Result<(), Failure> {
         let terms: BTreeSet<_> = takes_part(statuses).map(|(_, status)| status.term).collect();
         if 1 < terms.len() {
@@ -134,8 +135,9 @@ impl Findings<'_> {
         Ok(())
     }
 
-    /// Compares the versions that each server has applied by now with those of the map that a majority has confirmed,
-    /// for all files. Crashed servers stand still, and of those that gave no status that has been told.
+    /// Compares, for all files, the versions that each server has applied by now with the map that a majority has
+    /// confirmed. Crashed servers are left out because they do not change, and servers without a status because that
+    /// has been reported.
     fn compare_maps(
         &mut self,
         client: &mut Client,
@@ -179,7 +181,7 @@ pub(super) fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("one {what}") } else { format!("{count} {what}s") }
 }
 
-/// The servers that answered and are not crashed, by their ids.
+/// The servers that answered and are not crashed, with their ids.
 fn takes_part(statuses: &Statuses) -> impl Iterator<Item = (usize, &ServerStatus)> {
     let answered =
         statuses.iter().enumerate().filter_map(|(id, status)| Some((id, status.as_ref().ok()?)));

@@ -1,18 +1,18 @@
-//! How the program ends when it has not done what it was asked for.
+//! How the program ends if a command failed.
 
 use crate::client::Error;
 use crate::protocol::fault::OUTCOME_UNKNOWN;
 
-/// Something went wrong.
+/// A general error.
 const ERROR: u8 = 1;
-/// The command line or the configuration is wrong. Nothing was done.
+/// The command line or the configuration is invalid. Nothing was done.
 pub(super) const USAGE: u8 = 2;
 /// A server refused.
 const REFUSED: u8 = 3;
-/// No leader, or no majority, was there in time.
+/// There was no leader or no majority in time.
 const NO_LEADER: u8 = 4;
 
-/// The exit code, and the sentence that goes to stderr.
+/// The exit code, and the message for stderr.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) code: u8,
@@ -36,7 +36,7 @@ impl Failure {
         Failure { code: NO_LEADER, message: message.into() }
     }
 
-    /// The same failure, of which it is told first what was done nevertheless.
+    /// The same failure, with a prefix that says what was done nevertheless.
     pub(super) fn after(self, done: &str) -> Failure {
         Failure { message: format!("{done}; {}", self.message), ..self }
     }
@@ -47,7 +47,7 @@ impl From<Error> for Failure {
         let message = error.to_string();
         match error {
             Error::NoLeader(_) => Failure::no_leader(message),
-            // It may have taken effect, or may yet: that is no refusal.
+            // It may have taken effect, or may do so later, so this is not a refusal.
             Error::Fault(fault) if fault.code == OUTCOME_UNKNOWN => Failure::no_leader(message),
             Error::Fault(_) => Failure::refused(message),
             Error::Unfit | Error::TooLarge => Failure::usage(message),

@@ -1,4 +1,4 @@
-//! The files of the map: reading and updating them.
+//! The files of the map: reads and updates them.
 
 use serde_json::{Map, Value as Json, json};
 

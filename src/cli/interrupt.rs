@@ -1,4 +1,4 @@
-//! Ctrl-C while servers are called.
+//! Ctrl-C during calls to servers.
 
 use std::io::{self, Write};
 use std::process;
@@ -10,10 +10,10 @@ use smol::stream::StreamExt;
 use super::arguments::Command;
 use super::failure::Failure;
 
-/// The exit code of what Ctrl-C has ended, as shells give it.
+/// The exit code after Ctrl-C, by the convention of shells.
 const INTERRUPTED: i32 = 130;
 
-/// From now on Ctrl-C ends the program, with one sentence that says what is known of the command.
+/// From now on Ctrl-C ends the program, with one sentence about what is known of the command.
 pub(super) fn watch(command: &Command) -> Result<(), Failure> {
     let mut signals = Signals::new([Signal::Int])
         .map_err(|error| Failure::error(format!("signals cannot be watched: {error}")))?;
@@ -28,10 +28,10 @@ pub(super) fn watch(command: &Command) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The exit code, and what is said.
+/// The exit code and the message.
 fn last_word(command: &Command) -> (i32, &'static str) {
     match command {
-        // It has no other end.
+        // It ends in no other way.
         Command::Status { watch: true, .. } => (0, ""),
         Command::Update { .. } => (
             INTERRUPTED,

@@ -1,4 +1,4 @@
-//! The leader, and servers that crash and come back.
+//! The leader, and crashing and restoring servers.
 
 use super::arguments::Which;
 use super::failure::Failure;
@@ -25,7 +25,7 @@ pub(super) fn restore(screen: &Screen, client: &mut Client, which: Which) -> Res
     each(screen, client, which, "takes part", async |server| server.restore().await)
 }
 
-/// The id of the one server that is meant.
+/// The id of the one server that the argument names.
 pub(super) fn the_one(client: &mut Client, which: Which) -> Result<usize, Failure> {
     let count = client.servers().len();
     match which {
@@ -39,7 +39,8 @@ pub(super) fn the_one(client: &mut Client, which: Which) -> Result<usize, Failur
     }
 }
 
-/// Does the same to the servers that are meant, tells of each, and fails with the last that could not be reached.
+/// Applies a call to each server that the argument names, and reports each. Fails with the last one that could not be
+/// reached.
 fn each(
     screen: &Screen,
     client: &mut Client,

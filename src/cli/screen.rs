@@ -1,4 +1,4 @@
-//! What is shown: results on stdout, the rest on stderr, colours on a terminal only.
+//! Output: results on stdout, everything else on stderr, colours only on a terminal.
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
@@ -13,7 +13,7 @@ pub(super) struct Screen {
     has_colours: bool,
 }
 
-/// A colour of the terminal, by its number.
+/// A terminal colour, by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Colour(u8);
 
@@ -21,7 +21,7 @@ pub(super) const RED: Colour = Colour(31);
 pub(super) const GREEN: Colour = Colour(32);
 pub(super) const YELLOW: Colour = Colour(33);
 
-/// One for each server that a set can have, the next over again.
+/// The colours of the servers. After the last one they repeat.
 const SERVERS: [Colour; 6] = [Colour(36), GREEN, YELLOW, Colour(35), Colour(34), RED];
 
 impl Colour {
@@ -31,7 +31,7 @@ impl Colour {
 }
 
 impl Screen {
-    /// The screen of this process. By custom any value of `NO_COLOR` but the empty one switches colours off.
+    /// The screen of this process. By convention any non-empty value of `NO_COLOR` switches colours off.
     pub(super) fn new() -> Screen {
         let is_terminal = io::stdout().is_terminal();
         let is_plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
@@ -39,13 +39,13 @@ impl Screen {
         Screen { is_terminal, has_colours: is_terminal && !is_plain }
     }
 
-    /// Shows a result, and ends its last line. Who reads it may have read enough, as `head` does: that changes nothing
-    /// of what is done or how the program ends.
+    /// Prints a result, and ends its last line. A reader such as `head` may close the pipe early. This changes neither
+    /// what is done nor the exit code.
     pub(super) fn show(&self, text: &str) -> Result<(), Failure> {
         self.show_to_reader(text).map(drop)
     }
 
-    /// Shows a result like [`show`](Screen::show). Whether anybody may still read it.
+    /// Prints a result like [`show`](Screen::show). Returns whether stdout still has a reader.
     pub(super) fn show_to_reader(&self, text: &str) -> Result<bool, Failure> {
         let mut stdout = io::stdout().lock();
         match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
@@ -55,12 +55,12 @@ impl Screen {
         }
     }
 
-    /// Says something that is no result. Nobody can be told if stderr is closed.
+    /// Prints a message that is not a result. If stderr is closed, it is lost.
     pub(super) fn say(&self, text: &str) {
         let _ = writeln!(io::stderr(), "{}", text.trim_end());
     }
 
-    /// The text in that colour, where there are colours.
+    /// The text in that colour, if colours are on.
     pub(super) fn paint(&self, colour: Option<Colour>, text: &str) -> String {
         match colour {
             Some(Colour(number)) if self.has_colours => format!("\u{1b}[{number}m{text}\u{1b}[0m"),
@@ -68,7 +68,7 @@ impl Screen {
         }
     }
 
-    /// Lines of columns, the first of them the headings, each line in its colour.
+    /// Lines of columns. The first row is the header. Each line is in its colour.
     pub(super) fn table(&self, rows: &[Row]) -> String {
         let columns = rows.iter().map(|row| row.cells.len()).max().unwrap_or_default();
         let width = |column| {
@@ -102,7 +102,7 @@ impl Row {
     }
 }
 
-/// The text on one line, without what could steer a terminal: names of files hold any character.
+/// The text on one line, without terminal control characters: file names may contain any character.
 pub(super) fn plain(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {

@@ -1,4 +1,4 @@
-//! One server of those that `cluster` starts.
+//! A single server, started by `cluster`.
 
 use std::ffi::OsStr;
 use std::io;
@@ -9,7 +9,7 @@ use super::failure::Failure;
 use crate::config::Arguments;
 use crate::runtime::{self, output};
 
-/// Runs the server until stdin ends, which it does when the process that started this one ends, however it ends.
+/// Runs the server until stdin ends, which happens when the process that started this one ends for any reason.
 pub(super) fn run(config: &OsStr, id: &OsStr) -> Result<(), Failure> {
     let usage = |error: anyhow::Error| Failure::usage(format!("{error:#}"));
     let arguments = Arguments::parse([config, id].map(OsStr::to_owned)).map_err(usage)?;

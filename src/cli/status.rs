@@ -1,4 +1,4 @@
-//! How the servers are doing, at a glance.
+//! An overview of the servers' status.
 
 use std::thread;
 use std::time::Duration;
@@ -13,13 +13,13 @@ use crate::client::blocking::Client;
 use crate::client::{Error, ServerStatus};
 use crate::raft::RoleName;
 
-/// The time between two looks.
+/// The time between two updates.
 const WATCH_PAUSE: Duration = Duration::from_secs(1);
 
-/// Moves the cursor of a terminal to its first place, and clears it.
+/// Moves the terminal's cursor to the top left, and clears the screen.
 const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
 
-/// What each server answered, in the order of their ids.
+/// The answers of the servers, in the order of their ids.
 pub(super) type Statuses = Vec<Result<ServerStatus, Error>>;
 
 /// `status`
@@ -35,7 +35,7 @@ pub(super) fn run(
             client.servers().iter().map(|server| server.address().to_string()).collect();
         let shown = match output {
             Format::Table => table(screen, &addresses, &statuses),
-            // While watched a document is one line, so that programs can tell them apart.
+            // With `--watch` each document is one line, so that programs can separate them.
             Format::Json if watch => values::shown(&to_json(&addresses, &statuses).to_string()),
             Format::Json => values::shown(&format!("{:#}", to_json(&addresses, &statuses))),
         };
@@ -51,7 +51,7 @@ pub(super) fn run(
     }
 }
 
-/// Whether somebody leads and a majority is up.
+/// Checks that a server leads and that a majority is up.
 pub(super) fn health(statuses: &Statuses) -> Result<(), Failure> {
     let answered = || statuses.iter().flatten();
     let up = answered().filter(|status| status.role != RoleName::Crashed).count();
@@ -65,7 +65,7 @@ pub(super) fn health(statuses: &Statuses) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The highest index that any server knows to be committed.
+/// The highest index that any server knows is committed.
 pub(super) fn newest(statuses: &Statuses) -> i64 {
     statuses.iter().flatten().map(|status| status.commit_index).max().unwrap_or_default()
 }
@@ -113,7 +113,7 @@ fn row(id: usize, address: &str, status: &ServerStatus, newest: i64) -> Row {
     Row::new(cells).coloured(colour)
 }
 
-/// A time in its two greatest units.
+/// A duration in its two largest units.
 fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
     match (seconds / 86400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60) {

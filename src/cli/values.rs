@@ -1,6 +1,6 @@
-//! Values as people type and read them.
+//! Values, as people type and read them.
 //!
-//! One rule for what is typed: `TYPE:TEXT`, always with the type. What is shown is JSON.
+//! Input has a single form: `TYPE:TEXT`, always with the type. Output is JSON.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::value::{DEPTH_MAX, Double, Value};
 
-/// Reads a parameter of a call.
+/// Parses a parameter of a call.
 pub(super) fn read(argument: &str) -> Result<Value, String> {
     const TYPES: &str = "string, int, double, bool, base64 or json";
     let expected = || format!("{argument:?} is not TYPE:TEXT, with a type of {TYPES}");
@@ -59,7 +59,7 @@ fn from_json(json: Json, depth: usize) -> Result<Value, &'static str> {
     }
 }
 
-/// The value as JSON. What JSON has no type for is an object of one member that names it.
+/// The value as JSON. A value of a type that JSON lacks becomes an object with one member, which names the type.
 pub(super) fn to_json(value: &Value) -> Json {
     match value {
         Value::Int(number) => json!(number),
@@ -75,8 +75,8 @@ pub(super) fn to_json(value: &Value) -> Json {
     }
 }
 
-/// A JSON document as it is shown. What could steer a terminal stands in strings alone, where it may be escaped; the
-/// library does so with the first of the controls only.
+/// A JSON document, safe to print on a terminal. Control characters occur only in strings, where they can be escaped.
+/// The library escapes only some of them.
 pub(super) fn shown(document: &str) -> String {
     let mut shown = String::with_capacity(document.len());
     for character in document.chars() {

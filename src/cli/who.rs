@@ -1,4 +1,5 @@
-//! What the servers say of who is who: which histories there are, who counts, and for whom elections wait.
+//! What the servers report about identity: which histories there are, which servers count, and which ones elections
+//! wait for.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +9,7 @@ use super::status::Statuses;
 use crate::client::ServerStatus;
 use crate::raft::RoleName;
 
-/// What is wrong, and what people can do about it, as the servers have answered first and a while later.
+/// The problems, and what to do about them, based on two rounds of answers.
 pub(super) fn problems(first: &Statuses, later: &Statuses) -> Vec<String> {
     let mut problems = doubled(first, later);
     problems.extend(histories(later));
@@ -17,7 +18,7 @@ pub(super) fn problems(first: &Statuses, later: &Statuses) -> Vec<String> {
     problems
 }
 
-/// The servers that answered, by their ids.
+/// The servers that answered, with their ids.
 fn answered(statuses: &Statuses) -> impl Iterator<Item = (i64, &ServerStatus)> {
     (0..).zip(statuses).filter_map(|(id, status)| Some((id, status.as_ref().ok()?)))
 }
@@ -39,11 +40,11 @@ fn doubled(first: &Statuses, later: &Statuses) -> Vec<String> {
     told_of.chain(changed).collect()
 }
 
-/// Histories that do not mix.
+/// Histories that conflict.
 fn histories(statuses: &Statuses) -> Option<String> {
     let mut servers: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
     let mut files: BTreeMap<&str, i64> = BTreeMap::new();
-    // As long as nothing is committed, a server gives its history up for any other.
+    // Until an entry is committed, a server gives up its history for any other.
     for (id, status) in answered(statuses).filter(|(_, status)| 0 < status.commit_index) {
         let Some(history) = &status.history else { continue };
         servers.entry(history).or_default().push(id);
@@ -71,10 +72,10 @@ fn histories(statuses: &Statuses) -> Option<String> {
     ))
 }
 
-/// Servers that do not count, as the leader sees it. Of crashed ones it has been told that they are.
+/// Servers that do not count, according to the leader. Crashed servers have already been reported.
 fn guests(statuses: &Statuses) -> Option<String> {
     let (_, leader) = answered(statuses).find(|(_, status)| status.leads())?;
-    // Older servers do not tell who counts.
+    // Older servers do not report which servers count.
     let is_left_out = |id: &i64| !leader.roster.is_empty() && !leader.roster.contains(id);
     let up = answered(statuses).filter(|(_, status)| status.role != RoleName::Crashed);
     let ids = up.map(|(id, _)| id);
@@ -88,7 +89,7 @@ fn guests(statuses: &Statuses) -> Option<String> {
     })
 }
 
-/// Servers without which nobody is elected.
+/// Servers without which no leader can be elected.
 fn waits(statuses: &Statuses) -> Vec<String> {
     if answered(statuses).any(|(_, status)| status.leads()) {
         return Vec::new();
@@ -108,7 +109,7 @@ fn waits(statuses: &Statuses) -> Vec<String> {
     told.collect()
 }
 
-/// Servers in a sentence.
+/// A list of servers for a sentence.
 fn list(ids: &[i64]) -> String {
     let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
     match ids.as_slice() {

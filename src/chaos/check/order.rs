@@ -7,7 +7,7 @@ use super::about;
 use super::writers::Writers;
 use crate::chaos::history::{Deed, Fate, Operation, Seen, Violation};
 
-/// What is wrong with the order, if anything is.
+/// The violation of the order, if there is one.
 pub(super) fn objection(history: &[Operation], writers: &Writers) -> Option<Violation> {
     let graph = Graph::new(history, writers);
     let sorted = match graph.sorted() {
@@ -26,9 +26,9 @@ pub(super) fn objection(history: &[Operation], writers: &Writers) -> Option<Viol
     Some(moments.violation(late))
 }
 
-/// Which operation comes before which, by what they saw and wrote.
+/// The order of the operations that follows from what they saw and wrote.
 struct Graph {
-    /// For each operation those that come after it.
+    /// For each operation, those that come after it.
     after: Vec<Vec<usize>>,
 }
 
@@ -66,11 +66,11 @@ impl Graph {
         }
     }
 
-    /// All operations, each behind those that come before it.
+    /// All operations in topological order.
     ///
     /// # Errors
     ///
-    /// Operations of which each comes before the next, and the last before the first.
+    /// A cycle: operations each of which comes before the next, and the last before the first.
     fn sorted(&self) -> Result<Vec<usize>, Vec<usize>> {
         let mut missing = vec![0_usize; self.after.len()];
         for index in self.after.iter().flatten() {
@@ -92,10 +92,10 @@ impl Graph {
         if sorted.len() == self.after.len() { Ok(sorted) } else { Err(self.cycle(&missing)) }
     }
 
-    /// A cycle among the operations that miss one before them.
+    /// A cycle among the operations that wait for a predecessor.
     fn cycle(&self, missing: &[usize]) -> Vec<usize> {
         let is_stuck = |index: usize| missing.get(index).is_some_and(|count| 0 < *count);
-        // Backwards, for each of them has one before it that is stuck as well.
+        // Search backwards, because each of them has a predecessor that is stuck as well.
         let mut before = BTreeMap::new();
         for (first, after) in self.after.iter().enumerate().filter(|(first, _)| is_stuck(*first)) {
             after.iter().for_each(|second| _ = before.insert(*second, first));
@@ -112,7 +112,7 @@ impl Graph {
     }
 }
 
-/// The update that gave a version, from 1.
+/// The update that wrote a version; versions start at 1.
 fn giver(chain: &[usize], version: i64) -> Option<&usize> {
     chain.get(usize::try_from(version.checked_sub(1)?).ok()?)
 }
@@ -120,13 +120,13 @@ fn giver(chain: &[usize], version: i64) -> Option<&usize> {
 /// The earliest moments that respect the order.
 struct Moments<'a> {
     history: &'a [Operation],
-    /// For each operation the earliest.
+    /// The earliest moment of each operation.
     earliest: Vec<Duration>,
-    /// For those that are later than their start, the operation that is why.
+    /// For each operation that is later than its start, the operation that causes this.
     causes: BTreeMap<usize, usize>,
 }
 
-/// A refused update and what it had asked for.
+/// A refused update and the version that it requested.
 struct Refusal<'a> {
     index: usize,
     chain: &'a [usize],
@@ -134,11 +134,11 @@ struct Refusal<'a> {
 }
 
 impl Moments<'_> {
-    /// Finds the moments that all operations respect, refusals included.
+    /// Finds moments that respect the order and all refusals.
     ///
     /// # Errors
     ///
-    /// A refusal of version 1 while there was none, and what shows that there was none.
+    /// A refusal of version 1 before any version was written, and the operations that show this.
     fn settle(
         &mut self,
         graph: &Graph,
@@ -148,7 +148,7 @@ impl Moments<'_> {
         let mut refusals = refusals(self.history, writers);
         loop {
             self.propagate(graph, sorted);
-            // What is wrong without any refusal is told by itself.
+            // Violations that do not depend on refusals are reported first.
             if sorted.iter().any(|index| self.is_late(*index)) {
                 return Ok(());
             }
@@ -164,7 +164,8 @@ impl Moments<'_> {
                 return Ok(());
             }
             for (index, chain, version) in early {
-                // It came before the version before: what cannot be before version 0 is wrong.
+                // The refusal came before the preceding version was written. Nothing comes before version 0, so a
+                // refusal of version 1 is wrong.
                 if version == 1 {
                     let given = chain.first().map(|update| self.way(*update));
                     return Err([vec![index], given.unwrap_or_default()].concat());
@@ -177,7 +178,7 @@ impl Moments<'_> {
         }
     }
 
-    /// Whether the refusal can have come after its version was given.
+    /// Whether the refusal can have come after the requested version was written.
     fn comes_after(&self, refusal: &Refusal<'_>) -> bool {
         let given =
             giver(refusal.chain, refusal.version).and_then(|index| self.earliest.get(*index));
@@ -208,7 +209,7 @@ impl Moments<'_> {
         latest.zip(self.earliest.get(index)).is_some_and(|(latest, earliest)| latest < *earliest)
     }
 
-    /// The operations that are why this one is not earlier, beginning with itself.
+    /// The chain of operations that delays this one, starting with itself.
     fn way(&self, late: usize) -> Vec<usize> {
         let mut way = vec![late];
         while let Some(cause) = way.last().and_then(|last| self.causes.get(last)) {
@@ -220,7 +221,8 @@ impl Moments<'_> {
         way
     }
 
-    /// Tells why there is no moment for an operation: the way to it from one that began after its end.
+    /// Explains why there is no moment for an operation: the chain that leads to it from one that started after its
+    /// end.
     fn violation(&self, late: usize) -> Violation {
         let way = self.way(late);
         let file = file_of(self.history, &way);
@@ -248,7 +250,7 @@ impl Moments<'_> {
     }
 }
 
-/// Those that asked for a version that may be one.
+/// The refusals of versions that a file can have.
 fn refusals<'a>(history: &[Operation], writers: &'a Writers) -> Vec<Refusal<'a>> {
     let refusal = |(index, operation): (usize, &Operation)| match &operation.deed {
         Deed::Update { file, version, fate: Fate::Refused, .. } if 1 <= *version => {

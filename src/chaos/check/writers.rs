@@ -1,4 +1,4 @@
-//! Which update gave which version of a file.
+//! Determines which update wrote which version of a file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::about;
 use crate::chaos::history::{Content, Deed, Fate, Operation, Violation};
 
-/// Indices of operations by the version that they ask for.
+/// Indices of operations by the version that they request.
 type Versions = BTreeMap<i64, usize>;
 
 /// The updates that took effect, by file and version, from version 1 without a gap.
@@ -16,7 +16,7 @@ pub(super) struct Writers {
 }
 
 impl Writers {
-    /// Finds them, and adds what contradicts itself to the violations.
+    /// Finds the updates that took effect, and adds contradictions to the violations.
     pub(super) fn find(history: &[Operation], violations: &mut Vec<Violation>) -> Writers {
         let mut finding = Finding::new(history);
         for (index, operation) in history.iter().enumerate() {
@@ -49,12 +49,12 @@ pub(super) fn concerns(history: &[Operation], index: usize, about: &str) -> bool
 struct Finding<'a> {
     history: &'a [Operation],
     by_content: BTreeMap<Content, usize>,
-    /// What is known to have taken effect.
+    /// The updates that are known to have taken effect.
     claims: BTreeMap<Arc<str>, Versions>,
-    /// What may have: of each version the update that began first.
+    /// The updates that may have taken effect: for each version the one that started first.
     candidates: BTreeMap<Arc<str>, Versions>,
     violations: Vec<Violation>,
-    /// What is wrong, so that what many reads show is told once.
+    /// The violations reported so far, so that one that many reads show is reported once.
     told: BTreeSet<String>,
 }
 
@@ -88,7 +88,7 @@ impl<'a> Finding<'a> {
         }
     }
 
-    /// Notes that an update gave a version, as an operation shows: itself, or a read.
+    /// Records that an update wrote a version. `shown_by` is the operation that shows it: the update itself, or a read.
     fn claim(&mut self, file: &Arc<str>, version: i64, update: usize, shown_by: usize) {
         let versions = self.claims.entry(Arc::clone(file)).or_default();
         let known = *versions.entry(version).or_insert(update);
@@ -98,7 +98,7 @@ impl<'a> Finding<'a> {
         }
     }
 
-    /// Takes in that a read has seen a version with that content.
+    /// Processes that a read saw a version with that content.
     fn sight(&mut self, read: usize, file: &Arc<str>, version: i64, content: Content) {
         let update = self.by_content.get(&content).copied();
         let deed = update.and_then(|update| Some(&self.history.get(update)?.deed));
@@ -126,7 +126,7 @@ impl<'a> Finding<'a> {
         }
     }
 
-    /// The chain of each file, as far as anything is known or may be.
+    /// The chain of each file, as far as its updates are known or possible.
     fn chains(&mut self) -> BTreeMap<Arc<str>, Vec<usize>> {
         let mut files = std::mem::take(&mut self.claims);
         for file in self.candidates.keys() {
@@ -162,7 +162,7 @@ impl<'a> Finding<'a> {
         chain
     }
 
-    /// The updates that asked for a version.
+    /// The updates that requested a version.
     fn asked(&self, about: &str, wanted: i64) -> Vec<usize> {
         let has_asked = |(index, operation): (usize, &Operation)| match &operation.deed {
             Deed::Update { file, version, .. } if **file == *about && *version == wanted => {
