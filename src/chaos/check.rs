@@ -5,14 +5,15 @@
 //! contents are unique:
 //!
 //! 1. `writers` finds out which update wrote which version. It is a violation if two updates wrote a version, if none
-//!   wrote a version that later ones build on, or if an update wrote one although its answer said that it had no
-//!   effect.
+//!    wrote a version that later ones build on, or if an update wrote one although its answer said that it had no
+//!    effect.
 //! 2. `order` looks for a moment for each operation. A read comes after the updates that it saw and before those that
-//!   follow them, and each update of a file comes after the previous one. One pass finds the earliest moments that
-//!   respect this order. If one of them is after the end of its operation, the history is not linearizable. A refusal
-//!   comes either before the requested version could be the next one, or after that version was written. The second
-//!   case only sets an upper bound, and the earliest moments meet it if any moments do. So the first case is required
-//!   exactly if the second is impossible.
+//!    follow them, and each update of a file comes after the previous one. One pass finds the earliest moments that
+//!    respect this order. If one of them is after the end of its operation, the history is not linearizable.
+//!
+//!    A refusal comes either before the requested version could be the next one, or after that version was written.
+//!    The second case only sets an upper bound on the moment of that write, and the earliest moments meet such a bound
+//!    if any moments do. So the first case is required exactly if the second is impossible.
 //!
 //! An update whose outcome is unknown has no end. If several of them may have written a version that no read saw, the
 //! one that started first is chosen: any other would only come later.

@@ -5,8 +5,8 @@
 use super::Refusal;
 use super::fields::is_token;
 
-/// The maximum size of a target in bytes. HTTP requires at least 8000. The HTTP library accepts heads of less than 8
-/// KiB, part of which a clean request needs for its headers.
+/// The maximum size of a target in bytes. HTTP requires at least 8000. The HTTP library accepts heads of less than
+/// 8 KiB, part of which a clean request needs for its headers.
 const TARGET_BYTES_MAX: usize = 8000;
 
 /// The parts of the request line.

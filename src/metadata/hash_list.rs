@@ -1,4 +1,4 @@
-//! Hash lists in their stored form: packed, because a log keeps every hash list that was ever sent.
+//! Hash lists in their stored form: packed, because a log keeps all of them, not only the newest.
 
 use std::fmt;
 
