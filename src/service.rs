@@ -1,7 +1,7 @@
 //! What surrounds the core, without sockets, threads or a clock of its own: [`Service::handle`] takes one [`Input`] and
 //! the time, and gives back the [`Action`]s that it wants.
 //!
-//! The service owns the [`raft::Server`]. It decides which calls reach the core and which it answers itself (all calls
+//! The service owns the [`raft::Server`](crate::raft::Server). It decides which calls reach the core and which it answers itself (all calls
 //! while the server is crashed, blocks, questions about the server), keeps the calls that wait for the core, makes the
 //! calls of a `system.multicall` one after another, and turns the core's timers into deadlines, the core's replies into
 //! documents and everything that it sees into the figures of the [`Monitor`].
