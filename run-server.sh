@@ -11,6 +11,12 @@ say() {
     echo "surfstore-server: $*" >&2
 }
 
+if [ $# -eq 1 ] && { [ "$1" = --help ] || [ "$1" = -h ]; }; then
+    echo "usage: run-server.sh CONFIG ID"
+    echo "Runs server ID, counted from 0, of the set that the file CONFIG describes, in the foreground."
+    exit 0
+fi
+
 # Asked here as well as by the server, so that nobody waits for a build to learn it.
 if [ $# -ne 2 ]; then
     say "wrong number of arguments; usage: run-server.sh CONFIG ID" \

@@ -7,6 +7,8 @@
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use surfstore::protocol::METHODS;
+use surfstore::raft::{ELECTION_SPREAD_MS, FATE_MS, HEARTBEAT_MS, SILENCE_MS, START_MS};
 use tempfile::TempDir;
 
 #[path = "cluster/turns.rs"]
@@ -169,5 +171,35 @@ fn every_file_that_the_readme_names_is_there() {
     assert!(5 < files.len(), "{files:?}");
     for file in files {
         assert!(Path::new(ROOT).join(file).exists(), "{file}");
+    }
+}
+
+#[test]
+fn the_times_are_those_of_the_code() {
+    let (silence, spread) = (SILENCE_MS, ELECTION_SPREAD_MS);
+    for (time, constants) in [
+        (format!("{HEARTBEAT_MS} ms"), "HEARTBEAT_MS"),
+        (format!("{silence} ms"), "SILENCE_MS"),
+        (format!("0 to {spread} ms, random"), "ELECTION_SPREAD_MS"),
+        (format!("{START_MS} to {} ms, random", START_MS + spread), "START_MS, ELECTION_SPREAD_MS"),
+        (format!("{silence} to {} ms", silence + spread), "SILENCE_MS, ELECTION_SPREAD_MS"),
+        (format!("at most {} s", FATE_MS / 1000), "FATE_MS"),
+    ] {
+        let row = format!("| {time} |");
+        let advice = format!("edit README.md, or {constants} in src/raft/event.rs");
+        assert!(TEXT.contains(&row), "README.md has no row {row:?}: {advice}");
+    }
+}
+
+/// Those between servers are nothing for callers.
+#[test]
+fn every_method_for_callers_is_named() {
+    let of_peers = ["surfstore.requestVote", "surfstore.appendEntries"];
+    for method in METHODS.iter().filter(|method| !of_peers.contains(&method.name)) {
+        let name = method.name.strip_prefix("surfstore.").unwrap_or(method.name);
+        assert!(
+            TEXT.contains(&format!("`{name}(")),
+            "README.md does not name `{name}(…)`: edit its table of methods, or METHODS in src/protocol.rs"
+        );
     }
 }

@@ -119,3 +119,22 @@ fn the_script_and_the_server_refuse_a_wrong_number_of_arguments_with_the_same_li
         assert_eq!(refusal(&start(server, folder.path(), arguments)), line);
     }
 }
+
+#[test]
+fn help_and_version_are_printed_and_end_with_exit_code_0() {
+    let printed = |program: &str, argument: &str| {
+        let output = start(program, Path::new("."), &[argument]);
+        assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()), "{argument}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let server = env!("CARGO_BIN_EXE_surfstore-server");
+    for help in ["--help", "-h"] {
+        assert!(printed(&SCRIPT, help).starts_with("usage: run-server.sh CONFIG ID\n"));
+        assert!(printed(server, help).starts_with("usage: surfstore-server CONFIG ID\n"));
+    }
+    let version = concat!("surfstore-server ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(
+        (printed(server, "--version"), printed(server, "-V")),
+        (version.into(), version.into())
+    );
+}

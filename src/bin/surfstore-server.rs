@@ -1,6 +1,8 @@
 //! Runs one server of a set: `surfstore-server CONFIG ID`.
 
 use std::env;
+use std::ffi::OsString;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -16,14 +18,35 @@ const EXIT_FAILED: u8 = 1;
 /// How long to wait for the last log lines.
 const LAST_FLUSH: Duration = Duration::from_millis(200);
 
+const HELP: &str = "\
+usage: surfstore-server CONFIG ID
+Runs server ID, counted from 0, of the set that the file CONFIG describes, in the foreground.
+SURFSTORE_LOG sets the least important level that is logged: error, warn, info, debug or trace.
+";
+
 fn main() -> ExitCode {
+    let arguments: Vec<OsString> = env::args_os().skip(1).collect();
+    match arguments.as_slice() {
+        [only] if only == "--help" || only == "-h" => return show(HELP),
+        [only] if only == "--version" || only == "-V" => {
+            return show(concat!("surfstore-server ", env!("CARGO_PKG_VERSION"), "\n"));
+        }
+        _ => {}
+    }
     output::start();
-    let code = match Arguments::parse(env::args_os().skip(1)) {
+    let code = match Arguments::parse(arguments) {
         Ok(arguments) => run(arguments),
         Err(error) => refuse(&error, EXIT_REFUSED),
     };
     output::flush(LAST_FLUSH);
     code
+}
+
+fn show(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(EXIT_FAILED),
+    }
 }
 
 /// Runs the server. It returns only if the server could not be started.

@@ -1,10 +1,12 @@
-//! Services that speak to each other in the bytes that servers send, in a world whose time only passes when it is told to.
+//! Services that exchange the bytes that servers send, through the gate, in a world whose time only passes when it is told
+//! to.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use surfstore::config::Config;
+use surfstore::config::{Address, Config};
+use surfstore::gate::{self, Gate, Method, Progress};
 use surfstore::protocol::{self, Ask};
 use surfstore::raft::{CallId, Cluster as Set, Failure, Incarnation, Request, ServerId};
 use surfstore::service::{Action, AnswerBudget, Input, Service, Settings};
@@ -38,6 +40,7 @@ pub(crate) struct Cluster {
     /// How often each server wanted its connections closed.
     pub(crate) disconnected: Vec<usize>,
     last_call: u64,
+    rng: Rng,
 }
 
 impl Cluster {
@@ -57,6 +60,7 @@ impl Cluster {
             lines: Vec::new(),
             disconnected: vec![0; size.into()],
             last_call: 0,
+            rng: Rng::with_seed(seed),
         };
         for id in 0..size {
             let settings = Settings {
@@ -97,7 +101,7 @@ impl Cluster {
     /// Sends the document of a call to a server.
     pub(crate) fn send(&mut self, at: u8, document: &[u8]) -> Called {
         let called = self.next_call(at);
-        let asked = protocol::read_call(document);
+        let asked = protocol::read_call(&self.received(document));
         self.inputs.push_back((at, Input::Call { id: called.id, asked }));
         self.settle();
         called
@@ -182,9 +186,31 @@ impl Cluster {
             return;
         }
         let called = self.next_call(to.0);
-        let asked = protocol::read_call(&protocol::write_request(&request));
+        let asked = protocol::read_call(&self.received(&protocol::write_request(&request)));
         self.asked.insert(called, (ServerId(by), request));
         self.inputs.push_back((to.0, Input::Call { id: called.id, asked }));
+    }
+
+    /// The document of a request that arrives at a server in pieces of any size.
+    fn received(&mut self, document: &[u8]) -> Vec<u8> {
+        let address = Address { host: "localhost".to_owned(), port: 9001 };
+        let request = gate::write_post(&address, document);
+        let mut gate = Gate::new("localhost");
+        let mut rest = &*request;
+        loop {
+            match gate.next().expect("it is a request") {
+                Progress::Request(request) => {
+                    assert!(rest.is_empty() && request.method == Method::Post);
+                    return request.body;
+                }
+                Progress::NeedMore => {
+                    let (piece, after) = rest.split_at(self.rng.usize(1..=rest.len()));
+                    gate.push(piece);
+                    rest = after;
+                }
+                Progress::Continue => {}
+            }
+        }
     }
 
     fn next_call(&mut self, at: u8) -> Called {
