@@ -1,22 +1,22 @@
 //! Consensus: the Raft algorithm as a pure state machine.
 //!
 //! "The paper" is Ongaro and Ousterhout, *In Search of an Understandable Consensus Algorithm (Extended Version)*; §
-//! stands for its sections, and "thesis" for Ongaro's *Consensus: Bridging Theory and Practice*. The names are the
+//! refers to its sections, and "thesis" to Ongaro's *Consensus: Bridging Theory and Practice*. The names are the
 //! paper's.
 //!
 //! # Raft in a minute
 //!
 //! Every server keeps a log of commands and applies it, in order, to its copy of the file map. If the logs agree, the
-//! maps do. One server at a time *leads*: it alone takes commands, appends them to its log and sends them to the
-//! others. A command that a majority of all servers holds is *committed*: it will never be lost, since any two
-//! majorities share a server, and nobody is elected leader without the votes of a majority whose logs are no further
-//! than his own (§5.4.1).
+//! maps agree. One server at a time *leads*: it alone takes commands, appends them to its log and sends them to the
+//! others. A command that a majority of all servers holds is *committed*: it will never be lost. This is because any
+//! two majorities share a server, and a leader is only elected with the votes of a majority whose logs are no more up
+//! to date than its own (§5.4.1).
 //!
-//! Time is cut into *terms*, each with at most one leader (§5.2). A server that hears from no leader stands for election
-//! in a new term; a server votes once per term. Whoever meets a newer term enters it as a follower (§5.1), so an old
-//! leader learns that its time is over from the first server of the new majority that it meets.
+//! Time is divided into *terms*, each with at most one leader (§5.2). A server that hears from no leader stands for
+//! election in a new term. A server votes once per term. A server that learns of a newer term enters it as a follower
+//! (§5.1). So an old leader learns that its term is over from the first server of the new majority that it reaches.
 //!
-//! # Where what is
+//! # Where to find what
 //!
 //! | The paper | Here |
 //! |---|---|
@@ -32,27 +32,27 @@
 //!
 //! # What goes beyond the paper
 //!
-//! - **Pre-vote** (thesis §9.6). A server asks whether it could win before it raises its term, and only a server that
-//!   has itself lost its leader says yes. A follower therefore has two phases on its one timer: *silence*, in which it
-//!   trusts that there is a leader, and *election*, in which it waits for its turn. A server that was away does not
-//!   unseat a working leader by its return.
-//! - **A leader without a majority** keeps its role, because callers are promised that they wait and are answered. It
-//!   says so in its appends ([`AppendEntries::has_majority`]), which then no longer keep the followers from electing
-//!   somebody else.
+//! - **Pre-vote** (thesis §9.6). A server asks whether it could win before it increments its term, and only a server
+//!   that has itself lost its leader says yes. So a follower has two phases on its one timer: *silence*, in which it
+//!   assumes that there is a leader, and *election*, in which it waits for its turn. A server that returns after an
+//!   absence does not depose a working leader.
+//! - **A leader without a majority** keeps its role, because callers are promised that they block until they are
+//!   answered. Its appends say that it has none ([`AppendEntries::has_majority`]), and then no longer keep the
+//!   followers from electing another leader.
 //! - **Reads** ([`Call::ReadFiles`]) are answered from memory once a majority has confirmed the leader's term after the
-//!   read came (ReadIndex, thesis §6.4).
-//! - **Who is who.** A process that was relaunched without its memory counts for nothing until the leader has taken its
-//!   former incarnation out of the [`Roster`] and brought the new one in. `identity` has the whole rule, and why it is
-//!   safe.
-//! - **Two lanes per follower.** Entries travel in batches, one under way at a time; empty appends beside them. So a
-//!   large batch delays no heartbeat and no news of a commit.
+//!   read arrived (ReadIndex, thesis §6.4).
+//! - **Identities.** A process that was relaunched without its memory does not count until the leader has removed its
+//!   former incarnation from the [`Roster`] and added the new one. `identity` has the full rule, and the argument why
+//!   it is safe.
+//! - **Two lanes per follower.** Entries travel in batches, with one batch in flight at a time; empty appends travel
+//!   beside them. So a large batch delays neither heartbeats nor the news of a commit.
 //!
 //! # What is checked
 //!
-//! After each step the server checks itself in constant time, in release builds too: what must hold of any state
-//! (committed entries are in the log, a leader voted for itself, …) and what no step may do (lower the term or the
-//! commit index, vote twice, delete a leader's entries, …). No input can break these checks. If one fails the server is
-//! wrong, and stops.
+//! After each step the server checks itself in constant time, in release builds too. It checks what must hold of any
+//! state (committed entries are in the log, a leader voted for itself, …) and what no step may do (lower the term or
+//! the commit index, vote twice, delete a leader's entries, …). No input can break these checks. If one fails, the
+//! server has a bug, and stops.
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod cluster;

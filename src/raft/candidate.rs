@@ -1,7 +1,7 @@
 //! The candidate (§5.2): asks for votes, first for a pre-vote (thesis §9.6), then for the vote itself.
 //!
-//! The pre-vote asks whether the election could be won and changes nobody's term, so that a server which cannot win
-//! does not unseat a leader by its mere return. There are three ways to win, of which the log and its roster leave one:
+//! The pre-vote asks whether the election could be won, and changes no server's term. So a server that cannot win does
+//! not depose a leader merely by coming back. There are three ways to win, of which the log and its roster leave one:
 //! an election as in the paper, a founding, and everybody's vote (see `identity`).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,31 +24,33 @@ use super::server::Server;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Candidate {
     kind: BallotKind,
-    /// The ballot's number, which tells its replies from those of an earlier one.
+    /// The ballot's number, which distinguishes its replies from those to an earlier one.
     ballot: u64,
-    /// The term to lead in: the current one or, in a pre-vote, the one after it.
+    /// The term to lead in: the current one or, in a pre-vote, the next.
     term: Term,
-    /// What is known of every server in this ballot, the own grant included.
+    /// What is known of every server in this ballot, its own grant included.
     answers: BTreeMap<ServerId, Answer>,
-    /// Whose answer a founding waits for: all others and, once the pre-vote is won, those that answered it.
+    /// The servers whose answers a founding waits for: all others and, once the pre-vote is won, those that answered
+    /// it.
     awaited: BTreeSet<ServerId>,
-    /// What the pre-vote showed, if it was won by everybody's vote.
+    /// What the pre-vote showed, if everybody's vote won it.
     account: Option<Account>,
-    /// Whether somebody has shown that its history is founded: nothing else is founded in this ballot then.
+    /// Whether a server has shown that its history is founded. If so, this ballot founds no other history.
     meets_founded: bool,
 }
 
-/// What a ballot has shown of a server.
+/// What a ballot has shown about a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Answer {
-    /// It grants what is asked for.
+    /// It grants the vote.
     Granted(Incarnation),
-    /// It does not.
+    /// It refuses the vote.
     Refused(Incarnation),
     /// It is crashed.
     Crashed {
         incarnation: Incarnation,
-        /// Whether it could not vote for this candidate, were it restored: its log is better, or another founded one.
+        /// Whether it could not vote for this candidate even if it were restored: its log is better, or is of another
+        /// founded history.
         is_better: bool,
     },
     /// Its process has ended.
@@ -69,7 +71,7 @@ impl Answer {
         matches!(self, Answer::Granted(_))
     }
 
-    /// Whether it leaves nothing to wait for in everybody's vote.
+    /// Whether everybody's vote has nothing to wait for from this server.
     fn is_accounted_for(self) -> bool {
         match self {
             Answer::Granted(_) | Answer::Ended => true,
@@ -88,13 +90,13 @@ impl Role for Candidate {
 }
 
 impl Candidate {
-    /// A ballot for a pre-vote in which the server has granted itself what it asks for.
+    /// Starts a pre-vote ballot, in which the server has granted its own request.
     pub(super) fn ask_first(core: &mut Core) -> Candidate {
         let awaited = core.cluster.peers().collect();
         Candidate::begin(BallotKind::PreVote, core, awaited, None)
     }
 
-    /// The ballot for the vote after this pre-vote. Only it raises the term.
+    /// Starts the vote ballot after this pre-vote. Only the vote increments the term.
     fn stand(&self, core: &mut Core) -> Candidate {
         let answered = |id: &ServerId| self.incarnation(*id).is_some();
         let awaited = core.cluster.peers().filter(answered).collect();
@@ -123,13 +125,13 @@ impl Candidate {
         Candidate { kind, ballot, term, answers, awaited, account, meets_founded: false }
     }
 
-    /// Gives the ballot up without a new one: what is still answered to it comes too late.
+    /// Gives up the ballot without asking again: answers to it that still arrive are too late.
     fn withdraw(&mut self, core: &mut Core) {
         let awaited = core.cluster.peers().collect();
         *self = Candidate::begin(self.kind, core, awaited, None);
     }
 
-    /// Which incarnation of the server has answered.
+    /// The incarnation of the server that has answered.
     pub(super) fn incarnation(&self, id: ServerId) -> Option<Incarnation> {
         self.answers.get(&id).and_then(|answer| answer.incarnation())
     }
@@ -139,22 +141,23 @@ impl Candidate {
         granted.filter_map(|(id, answer)| Some((*id, answer.incarnation()?)))
     }
 
-    /// §5.2: a candidate wins with the votes of a majority of all servers. Here those that its roster names count.
+    /// §5.2: a candidate wins with the votes of a majority of all servers. Here only votes of servers that its roster
+    /// names count.
     fn has_majority(&self, core: &Core) -> bool {
         let Some(roster) = core.log.roster() else { return false };
         let named = |(id, incarnation)| roster.names(Member { id, incarnation });
         core.cluster.majority() <= self.granted().filter(|granted| named(*granted)).count()
     }
 
-    /// Whether a candidate with an empty log has the votes of a majority, whoever that is.
+    /// Whether a candidate with an empty log has the votes of a majority, of whichever servers.
     fn may_found(&self, core: &Core) -> bool {
         core.log.history().is_none()
             && !self.meets_founded
             && core.cluster.majority() <= self.granted().count()
     }
 
-    /// Whether all servers are accounted for, and the roster can give no majority any more or was never confirmed by one.
-    /// In the vote the account must be that of the pre-vote.
+    /// Whether all servers are accounted for, and the roster either can give no majority any more or was never
+    /// confirmed by one. In the vote, the account must equal that of the pre-vote.
     fn has_everybodys_vote(&self, core: &Core) -> bool {
         let Some(roster) = core.log.roster() else { return false };
         let accounted = |id| self.answers.get(&id).is_some_and(|answer| answer.is_accounted_for());
@@ -177,15 +180,15 @@ impl Candidate {
         founds || self.has_majority(core) || self.has_everybodys_vote(core)
     }
 
-    /// The roster with which the term opens that this candidate has won.
+    /// The roster that opens the term that this candidate has won.
     fn opening_roster(&self, core: &Core) -> Arc<Roster> {
         match core.log.roster() {
             Some(roster) if self.has_majority(core) => Arc::clone(roster),
-            // Everybody's vote: here alone is an incarnation exchanged.
+            // Everybody's vote: only here is an incarnation exchanged.
             Some(roster) => {
                 Arc::new(Roster { history: roster.history, members: self.granted().collect() })
             }
-            // A founding: whoever has answered counts, also who is crashed.
+            // A founding: every server that has answered counts, even if it is crashed.
             None => {
                 let named = |id| Some((id, self.incarnation(id)?));
                 let members = core.cluster.servers().filter_map(named).collect();
@@ -208,7 +211,7 @@ impl Node<Candidate> {
             Event::Response { from, response: Response::Vote(reply) } => {
                 return node.hear(from, &reply, out);
             }
-            // A lost request is not repeated: the next ballot asks again.
+            // A lost request is not retried: the next ballot asks again.
             Event::Unanswered { by, request: Request::RequestVote(request), failure } => {
                 return node.miss(by, &request, failure, out);
             }
@@ -219,7 +222,7 @@ impl Node<Candidate> {
         Server::Candidate(node)
     }
 
-    /// Asks every peer, once per ballot. A server that is a majority by itself has won already.
+    /// Asks every peer, once per ballot. A server that is a majority on its own has won already.
     pub(super) fn ask(self, out: &mut Effects) -> Server {
         let Candidate { kind, ballot, ref account, .. } = self.role;
         let request =
@@ -230,7 +233,7 @@ impl Node<Candidate> {
         self.tally(out)
     }
 
-    /// The ballot's time is over: a founding has waited long enough, everything else begins anew.
+    /// The ballot's time is over: a founding has waited long enough, and any other ballot is started over.
     fn end_ballot(mut self, out: &mut Effects) -> Server {
         if self.role.may_found(&self.core) {
             self.role.awaited.clear();
@@ -277,13 +280,13 @@ impl Node<Candidate> {
         }
     }
 
-    /// Whether an answer is to a request of this ballot.
+    /// Whether an answer belongs to a request of this ballot.
     fn asked(&self, peer: ServerId, kind: BallotKind, ballot: u64) -> bool {
         self.core.cluster.has_peer(peer) && (kind, ballot) == (self.role.kind, self.role.ballot)
     }
 
-    /// Takes an answer down. The first one stands, but for a grant that comes from the same process later. A process that
-    /// answers at the addresses of two servers, because configurations differ, is one server.
+    /// Records an answer. The first one stands, except that a grant from the same process may replace it later. If
+    /// configurations differ, one process may answer at the addresses of two servers; it is counted as one server.
     fn note(&mut self, peer: ServerId, answer: Answer) {
         self.role.awaited.remove(&peer);
         let is_another = answer.incarnation().is_some_and(|incarnation| {
@@ -301,7 +304,7 @@ impl Node<Candidate> {
         }
     }
 
-    /// Histories meet: one that is founded shows itself to this candidate.
+    /// Histories meet: a server with a founded history has shown it to this candidate.
     fn meet(mut self, shown: &Identity, out: &mut Effects) -> Server {
         if self.core.starts_anew_for(shown) {
             self.core.start_anew(out);
@@ -349,14 +352,14 @@ impl Node<Candidate> {
             BallotKind::Vote => self.core.vote(request),
         };
         out.reply(call, self.core.vote_reply(request, granted));
-        // A pre-candidate has not voted in its term yet, so it can vote for another, whom it then follows.
+        // A pre-candidate has not voted in its term yet, so it can vote for another server, which it then follows.
         if granted && request.kind == BallotKind::Vote {
             return Server::Follower(self.transition(Follower::default(), out));
         }
         Server::Candidate(self)
     }
 
-    /// §5.2: an append of the current term comes from the election's winner, whom the candidate then follows.
+    /// §5.2: an append of the current term comes from the winner of the election, which the candidate then follows.
     fn answer_leader(mut self, call: CallId, request: AppendEntries, out: &mut Effects) -> Server {
         let round = request.round;
         if request.sender.term < self.core.current_term {
@@ -368,17 +371,17 @@ impl Node<Candidate> {
             follower.answer_leader(call, request, out);
             return Server::Follower(follower);
         }
-        // The winner is cut off from the majority: its entries are good, but it holds nobody back.
+        // The winner is cut off from the majority: its entries are valid, but it must not keep others from standing.
         let outcome = self.core.store(request, out);
         out.reply(call, self.core.append_reply(round, outcome));
         if self.role.kind == BallotKind::Vote {
-            // This vote is lost. Above all, nobody must be counted in it whom only the winner's roster names.
+            // This vote is lost. Above all, it must not count a server that only the winner's roster names.
             self.role.withdraw(&mut self.core);
         }
         self.tally(out)
     }
 
-    /// Whom this candidate cannot do without and waits for, as far as its ballot has shown.
+    /// The servers that this candidate needs and waits for, as far as its ballot has shown.
     pub(super) fn waits_for(&self) -> Vec<ServerId> {
         let answer = |id| self.role.answers.get(&id);
         let holds_up = |id: &ServerId| answer(*id).is_none_or(|answer| !answer.is_accounted_for());

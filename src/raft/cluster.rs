@@ -1,10 +1,10 @@
-//! Who takes part: the fixed set of servers and what a majority of it is.
+//! The fixed set of servers, and what a majority of it is.
 
 /// A server's number in the configuration, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServerId(pub u8);
 
-/// The servers 0 to `size - 1`, seen from one of them. Which there are never changes.
+/// The servers 0 to `size - 1`, as seen by one of them. The set never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cluster {
     id: ServerId,
@@ -18,7 +18,7 @@ impl Cluster {
         (id.0 < size).then_some(Cluster { id, size, names: 0 })
     }
 
-    /// The same cluster, with a digest, up to 2^53, of the names that the servers have in the configuration.
+    /// The same cluster with a digest, up to 2^53, of the servers' names in the configuration.
     pub fn named(self, names: u64) -> Cluster {
         Cluster { names, ..self }
     }
@@ -33,7 +33,7 @@ impl Cluster {
         self.id
     }
 
-    /// How many servers there are, this one included.
+    /// The number of servers, including this one.
     pub fn size(self) -> u8 {
         self.size
     }
@@ -53,7 +53,7 @@ impl Cluster {
         id.0 < self.size && id != self.id
     }
 
-    /// The least number of servers that is more than half of all of them.
+    /// The smallest number of servers that is more than half of all of them.
     pub fn majority(self) -> usize {
         usize::from(self.size) / 2 + 1
     }

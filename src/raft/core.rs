@@ -1,4 +1,4 @@
-//! What a server keeps whatever its role: Figure 2's state, and the rules that all roles share.
+//! What a server keeps whatever its role: the state of Figure 2, and the rules that all roles share.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,39 +9,41 @@ use super::log::{Command, Entry, Log, LogIndex, Term};
 use super::rpc::{AppendEntries, AppendOutcome, AppendReply, Flaw, RequestVote, Round, VoteReply};
 use crate::metadata::Files;
 
-/// Figure 2's state of a server, and the updates that wait for their fate.
+/// The state of a server in Figure 2, and the updates whose outcome is pending.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Core {
-    /// Who takes part.
+    /// The set of servers.
     pub(super) cluster: Cluster,
     /// Which life of the server this is.
     pub(super) incarnation: Incarnation,
-    /// The latest term that this server has seen. Never falls.
+    /// The latest term that this server has seen. Never decreases.
     pub(super) current_term: Term,
-    /// Whom this server voted for in its current term. Set at most once per term.
+    /// The candidate that this server voted for in its current term. Set at most once per term.
     pub(super) voted_for: Option<Member>,
     /// The log.
     pub(super) log: Log,
-    /// The last entry known to be committed. Never falls.
+    /// The last entry known to be committed. Never decreases.
     pub(super) commit_index: LogIndex,
-    /// The history of the current term's leader, whose log this one is to agree with: `None` before the leader is heard.
+    /// The history of the current term's leader, with whose log this one must come to agree. `None` until the leader
+    /// has been heard.
     pub(super) leader_history: Option<Incarnation>,
     /// The last entry known to agree with the log of the current term's leader; 0 at the beginning of a term.
     verified: LogIndex,
-    /// The greatest commit index that the current term's leader spoke of; 0 at the beginning of a term.
+    /// The greatest commit index that the current term's leader has announced; 0 at the beginning of a term.
     leader_commit: LogIndex,
-    /// The last entry applied to `files`: the commit index again at the end of every step.
+    /// The last entry applied to `files`. Equal to the commit index at the end of every step.
     pub(super) last_applied: LogIndex,
     /// The state machine.
     pub(super) files: Files,
-    /// The calls that wait for an entry to be applied: those of the current leadership, and those that outlived an
-    /// earlier one of this server. The term tells whether the entry applied at the index is still the call's own.
+    /// The calls that wait for an entry to be applied: those of the current leadership, and those left over from an
+    /// earlier leadership of this server. The term shows whether the entry applied at the index is the call's own.
     pub(super) pending: BTreeMap<(LogIndex, Term), CallId>,
-    /// The number of this server's last ballot. Never falls.
+    /// The number of this server's last ballot. Never decreases.
     pub(super) ballots: u64,
-    /// The incarnations that everybody's vote has shown to have ended, of those that counted then.
+    /// The incarnations that counted when everybody's vote showed that they have ended.
     gone: BTreeSet<Member>,
-    /// Who answers at the addresses of servers whose configurations have other names, as long as this one is not founded.
+    /// The incarnations that answer at peers' addresses although their configurations have other names. Recorded only
+    /// while this server is not founded.
     acquainted: BTreeMap<ServerId, Incarnation>,
 }
 
@@ -74,7 +76,7 @@ impl Core {
         self.hear_of(None);
     }
 
-    /// From here on the current term's leader has this history: nothing of it is known yet.
+    /// Sets the history of the current term's leader; nothing else is known of its log yet.
     fn hear_of(&mut self, history: Option<Incarnation>) {
         self.leader_history = history;
         self.verified = LogIndex::default();
@@ -91,7 +93,7 @@ impl Core {
         LogIndex::default() < self.commit_index
     }
 
-    /// What this server says of itself in every message.
+    /// What this server says about itself in every message.
     pub(super) fn identity(&self) -> Identity {
         Identity {
             id: self.cluster.id(),
@@ -105,11 +107,11 @@ impl Core {
         }
     }
 
-    /// Whether an event comes from another set, with which this one shares an address by mistake. Nothing is taken from
-    /// it, not even its term.
+    /// Whether an event comes from another set of servers that shares an address with this one by mistake. Such an
+    /// event is ignored, even its term.
     pub(super) fn is_of_another_set(&self, event: &Event) -> bool {
         if let Event::Response { response, .. } = event {
-            // What answers at a peer's address is not believed to be of another set before both are founded.
+            // A process that answers at a peer's address is only taken for one of another set once both are founded.
             let sender = response.sender();
             return sender.names != self.cluster.names()
                 && self.is_founded()
@@ -118,9 +120,9 @@ impl Core {
         event.requested().is_some_and(|(sender, _)| self.is_stranger(sender))
     }
 
-    /// Configurations may name the servers differently from machine to machine, so other names alone say nothing. But a
-    /// sender that has them must share the history or, as long as this server is not founded, be the one that answers
-    /// at the address which this server's own configuration has for it.
+    /// Configurations may name the servers differently from machine to machine, so other names alone prove nothing. But
+    /// a sender with other names must share the history or, while this server is not founded, be the process that
+    /// answers at the address that this server's own configuration has for it.
     fn is_stranger(&self, sender: &Identity) -> bool {
         let vouched_for = if self.is_founded() {
             sender.history.is_none()
@@ -130,7 +132,7 @@ impl Core {
         sender.names != self.cluster.names() && !self.shares_history(sender) && !vouched_for
     }
 
-    /// Notes who answers at the address of a peer.
+    /// Records which process answers at the address of a peer.
     pub(super) fn acquaint(&mut self, peer: ServerId, sender: &Identity) {
         if sender.names != self.cluster.names() && !self.is_founded() {
             self.acquainted.insert(peer, sender.incarnation);
@@ -141,10 +143,10 @@ impl Core {
         sender.history.is_some() && sender.history == self.log.history()
     }
 
-    /// Whether a peer's request is refused, whatever the role: it is meant for an earlier life of this server, its sender
-    /// has ended, or it is of another history and this one is founded.
+    /// Whether a peer's request is refused, whatever the role: it is meant for an earlier life of this server, its
+    /// sender has ended, or it is of another history while this server is founded.
     pub(super) fn refuses(&self, event: &Event) -> bool {
-        // A candidate with an empty log is refused for that.
+        // A candidate with an empty log is not refused here: its log alone loses it the vote.
         let Some((sender, receiver)) = event.requested() else { return false };
         let is_apart = sender.history.is_some() && !self.shares_history(sender);
         receiver.is_some_and(|receiver| receiver != self.incarnation)
@@ -152,13 +154,14 @@ impl Core {
             || self.gone.contains(&sender.member())
     }
 
-    /// Whether a candidate without updates gives its own history up for the one that it was shown (see `identity`).
+    /// Whether a candidate without updates gives up its own history for the one that it was shown (see `identity`).
     pub(super) fn starts_anew_for(&self, shown: &Identity) -> bool {
         let history = self.log.history();
         history.is_some() && shown.is_founded_apart_from(history) && !self.log.has_updates()
     }
 
-    /// Begins anew in a new incarnation, as if the process had been relaunched; only the term and the vote stay.
+    /// Starts over in a new incarnation, as if the process had been relaunched. Only the term, the vote and the ballot
+    /// count are kept.
     pub(super) fn start_anew(&mut self, out: &mut Effects) {
         self.give_up(|_| true, Fault::OutcomeUnknown, out);
         let fresh = Core::new(self.cluster, self.incarnation.next());
@@ -171,12 +174,13 @@ impl Core {
         *self = anew;
     }
 
-    /// Whether this server's log and term allow the candidate to win in the term that it proposes (thesis §9.6).
+    /// Whether this server's log and term would let the candidate win in the term that it proposes (thesis §9.6).
     pub(super) fn would_vote(&self, request: &RequestVote) -> bool {
         self.current_term < request.term() && self.is_up_to_date(&request.sender)
     }
 
-    /// Votes, if it may: in its own term, once, and for a log at least as up-to-date as its own (§5.2, §5.4.1).
+    /// Votes if the rules allow it: in its own term, once, and for a log at least as up-to-date as its own (§5.2,
+    /// §5.4.1).
     pub(super) fn vote(&mut self, request: &RequestVote) -> bool {
         let candidate = request.sender.member();
         let free = self.voted_for.is_none_or(|voted_for| voted_for == candidate);
@@ -192,13 +196,13 @@ impl Core {
         granted
     }
 
-    /// §5.4.1; but who is not founded has nothing to defend against a founded history.
+    /// §5.4.1. But a server that is not founded has nothing to defend against a founded history.
     fn is_up_to_date(&self, sender: &Identity) -> bool {
         let gives_way = !self.is_founded() && sender.is_founded_apart_from(self.log.history());
         gives_way || self.log.last() <= sender.last_log
     }
 
-    /// Takes nothing more from those who counted and have ended, as everybody's vote shows.
+    /// Accepts nothing more from processes that counted and, as everybody's vote shows, have ended.
     pub(super) fn bury(&mut self, account: &Account) {
         let Some(roster) = self.log.roster() else { return };
         let members = roster.members.iter();
@@ -207,16 +211,16 @@ impl Core {
         self.gone.extend(members.filter(|member| account.has_ended(*member)));
     }
 
-    /// The reply to a candidate, in this server's own term.
+    /// The reply to a candidate, with this server's own term.
     pub(super) fn vote_reply(&self, request: &RequestVote, vote_granted: bool) -> Reply {
         let RequestVote { kind, ballot, .. } = *request;
         Reply::Vote(VoteReply { sender: self.identity(), kind, ballot, vote_granted })
     }
 
-    /// What no leader of this term or a later one would send to a server with this log.
+    /// A flaw that no leader of this term or a later one would send to a server with this log.
     pub(super) fn flaw(&self, request: &AppendEntries) -> Option<Flaw> {
-        // A former leader's entries may well have been overwritten since: it is told that its term is over. And a log of
-        // another history proves nothing of this one.
+        // A former leader's entries may have been overwritten since; it is told that its term is over. And a log of
+        // another history proves nothing about this one.
         let history = self.log.history();
         if request.sender.term < self.current_term || history != request.sender.history {
             return None;
@@ -228,7 +232,7 @@ impl Core {
         } else {
             request.prev_log.index
         };
-        // Leader Completeness (§5.4): no leader lacks what is committed. Leader Append-Only (§5.3): none takes back
+        // Leader Completeness (§5.4): no leader lacks a committed entry. Leader Append-Only (§5.3): no leader withdraws
         // what it has sent in its term.
         let same_leader = request.sender.term == self.current_term;
         let fixed =
@@ -237,7 +241,7 @@ impl Core {
             .then_some("it contradicts what is committed or was sent in its term before")
     }
 
-    /// Stores a leader's entries: the receiver's steps 2 to 5 of AppendEntries in Figure 2.
+    /// Stores a leader's entries: steps 2 to 5 of the receiver of AppendEntries in Figure 2.
     pub(super) fn store(&mut self, request: AppendEntries, out: &mut Effects) -> AppendOutcome {
         self.follow(request.sender.history);
         if !self.log.contains(request.prev_log) {
@@ -247,8 +251,9 @@ impl Core {
         self.verified = self.verified.max(request.last_index());
         self.leader_commit = self.leader_commit.max(request.leader_commit);
         self.store_entries(request);
-        // Entries after the verified ones may still be another leader's, so `leader_commit` alone proves nothing. What
-        // is verified stays so for the term, as a leader only appends: the two may come with different appends.
+        // Entries after the verified ones may still be from another leader, so `leader_commit` alone proves nothing.
+        // Verified entries stay verified for the term, because a leader only appends. So the two values may come from
+        // different appends.
         let commit_index = self.leader_commit.min(self.verified);
         if self.commit_index < commit_index {
             self.commit_index = commit_index;
@@ -257,7 +262,7 @@ impl Core {
         AppendOutcome::Accepted
     }
 
-    /// Gives up a log of another history than the leader's: nothing of it is known to be committed.
+    /// Gives up the log if its history is not the leader's: nothing in it is known to be committed.
     fn follow(&mut self, history: Option<Incarnation>) {
         if self.leader_history != history {
             self.hear_of(history);
@@ -270,7 +275,7 @@ impl Core {
 
     fn store_entries(&mut self, request: AppendEntries) {
         let prev_log_index = request.prev_log.index;
-        // An append that came late repeats entries of which the log already has more: nothing is missing then, and
+        // An append that arrives late repeats entries that the log already goes beyond: nothing is missing then, and
         // nothing must be deleted.
         let Some(missing) = self.log.first_missing(prev_log_index, &request.entries) else {
             return;
@@ -283,12 +288,13 @@ impl Core {
         }
     }
 
-    /// The reply to a leader, in this server's own term.
+    /// The reply to a leader, with this server's own term.
     pub(super) fn append_reply(&self, round: Round, outcome: AppendOutcome) -> Reply {
         Reply::Append(AppendReply { sender: self.identity(), round, outcome })
     }
 
-    /// Applies what is committed and answers whoever waits for it. `leader` is the one that committed it.
+    /// Applies the committed entries and answers the calls that wait for them. `leader` is the server that committed
+    /// them.
     pub(super) fn apply(&mut self, leader: ServerId, out: &mut Effects) {
         while self.last_applied < self.commit_index {
             let index = self.last_applied.next();
@@ -302,7 +308,7 @@ impl Core {
         }
     }
 
-    /// Answers the calls that waited for the entry at `index`, now that the one of `term` is committed there.
+    /// Answers the calls that waited for the entry at `index`, now that the entry of `term` is committed there.
     fn settle(
         &mut self,
         index: LogIndex,
@@ -316,13 +322,13 @@ impl Core {
             if waiting_for == term {
                 out.reply(call, reply.clone());
             } else {
-                // Another entry is committed in its place: the call's own never will be.
+                // Another entry is committed in its place, so the call's own entry never will be.
                 out.fault(call, Fault::NotLeader(Some(leader)));
             }
         }
     }
 
-    /// Ends the wait of updates that an earlier leadership of this server left behind.
+    /// Ends the wait for updates that an earlier leadership of this server left behind.
     pub(super) fn give_up(
         &mut self,
         is_left_behind: impl Fn(Term) -> bool,
@@ -338,12 +344,12 @@ impl Core {
         });
     }
 
-    /// Forgets a call whose caller is gone.
+    /// Forgets a call whose caller has disconnected.
     pub(super) fn forget(&mut self, gone: CallId) {
         self.pending.retain(|_, call| *call != gone);
     }
 
-    /// Appends a command of this server's own leadership and says where.
+    /// Appends a command in this server's own leadership and returns its index.
     pub(super) fn append(&mut self, command: Command) -> LogIndex {
         self.log.append(Entry { term: self.current_term, command });
         self.log.last_index()
@@ -353,7 +359,7 @@ impl Core {
     ///
     /// # Panics
     ///
-    /// If it does not hold, which no input can bring about: the server is then wrong and must not go on.
+    /// If it does not hold. No input can cause that: the server then has a bug and must not continue.
     pub(super) fn check(&self) {
         assert!(self.last_applied == self.commit_index, "what is committed is applied at once");
         assert!(self.commit_index <= self.log.last_index(), "what is committed is in the log");

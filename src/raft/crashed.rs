@@ -1,4 +1,4 @@
-//! The crashed server (the handout's `crash()`): keeps everything and takes no part.
+//! The crashed server (the handout's `crash()`): keeps all state and does not participate.
 
 use super::core::Core;
 use super::event::{Call, CallId, Effects, Event, Fault, Reply};
@@ -7,7 +7,7 @@ use super::node::Node;
 use super::role::{Role, RoleName};
 use super::server::Server;
 
-/// A server that sends nothing, waits for nothing and refuses its peers.
+/// A server that sends nothing, waits for nothing and refuses its peers' requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Crashed;
 
@@ -24,7 +24,7 @@ impl Node<Crashed> {
     pub(super) fn step(self, event: Event, out: &mut Effects) -> Server {
         match event {
             Event::Call(call, request) => self.serve(call, request, out),
-            // Its timers are stopped, and what it sent before it crashed is no longer its concern.
+            // Its timers are stopped, and it is no longer interested in replies to what it sent before it crashed.
             Event::Timeout(_)
             | Event::HangUp(_)
             | Event::Response { .. }

@@ -1,7 +1,7 @@
-//! What goes into a step and what comes out: the core's whole border.
+//! The input and output of a step: the complete interface of the core.
 //!
-//! Calls are named by id, timers by kind, peers by number, so that events and effects are plain data and a run of the
-//! core can be recorded, compared and repeated.
+//! Calls are identified by id, timers by kind and peers by number. So events and effects are plain data, and a run of
+//! the core can be recorded, compared and replayed.
 
 use super::cluster::ServerId;
 use super::identity::{Identity, Incarnation};
@@ -9,19 +9,20 @@ use super::log::Term;
 use super::rpc::{AppendEntries, AppendReply, Flaw, Request, RequestVote, Response, VoteReply};
 use crate::metadata::{Files, Update};
 
-/// The time between two heartbeats of a leader, in milliseconds (the handout's own figure).
+/// The interval between a leader's heartbeats, in milliseconds (the handout's value).
 pub const HEARTBEAT_MS: u64 = 250;
 
-/// How long a follower hears nothing before it takes its leader for lost, in milliseconds.
+/// How long a follower waits in silence before it assumes that its leader is gone, in milliseconds.
 pub const SILENCE_MS: u64 = 750;
 
-/// The greatest random part of an election timeout (§5.2), in milliseconds.
+/// The maximum random part of an election timeout (§5.2), in milliseconds.
 pub const ELECTION_SPREAD_MS: u64 = 750;
 
-/// The least time until a server that starts stands for election, in milliseconds: a leader's heartbeat comes earlier.
+/// The minimum time before a newly started server stands for election, in milliseconds. A leader's heartbeat arrives
+/// earlier.
 pub const START_MS: u64 = HEARTBEAT_MS + 50;
 
-/// How long an update that outlived its leader's role waits for its fate, in milliseconds.
+/// How long an update waits for its outcome after its leader has lost its role, in milliseconds.
 pub const FATE_MS: u64 = 1000;
 
 /// Something that happens to a server.
@@ -29,22 +30,22 @@ pub const FATE_MS: u64 = 1000;
 pub enum Event {
     /// A timer that was armed by [`Effect::ArmTimer`] ran out.
     Timeout(Timer),
-    /// Somebody calls; the answer is exactly one [`Effect::Reply`] with the same id, in this step or a later one.
+    /// A call arrived. The answer is exactly one [`Effect::Reply`] with the same id, in this step or a later one.
     Call(CallId, Call),
-    /// Whoever made the call is gone: no answer is wanted any more. An update that is in the log stays there.
+    /// The caller has disconnected: no answer is wanted any more. If its update is in the log, it stays there.
     HangUp(CallId),
     /// A peer's reply to an [`Effect::Send`].
     Response {
-        /// Who replied.
+        /// The peer that replied.
         from: ServerId,
-        /// What it replied.
+        /// The reply.
         response: Response,
     },
     /// An [`Effect::Send`] got no reply.
     Unanswered {
-        /// To whom it was sent.
+        /// The peer that did not reply.
         by: ServerId,
-        /// What was sent.
+        /// The request.
         request: Request,
         /// Why there is no reply.
         failure: Failure,
@@ -56,26 +57,26 @@ pub enum Event {
 pub enum Failure {
     /// The peer's host refused the connection at all of its addresses: the peer's process has ended, or never began.
     Ended,
-    /// The peer is crashed, as it says itself.
+    /// The peer says that it is crashed.
     Crashed(Identity),
-    /// Anything else: nothing is known of the peer.
+    /// Anything else: nothing is known about the peer.
     Silent,
 }
 
-/// Names a call until it is answered. Whoever makes the calls sees to it that no two share an id.
+/// Identifies a call until it is answered. The layer that makes the calls ensures that no two share an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallId(pub u64);
 
-/// What can be asked of a server, by clients and by peers.
+/// What clients and peers can ask of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Call {
     /// Change a file; answered once a majority holds the update, with [`Reply::Updated`].
     Update(Update),
     /// Read the whole map, linearizably; answered with [`Reply::Files`].
     ReadFiles,
-    /// Stop taking part, keeping everything; answered with [`Reply::Done`].
+    /// Stop participating, but keep all state; answered with [`Reply::Done`].
     Crash,
-    /// Take part again; answered with [`Reply::Done`].
+    /// Participate again; answered with [`Reply::Done`].
     Restore,
     /// A candidate's request.
     RequestVote(RequestVote),
@@ -83,37 +84,38 @@ pub enum Call {
     AppendEntries(AppendEntries),
 }
 
-/// A timer of the server. Arming one that runs starts it anew.
+/// A timer of the server. Arming a running timer restarts it.
 ///
-/// All but `Fate` are the one timer of the role: arming any of them ends the others.
+/// All but `Fate` share the one timer of the role: arming any of them ends the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Timer {
-    /// A follower's first phase, [`SILENCE_MS`]: at its end the leader is taken for lost.
+    /// A follower's first phase, [`SILENCE_MS`]: at its end the follower assumes that the leader is gone.
     Silence,
-    /// A follower's second phase, random up to [`ELECTION_SPREAD_MS`] (§5.2): at its end it stands for election.
+    /// A follower's second phase, random up to [`ELECTION_SPREAD_MS`] (§5.2): at its end the follower stands for
+    /// election.
     Election,
     /// Both phases of a server that has just started: [`START_MS`], and up to [`ELECTION_SPREAD_MS`] more.
     Start,
-    /// A candidate's wait before it stands anew: both phases together.
+    /// How long a candidate waits before it starts a new ballot: both phases together.
     Campaign,
-    /// The time to the leader's next heartbeat, [`HEARTBEAT_MS`].
+    /// The time until the leader's next heartbeat, [`HEARTBEAT_MS`].
     Heartbeat,
-    /// How long updates of an ended leadership still wait for their fate, [`FATE_MS`].
+    /// How long updates of an ended leadership still wait for their outcome, [`FATE_MS`].
     Fate,
 }
 
-/// What the outside is to do after a step, in order.
+/// What the caller of a step must do after it, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Effect {
-    /// Start a timer, anew if it runs.
+    /// Start a timer, or restart it if it is running.
     ArmTimer(Timer),
     /// Stop every timer.
     StopTimers,
     /// Send a request; its outcome is exactly one [`Event::Response`] or [`Event::Unanswered`].
     Send {
-        /// To whom.
+        /// The peer.
         to: ServerId,
-        /// What.
+        /// The request.
         request: Request,
     },
     /// Answer a call.
@@ -123,38 +125,39 @@ pub enum Effect {
 /// The answer to a call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Reply {
-    /// A majority holds the update and it was applied here: whether it took effect or its version was refused.
+    /// A majority holds the update and it was applied here. Says whether it took effect or its version was refused.
     Updated(bool),
     /// The file map.
     Files(Files),
     /// Crashed or restored.
     Done,
-    /// To a candidate.
+    /// The reply to a candidate.
     Vote(VoteReply),
-    /// To a leader.
+    /// The reply to a leader.
     Append(AppendReply),
     /// The call failed.
     Fault(Fault),
 }
 
-/// Why a call failed. All but `OutcomeUnknown` and `OutcomeLost` are definite: the call had and will have no effect.
+/// Why a call failed. All faults but `OutcomeUnknown` and `OutcomeLost` are definite: the call had no effect and will
+/// have none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {
     /// This server is crashed.
     Crashed,
-    /// This server is not the leader; the one that is, where it is known.
+    /// This server is not the leader; names the leader if it is known.
     NotLeader(Option<ServerId>),
-    /// The update is in the log of a server that stopped leading and cannot tell in time what becomes of it.
+    /// The update is in the log of a server that has stopped leading and cannot learn the outcome in time.
     OutcomeUnknown,
     /// The update is in the log of a server that has crashed.
     OutcomeLost,
-    /// A bound on waiting calls or uncommitted bytes is reached.
+    /// A limit on waiting calls or uncommitted bytes is reached.
     Busy,
     /// The request cannot have come from a correct peer.
     Forged(Flaw),
 }
 
-/// The effects of one step, gathered.
+/// Collects the effects of one step.
 #[derive(Debug, Default)]
 pub struct Effects(pub(super) Vec<Effect>);
 
@@ -181,7 +184,7 @@ impl Effects {
 }
 
 impl Event {
-    /// Who makes this request of a peer, and for which incarnation of this server, if it names one.
+    /// The sender of a peer's request, and the incarnation of this server that it is meant for, if it names one.
     pub(super) fn requested(&self) -> Option<(&Identity, Option<Incarnation>)> {
         match self {
             Event::Call(_, Call::RequestVote(request)) => Some((&request.sender, None)),
@@ -196,9 +199,9 @@ impl Event {
         }
     }
 
-    /// The term that the event brings from another server, which may be newer than the own one (§5.1).
+    /// The term that the event brings from another server, which may be newer than this server's own (§5.1).
     ///
-    /// A pre-vote changes nobody's term, and a crashed server takes no part.
+    /// A pre-vote changes no server's term, and a crashed server does not participate.
     pub(super) fn term(&self) -> Option<Term> {
         match self {
             Event::Call(_, Call::AppendEntries(request)) => Some(request.sender.term),

@@ -1,4 +1,4 @@
-//! The follower (§5.2): answers candidates and its leader, and stands for election when it hears from none.
+//! The follower (§5.2): answers candidates and its leader, and stands for election if it hears from none.
 
 use super::core::Core;
 use super::event::{Call, CallId, Effects, Event, Fault, Reply, Timer};
@@ -12,23 +12,23 @@ use super::server::Server;
 /// A server that takes its entries from a leader.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Follower {
-    /// The leader of the current term, from its first append on until the silence phase ends.
+    /// The leader of the current term, from its first append until the silence phase ends.
     pub(super) leader: Option<Member>,
     phase: Phase,
 }
 
-/// What the follower's one timer counts.
+/// What the follower's one timer measures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 enum Phase {
-    /// It trusts that there is a leader. Every sign of the leader starts this phase anew.
+    /// It assumes that there is a leader. Every sign of the leader restarts this phase.
     #[default]
     Silence,
-    /// It takes the leader for lost and waits for its own turn to stand, or for another's.
+    /// It assumes that the leader is gone, and waits for its own turn to stand or for another candidate.
     Election,
 }
 
 impl Follower {
-    /// A server that has just been started trusts nobody. It waits long enough to hear a leader that is there, and then
+    /// A server that has just started assumes no leader. It waits long enough to hear from an existing leader, and then
     /// for its turn.
     pub(super) fn started() -> Follower {
         Follower { leader: None, phase: Phase::Election }
@@ -53,7 +53,7 @@ impl Node<Follower> {
                 node.core.forget(call);
                 Server::Follower(node)
             }
-            // Whatever it asked for in another role is settled.
+            // Everything that it asked for in another role is settled.
             Event::Response { .. } | Event::Unanswered { .. } => Server::Follower(self),
         }
     }
@@ -92,7 +92,7 @@ impl Node<Follower> {
         out: &mut Effects,
     ) {
         let granted = match request.kind {
-            // A follower that trusts in its leader helps nobody to unseat it.
+            // A follower that assumes it has a leader helps no candidate to depose it.
             BallotKind::PreVote => {
                 self.role.phase == Phase::Election && self.core.would_vote(request)
             }
@@ -119,7 +119,7 @@ impl Node<Follower> {
             if request.has_majority {
                 self.trust(Some(request.sender.member()), out);
             } else if self.core.leader_history != request.sender.history {
-                // Two leaders of one term found two histories, and this log becomes the other's.
+                // Two leaders of one term are founding two histories, and this log becomes that of the other.
                 self.role.leader = None;
             }
             self.core.store(request, out)
@@ -127,7 +127,7 @@ impl Node<Follower> {
         out.reply(call, self.core.append_reply(round, outcome));
     }
 
-    /// Enters a newer term in place: the timer runs on, for a newer term alone is no sign of a leader.
+    /// Enters a newer term in place. The timer keeps running, because a newer term alone is no sign of a leader.
     pub(super) fn enter_term(&mut self, term: Term) {
         self.role.leader = None;
         self.core.enter_term(term);

@@ -1,69 +1,73 @@
-//! Who is who: which process speaks, whose log it has, and who counts.
+//! Identities: which process sent a message, whose log it has, and which processes count.
 //!
-//! Raft as the paper has it assumes that a server which comes back remembers its term, its vote and its log (§5.1,
-//! "persistent state"). A process that keeps all of that in memory comes back without it. If it counted again at once, a
-//! *single* relaunched process could vote for a server that lacks what it had acknowledged, or confirm the reads of a
-//! leader that was deposed with its help. This page has the rules which prevent that, and why they do.
+//! The Raft of the paper assumes that a server that comes back remembers its term, its vote and its log (§5.1,
+//! "persistent state"). A process that keeps all of that in memory comes back without it. If it counted again at once,
+//! a *single* relaunched process could vote for a server that lacks what it had acknowledged, or confirm the reads of a
+//! leader that was deposed with its help. This page states the rules that prevent that, and why they do.
 //!
 //! # Names
 //!
 //! - An [`Incarnation`] is a random number that a process draws when it starts with nothing. Another incarnation of a
 //!   server proves that the earlier process has ended.
-//! - A [`Roster`] says which incarnation of which server counts. It is an entry of the log, it opens every term in the
-//!   place of §8's no-op, and the last one in a server's own log holds, committed or not, as a configuration does in §6.
+//! - A [`Roster`] says which incarnation of which server counts. It is an entry of the log, and opens every term in
+//!   place of §8's no-op. The last roster in a server's own log is in force, committed or not, as a configuration is in
+//!   §6.
 //! - A *history* is named after the incarnation that appended entry 1. A server is *founded* once it has committed
 //!   something.
-//! - A *guest* is a server that its leader's roster does not name. It stores, answers, votes and stands like any other,
-//!   but nobody counts it.
+//! - A *guest* is a server that its leader's roster does not name. It stores, answers, votes and stands for election
+//!   like any other server, but it is not counted.
 //!
-//! Every message says all of this of its sender: [`Identity`].
+//! Every message carries all of this about its sender: [`Identity`].
 //!
 //! # Who counts
 //!
-//! 1. A candidate counts votes, and a leader acknowledgements and confirmations of reads, only of incarnations in the
-//!    roster of its own log, itself included. A majority is one of all servers.
-//! 2. A roster takes servers out, or brings in servers that the one before did not name. It never exchanges an
+//! 1. A candidate counts votes, and a leader counts acknowledgements and read confirmations, only from incarnations in
+//!    the roster of its own log. The same rule decides whether it counts itself. A majority is a majority of all
+//!    servers.
+//! 2. A new roster removes servers, or adds servers that the previous roster did not name. It never exchanges an
 //!    incarnation.
-//! 3. A leader appends the next roster once the last one is committed. It takes out a server that shows another
-//!    incarnation, and brings in one that has shown that it knows this history to be founded.
+//! 3. A leader appends the next roster once the last one is committed. It removes a server that shows another
+//!    incarnation, and adds one that has shown that it knows this history to be founded.
 //!
-//! *Why it is safe.* Two rosters of which one follows the other disagree about no server that both name. So a majority
-//! of the one and a majority of the other share a server, in the same incarnation: a *process*, which remembers. All of
-//! the paper's arguments need no more than that (§5.4.3). Whoever is brought in need not be level: what was committed
-//! before it was taken out is held by a majority without it, of which every later majority has a member.
+//! *Why it is safe.* Two successive rosters do not disagree about any server that both name. So a majority of the one
+//! and a majority of the other share a server in the same incarnation: a *process*, which remembers. The paper's
+//! arguments need no more than that (§5.4.3). A server that is added need not be up to date. What was committed before
+//! it was removed is held by a majority without it, and every later majority has a member of that majority.
 //!
 //! # Founding
 //!
 //! A candidate whose log is empty counts every vote, since only empty servers vote for it (§5.4.1). It waits until
-//! everybody has answered or refused the connection, or until the ballot's time is over; an answer that shows a founded
-//! history voids the ballot. It names in its roster whoever answered, and serves no caller before this first roster is
-//! committed. So whoever holds an update knows that its history is founded.
+//! every server has answered or refused the connection, or until the ballot's time is over. An answer that shows a
+//! founded history voids the ballot. Its roster names every server that answered, and it serves no caller before this
+//! first roster is committed. So a server that holds an update knows that its history is founded.
 //!
 //! # Histories
 //!
-//! A server that is not founded takes any leader's log in place of its own, and votes for a founded candidate of another
-//! history whatever its log. A founded one refuses another history. If histories meet, the one without updates gives
-//! way ([`Core::starts_anew_for`](super::core::Core)); one with updates never does, for they are somebody's: people must
-//! choose, and the servers say so.
+//! A server that is not founded accepts any leader's log in place of its own, and votes for a founded candidate of
+//! another history whatever its log. A founded server refuses another history. If histories meet, the one without
+//! updates gives way ([`Core::starts_anew_for`](super::core::Core)). One with updates never does, because somebody's
+//! data is in it: people must choose, and the servers say so.
 //!
 //! # Everybody's vote
 //!
-//! If so many processes have ended that the roster can give no majority, the best log that is left is to win. (So it is
-//! if nobody is founded: then no update hangs on the roster.) Then, and only then, a candidate counts guests: its pre-vote must account for *all* servers. Each grants, or is crashed with a
-//! log that is no better, or has ended (its host refuses the connection); a majority of all grants. It then stands,
-//! telling the [`Account`], and wins only if the vote gives the same account. Its term opens with the roster of those
-//! that granted: here alone an incarnation is exchanged.
+//! If so many processes have ended that the roster can give no majority, the best log that is left should win. (The
+//! same holds if no server is founded, because no update depends on the roster then.) In this case only, a candidate
+//! counts guests: its pre-vote must account for *all* servers. Each server grants the vote, or is crashed with a log
+//! that is no better, or has ended (its host refuses the connection); and a majority of all servers grants it. The
+//! candidate then stands and sends the [`Account`], and wins only if the vote gives the same account. Its term opens
+//! with the roster of the servers that granted. Only here is an incarnation exchanged.
 //!
-//! *Why twice.* Whoever has ended did so before the second round, so that no old vote or acknowledgement of his helps in
-//! a term which a voter has not left; and whoever lives has kept everything from one round to the other. A voter takes
-//! nothing more from the incarnations of its roster that the account shows to be gone.
+//! *Why twice.* A process that has ended did so before the second round, so none of its old votes or acknowledgements
+//! helps in a term that a voter has not left. A process that is alive has kept everything from one round to the other.
+//! A voter accepts nothing more from the incarnations of its roster that the account shows to be gone.
 //!
 //! # What is promised
 //!
-//! Without memory is who is empty, or in no committed roster. While these are fewer than a majority, and a majority of
-//! members lives, nothing acknowledged is lost and reads are linearizable. Beyond that, what a server knows that can be
-//! reached and was not relaunched is kept. Outside the promise: a firewall that refuses connections in a host's place,
-//! and a request of an ended process that arrives only after both rounds of everybody's vote.
+//! A server is without memory if it is empty, or in no committed roster. While fewer than a majority are without
+//! memory, and a majority of members is alive, no acknowledged update is lost and reads are linearizable. Beyond that,
+//! everything is kept that is known to a server that can be reached and was not relaunched. Outside the promise are a
+//! firewall that refuses connections in a host's place, and a request of an ended process that arrives only after both
+//! rounds of everybody's vote.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -72,14 +76,14 @@ use super::cluster::{Cluster, ServerId};
 use super::log::{NUMBER_MAX, Position, Term};
 use super::rpc::Flaw;
 
-/// A number from 1 to 2^53 that names one life of a server, drawn at random by a process that starts with nothing.
+/// A number from 1 to 2^53 that identifies one life of a server, drawn at random by a process that starts with nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Incarnation(pub u64);
 
 impl Incarnation {
-    /// The incarnation of a server that begins anew without its process having ended.
+    /// The incarnation of a server that starts over although its process has not ended.
     ///
-    /// What was drawn at random is not met again by counting on, so this needs no random number of its own.
+    /// Counting up from a random number does not meet another drawn number, so this needs no randomness of its own.
     pub(super) fn next(self) -> Incarnation {
         Incarnation(self.0 % NUMBER_MAX + 1)
     }
@@ -90,7 +94,7 @@ impl Incarnation {
     }
 }
 
-/// As people see it: the whole number in hexadecimal.
+/// The whole number in hexadecimal, as people see it.
 impl fmt::Display for Incarnation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:014x}", self.0)
@@ -106,12 +110,12 @@ pub struct Member {
     pub incarnation: Incarnation,
 }
 
-/// Who counts, from this entry of the log on.
+/// Which servers count, from this entry of the log on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Roster {
     /// The incarnation that appended entry 1: the same in every roster of a log.
     pub history: Incarnation,
-    /// The servers that count, each in this incarnation alone. No incarnation stands here twice.
+    /// The servers that count, each only in this incarnation. No incarnation occurs twice.
     pub members: BTreeMap<ServerId, Incarnation>,
 }
 
@@ -121,8 +125,8 @@ impl Roster {
         self.members.get(&member.id) == Some(&member.incarnation)
     }
 
-    /// The roster that follows this one, if the servers have shown anything that calls for one: without the servers that
-    /// show another incarnation, and with those that it does not name and that have joined.
+    /// The roster to follow this one, if the servers have shown a reason for one: without the servers that show another
+    /// incarnation, and with the servers that it does not name and that have joined.
     pub(super) fn revised(
         &self,
         shown: impl Fn(ServerId) -> Option<Incarnation>,
@@ -141,7 +145,7 @@ impl Roster {
         let mut members = self.members.clone();
         members.retain(|id, named| !is_gone((id, named)));
         for id in cluster.servers().filter(comes) {
-            // Configurations that number the servers differently could show one process as two servers.
+            // If configurations number the servers differently, one process can look like two servers.
             if let Some(shown) = shown(id)
                 && !members.values().any(|named| *named == shown)
             {
@@ -151,7 +155,7 @@ impl Roster {
         (members != self.members).then_some(Roster { history: self.history, members })
     }
 
-    /// What no roster of a log of that history has.
+    /// A flaw that no roster in a log of that history has.
     pub(super) fn flaw(&self, history: Incarnation, cluster: Cluster) -> Option<Flaw> {
         let distinct: BTreeSet<_> = self.members.values().collect();
         if self.history != history {
@@ -170,14 +174,14 @@ impl Roster {
     }
 }
 
-/// What every message says of the server that sends it.
+/// What every message says about its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
     /// Its number in its configuration.
     pub id: ServerId,
     /// How many servers its configuration has.
     pub size: u8,
-    /// A digest of the names that its configuration has for the servers.
+    /// A digest of the server names in its configuration.
     pub names: u64,
     /// Its incarnation.
     pub incarnation: Incarnation,
@@ -197,12 +201,12 @@ impl Identity {
         Member { id: self.id, incarnation: self.incarnation }
     }
 
-    /// Whether it shows a founded history that is not this one.
+    /// Whether it shows a founded history other than this one.
     pub(super) fn is_founded_apart_from(&self, history: Option<Incarnation>) -> bool {
         self.founded && self.history != history
     }
 
-    /// What no server of this set says of itself, whoever asks.
+    /// A flaw that no server of this set has in what it says of itself, whatever the receiver.
     pub(super) fn flaw(&self, cluster: Cluster) -> Option<Flaw> {
         let Position { term, index } = self.last_log;
         if self.size != cluster.size() {
@@ -223,12 +227,12 @@ impl Identity {
     }
 }
 
-/// Who lives and who has ended, of all servers: what both rounds of everybody's vote must agree on.
+/// Which of all servers are alive and which have ended: both rounds of everybody's vote must agree on it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Account(pub BTreeMap<ServerId, Option<Incarnation>>);
 
 impl Account {
-    /// Whether it says that the member lives.
+    /// Whether it says that the member is alive.
     pub(super) fn lives(&self, member: Member) -> bool {
         self.0.get(&member.id) == Some(&Some(member.incarnation))
     }
@@ -238,7 +242,7 @@ impl Account {
         self.0.get(&member.id).is_some_and(|living| *living != Some(member.incarnation))
     }
 
-    /// What no account of this candidate has.
+    /// A flaw that no account of this candidate has.
     pub(super) fn flaw(&self, candidate: Member, cluster: Cluster) -> Option<Flaw> {
         let living: BTreeSet<_> = self.0.values().flatten().collect();
         let is_doubled = living.len() < self.0.values().flatten().count();

@@ -19,13 +19,13 @@ use super::rpc::{
 use super::server::Server;
 use crate::metadata::Update;
 
-/// How many calls may wait for an answer at one server.
+/// The maximum number of calls that wait for an answer at one server.
 pub const WAITING_MAX: usize = 1024;
 
-/// How many bytes of updates may wait in the log to be committed.
+/// The maximum number of bytes of updates that wait in the log to be committed.
 pub const UNCOMMITTED_BYTES_MAX: usize = 64 << 20;
 
-/// How many bytes of entries one append carries at most, unless it carries only one entry.
+/// The maximum number of bytes of entries in one append, unless it carries only one entry.
 pub const BATCH_BYTES_MAX: usize = 1 << 20;
 
 /// The server that the others follow in its term.
@@ -33,25 +33,25 @@ pub const BATCH_BYTES_MAX: usize = 1 << 20;
 pub struct Leader {
     /// Every other server's progress.
     progress: BTreeMap<ServerId, Progress>,
-    /// The number of the last append sent, to whomever.
+    /// The number of the last append sent to any server.
     last_round: Round,
-    /// The roster with which the term began.
+    /// The roster that opened the term.
     opening: LogIndex,
-    /// How many bytes of the log are not committed.
+    /// The number of bytes of the log that are not committed.
     uncommitted_bytes: usize,
-    /// The reads that wait, in the order they came.
+    /// The reads that wait, in order of arrival.
     reads: VecDeque<Read>,
 }
 
-/// A read that waits: it is answered once leadership has been confirmed after it came, from a map that includes
-/// whatever was committed when it came (ReadIndex, thesis §6.4).
+/// A read that waits. It is answered once leadership has been confirmed after its arrival, from a map that includes
+/// everything that was committed at its arrival (ReadIndex, thesis §6.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Read {
     call: CallId,
-    /// The number of the last append sent before the read came.
+    /// The number of the last append sent before the read arrived.
     after: Round,
-    /// The entry that must be applied: the commit index when the read came, or the term's first entry if that is later,
-    /// since before it is committed a leader does not know what else is (§8).
+    /// The entry that must be applied: the commit index at the read's arrival, or the term's first entry if that is
+    /// later. Until its first entry is committed, a leader does not know what else is (§8).
     index: LogIndex,
 }
 
@@ -67,7 +67,7 @@ impl Role for Leader {
         for read in self.reads {
             out.fault(read.call, fault);
         }
-        // Updates that an earlier leadership left behind have their timer running already, and it ends these as well.
+        // If an earlier leadership left updates behind, their timer is already running, and covers these as well.
         let term = core.current_term;
         let timer_runs = core.pending.keys().any(|(_, waiting_for)| *waiting_for != term);
         if !core.pending.is_empty() && !timer_runs {
@@ -77,7 +77,8 @@ impl Role for Leader {
 }
 
 impl Leader {
-    /// A leader whose term opens with the entry at `opening`, and who knows of its followers what its election showed.
+    /// A leader whose term opens with the entry at `opening`, and which knows of its followers what its election
+    /// showed.
     fn new(core: &Core, opening: LogIndex, candidate: &Candidate) -> Leader {
         let follow = |peer| (peer, Progress::new(opening, candidate.incarnation(peer)));
         Leader {
@@ -89,13 +90,13 @@ impl Leader {
         }
     }
 
-    /// How many reads wait.
+    /// The number of reads that wait.
     pub(super) fn reads_waiting(&self) -> usize {
         self.reads.len()
     }
 
-    /// Whether at least a majority satisfies `claim`, of all servers; but only those count that the log's last roster
-    /// names, in that incarnation, the leader included.
+    /// Whether at least a majority of all servers satisfies `claim`. Only those that the log's last roster names in
+    /// their incarnation count; this applies to the leader too.
     fn majority(&self, core: &Core, claim: impl Fn(&Progress) -> bool) -> bool {
         let Some(roster) = core.log.roster() else { return false };
         let counts = |(id, follower): &(&ServerId, &Progress)| {
@@ -106,7 +107,7 @@ impl Leader {
         core.cluster.majority() <= itself + self.progress.iter().filter(counts).count()
     }
 
-    /// The roster to append next, if any is due.
+    /// The roster to append next, if one is due.
     fn next_roster(&self, core: &Core) -> Option<Roster> {
         let own = core.member();
         let shown = |id| match self.progress.get(&id) {
@@ -117,7 +118,7 @@ impl Leader {
         core.log.roster()?.revised(shown, has_joined, core.cluster)
     }
 
-    /// Whether a majority answered lately, so that the leader may still keep the others from electing another.
+    /// Whether a majority has answered lately, so that the leader may still keep the others from electing another one.
     fn has_majority(&self, core: &Core) -> bool {
         self.majority(core, Progress::is_in_touch)
     }
@@ -133,9 +134,9 @@ impl Leader {
 }
 
 impl Node<Candidate> {
-    /// Takes the lead of the term, having won its election (§5.2).
+    /// Becomes the leader of the term after it has won the election (§5.2).
     pub(super) fn lead(mut self, roster: Arc<Roster>, out: &mut Effects) -> Server {
-        // §8: an entry of its own term lets the leader find out what is committed, and commit it.
+        // §8: only an entry of its own term lets the leader find out what is committed, and commit it.
         let opening = self.core.append(Command::Roster(roster));
         let leader = Leader::new(&self.core, opening, &self.role);
         let mut node = self.transition(leader, out);
@@ -159,7 +160,7 @@ impl Node<Leader> {
             Event::Call(call, Call::RequestVote(request)) => {
                 self.answer_candidate(call, &request, out)
             }
-            // Another leader of this term is refused before this, so the term of the sender is over.
+            // An append from another leader of this term is refused earlier, so the sender's term is over.
             Event::Call(call, Call::AppendEntries(request)) => {
                 out.reply(call, self.core.append_reply(request.round, AppendOutcome::Stale));
             }
@@ -173,7 +174,7 @@ impl Node<Leader> {
             Event::Unanswered { by, request: Request::AppendEntries(request), failure } => {
                 self.miss(by, &request, failure)
             }
-            // Its election is over.
+            // These belong to an election that is over.
             Event::Timeout(Timer::Start | Timer::Silence | Timer::Election | Timer::Campaign)
             | Event::Response { response: Response::Vote(_), .. }
             | Event::Unanswered { request: Request::RequestVote(_), .. } => {}
@@ -182,14 +183,15 @@ impl Node<Leader> {
         Server::Leader(self)
     }
 
-    /// Whether it steps down for another leader of its term: it can do nothing, and the other's history is founded.
+    /// Whether it steps down for another leader of its term. It does if it has no majority and the other's history is
+    /// founded.
     pub(super) fn gives_way_to(&self, leader: &Identity) -> bool {
         leader.term == self.core.current_term
             && leader.is_founded_apart_from(self.core.log.history())
             && !self.role.has_majority(&self.core)
     }
 
-    /// Appends an update whatever its version: the version rule is applied with the entry, identically everywhere.
+    /// Appends an update whatever its version. The version rule is applied with the entry, identically on all servers.
     fn propose(&mut self, call: CallId, update: Update, out: &mut Effects) {
         if !self.core.is_founded() {
             return out.fault(call, Fault::NotLeader(None));
@@ -241,9 +243,9 @@ impl Node<Leader> {
             AppendOutcome::Accepted | AppendOutcome::Mismatch(_) if is_current => {
                 follower.answered(reply.round, reply.outcome, &self.core.log);
             }
-            // It confirms nothing, and a stranger keeps to a term of its own.
+            // A refusal confirms nothing. The term is not checked, because a server of another set has its own.
             AppendOutcome::Refused => follower.failed(reply.round),
-            // It comes from a process that has ended since, or in an earlier term.
+            // The reply is from a process that has ended since, or from an earlier term.
             AppendOutcome::Accepted | AppendOutcome::Mismatch(_) | AppendOutcome::Stale => {
                 if answers_this_term {
                     follower.failed(reply.round);
@@ -251,7 +253,7 @@ impl Node<Leader> {
             }
         }
         if !had_majority && self.role.has_majority(&self.core) {
-            // The followers' patience ran on while the leader was cut off: let them know at once that it is back.
+            // The followers' timers kept running while the leader was cut off: tell them at once that it is back.
             self.send_heartbeats(out);
         }
     }
@@ -263,12 +265,12 @@ impl Node<Leader> {
         let Some(follower) = self.role.progress.get_mut(&by) else { return };
         follower.failed(request.round);
         if let Failure::Crashed(sender) = failure {
-            // It confirms nothing, but it is there.
+            // It confirms nothing, but it shows that the process is there.
             follower.show(request.round, &sender, &self.core.log);
         }
     }
 
-    /// Nothing is taken from an answer: it is as if the append had got none.
+    /// Takes nothing from an answer: treats the append as unanswered.
     pub(super) fn disregard(&mut self, from: ServerId, reply: &AppendReply) {
         if let Some(follower) = self.role.progress.get_mut(&from) {
             follower.failed(reply.round);
@@ -289,12 +291,12 @@ impl Node<Leader> {
         }
     }
 
-    /// Does what has become possible: commits, sends, answers, in this order, so that every follower within reach has
-    /// been sent the news of a commit before its caller is answered.
+    /// Does what has become possible: commits, sends and answers. The order ensures that the news of a commit is sent
+    /// to every reachable follower before the caller is answered.
     fn go_on(&mut self, out: &mut Effects) {
         self.commit();
         if self.revise_roster() {
-            // More may count now than before.
+            // More servers may count now than before.
             self.commit();
         }
         for peer in self.core.cluster.peers() {
@@ -316,7 +318,7 @@ impl Node<Leader> {
         }
     }
 
-    /// Appends the roster that is due, once the last one is committed (see `identity`), and says whether there was one.
+    /// Appends the roster that is due, once the last one is committed (see `identity`). Returns whether one was due.
     fn revise_roster(&mut self) -> bool {
         if self.core.commit_index < self.core.log.roster_index() {
             return false;
@@ -328,7 +330,7 @@ impl Node<Leader> {
         true
     }
 
-    /// Sends a follower what it lacks: entries, news of a commit, or the append that a read waits for.
+    /// Sends a follower what it lacks: entries, the news of a commit, or the append that a read waits for.
     fn replicate(&mut self, peer: ServerId, out: &mut Effects) {
         let Some(follower) = self.role.progress.get(&peer) else { return };
         if follower.wants_entries(self.core.log.last_index()) {
@@ -343,7 +345,7 @@ impl Node<Leader> {
         }
     }
 
-    /// An empty append after the last entry that the follower is known to hold, so that it is never refused.
+    /// Sends an empty append after the last entry that the follower is known to hold, so that it never mismatches.
     fn send_heartbeat(&mut self, peer: ServerId, out: &mut Effects) {
         if let Some(follower) = self.role.progress.get(&peer) {
             self.send(peer, follower.match_index, Vec::new(), out);

@@ -1,6 +1,6 @@
 //! The replicated log (§5.3): entries, each with the term in which a leader received it.
 //!
-//! The log knows positions and terms, not who leads, what is committed or what a command means.
+//! The log knows positions and terms. It does not know who leads, what is committed, or what a command means.
 
 use std::sync::Arc;
 
@@ -8,16 +8,16 @@ use super::cluster::ServerId;
 use super::identity::{Incarnation, Roster};
 use crate::metadata::Update;
 
-/// A term: Raft's logical time (§5.1). Starts at 0, before any election; first elected leaders have 1 or more.
+/// A term: Raft's logical time (§5.1). Starts at 0, before any election; the first elected leader has term 1 or more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Term(pub u64);
 
-/// The place of an entry in the log. The first entry has 1; 0 is the place before it.
+/// The index of an entry in the log. The first entry has 1; 0 is the place before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogIndex(pub u64);
 
-/// The greatest term or index that a message may name: 2^53, far beyond what any cluster reaches, and far enough
-/// below `u64::MAX` that no sum of the core can overflow.
+/// The greatest term or index allowed in a message: 2^53, far beyond what any cluster reaches, and far enough below
+/// `u64::MAX` that no sum in the core can overflow.
 pub const NUMBER_MAX: u64 = 1 << 53;
 
 impl Term {
@@ -44,7 +44,7 @@ impl LogIndex {
     }
 }
 
-/// Which entry a place in a log holds, as far as the Log Matching Property (§5.3) needs to know.
+/// Identifies the entry at a place in a log, as far as the Log Matching Property (§5.3) needs to know.
 ///
 /// Positions are ordered by term, then by index: "at least as up-to-date" of §5.4.1 is `<=` between last positions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,16 +55,17 @@ pub struct Position {
     pub index: LogIndex,
 }
 
-/// What an entry asks of the state machine.
+/// What an entry tells the state machine to do.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Command {
-    /// Nothing: from here on these count. Every leader begins its term with one, in the place of §8's no-op.
+    /// Nothing: it says which servers count from here on. Every leader begins its term with one, in place of §8's
+    /// no-op.
     Roster(Arc<Roster>),
-    /// An update of a file, whatever its version: the version rule is applied when the entry is.
+    /// An update of a file, whatever its version: the version rule is checked when the entry is applied.
     Update(Arc<Update>),
 }
 
-/// One entry of the log. Cloning it shares the command.
+/// An entry of the log. A clone shares the command.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Entry {
     /// The term in which a leader received the command.
@@ -86,11 +87,11 @@ impl Entry {
     }
 }
 
-/// The entries from index 1 on; there is no compaction.
+/// The entries from index 1 on. There is no compaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Log {
     entries: Vec<Entry>,
-    /// Where the rosters are, in order.
+    /// The indexes of the rosters, in order.
     rosters: Vec<LogIndex>,
 }
 
@@ -106,12 +107,12 @@ impl Log {
         Position { term, index: self.last_index() }
     }
 
-    /// The entry at `index`, if the log reaches so far.
+    /// The entry at `index`, if the log reaches that far.
     pub fn get(&self, index: LogIndex) -> Option<&Entry> {
         self.entries.get(offset(index.previous())).filter(|_| LogIndex::default() < index)
     }
 
-    /// The position at `index`, if the log reaches so far; the place before the first entry is in every log.
+    /// The position at `index`, if the log reaches that far. The place before the first entry is in every log.
     pub fn position(&self, index: LogIndex) -> Option<Position> {
         if index == LogIndex::default() {
             return Some(Position::default());
@@ -119,12 +120,13 @@ impl Log {
         self.get(index).map(|entry| Position { term: entry.term, index })
     }
 
-    /// Whether the log holds an entry of that term at that index (§5.3, the consistency check of AppendEntries).
+    /// Whether the log holds an entry of that term at that index (the consistency check of AppendEntries, §5.3).
     pub fn contains(&self, position: Position) -> bool {
         self.position(position.index) == Some(position)
     }
 
-    /// The last roster, which holds: `None` in an empty log, and in no other, since every term begins with one.
+    /// The last roster, which is the one in force. `None` only in an empty log, because every term begins with a
+    /// roster.
     pub fn roster(&self) -> Option<&Arc<Roster>> {
         match &self.get(self.roster_index())?.command {
             Command::Roster(roster) => Some(roster),
@@ -132,7 +134,7 @@ impl Log {
         }
     }
 
-    /// Where the last roster is; 0 in an empty log.
+    /// The index of the last roster; 0 in an empty log.
     pub fn roster_index(&self) -> LogIndex {
         self.rosters.last().copied().unwrap_or_default()
     }
@@ -142,12 +144,12 @@ impl Log {
         self.roster().map(|roster| roster.history)
     }
 
-    /// Whether there is an update in it, whatever its version.
+    /// Whether it contains an update, whatever its version.
     pub fn has_updates(&self) -> bool {
         self.rosters.len() < self.entries.len()
     }
 
-    /// Adds one entry at the end.
+    /// Appends one entry.
     pub fn append(&mut self, entry: Entry) {
         if matches!(entry.command, Command::Roster(_)) {
             self.rosters.push(self.last_index().next());
@@ -155,7 +157,8 @@ impl Log {
         self.entries.push(entry);
     }
 
-    /// The first of `entries`, said to follow `prev_log_index`, that this log lacks or contradicts: its offset.
+    /// The offset of the first of `entries` that this log lacks or contradicts. They are said to follow
+    /// `prev_log_index`.
     pub fn first_missing(&self, prev_log_index: LogIndex, entries: &[Entry]) -> Option<usize> {
         let held = self.from(prev_log_index.next());
         entries
@@ -164,7 +167,7 @@ impl Log {
             .position(|(offset, entry)| held.get(offset).map(|held| held.term) != Some(entry.term))
     }
 
-    /// Deletes every entry after `last` (§5.3: a follower's entries that conflict with its leader's).
+    /// Deletes all entries after `last` (§5.3: a follower's entries that conflict with its leader's).
     pub fn truncate_after(&mut self, last: LogIndex) {
         self.entries.truncate(offset(last));
         self.rosters.truncate(self.rosters.partition_point(|index| *index <= last));
@@ -175,7 +178,7 @@ impl Log {
         self.entries.get(offset(index.previous())..).unwrap_or_default()
     }
 
-    /// Copies of the entries from `index` on, as many as fit into `bytes_max`, but one at least.
+    /// Copies of the entries from `index` on, as many as fit into `bytes_max`, but at least one.
     pub fn batch(&self, index: LogIndex, bytes_max: usize) -> Vec<Entry> {
         let mut bytes = 0;
         let fits = |entry: &&Entry| {
@@ -192,11 +195,11 @@ impl Log {
         self.from(from.next()).iter().take(count).map(Entry::size).sum()
     }
 
-    /// The last position not beyond `index` whose term is not beyond `term`.
+    /// The last position whose index is at most `index` and whose term is at most `term`.
     ///
-    /// Nothing after it can agree with a log that has `term` at `index`, because terms never fall along a log. Each
-    /// side of a refused append applies this to the other's answer, and so they skip a whole term per exchange (§5.3,
-    /// the optimisation at its end).
+    /// Nothing after it can agree with a log that has `term` at `index`, because terms never decrease along a log.
+    /// After a refused append, each side applies this to the other's answer, so they skip a whole term per exchange
+    /// (§5.3, the optimisation at its end).
     pub fn last_not_beyond(&self, Position { term, index }: Position) -> Position {
         let reach = &self.entries[..self.entries.len().min(offset(index))];
         let count = reach.partition_point(|entry| entry.term <= term);
@@ -204,7 +207,7 @@ impl Log {
     }
 }
 
-/// An index as a count of entries, which is where the entry after it stands in the vector.
+/// An index as a number of entries, which is the offset in the vector of the entry after it.
 fn offset(index: LogIndex) -> usize {
     usize::try_from(index.0).unwrap_or(usize::MAX)
 }

@@ -13,19 +13,19 @@ use super::server::Server;
 
 /// A server in role `R`.
 ///
-/// A node is made once, as a follower, and from then on only by [`Becomes`]-bounded transitions that consume the node
-/// in its old role: nobody can go on acting in a role that has ended.
+/// A node is created once, as a follower. After that, only transitions bounded by [`Becomes`] create one, and they
+/// consume the node in its old role. So no code can act in a role that has ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Node<R> {
-    /// Boxed, since every step and every transition moves the node.
+    /// Boxed, because every step and every transition moves the node.
     pub(super) core: Box<Core>,
     pub(super) role: R,
-    /// Keeps struct literals out of the other modules.
+    /// Prevents struct literals in other modules.
     seal: (),
 }
 
 impl Node<Follower> {
-    /// A server as it starts: a follower in term 0 with an empty log. One that is alone has nobody to wait for.
+    /// A server at its start: a follower in term 0 with an empty log. A server that is alone has no others to wait for.
     pub(super) fn start(cluster: Cluster, incarnation: Incarnation, out: &mut Effects) -> Server {
         let core = Box::new(Core::new(cluster, incarnation));
         let node = Node { core, role: Follower::started(), seal: () };
@@ -38,7 +38,7 @@ impl Node<Follower> {
 }
 
 impl<R: Role> Node<R> {
-    /// Changes the role: the old one settles its debts, the new one arms its timer.
+    /// Changes the role: the old role settles its open calls, the new one arms its timer.
     pub(super) fn transition<To: Role>(self, role: To, out: &mut Effects) -> Node<To>
     where
         R: Becomes<To>,
@@ -49,7 +49,7 @@ impl<R: Role> Node<R> {
         Node { core, role, seal }
     }
 
-    /// Gives up the role for a newer term (§5.1).
+    /// Gives up the role because of a newer term (§5.1).
     pub(super) fn step_down(self, term: Term, out: &mut Effects) -> Node<Follower>
     where
         R: Becomes<Follower>,
@@ -59,7 +59,7 @@ impl<R: Role> Node<R> {
         node
     }
 
-    /// Stands for election: begins a new ballot, with a pre-vote.
+    /// Stands for election: starts a new ballot with a pre-vote.
     pub(super) fn campaign(mut self, out: &mut Effects) -> Server
     where
         R: Becomes<Candidate>,
@@ -68,7 +68,7 @@ impl<R: Role> Node<R> {
         self.transition(candidate, out).ask(out)
     }
 
-    /// Stops taking part, at the call of `crash()`.
+    /// Stops participating, on the call `crash()`.
     pub(super) fn crash(self, call: CallId, out: &mut Effects) -> Server
     where
         R: Becomes<Crashed>,

@@ -1,51 +1,54 @@
-//! What a leader knows of one follower (Figure 2's volatile state on leaders), and what it has under way to it.
+//! What a leader knows about one follower (Figure 2's volatile state on leaders), and what it has in flight to it.
 //!
-//! A follower has two lanes, each with at most one append under way: entries travel on one, empty appends
-//! (heartbeats, news of commits, rounds that reads wait for) on the other, so that a large batch holds no heartbeat up.
+//! A follower has two lanes, each with at most one append in flight. Entries travel on one lane. Empty appends
+//! (heartbeats, the news of commits, rounds that reads wait for) travel on the other, so that a large batch does not
+//! delay a heartbeat.
 
 use super::event::{HEARTBEAT_MS, SILENCE_MS};
 use super::identity::{Identity, Incarnation};
 use super::log::{Log, LogIndex, Position};
 use super::rpc::{AppendEntries, AppendOutcome, Round};
 
-/// After so many heartbeats without a reply a follower counts as out of touch: they make one silence timeout.
+/// The number of unanswered heartbeats after which a follower counts as out of touch. Together they last one silence
+/// timeout.
 const UNANSWERED_MAX: u64 = SILENCE_MS / HEARTBEAT_MS;
 
 /// A leader's view of one follower.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Progress {
-    /// The follower's incarnation, as the answer to the youngest append or vote showed it. All the rest is of this one.
+    /// The follower's incarnation, as shown by the answer to the latest append or vote. All other fields are about this
+    /// incarnation.
     pub(super) incarnation: Option<Incarnation>,
-    /// The youngest append whose answer showed it.
+    /// The latest append whose answer showed it.
     shown_by: Round,
     /// Whether it has shown, in this term, that it knows the leader's history to be founded.
     pub(super) has_joined: bool,
-    /// The next entry to send. Initially the roster with which the leader's term begins.
+    /// The next entry to send. Initially the roster that opens the leader's term.
     pub(super) next_index: LogIndex,
-    /// The last entry known to be in the follower's log. Initially 0; falls only if the follower is another process now,
-    /// or was not founded and has taken another history's log in between.
+    /// The last entry known to be in the follower's log. Initially 0. It decreases only if the follower is another
+    /// process now, or was not founded and has taken another history's log in between.
     pub(super) match_index: LogIndex,
-    /// The append with entries under way.
+    /// The append with entries that is in flight.
     batch: Option<Sent>,
-    /// The empty append under way.
+    /// The empty append that is in flight.
     heartbeat: Option<Sent>,
     /// The number of the last append sent.
     last_sent: Round,
-    /// The number of the last empty append sent. A batch that is under way may take long, so reads do not wait for it.
+    /// The number of the last empty append sent. A batch in flight may take long, so reads do not wait for it.
     last_heartbeat: Round,
-    /// The greatest number of an append that the follower answered in this term.
+    /// The highest number of an append that the follower answered in this term.
     last_answered: Round,
-    /// The last entry that the follower will know to be committed once what was sent to it arrives.
+    /// The last entry that the follower will know to be committed once it has received what was sent to it.
     commit_sent: LogIndex,
-    /// The least number of an append whose reply shows that the follower is within reach. Initially 0: it is taken to
-    /// be. Once an append has failed, a reply to a later one; the next heartbeat asks for it, and nothing else is sent
-    /// before.
+    /// The lowest number of an append whose reply shows that the follower is reachable. Initially 0: the follower is
+    /// assumed to be reachable. Once an append has failed, only a reply to a later one shows it. The next heartbeat
+    /// asks for that reply, and nothing else is sent before.
     reachable_from: Round,
-    /// How many heartbeats were due since the last reply.
+    /// The number of heartbeats that were due since the last reply.
     unanswered: u64,
 }
 
-/// What must be remembered of an append until it is answered.
+/// What must be remembered about an append until it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Sent {
     round: Round,
@@ -54,7 +57,7 @@ struct Sent {
 }
 
 impl Progress {
-    /// What a new leader assumes of a follower: that it is there, as the majority that has just voted is.
+    /// A new leader assumes that a follower is reachable, as the majority that has just voted is.
     pub(super) fn new(next_index: LogIndex, incarnation: Option<Incarnation>) -> Progress {
         Progress {
             incarnation,
@@ -78,8 +81,8 @@ impl Progress {
         self.is_reachable() && self.batch.is_none() && self.next_index <= last_index
     }
 
-    /// Whether an empty append should be sent now: for news of a commit, unless entries that wait will carry it soon,
-    /// or because a read waits for the follower to answer an append sent after `read_after`.
+    /// Whether an empty append should be sent now. It should be sent for the news of a commit, unless waiting entries
+    /// will carry the news soon, or because a read waits for the follower to answer an append sent after `read_after`.
     pub(super) fn wants_heartbeat(
         &self,
         log: &Log,
@@ -93,12 +96,12 @@ impl Progress {
         self.is_reachable() && self.heartbeat.is_none() && ((news && !entries_wait) || read)
     }
 
-    /// The last entry that the follower has, or will have once the batch under way arrives.
+    /// The last entry that the follower has, or will have once the batch in flight arrives.
     fn last_entry_sent(&self) -> LogIndex {
         self.batch.map_or(self.match_index, |batch| batch.last_index)
     }
 
-    /// Whether a heartbeat that is due can be sent: one at a time is under way.
+    /// Whether a heartbeat that is due can be sent: only one is in flight at a time.
     pub(super) fn can_beat(&self) -> bool {
         self.heartbeat.is_none()
     }
@@ -112,17 +115,17 @@ impl Progress {
         self.unanswered = self.unanswered.saturating_add(1);
     }
 
-    /// Whether the follower answered lately, in this term.
+    /// Whether the follower has answered lately, in this term.
     pub(super) fn is_in_touch(&self) -> bool {
         self.unanswered < UNANSWERED_MAX
     }
 
-    /// Whether the follower answered an append that was sent after the one of that number.
+    /// Whether the follower has answered an append that was sent after the one with that number.
     pub(super) fn has_answered_after(&self, round: Round) -> bool {
         round < self.last_answered
     }
 
-    /// Notes an append as under way.
+    /// Records an append as in flight.
     pub(super) fn sent(&mut self, request: &AppendEntries) {
         let last_index = request.last_index();
         let sent =
@@ -137,8 +140,8 @@ impl Progress {
         self.commit_sent = self.commit_sent.max(request.leader_commit.min(self.last_entry_sent()));
     }
 
-    /// Notes which incarnation the answer to that append showed, and says whether it is the follower's current one: the
-    /// youngest append decides. Nothing that an earlier one acknowledged holds of another.
+    /// Records which incarnation the answer to that append showed. Returns whether it is the follower's current one,
+    /// which the latest append decides. Acknowledgements of an earlier incarnation do not hold for another.
     pub(super) fn show(&mut self, round: Round, shown: &Identity, log: &Log) -> bool {
         if self.last_sent < round {
             return false;
@@ -147,7 +150,8 @@ impl Progress {
             if round <= self.shown_by {
                 return false;
             }
-            // Where it says that its log ends; the last entry is sent in any case, since nothing else proves a match.
+            // Start where it says that its log ends. The last entry is sent in any case, because nothing else proves a
+            // match.
             let agrees = shown.history == log.history();
             let end = if agrees { shown.last_log } else { Position::default() };
             let next_index = log.last_not_beyond(end).index.next().min(log.last_index());
@@ -164,8 +168,8 @@ impl Progress {
         true
     }
 
-    /// Takes a reply of the current term into account. Replies to appends that are no longer under way say only that
-    /// the follower is there.
+    /// Handles a reply of the current term. Replies to appends that are no longer in flight only say that the follower
+    /// is reachable.
     pub(super) fn answered(&mut self, round: Round, outcome: AppendOutcome, log: &Log) {
         self.unanswered = 0;
         self.last_answered = self.last_answered.max(round);
@@ -178,8 +182,8 @@ impl Progress {
             AppendOutcome::Mismatch(hint) => {
                 if sent.prev_log_index <= self.match_index {
                     // The follower once held this entry in this term. It did not know yet that this history is founded,
-                    // and has followed another in between. What it acknowledged before, and is still on its way, must
-                    // not count.
+                    // and has followed another one in between. Its earlier acknowledgements that are still on their way
+                    // must not count.
                     self.match_index = LogIndex::default();
                     self.heartbeat = None;
                     self.batch = None;
@@ -190,7 +194,7 @@ impl Progress {
         }
     }
 
-    /// Takes into account that an append got no reply.
+    /// Handles an append that got no reply.
     pub(super) fn failed(&mut self, round: Round) {
         if self.take(round).is_some() {
             self.reachable_from = self.last_sent.next();

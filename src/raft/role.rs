@@ -1,4 +1,4 @@
-//! The roles and their legal changes: Figure 4, and the handout's crash and restore.
+//! The roles and the legal changes between them: Figure 4, and the handout's crash and restore.
 
 use super::candidate::Candidate;
 use super::core::Core;
@@ -7,7 +7,7 @@ use super::event::Effects;
 use super::follower::Follower;
 use super::leader::Leader;
 
-/// The name of a role, for people and for checks.
+/// The name of a role, for display and for checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RoleName {
     /// Answers candidates and its leader.
@@ -16,7 +16,7 @@ pub enum RoleName {
     Candidate,
     /// Takes calls and replicates.
     Leader,
-    /// Takes no part.
+    /// Does not participate.
     Crashed,
 }
 
@@ -32,17 +32,17 @@ impl RoleName {
     }
 }
 
-/// What every role does when a server takes it and when it leaves it.
+/// What every role does when a server enters it and when it leaves it.
 ///
-/// Its two functions speak of types that have no name outside the core, so the four roles here are all there are.
+/// Its two functions use types that cannot be named outside the core, so there are no other roles than these four.
 pub trait Role: Sized {
     /// The role's name.
     const NAME: RoleName;
 
-    /// Arms the role's timer, or stops them all.
+    /// Arms the role's timer, or stops all timers.
     fn enter(&self, core: &mut Core, out: &mut Effects);
 
-    /// Settles what the role owes before the role named `next` begins.
+    /// Settles the role's open calls before the role named `next` begins.
     fn leave(self, core: &mut Core, next: RoleName, out: &mut Effects) {
         let _ = (core, next, out);
     }
@@ -56,8 +56,8 @@ pub trait Role: Sized {
 /// use surfstore::raft::{Becomes, Candidate, Crashed, Follower, Leader};
 /// fn becomes<From: Becomes<To>, To: surfstore::raft::Role>() {}
 ///
-/// becomes::<Follower, Candidate>(); // No word from a leader: it stands for election.
-/// becomes::<Candidate, Candidate>(); // No winner: it stands anew, or goes from the pre-vote to the vote.
+/// becomes::<Follower, Candidate>(); // It hears from no leader: it stands for election.
+/// becomes::<Candidate, Candidate>(); // No winner: it starts a new ballot, or goes from the pre-vote to the vote.
 /// becomes::<Candidate, Leader>(); // A majority voted for it.
 /// becomes::<Candidate, Follower>(); // It finds the current leader or a newer term.
 /// becomes::<Leader, Follower>(); // It finds a newer term.
@@ -67,7 +67,7 @@ pub trait Role: Sized {
 /// becomes::<Crashed, Follower>();
 /// ```
 ///
-/// The other seven do not compile. A follower is never elected without standing:
+/// The other seven do not compile. A follower is never elected without standing for election:
 ///
 /// ```compile_fail,E0277
 /// use surfstore::raft::{Becomes, Candidate, Crashed, Follower, Leader};
@@ -75,7 +75,7 @@ pub trait Role: Sized {
 /// becomes::<Follower, Leader>();
 /// ```
 ///
-/// It stays a follower in place, not by becoming one again:
+/// A follower that stays one does so in place, without a transition:
 ///
 /// ```compile_fail,E0277
 /// use surfstore::raft::{Becomes, Candidate, Crashed, Follower, Leader};
@@ -83,7 +83,7 @@ pub trait Role: Sized {
 /// becomes::<Follower, Follower>();
 /// ```
 ///
-/// A leader has nothing to stand for:
+/// A leader has no reason to stand for election:
 ///
 /// ```compile_fail,E0277
 /// use surfstore::raft::{Becomes, Candidate, Crashed, Follower, Leader};
@@ -91,7 +91,7 @@ pub trait Role: Sized {
 /// becomes::<Leader, Candidate>();
 /// ```
 ///
-/// It leads once per term:
+/// A leader leads once per term:
 ///
 /// ```compile_fail,E0277
 /// use surfstore::raft::{Becomes, Candidate, Crashed, Follower, Leader};
@@ -99,7 +99,7 @@ pub trait Role: Sized {
 /// becomes::<Leader, Leader>();
 /// ```
 ///
-/// A crashed server comes back as a follower, and as nothing else:
+/// A crashed server comes back only as a follower:
 ///
 /// ```compile_fail,E0277
 /// use surfstore::raft::{Becomes, Candidate, Crashed, Follower, Leader};

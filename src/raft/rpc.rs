@@ -1,35 +1,35 @@
 //! The two requests of Figure 2, RequestVote and AppendEntries, and their replies.
 //!
-//! How they are written on the wire is not known here. What makes one ill-formed whatever the receiver's state is:
-//! such a request was not sent by a correct server, and is refused with nothing changed.
+//! The wire format is not known here. The module does define what makes a request ill-formed whatever the receiver's
+//! state is. Such a request was not sent by a correct server; it is refused and changes nothing.
 //!
-//! The paper's `candidateId`, `leaderId`, `term`, `lastLogIndex` and `lastLogTerm` are in what every message says of its
-//! sender, [`Identity`].
+//! The paper's `candidateId`, `leaderId`, `term`, `lastLogIndex` and `lastLogTerm` are in what every message says about
+//! its sender, [`Identity`].
 
 use super::cluster::Cluster;
 use super::identity::{Account, Identity, Incarnation, Roster};
 use super::log::{Command, Entry, LogIndex, NUMBER_MAX, Position, Term};
 
-/// A request that a peer is sent.
+/// A request to a peer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Request {
     /// A candidate asks for a vote.
     RequestVote(RequestVote),
-    /// A leader replicates entries, or lets itself be heard.
+    /// A leader replicates entries, or sends a heartbeat.
     AppendEntries(AppendEntries),
 }
 
 /// A peer's reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Response {
-    /// To RequestVote.
+    /// The reply to RequestVote.
     Vote(VoteReply),
-    /// To AppendEntries.
+    /// The reply to AppendEntries.
     Append(AppendReply),
 }
 
 impl Request {
-    /// What it says of its sender.
+    /// What it says about its sender.
     pub fn sender(&self) -> &Identity {
         match self {
             Request::RequestVote(request) => &request.sender,
@@ -39,7 +39,7 @@ impl Request {
 }
 
 impl Response {
-    /// What it says of its sender, whose own term is for the other to adopt if it is newer.
+    /// What it says about its sender. The receiver adopts the sender's term if it is newer.
     pub fn sender(&self) -> &Identity {
         match self {
             Response::Vote(reply) => &reply.sender,
@@ -51,7 +51,7 @@ impl Response {
 /// What a ballot decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BallotKind {
-    /// Whether the candidate could win an election; nobody's term or vote changes (thesis §9.6).
+    /// Whether the candidate could win an election; no server's term or vote changes (thesis §9.6).
     PreVote,
     /// The election itself (§5.2).
     Vote,
@@ -60,32 +60,32 @@ pub enum BallotKind {
 /// RequestVote (Figure 2).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RequestVote {
-    /// The candidate, its last entry (Figure 2's `lastLogIndex` and `lastLogTerm`), and the term that it is in.
+    /// The candidate, its last entry (Figure 2's `lastLogIndex` and `lastLogTerm`), and its current term.
     pub sender: Identity,
-    /// What is asked for.
+    /// What the ballot decides.
     pub kind: BallotKind,
-    /// The number of the candidate's ballot: no two ballots of one process share it, and replies echo it.
+    /// The number of the candidate's ballot. It is unique within the process, and replies echo it.
     pub ballot: u64,
-    /// In the second round of everybody's vote, what the first one showed.
+    /// In the second round of everybody's vote, what the first round showed.
     pub account: Option<Account>,
 }
 
 /// The reply to RequestVote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct VoteReply {
-    /// Who replies.
+    /// The server that replies.
     pub sender: Identity,
-    /// As asked.
+    /// The kind in the request.
     pub kind: BallotKind,
-    /// As asked.
+    /// The ballot in the request.
     pub ballot: u64,
-    /// Whether the candidate has the vote or, in a pre-vote, would have it.
+    /// Whether the vote is granted or, in a pre-vote, would be.
     pub vote_granted: bool,
 }
 
-/// The number of an append: a leader numbers what it sends in its term from 1 on, without a gap.
+/// The number of an append. A leader numbers the appends that it sends in its term from 1, without gaps.
 ///
-/// Replies echo it, so it tells which append is answered, and that a reply was given after a certain moment.
+/// Replies echo it. So it shows which append is answered, and that a reply was given after a certain moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Round(pub u64);
 
@@ -101,7 +101,7 @@ impl Round {
 pub struct AppendEntries {
     /// The leader, so that followers can redirect callers, and its term.
     pub sender: Identity,
-    /// The incarnation that is to receive it, where the leader knows one: another refuses it.
+    /// The incarnation that is to receive it, if the leader knows one: any other refuses it.
     pub receiver: Option<Incarnation>,
     /// The entry before the new ones (Figure 2's `prevLogIndex` and `prevLogTerm`).
     pub prev_log: Position,
@@ -112,39 +112,39 @@ pub struct AppendEntries {
     /// The append's number.
     pub round: Round,
     /// Whether the leader has lately heard from a majority. Without one it keeps its role and its waiting callers, but
-    /// its appends hold nobody back from electing another leader.
+    /// its appends do not keep the receivers from electing another leader.
     pub has_majority: bool,
 }
 
 /// The reply to AppendEntries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AppendReply {
-    /// Who replies.
+    /// The server that replies.
     pub sender: Identity,
-    /// As sent.
+    /// The round in the request.
     pub round: Round,
-    /// What became of the append.
+    /// The result of the append.
     pub outcome: AppendOutcome,
 }
 
-/// What became of an append. One that is accepted or does not match is of the replier's own term.
+/// The result of an append. If it is `Accepted` or `Mismatch`, the append is of the replier's own term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AppendOutcome {
     /// The replier's log agrees with the leader's up to the last entry of the append.
     Accepted,
-    /// The replier's log lacks `prev_log`; nothing after this position of it can agree with the leader's log.
+    /// The replier's log lacks `prev_log`. Nothing after this position in it can agree with the leader's log.
     Mismatch(Position),
     /// The leader's term is over.
     Stale,
-    /// It is of another history or another set, for another incarnation, or from one that has ended.
+    /// It is of another history or another set, for another incarnation, or from a process that has ended.
     Refused,
 }
 
-/// Why a request cannot have come from a correct peer: the end of a sentence that begins with the method's name.
+/// Why a request cannot have come from a correct peer, as the end of a sentence that begins with the method's name.
 pub type Flaw = &'static str;
 
 impl RequestVote {
-    /// The term to lead in (Figure 2's `term`): in a pre-vote, the one after the candidate's own.
+    /// The term to lead in (Figure 2's `term`): in a pre-vote, the one after the candidate's current term.
     pub fn term(&self) -> Term {
         match self.kind {
             BallotKind::PreVote => self.sender.term.next(),
@@ -152,12 +152,12 @@ impl RequestVote {
         }
     }
 
-    /// The term that the candidate is in; `None` in a pre-vote, which changes nobody's term.
+    /// The candidate's current term; `None` in a pre-vote, which changes no server's term.
     pub fn term_reached(&self) -> Option<Term> {
         (self.kind == BallotKind::Vote).then_some(self.sender.term)
     }
 
-    /// What no candidate of this cluster would send.
+    /// A flaw that no request of a candidate of this cluster has.
     pub fn flaw(&self, cluster: Cluster) -> Option<Flaw> {
         let unasked = (self.kind == BallotKind::PreVote && self.account.is_some())
             .then_some("a pre-vote has no account yet");
@@ -182,7 +182,7 @@ impl AppendEntries {
         self.prev_log.index.plus(self.entries.len())
     }
 
-    /// What no leader of this cluster would send.
+    /// A flaw that no request of a leader of this cluster has.
     pub fn flaw(&self, cluster: Cluster) -> Option<Flaw> {
         let terms = || self.entries.iter().map(|entry| entry.term);
         let Some(history) = self.sender.history else {

@@ -1,4 +1,4 @@
-//! A server in whichever role it is, and the step that takes it from one event to the next.
+//! A server in any of its roles, and the step that takes it from one event to the next.
 
 use super::candidate::Candidate;
 use super::cluster::{Cluster, ServerId};
@@ -14,7 +14,7 @@ use super::role::{Role, RoleName};
 use super::rpc::{AppendEntries, AppendOutcome, Flaw, Response};
 use crate::metadata::Files;
 
-/// One Raft participant.
+/// A Raft server.
 #[must_use = "a step consumes the server and gives it back"]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Server {
@@ -24,11 +24,11 @@ pub enum Server {
     Candidate(Node<Candidate>),
     /// It takes calls and replicates them.
     Leader(Node<Leader>),
-    /// It takes no part.
+    /// It does not participate.
     Crashed(Node<Crashed>),
 }
 
-/// What people ask of a server: a copy of its state's scalars.
+/// What people ask about a server: a copy of the scalars in its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
     /// The role.
@@ -39,11 +39,11 @@ pub struct Status {
     pub incarnation: Incarnation,
     /// The history of its log; `None` if the log is empty.
     pub history: Option<Incarnation>,
-    /// Whom it voted for in the current term.
+    /// The candidate that it voted for in the current term.
     pub voted_for: Option<Member>,
     /// The leader of the current term, as far as this server knows.
     pub leader: Option<ServerId>,
-    /// The history of whoever leads the current term, as far as this server has heard.
+    /// The history of the current term's leader, as far as this server has heard.
     pub leader_history: Option<Incarnation>,
     /// The last committed entry.
     pub commit_index: LogIndex,
@@ -51,24 +51,25 @@ pub struct Status {
     pub last_applied: LogIndex,
     /// The last entry.
     pub last_log: Position,
-    /// How many calls wait for an answer.
+    /// The number of calls that wait for an answer.
     pub waiting: usize,
 }
 
 impl Server {
-    /// A server as its process starts, with the random number that names this life of it; and what it wants done first.
+    /// A server at the start of its process, with the random number that identifies this life of it, and the first
+    /// effects.
     pub fn start(cluster: Cluster, incarnation: Incarnation) -> (Server, Vec<Effect>) {
         let mut out = Effects::default();
         let server = Node::start(cluster, incarnation, &mut out);
         (server, out.0)
     }
 
-    /// Takes one event and says what is to be done. Total: no event, however forged, makes it fail.
+    /// Handles one event and returns the effects to carry out. Total: no event, however forged, makes it fail.
     ///
     /// # Panics
     ///
-    /// If an invariant of Raft is found broken afterwards. No input can bring that about; a server that finds it is
-    /// wrong, and must end rather than go on.
+    /// If an invariant of Raft is broken afterwards. No input can cause that: the server then has a bug, and must end
+    /// rather than continue.
     pub fn step(self, event: Event) -> (Server, Vec<Effect>) {
         let mut out = Effects::default();
         let before = self.status();
@@ -111,7 +112,7 @@ impl Server {
         }
     }
 
-    /// What in an event from a peer cannot come from a correct one. Such an event changes nothing.
+    /// A flaw that shows that an event does not come from a correct peer. Such an event changes nothing.
     fn flaw(&self, event: &Event) -> Option<Flaw> {
         let cluster = self.core().cluster;
         match event {
@@ -129,7 +130,8 @@ impl Server {
         }
     }
 
-    /// §5.2, Election Safety: a term has at most one leader. (Of each history, once servers have been relaunched.)
+    /// §5.2, Election Safety: a term has at most one leader (at most one per history, once servers have been
+    /// relaunched).
     fn usurped(&self, request: &AppendEntries) -> Option<Flaw> {
         let core = self.core();
         let leader = match self {
@@ -144,7 +146,7 @@ impl Server {
         (same_term && leader.is_some_and(usurps)).then_some("another server leads its term")
     }
 
-    /// §5.1: whoever meets a newer term enters it, as a follower.
+    /// §5.1: a server that learns of a newer term enters it, as a follower.
     fn meet_term(self, term: Option<Term>, out: &mut Effects) -> Server {
         let Some(term) = term.filter(|term| self.current_term() < *term) else { return self };
         match self {
@@ -158,8 +160,8 @@ impl Server {
         }
     }
 
-    /// Two leaders of one term, but of two histories, which relaunched processes may have made: the one that has no
-    /// majority gives way to the one that is founded.
+    /// Relaunched processes may lead to two leaders of one term in two histories. The one without a majority gives way
+    /// to the one that is founded.
     fn meet_history(self, event: &Event, out: &mut Effects) -> Server {
         match (self, event) {
             (Server::Leader(node), Event::Call(_, Call::AppendEntries(request)))
@@ -172,7 +174,7 @@ impl Server {
         }
     }
 
-    /// Takes nothing from an answer but that no other will come.
+    /// Takes nothing from an answer except that no other will come.
     fn disregard(&mut self, event: &Event) {
         if let Server::Leader(node) = self
             && let Event::Response { from, response: Response::Append(reply) } = event
@@ -181,7 +183,7 @@ impl Server {
         }
     }
 
-    /// Answers a peer's request with a refusal, and does nothing more.
+    /// Refuses a peer's request, and does nothing else.
     fn refuse(&self, event: &Event, out: &mut Effects) {
         let core = self.core();
         if let Event::Call(call, Call::RequestVote(request)) = event {
@@ -216,12 +218,12 @@ impl Server {
         self.role() == RoleName::Leader && self.core().is_founded()
     }
 
-    /// What it says of itself in every message.
+    /// What it says about itself in every message.
     pub fn identity(&self) -> Identity {
         self.core().identity()
     }
 
-    /// Whom a candidate cannot do without and waits for, as far as its ballot has shown; nobody in other roles.
+    /// The servers that a candidate needs and waits for, as far as its ballot has shown; empty in other roles.
     pub fn waits_for(&self) -> Vec<ServerId> {
         match self {
             Server::Candidate(node) => node.waits_for(),
@@ -234,7 +236,7 @@ impl Server {
         self.core().current_term
     }
 
-    /// The file map as far as it is committed and applied here.
+    /// The file map, as far as it is committed and applied here.
     pub fn files(&self) -> &Files {
         &self.core().files
     }
@@ -284,7 +286,7 @@ impl Server {
         }
     }
 
-    /// Checks the state, and the change from the state before the step, in constant time.
+    /// Checks the state and the change since before the step, in constant time.
     fn check(&self, before: &Status) {
         let core = self.core();
         core.check();
