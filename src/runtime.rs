@@ -1,11 +1,11 @@
 //! Sockets, connections, clocks, peers and output around the [`service`](crate::service). The only user of smol and
 //! async-h1.
 //!
-//! One thread runs everything on one executor: the event loop, which owns the service; the listeners and a task for each
-//! connection; a supervisor of all connections; two lanes for each peer. Only long computations are offloaded to a thread
-//! pool, which shares nothing with that thread. The thread sleeps under low load and busy-polls its sockets under high load.
-//! A panic in a connection's task ends that connection. A panic anywhere else ends the process: nothing is left that
-//! listens and does not answer.
+//! One thread runs everything on one executor: the event loop, which owns the service; the listeners and a task for
+//! each connection; a supervisor of all connections; two lanes for each peer. Only long computations are offloaded to a
+//! thread pool, which shares nothing with that thread. The thread sleeps under low load and busy-polls its sockets
+//! under high load. A panic in a connection's task ends that connection. A panic anywhere else ends the process, so
+//! that no process keeps listening without answering.
 
 mod offload;
 mod bind;
@@ -43,14 +43,14 @@ use event_loop::EventLoop;
 use http_server::HttpServer;
 use peer::Peer;
 
-/// How many descriptors the server asks for at most: far more than it has connections.
+/// The maximum number of descriptors that the server asks for: far more than it has connections.
 const DESCRIPTORS_MAX: u64 = 1 << 16;
 
-/// Runs a server for as long as the process lives.
+/// Runs a server until the process ends.
 ///
 /// # Errors
 ///
-/// If the server cannot listen where the configuration says.
+/// If the server cannot listen at its configured address.
 pub fn run(Arguments { config, id }: Arguments) -> anyhow::Result<Infallible> {
     let cluster = cluster(&config, id).context("the server is not in the configuration")?;
     let address = config.servers.get(id).context("the server is not in the configuration")?;
@@ -90,26 +90,26 @@ pub fn run(Arguments { config, id }: Arguments) -> anyhow::Result<Infallible> {
     smol::block_on(busy_poll::run(&executor, first(tasks)))
 }
 
-/// Takes as many descriptors as this process may have: the usual limit is lower than the number of connections.
-/// Gives how many there are now.
+/// Raises the limit on descriptors as far as this process may, because the usual limit is lower than the number of
+/// connections. Returns the new limit.
 fn raise_descriptor_limit() -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let wanted = maximum.map_or(DESCRIPTORS_MAX, |maximum| maximum.min(DESCRIPTORS_MAX));
     if current.is_some_and(|current| current < wanted) {
-        // With fewer, the connections that are idle are given up earlier.
+        // With fewer descriptors, idle connections are evicted earlier.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
     }
     getrlimit(Resource::Nofile).current.unwrap_or(DESCRIPTORS_MAX)
 }
 
-/// The set of servers as the core knows it: by numbers.
+/// The set of servers as the core knows it, by number.
 fn cluster(config: &Config, id: usize) -> Option<Cluster> {
     let size = u8::try_from(config.servers.len()).ok()?;
     let cluster = Cluster::new(ServerId(u8::try_from(id).ok()?), size)?;
     Some(cluster.named(config.digest() % NUMBER_MAX))
 }
 
-/// Waits for tasks that never end well: the first to fail, or to panic, ends the process.
+/// Waits for tasks that never return successfully. The first one to fail or panic ends the process.
 async fn first(tasks: Vec<Task<anyhow::Result<Infallible>>>) -> anyhow::Result<Infallible> {
     let mut tasks = tasks;
     future::poll_fn(|context| {
@@ -128,7 +128,7 @@ mod tests {
 
     use super::*;
 
-    /// What comes of a run in which `bystander` is a connection's task and `essential` one that must never end.
+    /// The outcome of a run in which `bystander` is a connection's task and `essential` one that must never end.
     fn run_with(
         bystander: impl Future<Output = ()> + 'static,
         essential: impl Future<Output = anyhow::Result<Infallible>> + 'static,

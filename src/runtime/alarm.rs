@@ -1,4 +1,4 @@
-//! Waiting no longer than one may.
+//! Deadlines for waits.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 use async_io::Timer;
 use smol::future;
 
-/// A clock for one wait after another.
+/// A reusable timer for consecutive waits.
 ///
-/// Nearly every wait ends long before its time, and the next asks for a later one. To hear of each would cost the
-/// reactor more than the calls that are waited for: the clock is set anew only if it would ring too late, and rings too
-/// early once in a while instead.
+/// Nearly every wait ends long before its deadline, and the next one asks for a later deadline. Registering each of
+/// them would cost the reactor more than the calls themselves. So the timer is only set if it would fire too late, and
+/// once in a while fires too early instead.
 #[derive(Debug)]
 pub(super) struct Alarm {
     clock: Timer,
-    /// When the clock rings; `None` if it was heard ringing.
+    /// When the timer fires; `None` once it has fired.
     rings: Option<Instant>,
 }
 
@@ -23,7 +23,7 @@ impl Alarm {
         Alarm { clock: Timer::never(), rings: None }
     }
 
-    /// Waits until `at`. May be dropped before.
+    /// Waits until `at`. The future may be dropped earlier.
     pub(super) async fn until(&mut self, at: Instant) {
         while Instant::now() < at {
             if self.rings.is_none_or(|rings| at < rings) {
@@ -35,11 +35,11 @@ impl Alarm {
         }
     }
 
-    /// The output of `work`, if it comes in time.
+    /// Returns the output of `work` if it ends in time.
     ///
     /// # Errors
     ///
-    /// If the time is over; `work` is dropped then.
+    /// If the time has elapsed; `work` is then dropped.
     pub(super) async fn within<T>(
         &mut self,
         time: Duration,
@@ -62,7 +62,7 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(20);
     const LONG: Duration = Duration::from_secs(60);
 
-    /// How long the alarm rings after that time, started now.
+    /// How late the alarm fires if it is set now for that time.
     fn overdue(alarm: &mut Alarm, time: Duration) -> Duration {
         let at = Instant::now() + time;
         smol::block_on(alarm.until(at));

@@ -1,8 +1,8 @@
 //! The sockets that a server listens on.
 //!
-//! The configuration names servers as the others call them. A server listens where that name leads to it, and on all
-//! interfaces where this cannot be known: a machine's own name is often mapped to a loopback address, and a cloud
-//! machine does not have its public address.
+//! The configuration names servers as the others reach them. A server listens on the address that the name stands for,
+//! or on all interfaces if that cannot be known: a machine's own name is often mapped to a loopback address, and a
+//! cloud machine does not have its public address on an interface.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -13,11 +13,11 @@ use rustix::net::sockopt::ipv6_v6only;
 
 use crate::config::Address;
 
-/// The sockets for an address of the configuration, and in words where they are.
+/// The sockets for a configured address, and a description of where they listen.
 ///
 /// # Errors
 ///
-/// One sentence that names the port and says what the system says of it, such as that it is taken.
+/// One sentence with the port and the system's error, such as that the port is in use.
 pub(super) fn bind(address: &Address) -> anyhow::Result<(Vec<TcpListener>, String)> {
     let Address { host, port } = address;
     let refused = || format!("cannot listen on port {port} for {address}");
@@ -35,7 +35,7 @@ pub(super) fn bind(address: &Address) -> anyhow::Result<(Vec<TcpListener>, Strin
     Ok((sockets, format!("{}{why}", places.join(" and "))))
 }
 
-/// Binds an address that stands there literally, if it is one and this machine has it.
+/// Binds a literal IP address, if `host` is one and this machine has it.
 fn bind_literal(host: &str, port: u16) -> io::Result<Option<TcpListener>> {
     let Ok(address) = host.parse::<IpAddr>() else { return Ok(None) };
     match TcpListener::bind(SocketAddr::new(address, port)) {
@@ -45,7 +45,7 @@ fn bind_literal(host: &str, port: u16) -> io::Result<Option<TcpListener>> {
     }
 }
 
-/// Binds those of the addresses that this machine has, which must be one at least.
+/// Binds those of the addresses that this machine has. There must be at least one.
 fn bind_each(addresses: &[IpAddr], port: u16) -> io::Result<Vec<TcpListener>> {
     let mut sockets = Vec::new();
     let mut missing = None;
@@ -62,13 +62,13 @@ fn bind_each(addresses: &[IpAddr], port: u16) -> io::Result<Vec<TcpListener>> {
     }
 }
 
-/// Binds all interfaces in both address families, as far as the machine has them.
+/// Binds all interfaces in each address family that the machine has.
 fn bind_all(port: u16) -> io::Result<Vec<TcpListener>> {
     let all = [IpAddr::from(Ipv6Addr::UNSPECIFIED), Ipv4Addr::UNSPECIFIED.into()];
     let [v6, v4] = all.map(|address| TcpListener::bind(SocketAddr::new(address, port)));
     match (v6, v4) {
         (Ok(v6), Ok(v4)) => Ok(vec![v6, v4]),
-        // The first socket takes IPv4 as well, as is usual, and leaves nothing for the second.
+        // By default the first socket accepts IPv4 as well, which leaves nothing for the second.
         (Ok(v6), Err(error)) if error.kind() == ErrorKind::AddrInUse && !ipv6_v6only(&v6)? => {
             Ok(vec![v6])
         }
@@ -77,7 +77,7 @@ fn bind_all(port: u16) -> io::Result<Vec<TcpListener>> {
     }
 }
 
-/// Whether the machine has no such address, or no such family of addresses.
+/// Whether the machine lacks the address or its address family.
 fn is_missing(error: &io::Error) -> bool {
     let no_such_family = Errno::from_io_error(error) == Some(Errno::AFNOSUPPORT);
     error.kind() == ErrorKind::AddrNotAvailable || no_such_family

@@ -1,9 +1,10 @@
-//! How the one thread waits: it busy-polls its sockets for a moment before it sleeps, if that pays.
+//! How the one thread waits: it busy-polls its sockets for a moment before it sleeps, if that pays off.
 //!
 //! Putting a thread to sleep and waking it takes longer than answering most calls, and for each update the servers wake
-//! each other several times. So if the last waits were short, the thread polls its sockets again and again for a moment and
-//! yields the processor in between. At low load, when only heartbeats come, waits are long and it sleeps at once. It also
-//! sleeps if other programs compute: the scheduler prefers a thread that has slept to one that is always ready.
+//! each other several times. So if the last waits were short, the thread polls its sockets repeatedly for a moment and
+//! yields the processor in between. Under low load, when only heartbeats arrive, waits are long and it sleeps at once.
+//! It also sleeps if other programs compute, because the scheduler prefers a thread that has slept to one that is
+//! always ready.
 
 use std::future::Future;
 use std::thread;
@@ -11,22 +12,22 @@ use std::time::{Duration, Instant};
 
 use smol::{LocalExecutor, future};
 
-/// How long the thread watches before it sleeps. A follower nearby has answered by then.
+/// How long the thread busy-polls before it sleeps. A follower nearby has answered by then.
 const WATCH: Duration = Duration::from_micros(50);
 
-/// What the last waits took on the average, where it is worth while to watch.
+/// Busy-polling pays off if the last waits were shorter than this on average.
 const SHORT: Duration = Duration::from_micros(100);
 
-/// How many waits the average is taken over, each counting for less the longer ago it was.
+/// The number of waits in the average. Older waits weigh less.
 const WAITS: u32 = 8;
 
-/// How long another has the processor, once it is left to it, whose work is more than answering a few calls.
+/// If the thread gets the processor back only after this time, the others did more than answer a few calls.
 const LONG: Duration = Duration::from_micros(200);
 
-/// How long nothing is watched where others compute, before it is tried anew.
+/// How long the thread does not busy-poll after it has found that others compute.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
-/// How many tasks run, if so many can, before the sockets are looked at.
+/// The maximum number of tasks that run before the sockets are polled.
 const TURNS_MAX: usize = 200;
 
 /// Runs the executor's tasks until `future` is done.
@@ -35,7 +36,7 @@ pub(super) async fn run<T>(executor: &LocalExecutor<'_>, future: impl Future<Out
 }
 
 async fn run_tasks<T>(executor: &LocalExecutor<'_>) -> T {
-    // Nothing is known yet, so nothing is watched.
+    // Nothing is known yet, so it does not busy-poll.
     let mut mean_wait = Duration::from_secs(1);
     let mut watch_from = Instant::now();
     loop {
@@ -58,11 +59,11 @@ async fn run_tasks<T>(executor: &LocalExecutor<'_>) -> T {
     }
 }
 
-/// What has come of watching.
+/// The result of busy-polling.
 enum Seen {
-    /// A task could go on, and has run.
+    /// A task was ready, and has run.
     Task,
-    /// For as long as it was watched, there was nothing to do.
+    /// There was nothing to do until the end.
     Nothing,
     /// Others compute on this processor.
     Others,
@@ -83,7 +84,7 @@ async fn watch(executor: &LocalExecutor<'_>, idle_since: Instant) -> Seen {
     Seen::Nothing
 }
 
-/// Whoever polls a future that has been woken already looks at the sockets first, and does not wait for them.
+/// The executor polls the sockets, without blocking, before it polls a future again that has already been woken.
 async fn look_at_sockets() {
     future::yield_now().await;
 }
@@ -101,7 +102,7 @@ mod tests {
 
     use super::*;
 
-    /// How long this thread has been computing.
+    /// The processor time of this thread.
     fn computed() -> Duration {
         let time = clock_gettime(ClockId::ThreadCPUTime);
         Duration::try_from(time).unwrap()
@@ -114,7 +115,7 @@ mod tests {
         let task = executor.spawn(async {
             for _ in 0..50 {
                 Timer::after(Duration::from_millis(5)).await;
-                // Others that come close to it, as the answers to a heartbeat do.
+                // More wake-ups soon after it, like the answers to a heartbeat.
                 for _ in 0..9 {
                     Timer::after(Duration::from_micros(10)).await;
                 }

@@ -1,7 +1,7 @@
-//! One caller's connection: what it is doing, since when, and until when it may.
+//! A caller's connection: its current activity, when that began, and its deadline.
 //!
-//! A connection has no timer of its own. It notes what it waits for, and the supervisor, which looks at all of them a
-//! few times a second, ends the wait by shutting the socket down.
+//! A connection has no timer of its own. It records what it waits for. The supervisor checks all connections a few
+//! times a second, and ends a wait by shutting the socket down.
 
 use std::cell::{Cell, RefCell};
 use std::io::IoSlice;
@@ -26,82 +26,84 @@ use crate::raft::CallId;
 /// How long a connection may be idle between requests.
 const IDLE_TIME: Duration = Duration::from_secs(30);
 
-/// How long a head may take, from its first byte to its last.
+/// The maximum time from the first to the last byte of a head.
 const HEAD_TIME: Duration = Duration::from_secs(5);
 
-/// How long a body or an answer may take for each [`PACE_BYTES`].
+/// The maximum time to transfer [`PACE_BYTES`] of a body or an answer.
 const PACE_TIME: Duration = Duration::from_secs(10);
 
-/// What must have come or gone within [`PACE_TIME`]: 1 KiB a second. Of an answer, what the system takes counts.
+/// The minimum number of bytes to transfer within [`PACE_TIME`]: 1 KiB a second. Bytes of an answer count once the
+/// system has accepted them.
 const PACE_BYTES: usize = 10 << 10;
 
-/// How long an answer may take where memory or places for others are short: so long, and a second for each of these
-/// bytes that its caller has taken.
+/// How long an answer may take if memory or connections are scarce: this time, plus one second for each
+/// [`HURRIED_PACE_BYTES`] that the caller has taken.
 const HURRIED_TIME: Duration = Duration::from_secs(2);
 const HURRIED_PACE_BYTES: usize = 1 << 20;
 
-/// How long a caller that was refused is still listened to. Closing at once could cost it the answer.
+/// How long input is still read after a refusal. Closing at once could cost the caller the response.
 const LINGER_TIME: Duration = Duration::from_secs(2);
 
-/// After how much silence the system asks whether the other side is there, how often it does, and how many times in
-/// vain. A call that waits has no deadline, so this is how its caller's machine is found to have vanished.
+/// The TCP keep-alive: the time without traffic before the first probe, the time between probes, and how many may fail.
+/// A call that waits has no deadline, so this is how the server detects that its caller's machine has vanished.
 const PROBE_AFTER: Duration = Duration::from_secs(15);
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 const PROBES: u32 = 3;
 
-/// How much is read at once, in bytes, where less or none is known to be missing of a body: what is read ahead is held
+/// The size of a read in bytes, unless more is known to be missing of a body. It is small because read-ahead is held
 /// until the requests before it are answered.
 const SHORT_READ_BYTES: usize = 8 << 10;
 
-/// Where all connections read, one after another: one that waits holds no memory for it.
+/// The buffer that all connections read into, one at a time, so that a connection that waits needs no memory for it.
 pub(super) type ReadBuffer = Rc<RefCell<[u8; CHUNK_BYTES]>>;
 
 pub(super) fn read_buffer() -> ReadBuffer {
     Rc::new(RefCell::new([0; CHUNK_BYTES]))
 }
 
-/// How much of an answer the system may hold for its caller, in bytes; Linux takes up to twice as much. Left to itself it
-/// holds several MiB, which are bounded nowhere and would pass for bytes that the caller has taken.
+/// The send buffer of a socket in bytes; Linux uses up to twice as much. By default it may grow to several MiB, which
+/// are bounded by no limit and would pass for bytes that the caller has taken.
 const SEND_BUFFER_BYTES: usize = 256 << 10;
 
-/// How much is written at once, give or take a piece, or read of a body or to be dropped, in bytes.
+/// The size of a write, give or take a piece, and the maximum size of a read of a body or of discarded input, in bytes.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// What a connection is doing.
+/// What a connection is currently doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Activity {
-    /// Nothing: it waits for a request.
+    /// It waits for a request.
     Idle,
-    /// The head of a request is coming in.
+    /// It receives the head of a request.
     Head,
-    /// The body of a request is coming in.
+    /// It receives the body of a request.
     Body,
-    /// A call waits for its answer, as long as it takes.
+    /// A call waits for its answer, without a deadline.
     Waiting(CallId),
-    /// An answer is going out.
+    /// It sends an answer.
     Sending,
-    /// Nothing more will be served.
+    /// It serves nothing more.
     Lingering,
 }
 
-/// A connection, as the task that serves it and the supervisor share it.
+/// A connection, shared by the task that serves it and the supervisor.
 pub(super) struct Connection {
     stream: TcpStream,
     read_buffer: ReadBuffer,
     activity: Cell<Activity>,
     since: Cell<Instant>,
     deadline: Cell<Option<Instant>>,
-    /// The bytes moved since the deadline was set.
+    /// The bytes transferred since the deadline was set.
     moved: Cell<usize>,
-    /// The bytes moved since it began to do what it does.
+    /// The bytes transferred since the current activity began.
     moved_in_all: Cell<usize>,
-    /// Whether much was read at once last: its caller may go on without a pause.
+    /// Whether the last read was large: the caller may keep sending without a pause.
     gave_much: Cell<bool>,
-    /// Whether the supervisor has ended it. What is still read of it must not be served: no answer would arrive.
+    /// Whether the supervisor has ended it. Anything that is still read must not be served, because no answer would
+    /// arrive.
     has_ended: Cell<bool>,
-    /// Whether the caller may end its side and wait nevertheless.
+    /// Whether the caller may half-close the connection and still wait for its answer.
     pub(super) may_half_close: Cell<bool>,
-    /// Whether a peer speaks over it.
+    /// Whether it is a peer's connection.
     pub(super) is_peer: Cell<bool>,
 }
 
@@ -127,17 +129,17 @@ impl Connection {
         self.activity.get()
     }
 
-    /// Since when it has been doing what it does.
+    /// When the current activity began.
     pub(super) fn since(&self) -> Instant {
         self.since.get()
     }
 
-    /// Sets up the socket: answers go out at once, the system holds little of them, and it finds out where the other side
-    /// is no more.
+    /// Configures the socket: answers are sent at once, the system buffers little of them, and keep-alive probes detect
+    /// a vanished caller.
     ///
     /// # Errors
     ///
-    /// If the connection broke.
+    /// If the connection is broken.
     pub(super) fn set_up(&self) -> io::Result<()> {
         self.stream.set_nodelay(true)?;
         set_socket_send_buffer_size(&self.stream, SEND_BUFFER_BYTES)?;
@@ -152,7 +154,7 @@ impl Connection {
         &self.stream
     }
 
-    /// Notes what the connection does from now on, and until when it may.
+    /// Begins an activity and sets its deadline.
     fn begin(&self, activity: Activity) {
         self.activity.set(activity);
         self.since.set(Instant::now());
@@ -173,12 +175,12 @@ impl Connection {
         self.moved.set(0);
     }
 
-    /// Notes that a call waits for its answer.
+    /// Records that a call waits for its answer.
     pub(super) fn wait(&self, call: CallId) {
         self.begin(Activity::Waiting(call));
     }
 
-    /// Puts the deadline off once enough has come or gone since it was set.
+    /// Extends the deadline once enough has been transferred since it was set.
     fn keep_pace(&self, bytes: usize) {
         self.moved.set(self.moved.get() + bytes);
         self.moved_in_all.set(self.moved_in_all.get() + bytes);
@@ -187,7 +189,7 @@ impl Connection {
         }
     }
 
-    /// Ends the wait of a connection that is past its deadline. An answer has less time where there is a hurry.
+    /// Ends the wait of a connection that is past its deadline. In a `hurry`, an answer has less time.
     pub(super) fn end_if_late(&self, now: Instant, hurry: bool) {
         let hurried = hurry && self.activity.get() == Activity::Sending;
         let deadline = if hurried {
@@ -197,13 +199,13 @@ impl Connection {
             self.deadline.get()
         };
         if deadline.is_some_and(|deadline| deadline <= now) {
-            // Whoever is too slow with a request is told so.
+            // A caller whose request is too slow is told so.
             let is_asking = matches!(self.activity.get(), Activity::Head | Activity::Body);
             self.end(if is_asking { Shutdown::Read } else { Shutdown::Both });
         }
     }
 
-    /// Closes the connection, because another needs its place.
+    /// Closes the connection because its place is needed for another.
     pub(super) fn evict(&self) {
         self.end(Shutdown::Both);
     }
@@ -214,15 +216,16 @@ impl Connection {
     }
 
     fn shut(&self, side: Shutdown) {
-        // A connection that is closed already is what was wanted.
+        // It is fine if the connection is already closed.
         let _ = self.stream.shutdown(side);
     }
 
-    /// Reads what comes next of a request that has come as far as `phase`; nothing at the end of the connection.
+    /// Reads the next bytes of a request that has come as far as `phase`. Returns no bytes at the end of the
+    /// connection.
     ///
     /// # Errors
     ///
-    /// If the connection broke.
+    /// If the connection is broken.
     pub(super) async fn receive(&self, phase: Phase) -> io::Result<Vec<u8>> {
         let activity = match phase {
             Phase::Idle => Activity::Idle,
@@ -232,7 +235,7 @@ impl Connection {
         if activity == Activity::Idle || self.activity.get() != activity {
             self.begin(activity);
         }
-        // Who sends without a pause keeps nobody else from being served.
+        // A caller that sends without a pause must not starve the others.
         if self.gave_much.get() {
             fairness::readable(&self.stream).await?;
         }
@@ -255,16 +258,16 @@ impl Connection {
         Ok(bytes)
     }
 
-    /// Whether it was too slow, or had to make room for another.
+    /// Whether it was too slow, or was evicted.
     pub(super) fn has_ended(&self) -> bool {
         self.has_ended.get()
     }
 
-    /// Writes an answer: a head, and a body in pieces, of which there may be none.
+    /// Writes an answer: a head, and a body in pieces, possibly none.
     ///
     /// # Errors
     ///
-    /// If the connection broke.
+    /// If the connection is broken.
     pub(super) async fn send<'b>(
         &self,
         head: &'b [u8],
@@ -276,12 +279,12 @@ impl Connection {
         let mut slices: Vec<_> =
             pieces.flat_map(|piece| piece.chunks(CHUNK_BYTES)).map(IoSlice::new).collect();
         let mut rest = &mut *slices;
-        // Without this, one caller of many requests would keep everybody else waiting, the peers too. To go behind those
-        // who can go on is enough for a small answer: the sockets are looked at after every 200 of them. The answer is
-        // under way already as far as the supervisor knows, so the connection is not given up meanwhile.
+        // Without this yield, one caller with many requests would starve all others, including the peers. For a small
+        // answer it is enough to go behind the tasks that are ready: the sockets are polled after every 200 of them.
+        // The supervisor already counts the answer as being sent, so it does not evict the connection in the meantime.
         future::yield_now().await;
         while !rest.is_empty() {
-            // The head goes out with what fits beside it, in one write, and the rest from where it is held.
+            // The head is sent together with what fits beside it in one write. The rest is sent from where it is held.
             let taken = stream.write_vectored(chunk(rest)).await?;
             if taken == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
@@ -295,8 +298,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Ends the connection after a last answer. What the caller still sends is read and dropped for a while: to close
-    /// on it at once would reset the connection and could cost the caller the answer.
+    /// Ends the connection after a last answer. What the caller still sends is read and discarded for a while. Closing
+    /// at once would reset the connection and could cost the caller the answer.
     pub(super) async fn linger(&self) -> io::Result<()> {
         self.begin(Activity::Lingering);
         self.shut(Shutdown::Write);
@@ -308,7 +311,7 @@ impl Connection {
     }
 }
 
-/// The first of these slices, which together are written at once: as many as make a chunk, and at least one.
+/// The first slices to write at once: as many as make a chunk, and at least one.
 fn chunk<'s, 'b>(slices: &'s [IoSlice<'b>]) -> &'s [IoSlice<'b>] {
     let mut bytes = 0;
     let beyond = slices.iter().position(|slice| {
@@ -325,7 +328,7 @@ mod tests {
 
     use super::*;
 
-    /// A connection and its caller's end of it.
+    /// A connection, and the caller's end of it.
     async fn pair() -> (Connection, TcpStream) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let caller = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
@@ -352,7 +355,7 @@ mod tests {
             let (connection, mut caller) = pair().await;
             let body: Vec<u8> =
                 (0..3 << 20).map(|at: u32| at.to_le_bytes()[at as usize % 3]).collect();
-            // Pieces of many sizes, none as large as what a socket holds and some that are empty.
+            // Pieces of many sizes, none as large as a socket's buffer, and some of them empty.
             let pieces = (0..).scan(&*body, |rest, turn: usize| {
                 let (piece, after) = rest.split_at(rest.len().min(turn * 7919 % 100_000));
                 *rest = after;

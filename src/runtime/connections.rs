@@ -1,4 +1,5 @@
-//! All connections of callers: how many there may be, which are evicted, which are too slow, and whose caller has gone.
+//! All connections of callers: how many there may be, which are evicted, which are too slow, and which callers have
+//! disconnected.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -16,38 +17,39 @@ use super::message::Message;
 use crate::raft::{CallId, WAITING_MAX};
 use crate::service::AnswerBudget;
 
-/// How many connections there may be: one for each call that may wait, and some for the others.
+/// The maximum number of connections: one for each call that may wait, and some for other purposes.
 const CONNECTIONS_MAX: usize = WAITING_MAX + 128;
 
-/// How many connections there may be however few descriptors the process has.
+/// The number of connections that are allowed however few descriptors the process has.
 const CONNECTIONS_MIN: usize = 16;
 
-/// How many descriptors are kept for all but the connections that come in: two to each of nine peers, twice while they
-/// are made and a name is looked up, and some for the process itself.
+/// The number of descriptors reserved for everything but incoming connections: two for each of nine peers, twice that
+/// while they are opened and a name is looked up, and some for the process itself.
 const DESCRIPTORS_KEPT: usize = 48;
 
-/// How many connections of peers are never given up for others.
+/// How many connections of peers are exempt from eviction.
 const PEER_PLACES: usize = 64;
 
-/// How many bytes of requests may be held over all connections.
+/// The maximum number of bytes of requests held over all connections.
 pub(super) const HELD_BYTES_MAX: usize = 64 << 20;
 
-/// How many bytes of a request count for nothing: calls are small, and those that are not must not keep them out.
+/// The number of bytes of a request that do not count: calls are small, and large requests must not keep them out.
 const UNCOUNTED_BYTES: usize = 16 << 10;
 
-/// The time between two looks at all connections.
+/// The time between two checks of all connections.
 const ROUND_TIME: Duration = Duration::from_millis(500);
 
-/// How long a call is served whose caller has closed its side of the connection. It may only have said that it will
-/// send no more, but a caller that is gone looks the same: within a second it is taken for gone. Only where HTTP/1.0
-/// makes it usual, as with Apache XML-RPC's lite transport, it is waited for; if it is gone after all, the system's
-/// probes tell in a minute or two.
+/// How long a call is served after its caller has half-closed the connection. The caller may only have said that it
+/// will send no more. But a caller that has disconnected looks the same, so within a second it is assumed to have
+/// disconnected. The exception is HTTP/1.0, in which half-closing is usual, as with Apache XML-RPC's lite transport:
+/// there the call goes on, and if the caller has disconnected after all, the keep-alive probes show it in a minute or
+/// two.
 const HALF_CLOSED_TIME: Duration = Duration::from_millis(400);
 
-/// The connections that are open.
+/// The open connections.
 pub(super) struct Connections {
     connections: RefCell<BTreeMap<u64, Rc<Connection>>>,
-    /// How many there may be.
+    /// The maximum number of connections.
     places: usize,
     last: Cell<u64>,
     /// The bytes of requests that are held.
@@ -57,8 +59,8 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    /// The connections of a process that may have so many descriptors. Callers must not take all of them: without one for
-    /// its own requests a server reaches no peer.
+    /// The connections of a process with this many descriptors. Callers must not take all of them: without one for its
+    /// own requests, a server reaches no peer.
     pub(super) fn new(descriptors: u64, answers: AnswerBudget) -> Rc<Connections> {
         let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
         let places = descriptors.saturating_sub(DESCRIPTORS_KEPT);
@@ -72,13 +74,13 @@ impl Connections {
         })
     }
 
-    /// How many calls may wait. If more did, peers and other callers would find no place.
+    /// The maximum number of calls that may wait. If more did, there would be no place for peers and other callers.
     pub(super) fn waiting_max(&self) -> usize {
         self.places - (CONNECTIONS_MAX - WAITING_MAX).min(self.places / 2)
     }
 
-    /// Takes in a connection, in place of the one that has been idle for longest if there are too many; `None` if all
-    /// of them are being answered.
+    /// Adds a connection. If there are too many, it replaces the one that has been idle for longest. `None` if all of
+    /// them are being answered.
     pub(super) fn admit(&self, stream: TcpStream) -> Option<(u64, Rc<Connection>)> {
         if self.places <= self.connections.borrow().len() && !self.make_room() {
             return None;
@@ -90,12 +92,12 @@ impl Connections {
         Some((id, connection))
     }
 
-    /// Forgets a connection that has ended.
+    /// Removes a connection that has ended.
     pub(super) fn leave(&self, id: u64) {
         self.connections.borrow_mut().remove(&id);
     }
 
-    /// Marks a connection as a peer's, whose place is kept while there are not too many of them.
+    /// Marks a connection as a peer's. Its place is reserved unless there are too many of them.
     pub(super) fn keep_for_peer(&self, connection: &Connection) {
         let connections = self.connections.borrow();
         if !connection.is_peer.get() {
@@ -104,14 +106,16 @@ impl Connections {
         }
     }
 
-    /// Counts bytes that a connection holds in place of those it held before. Whether all are within the bound.
+    /// Counts bytes that a connection holds in place of those that it held before. Returns whether the total is within
+    /// the limit.
     pub(super) fn hold(&self, before: usize, now: usize) -> bool {
         let [before, now] = [before, now].map(|bytes| bytes.saturating_sub(UNCOUNTED_BYTES));
         self.held.set(self.held.get().saturating_sub(before) + now);
         now <= before || self.held.get() <= HELD_BYTES_MAX
     }
 
-    /// Closes the connection that has been waiting for its caller for longest. A call that came in whole is answered.
+    /// Evicts the connection that has been waiting for its caller for longest. A call that has arrived completely is
+    /// answered.
     pub(super) fn make_room(&self) -> bool {
         let mut connections = self.connections.borrow_mut();
         let waits_for_caller = |connection: &Connection| {
@@ -129,7 +133,7 @@ impl Connections {
         evicted.inspect(|connection| connection.evict()).is_some()
     }
 
-    /// Supervises the connections, without end.
+    /// Supervises the connections forever.
     pub(super) async fn supervise(
         self: Rc<Connections>,
         inbox: Sender<Message>,
@@ -147,7 +151,7 @@ impl Connections {
     }
 }
 
-/// The calls whose callers are gone while they wait for their answers.
+/// The calls whose callers have disconnected while they wait for their answers.
 fn gone(connections: &[Rc<Connection>], now: Instant) -> Vec<CallId> {
     let waiting: Vec<_> = connections
         .iter()

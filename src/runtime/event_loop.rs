@@ -1,4 +1,4 @@
-//! The one task that owns the service: hands it what happens, and does what it wants done.
+//! The one task that owns the service: passes it the inputs and carries out its actions.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -16,10 +16,10 @@ use super::peer::Peer;
 use crate::raft::{CallId, ServerId};
 use crate::service::{Action, Document, Input, Service};
 
-/// Where the service's actions go.
+/// Carries out the service's actions.
 pub(super) struct EventLoop {
     peers: BTreeMap<ServerId, Peer>,
-    /// Where the answers to the calls go that are in progress.
+    /// Receives the answers to the calls in progress.
     callers: BTreeMap<CallId, Sender<Arc<Document>>>,
 }
 
@@ -28,7 +28,7 @@ impl EventLoop {
         EventLoop { peers, callers: BTreeMap::new() }
     }
 
-    /// Runs the service, without end.
+    /// Runs the service forever.
     ///
     /// # Errors
     ///
@@ -64,7 +64,7 @@ impl EventLoop {
                     Input::HangUp(id)
                 }
                 Message::Get { target, answer } => {
-                    // The connection may have ended meanwhile.
+                    // The connection may have ended in the meantime.
                     let _ = answer.send(service.page(&target, now));
                     actions = Vec::new();
                     continue;
@@ -85,7 +85,7 @@ impl EventLoop {
             }
             Action::Answer { id, document } => {
                 if let Some(caller) = self.callers.remove(&id) {
-                    // A caller that is gone in this moment misses it.
+                    // If the caller disconnects at this moment, it misses the answer.
                     let _ = caller.send(document);
                 }
             }

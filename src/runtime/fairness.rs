@@ -38,7 +38,7 @@ mod tests {
     use super::*;
     use crate::runtime::busy_poll;
 
-    /// Fewer than run before the sockets are looked at anyway.
+    /// Fewer than the number of tasks after which the sockets are polled anyway.
     const TURNS: usize = 150;
 
     fn pair() -> (TcpStream, net::TcpStream) {
@@ -54,12 +54,12 @@ mod tests {
         }
     }
 
-    /// Which of two was done first: one that gets its byte at once, and one that takes many turns, to read or to write.
+    /// The order in which two transfers end: one gets its byte at once, and one takes many turns to read or to write.
     fn order(reads: bool) -> Vec<&'static str> {
         let executor = LocalExecutor::new();
         let order = Rc::new(RefCell::new(Vec::new()));
         let ((much, mut other), (mut little, mut giver)) = (pair(), pair());
-        // Nobody takes it, so there is always something to read.
+        // It is never read, so the socket is always readable.
         other.write_all(&[1]).unwrap();
         let done = Rc::clone(&order);
         let reading = executor.spawn(async move {
@@ -67,7 +67,7 @@ mod tests {
             done.borrow_mut().push("little");
         });
         while executor.try_tick() {}
-        // It waits already when there comes something.
+        // The reader is already waiting when the byte arrives.
         giver.write_all(&[1]).unwrap();
         let done = Rc::clone(&order);
         let moving = executor.spawn(async move {

@@ -1,8 +1,8 @@
 //! Decodes the heads of requests and encodes those of responses with async-h1. No other file names that library.
 //!
-//! The gate has already found a request's head and the end of its body, and has rejected whatever is malformed; the
-//! library decodes the normalized head that the gate writes. Decoding a head took a fifth of the time of a ping, and
-//! nearly all heads are equal to the one before. So decoding is memoized by head, and encoding by what the head says.
+//! The gate has already found a request's head and the end of its body, and has rejected everything malformed. The
+//! library decodes the normalized head that the gate writes. Decoding took a fifth of the time of a ping, and nearly
+//! all heads are equal to the one before. So decoding is memoized by head, and encoding by the content of the head.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -19,25 +19,25 @@ use smol::io::{self, AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::gate;
 
-/// What the head of a response tells.
+/// The content of a response head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) status: u16,
     pub(super) content_type: &'static str,
-    /// How many bytes the body has.
+    /// The size of the body in bytes.
     pub(super) length: usize,
-    /// Whether the connection ends after it.
+    /// Whether the connection ends after the response.
     pub(super) closes: bool,
 }
 
-/// Decodes and encodes heads, and memoizes the last of each.
+/// Decodes and encodes heads, and memoizes the last one of each.
 #[derive(Debug, Default)]
 pub(super) struct HeadCodec {
     read: RefCell<Vec<u8>>,
     written: RefCell<Option<Written>>,
 }
 
-/// The head of a response, which is the same for the next one that tells the same while the date is.
+/// The encoded head of a response, which is reused for an equal head in the same second.
 #[derive(Debug)]
 struct Written {
     head: Head,
@@ -47,15 +47,15 @@ struct Written {
 }
 
 impl HeadCodec {
-    /// Reads the head of a call.
+    /// Decodes the head of a call.
     ///
     /// # Errors
     ///
-    /// If the library does not take for the head of a call what the gate has written.
+    /// If the library does not accept what the gate has written as the head of a call.
     pub(super) async fn read(&self, request: &gate::Request) -> anyhow::Result<()> {
         let head = request.clean_head();
         if *self.read.borrow() != head {
-            // Boxed, since every connection would set its memory aside.
+            // Boxed, because otherwise every connection would reserve memory for it.
             let decoded =
                 Box::pin(server::decode(Message { bytes: Arc::from(&*head), read: 0 })).await;
             let (request, _) = decoded
@@ -67,11 +67,11 @@ impl HeadCodec {
         Ok(())
     }
 
-    /// The head as bytes.
+    /// Encodes a head.
     ///
     /// # Errors
     ///
-    /// If the library does not write it, or there is no such status.
+    /// If the library does not encode it, or there is no such status.
     pub(super) async fn write(&self, head: Head) -> anyhow::Result<Rc<[u8]>> {
         let date = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         if let Some(last) = &*self.written.borrow()
@@ -88,7 +88,7 @@ impl HeadCodec {
 async fn encode(head: Head) -> anyhow::Result<Vec<u8>> {
     let status = StatusCode::try_from(head.status).map_err(http_types::Error::into_inner)?;
     let mut response = Response::new(status);
-    // The body is sent from where it is held: many callers may share it.
+    // The body is sent from where it is held, because many callers may share it.
     response.set_body(Body::from_reader(io::empty(), Some(head.length)));
     response.insert_header("content-type", head.content_type);
     if head.closes {
@@ -99,7 +99,7 @@ async fn encode(head: Head) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A head in memory, in place of the connection that the library would read it from.
+/// A head in memory, in place of the connection that the library would read from.
 #[derive(Clone)]
 struct Message {
     bytes: Arc<[u8]>,
@@ -120,7 +120,7 @@ impl AsyncRead for Message {
     }
 }
 
-/// The library writes only what the gate has seen to already.
+/// The library only writes what the gate has already taken care of.
 impl AsyncWrite for Message {
     fn poll_write(
         self: Pin<&mut Self>,

@@ -25,16 +25,16 @@ use crate::protocol::{self, Asked, fault};
 use crate::raft::CallId;
 use crate::xmlrpc::Fault;
 
-/// How long the listener pauses when a connection cannot be accepted.
+/// How long the listener pauses after a connection could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
-/// What every connection shares.
+/// The state that all connections share.
 pub(super) struct HttpServer {
     connections: Rc<Connections>,
     inbox: Sender<Message>,
     codec: HeadCodec,
     offload_queue: OffloadQueue,
-    /// The host under which this server is configured.
+    /// This server's host in the configuration.
     own_host: String,
     last_call: Cell<u64>,
 }
@@ -55,7 +55,7 @@ impl HttpServer {
         })
     }
 
-    /// Takes connections, without end. Each has a task of its own: what happens to it happens to it alone.
+    /// Accepts connections forever. Each has its own task, so that a failure affects only that connection.
     pub(super) async fn listen(
         self: Rc<HttpServer>,
         listener: Async<TcpListener>,
@@ -64,11 +64,11 @@ impl HttpServer {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    // Where all places are taken by calls that are being answered, it is closed.
+                    // If all places are taken by calls that are being answered, the connection is closed.
                     if let Some(place) = Place::take(&self.connections, stream.into()) {
                         executor.spawn(Rc::clone(&self).serve(place)).detach();
                     }
-                    // However many come at once, those that are here get their turns.
+                    // However many arrive at once, the existing connections get their turns.
                     future::yield_now().await;
                 }
                 Err(error) => {
@@ -99,7 +99,7 @@ impl HttpServer {
                     let closes = request.close;
                     let id = self.next_call();
                     let asked = self.read(connection, id, request).await;
-                    // What was read is held until then.
+                    // Bytes that were read ahead are held until the answer.
                     place.hold(gate.buffered());
                     let goes_on = self.answer(connection, id, asked, closes).await?;
                     if goes_on { continue } else { return Ok(()) }
@@ -137,7 +137,7 @@ impl HttpServer {
         Ok(connection.linger().await?)
     }
 
-    /// What a request asks for.
+    /// Decodes what a request asks for.
     async fn read(
         &self,
         connection: &Connection,
@@ -145,7 +145,7 @@ impl HttpServer {
         request: gate::Request,
     ) -> Result<Asked, Fault> {
         connection.may_half_close.set(request.may_half_close);
-        // It is here as a whole, so its caller is late with nothing.
+        // The request has arrived completely, so its caller has no deadline.
         connection.wait(id);
         let is_read = self.codec.read(&request).await;
         is_read.map_err(|error| fault::internal(&format!("{error:#}")))?;
@@ -153,7 +153,7 @@ impl HttpServer {
         self.offload_queue.run(document.len(), move || protocol::read_call(&document)).await
     }
 
-    /// Answers one call. Whether the connection goes on.
+    /// Answers one call. Returns whether the connection continues.
     async fn answer(
         &self,
         connection: &Connection,
@@ -168,7 +168,7 @@ impl HttpServer {
         }
         let (answer, answered) = oneshot::channel();
         self.inbox.send(Message::Call { id, asked, answer }).await?;
-        // The event loop drops the way back once it hears that the caller is gone.
+        // The event loop drops the sender when it learns that the caller has disconnected.
         let Ok(answer) = answered.await else { return Ok(false) };
         // The status is 200 whatever the document says: many clients cannot read a fault with another status.
         let (content_type, length) = ("text/xml", answer.len());
@@ -176,7 +176,7 @@ impl HttpServer {
         send(connection, &head, answer.pieces(), closes).await
     }
 
-    /// The page that a request is for, if there is one.
+    /// The page that a request asks for, if it exists.
     async fn get(&self, request: &gate::Request) -> anyhow::Result<Option<Page>> {
         let (answer, answered) = oneshot::channel();
         let target = request.target.clone();
@@ -184,7 +184,7 @@ impl HttpServer {
         answered.await.ok().context("the event loop has ended")
     }
 
-    /// Shows a page. Whether the connection goes on.
+    /// Sends a page. Returns whether the connection continues.
     async fn show(
         &self,
         connection: &Connection,
@@ -204,14 +204,15 @@ impl HttpServer {
     }
 }
 
-/// Whether a connection could not be accepted because the process or the system has too many. Others fail by themselves:
-/// the caller may have given up before its turn came, which is no reason to send another away.
+/// Whether a connection could not be accepted because the process or the system has too many. Other errors concern only
+/// that connection. The caller may have given up before it was accepted, for example, which is no reason to evict
+/// another.
 fn is_want_of_room(error: &io::Error) -> bool {
     let wants = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
     Errno::from_io_error(error).is_some_and(|error| wants.contains(&error))
 }
 
-/// Sends a response, and ends the connection if it `closes`. Whether it goes on.
+/// Sends a response, and ends the connection if it `closes`. Returns whether the connection continues.
 async fn send<'b>(
     connection: &Connection,
     head: &'b [u8],
@@ -225,14 +226,14 @@ async fn send<'b>(
     Ok(!closes)
 }
 
-/// Said to a caller whose request has taken longer than it may.
+/// The response to a request that took too long.
 const TOO_SLOW: Refusal = Refusal { status: 408, reason: "the request took too long" };
 
-/// Said to a caller whose request finds too many others under way.
+/// The response to a request that arrives while too many bytes of others are held.
 const TOO_MUCH: Refusal =
     Refusal { status: 503, reason: "too many bytes of requests are under way" };
 
-/// The response to a request for a page that there is not.
+/// The response to a request for a page that does not exist.
 fn no_page(method: Method) -> Vec<u8> {
     let mut response = Refusal {
         status: 404,
@@ -247,7 +248,7 @@ fn no_page(method: Method) -> Vec<u8> {
     response
 }
 
-/// A connection's place among all connections, given back when its task ends, however it ends.
+/// A connection's place among all connections. It is freed when the connection's task ends, however it ends.
 struct Place {
     connections: Rc<Connections>,
     id: u64,
@@ -261,7 +262,7 @@ impl Place {
         Some(Place { connections: Rc::clone(connections), id, connection, held: Cell::new(0) })
     }
 
-    /// Notes how many bytes of a request are held for the connection. Whether there is room for them.
+    /// Records how many bytes of a request are held for the connection. Returns whether there is room for them.
     fn hold(&self, bytes: usize) -> bool {
         self.connections.hold(self.held.replace(bytes), bytes)
     }

@@ -1,4 +1,4 @@
-//! What the connections and the lanes tell the event loop.
+//! The messages of the connections and lanes to the event loop.
 
 use std::sync::Arc;
 
@@ -10,28 +10,28 @@ use crate::raft::CallId;
 use crate::service::{Document, Input};
 use crate::xmlrpc::Fault;
 
-/// What comes in.
+/// A message to the event loop.
 pub(super) enum Message {
     /// A call, whose answer is a document.
     Call {
-        /// Names the call.
+        /// Identifies the call.
         id: CallId,
         /// What its document asks for.
         asked: Result<Asked, Fault>,
-        /// Where the answer goes.
+        /// Receives the answer.
         answer: Sender<Arc<Document>>,
     },
-    /// The caller is gone.
+    /// The caller has disconnected.
     HangUp(CallId),
     /// A GET of a page.
     Get {
         /// The page.
         target: String,
-        /// Where the page goes, if there is one.
+        /// Receives the page, if there is one.
         answer: Sender<Option<Page>>,
     },
     /// The outcome of a request to a peer.
     Peer(Input),
-    /// A lane to a peer has ended, which it never should.
+    /// A lane to a peer has ended, which must never happen.
     LaneEnded,
 }

@@ -6,10 +6,10 @@
 
 use smol::lock::Mutex;
 
-/// Work on fewer bytes is done in place: it takes less than a millisecond, and offloading has a price of its own.
+/// Work on fewer bytes is done in place: it takes less than a millisecond, and offloading has its own cost.
 const LONG_BYTES: usize = 256 << 10;
 
-/// Runs `work`, which processes so many bytes, in the thread pool if it is long.
+/// Runs `work`, which processes this many bytes, in the thread pool if it is long.
 pub(super) async fn offload<T: Send + 'static>(
     bytes: usize,
     work: impl FnOnce() -> T + Send + 'static,
@@ -17,17 +17,18 @@ pub(super) async fn offload<T: Send + 'static>(
     if is_long(bytes) { smol::unblock(work).await } else { work() }
 }
 
-/// Whether work on so many bytes is offloaded.
+/// Whether work on this many bytes is offloaded.
 pub(super) fn is_long(bytes: usize) -> bool {
     LONG_BYTES <= bytes
 }
 
-/// Offloads one long computation at a time. Parsing a document takes several times its memory, which bounds the total.
+/// Offloads one long computation at a time. Parsing a document takes several times its memory, so this bounds the
+/// total.
 #[derive(Debug, Default)]
 pub(super) struct OffloadQueue(Mutex<()>);
 
 impl OffloadQueue {
-    /// Runs `work`, which processes so many bytes, in the thread pool if it is long.
+    /// Runs `work`, which processes this many bytes, in the thread pool if it is long.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         bytes: usize,

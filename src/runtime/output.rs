@@ -1,8 +1,8 @@
-//! What the server says: lines on stderr, each whole, none of which is ever waited for.
+//! Log output: whole lines on stderr, written without blocking the server.
 //!
-//! Whoever starts a server may close its stderr or hand it a pipe that nobody reads; the server must neither end nor
-//! stand still for it. So lines go into a bounded queue, one thread writes them, and lines for which there is no room
-//! are dropped. The module is the backend of the `log` crate and knows nothing of what is said.
+//! The parent of a server may close its stderr, or connect it to a pipe that is never read. Neither must end or block
+//! the server. So lines go into a bounded queue, one thread writes them, and lines are dropped if the queue is full.
+//! The module is the backend of the `log` crate and knows nothing of the content.
 
 use std::any::Any;
 use std::env;
@@ -16,38 +16,38 @@ use std::time::Duration;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-/// The environment variable that names the least important level that is shown.
+/// The environment variable with the least important level that is shown.
 const LEVEL_VARIABLE: &str = "SURFSTORE_LOG";
 
-/// How many lines wait to be written at most.
+/// The maximum number of lines that wait to be written.
 const LINES_MAX: usize = 1024;
 
-/// How long a line is at most, in characters before any is escaped.
+/// The maximum length of a line, in characters before escaping.
 const LINE_CHARS_MAX: usize = 4096;
 
-/// How long a panic waits until the line about it is written, since the process may end with it.
+/// How long a panic waits for its line to be written, because the process may end with it.
 const PANIC_FLUSH: Duration = Duration::from_millis(200);
 
-/// The way to the thread that writes; unset until `start`.
+/// The queue to the writer thread; unset until `start`.
 static QUEUE: OnceLock<Queue> = OnceLock::new();
 
-/// Takes lines to the thread that writes them.
+/// Passes lines to the writer thread.
 struct Queue {
     lines: SyncSender<String>,
-    /// How many lines are queued or being written.
+    /// The number of lines that are queued or being written.
     unwritten: Mutex<usize>,
-    /// Told whenever `unwritten` falls to 0.
+    /// Notified whenever `unwritten` falls to 0.
     written: Condvar,
 }
 
-/// Sends everything to stderr that is logged from now on, and panics too.
+/// From now on sends all log lines and panics to stderr.
 pub fn start() {
     let (lines, queued) = mpsc::sync_channel(LINES_MAX);
     let queue = Queue { lines, unwritten: Mutex::new(0), written: Condvar::new() };
     if QUEUE.set(queue).is_err() {
         return;
     }
-    // Without the means for a thread the server goes on in silence: the queue counts as closed.
+    // If no thread can be created, the server runs without output: the queue counts as closed.
     let _ = thread::Builder::new().name("output".to_owned()).spawn(move || write_all(&queued));
     panic::set_hook(Box::new(say_panic));
     let wanted = env::var_os(LEVEL_VARIABLE).unwrap_or_default();
@@ -59,27 +59,27 @@ pub fn start() {
     }
 }
 
-/// Says one line, whatever the level; it is dropped where there is no room for it.
+/// Writes one line, whatever its level. The line is dropped if the queue is full.
 pub fn say(line: &str) {
     let Some(queue) = QUEUE.get() else { return };
     let line = one_line(line);
-    // Held meanwhile, so that the line is counted before it can be counted as written.
+    // Hold the lock, so that the line is counted before it can be counted as written.
     let mut unwritten = queue.unwritten();
     if queue.lines.try_send(line).is_ok() {
         *unwritten += 1;
     }
 }
 
-/// Waits until all lines are written, but not longer than this; for the moment before the process ends.
+/// Waits until all lines are written, but not longer than `deadline`. Called just before the process ends.
 pub fn flush(deadline: Duration) {
     let Some(queue) = QUEUE.get() else { return };
-    // Whether they were written in time makes no difference to a process that ends.
+    // The process ends whether or not they were written in time.
     let _ =
         queue.written.wait_timeout_while(queue.unwritten(), deadline, |unwritten| 0 < *unwritten);
 }
 
 impl Queue {
-    /// The number is a plain count, right at every moment, so a panic elsewhere cannot have spoilt it.
+    /// The number is a plain count that is correct at every moment, so a panic elsewhere cannot have corrupted it.
     fn unwritten(&self) -> MutexGuard<'_, usize> {
         self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -97,7 +97,7 @@ impl Queue {
 struct Logger;
 
 impl Log for Logger {
-    /// Only what this project says is for its operators; the libraries' lines are not.
+    /// Only this project's lines are meant for operators; those of libraries are not.
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target().starts_with("surfstore")
     }
@@ -121,20 +121,20 @@ fn prefix(level: Level) -> &'static str {
     }
 }
 
-/// The level that is wanted: `info` where nothing is said, `None` where it is no level.
+/// The requested level: `info` if none is given, `None` if it is not a level.
 fn level(wanted: &OsStr) -> Option<LevelFilter> {
     if wanted.is_empty() {
         return Some(LevelFilter::Info);
     }
-    // Not parsed as a filter: that would take "off" too, and then a server ends without a word.
+    // Not parsed as a `LevelFilter`, which also accepts "off": a server could then end without a line.
     let level: Level = wanted.to_str()?.parse().ok()?;
     Some(level.to_level_filter())
 }
 
-/// Writes the lines to stderr for as long as the process lives, however long the stream blocks.
+/// Writes the lines to stderr until the process ends, however long the stream blocks.
 fn write_all(lines: &Receiver<String>) {
     for line in lines {
-        // A stream that is closed loses the line, and nothing else.
+        // If the stream is closed, only the line is lost.
         let _ = io::stderr().write_all(line.as_bytes());
         if let Some(queue) = QUEUE.get() {
             queue.count_written();
@@ -142,7 +142,7 @@ fn write_all(lines: &Receiver<String>) {
     }
 }
 
-/// Takes the place of the default hook, which writes to stderr itself and so may block.
+/// Replaces the default hook, which writes to stderr itself and so may block.
 fn say_panic(panic: &PanicHookInfo<'_>) {
     let what = message(panic.payload());
     let place = panic.location().map(|place| format!(" at {}:{}", place.file(), place.line()));
@@ -150,7 +150,7 @@ fn say_panic(panic: &PanicHookInfo<'_>) {
     flush(PANIC_FLUSH);
 }
 
-/// What a panic was called with.
+/// The message of a panic.
 fn message(payload: &(dyn Any + Send)) -> &str {
     payload
         .downcast_ref::<&str>()
@@ -159,7 +159,8 @@ fn message(payload: &(dyn Any + Send)) -> &str {
         .unwrap_or("a panic without a message")
 }
 
-/// The text with its line ending, short enough, and without anything that would break the line or steer a terminal.
+/// The text as one line with its line ending: truncated, and with control characters escaped, which could break the
+/// line or control a terminal.
 fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len().min(LINE_CHARS_MAX) + 1);
     for character in text.chars().take(LINE_CHARS_MAX) {

@@ -1,7 +1,7 @@
 //! Carries requests to one peer and its replies back.
 //!
-//! Each peer has two lanes, each with a connection of its own: heartbeats and requests for votes are never queued
-//! behind entries. The outcome of each request is told exactly once, unless the peer is disconnected before.
+//! Each peer has two lanes, each with its own connection, so that heartbeats and vote requests are never queued behind
+//! entries. The outcome of each request is reported exactly once, unless the peer is disconnected first.
 
 use std::convert::Infallible;
 use std::io;
@@ -26,26 +26,26 @@ use crate::protocol::{self, NoResponse};
 use crate::raft::{Entry, Failure, Request, Response, ServerId};
 use crate::service::Input;
 
-/// How much is written between two looks at the clock, in bytes.
+/// The number of bytes that are written between two checks of the clock.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// How much is read at once, in bytes: more than a reply has.
+/// The size of a read in bytes, which is more than a reply takes.
 const READ_BYTES: usize = 4 << 10;
 
-/// The bytes that the body of a peer's response has at most: a reply has a few numbers, a fault a sentence.
+/// The maximum size of the body of a peer's response in bytes. A reply has a few numbers, a fault has a sentence.
 const RESPONSE_BYTES_MAX: usize = 64 << 10;
 
-/// A peer, to which requests are handed over.
+/// A peer that requests are sent to.
 pub(super) struct Peer {
     id: ServerId,
     address: Address,
     inbox: Sender<Message>,
     executor: Rc<LocalExecutor<'static>>,
-    /// The lanes, unless nothing has been sent since the start or the last crash.
+    /// The lanes; `None` if nothing has been sent since the start or the last crash.
     lanes: Option<[Lane; 2]>,
 }
 
-/// Where requests wait for a lane's task, which ends when the lane is dropped.
+/// The queue of requests for a lane's task. The task ends when the lane is dropped.
 struct Lane {
     requests: Sender<Request>,
     _task: Task<()>,
@@ -62,7 +62,7 @@ impl Peer {
         Peer { id, address: address.clone(), inbox, executor, lanes: None }
     }
 
-    /// Sends a request on the lane where it belongs.
+    /// Sends a request on its lane.
     pub(super) fn send(&mut self, request: Request) {
         let carries_entries = match &request {
             Request::AppendEntries(request) => !request.entries.is_empty(),
@@ -74,11 +74,11 @@ impl Peer {
         };
         let [control, batches] = self.lanes.insert(lanes);
         let lane = if carries_entries { batches } else { control };
-        // It has no bound, and its task lives as long.
+        // The channel is unbounded, and its task lives as long as the lane.
         let _ = lane.requests.try_send(request);
     }
 
-    /// Sends nothing more of what was handed over, nor the rest of what is being sent, and closes the connections.
+    /// Drops all queued requests and the rest of the one being sent, and closes the connections.
     pub(super) fn disconnect(&mut self) {
         self.lanes = None;
     }
@@ -94,7 +94,7 @@ impl Peer {
         };
         let inbox = self.inbox.clone();
         let task = self.executor.spawn(async move {
-            // Whether it panicked, which has been told, or failed: nothing would be left that carries requests.
+            // It has panicked, which has been logged, or failed. Either way there is no task left to carry requests.
             let _ = AssertUnwindSafe(carrier.run()).catch_unwind().await;
             let _ = inbox.send(Message::LaneEnded).await;
         });
@@ -105,14 +105,14 @@ impl Peer {
 /// What a lane carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Heartbeats and requests for votes, which have a deadline.
+    /// Heartbeats and vote requests, which have a deadline.
     Control,
     /// Appends with entries.
     Batches,
 }
 
-/// The task of a lane: one connection to a peer, made when it is needed and again when it broke, and the requests that
-/// wait for it.
+/// The task of a lane: its queued requests, and one connection to a peer, which is opened on demand and reopened after
+/// an error.
 struct Carrier {
     id: ServerId,
     address: Address,
@@ -121,16 +121,16 @@ struct Carrier {
     inbox: Sender<Message>,
 }
 
-/// What one exchange after another uses.
+/// The state that is reused from one exchange to the next.
 struct Wire {
-    /// The connection, once it is made and as long as no reply may still be under way on it.
+    /// The connection, once it is open. `None` while a reply may still be in flight on it.
     connection: Option<TcpStream>,
     stalled: Alarm,
     read_buffer: Box<[u8]>,
 }
 
 impl Carrier {
-    /// Carries requests, one after another.
+    /// Carries requests one after another.
     async fn run(self) -> anyhow::Result<Infallible> {
         let read_buffer = vec![0; READ_BYTES].into();
         let mut wire = Wire { connection: None, stalled: Alarm::new(), read_buffer };
@@ -155,11 +155,11 @@ impl Carrier {
         }
     }
 
-    /// One request and its reply. The connection is kept only if it ends well.
+    /// Sends one request and receives its reply. The connection is kept only if this succeeds.
     async fn exchange(&self, wire: &mut Wire, request: &Request) -> anyhow::Result<Response> {
         let message = self.message(request).await;
-        // A connection may have ended while it was idle, with its server's process for one, and says so only now. The
-        // requests of Raft may come twice.
+        // A connection may have ended while it was idle, for example with the peer's process, and only reports it now.
+        // So retry on a new one: Raft's requests may arrive twice.
         let mut answered = None;
         if let Some(mut stream) = wire.connection.take()
             && let Ok(answer) = self.post(&mut stream, &message, wire).await
@@ -178,7 +178,7 @@ impl Carrier {
         Ok(protocol::read_response(request, &answer)?)
     }
 
-    /// The request as it is sent.
+    /// The bytes of the request.
     async fn message(&self, request: &Request) -> Vec<u8> {
         let bytes = match request {
             Request::AppendEntries(request) => request.entries.iter().map(Entry::size).sum(),
@@ -187,7 +187,7 @@ impl Carrier {
         let write = |address: &Address, request: &Request| {
             gate::write_post(address, &protocol::write_request(request))
         };
-        // Spared the copies that another thread needs.
+        // Avoid the copies that another thread would need.
         if !is_long(bytes) {
             return write(&self.address, request);
         }
@@ -195,8 +195,8 @@ impl Carrier {
         offload(bytes, move || write(&address, &request)).await
     }
 
-    /// Connects to the configured host, resolved anew. If all of its addresses refuse the connection, the peer's process
-    /// has ended.
+    /// Connects to the configured host, which is resolved each time. If all of its addresses refuse the connection, the
+    /// peer's process has ended.
     async fn connect(&self) -> anyhow::Result<TcpStream> {
         let Address { host, port } = &self.address;
         let places = smol::net::resolve((host.as_str(), *port)).await.context("unknown host")?;
@@ -220,7 +220,7 @@ impl Carrier {
         })
     }
 
-    /// Sends a message and gives the document that is answered. It may take as long as it makes progress.
+    /// Sends a message and returns the document in the response. It may take any time as long as it makes progress.
     async fn post(
         &self,
         stream: &mut TcpStream,
@@ -262,7 +262,7 @@ mod tests {
 
     const KIND: BallotKind = BallotKind::PreVote;
 
-    /// What a server of two that has just been started says of itself.
+    /// The identity of a newly started server of two.
     fn identity(id: u8) -> Identity {
         let cluster = Cluster::new(ServerId(id), 2).unwrap();
         Server::start(cluster, Incarnation(100 + u64::from(id))).0.identity()
@@ -274,7 +274,7 @@ mod tests {
         (peer, port)
     }
 
-    /// A peer at that port, and where it tells what becomes of the requests to it.
+    /// A peer at that port, and the channel that receives the outcomes of its requests.
     fn peer(port: u16) -> (Peer, Receiver<Message>, Rc<LocalExecutor<'static>>) {
         let address = Address { host: "127.0.0.1".to_owned(), port };
         let (inbox, told) = smol::channel::unbounded();
@@ -291,7 +291,7 @@ mod tests {
         })
     }
 
-    /// What becomes of a candidate's request to a peer at that port.
+    /// The outcome of a candidate's request to a peer at that port.
     fn outcome(port: u16) -> Input {
         let (mut peer, told, executor) = peer(port);
         peer.send(request());
@@ -301,7 +301,7 @@ mod tests {
         }
     }
 
-    /// What becomes of it if the peer answers like this.
+    /// The outcome if the peer answers like this.
     fn answered(answer: &Answer) -> Input {
         let config = Config::parse("M: 1\nmetadata0: localhost:1").unwrap();
         let body = write_answer(answer, &config);
@@ -323,7 +323,7 @@ mod tests {
         input
     }
 
-    /// Why there was no reply of the peer.
+    /// Why the peer did not reply.
     fn failure(input: &Input) -> Option<Failure> {
         match input {
             Input::Unanswered { by: ServerId(1), failure, .. } => Some(*failure),
@@ -358,7 +358,7 @@ mod tests {
         assert_eq!(failure(&outcome(port)), Some(Failure::Ended));
     }
 
-    /// Its process may be there, or another on its port.
+    /// Its process may be running, or another one on its port.
     #[test]
     fn a_peer_that_closes_the_connection_says_nothing() {
         let (peer, port) = listener();

@@ -1,14 +1,14 @@
-//! How long a request to a peer may take, beside the timers of the core.
+//! Timeouts for requests to peers, in addition to the timers of the core.
 
 use std::time::Duration;
 
 use crate::raft::SILENCE_MS;
 
-/// How long a heartbeat or a request for a vote may take, connecting included: half a silence timeout, so that the
-/// next one is not late.
+/// The timeout for a heartbeat or a vote request, including connecting: half a silence timeout, so that the next one is
+/// not late.
 pub(super) const CONTROL_DEADLINE: Duration = Duration::from_millis(SILENCE_MS / 2);
 
-/// How long an append with entries may make no progress before it is given up.
+/// How long an append with entries may make no progress before it is abandoned.
 pub(super) const STALL_DEADLINE: Duration = Duration::from_millis(2 * SILENCE_MS);
 
 #[cfg(test)]
