@@ -1,22 +1,22 @@
-//! SurfStore's fault-tolerant metadata store: which files there are, at which version, made of which blocks, kept by
-//! N servers of which a minority may fail.
+//! SurfStore's fault-tolerant metadata store: which files exist, at which version and made of which blocks. It is
+//! replicated on N servers, of which a minority may fail.
 //!
 //! # Three ideas
 //!
 //! **Roles are types.** A [`Follower`](raft::Follower), a [`Candidate`](raft::Candidate), a [`Leader`](raft::Leader)
-//! and a [`Crashed`](raft::Crashed) server are four types. The one function that changes roles consumes the old one and
-//! is bounded by [`Becomes`](raft::Becomes), whose nine implementations are Figure 4 of the Raft paper plus `crash()`
-//! and `restore()`. A change of role that Raft does not know does not compile.
+//! and a [`Crashed`](raft::Crashed) server are four types. A single function changes roles. It consumes the old role
+//! and is bounded by [`Becomes`](raft::Becomes), whose nine implementations are Figure 4 of the Raft paper plus
+//! `crash()` and `restore()`. A role change that Raft does not have does not compile.
 //!
 //! **The core is pure.** [`Server::step`](raft::Server::step) takes the server and one [`Event`](raft::Event), and
-//! gives back the server and the [`Effect`](raft::Effect)s that it wants. No clock, socket, thread, random number or
-//! error is in there, so a test can put a server into any situation, and the code that ships is the code that is tested.
+//! returns the server and the [`Effect`](raft::Effect)s to carry out. It has no clock, socket, thread, random number or
+//! error. So a test can put a server into any situation, and the code that ships is the code that is tested.
 //!
-//! **What surrounds the core is pure as well, and what does I/O is thin.** [`Service::handle`](service::Service::handle)
-//! takes the calls, the peers' replies and the time, and gives back answers and requests. [`runtime`] has sockets, a clock
-//! and a thread.
+//! **The layer around the core is pure as well, and the I/O layer is thin.**
+//! [`Service::handle`](service::Service::handle) takes calls, peers' replies and the time, and returns answers and
+//! requests. [`runtime`] has the sockets, a clock and a thread.
 //!
-//! # The way of a call
+//! # The path of a call
 //!
 //! ```text
 //!        bytes                   request       values            typed call            event
@@ -25,28 +25,30 @@
 //!  peer   ◀── runtime::peer        ◀─────────── xmlrpc::write ◀── protocol::peers   ◀── service ◀──┘ Effect::Send
 //! ```
 //!
-//! A peer's reply comes back the same way and becomes an event; a request that gets none becomes one as well.
+//! A peer's reply comes back along the same path and becomes an event. A request that gets no reply also becomes an
+//! event.
 //!
 //! # The modules
 //!
-//! A module imports only from those above it in this file. [`raft`] and [`metadata`] know nothing of XML, HTTP or the
-//! runtime; [`xmlrpc`] knows nothing of Raft; [`gate`] tells where an HTTP request begins and ends, and nothing of what
-//! is in it; [`monitor`] keeps what people ask of a server beside the calls; [`service`] surrounds the core with calls,
-//! deadlines and answers, without sockets or a clock, which only [`runtime`] has.
-//! [`client`] is the other side: it calls servers, and shares nothing with the runtime of one. [`chaos`] crashes and
-//! restores servers through it, and checks what they answer; [`cli`] is a program for people on top of it. Both need the
-//! feature `cli`, which is on by default: without it the library does not depend on `clap`.
+//! A module imports only from modules above it in this file. [`raft`] and [`metadata`] know nothing of XML, HTTP or the
+//! runtime. [`xmlrpc`] knows nothing of Raft. [`gate`] finds where an HTTP request begins and ends, and knows nothing
+//! of its content. [`monitor`] holds what people ask about a server apart from the calls. [`service`] surrounds the
+//! core with calls, deadlines and answers, without sockets or a clock; only [`runtime`] has those. [`client`] is the
+//! other side: it calls servers, and shares no code with their runtime. [`chaos`] uses it to crash and restore servers,
+//! and checks their answers. [`cli`] is a command-line program on top of it. Both need the feature `cli`, which is on
+//! by default; without it the library does not depend on `clap`.
 //!
 //! # What is deliberately absent
 //!
-//! - *Persistence.* `crash()` is a simulated failure, which a server survives with its memory. The end of its process
-//!   is a loss of its memory, and [`raft`] sees to it that a process without memory undoes nothing.
-//! - *Log compaction* and *changes of membership.* The log is kept whole; the set of servers is what the file says.
-//! - *Locks and threads.* One thread owns the server and does all its work. (Others do what may block or takes long: one
-//!   writes to stderr, those of smol look up host names, watch sockets and clocks while the first is busy, and turn long
-//!   documents into values and back.)
-//! - *A leader's step-down for want of a majority.* Callers are promised that they block until it returns.
-//! - *Clock-based leases.* A read is confirmed by a majority every time.
+//! - *Persistence.* `crash()` is a simulated failure, which a server survives with its memory intact. The end of its
+//!   process loses the memory, and [`raft`] ensures that a process without memory undoes nothing.
+//! - *Log compaction* and *membership changes.* The whole log is kept. The set of servers is the one in the
+//!   configuration file.
+//! - *Locks and threads.* One thread owns the server and does all its work. (Other threads do what may block or take
+//!   long: one writes to stderr, and those of smol look up host names, watch sockets and clocks while the first is
+//!   busy, and parse and write long documents.)
+//! - *Stepping down without a majority.* Callers are promised that they block until the majority returns.
+//! - *Clock-based leases.* Every read is confirmed by a majority.
 
 pub mod config;
 pub mod value;

@@ -1,10 +1,11 @@
-//! What surrounds the core, without sockets, threads or a clock of its own: [`Service::handle`] takes one [`Input`] and
-//! the time, and gives back the [`Action`]s that it wants.
+//! The layer around the core, without sockets, threads or a clock of its own: [`Service::handle`] takes one [`Input`]
+//! and the time, and returns the [`Action`]s to carry out.
 //!
-//! The service owns the [`raft::Server`](crate::raft::Server). It decides which calls reach the core and which it answers itself (all calls
-//! while the server is crashed, blocks, questions about the server), keeps the calls that wait for the core, makes the
-//! calls of a `system.multicall` one after another, and turns the core's timers into deadlines, the core's replies into
-//! documents and everything that it sees into the figures of the [`Monitor`].
+//! The service owns the [`raft::Server`](crate::raft::Server). It decides which calls reach the core and which it
+//! answers itself: all calls while the server is crashed, calls about blocks, and questions about the server. It holds
+//! the calls that wait for the core, and makes the calls of a `system.multicall` one after another. It turns the core's
+//! timers into deadlines, the core's replies into documents, and everything that it sees into the figures of the
+//! [`Monitor`].
 //!
 //! Like the core, it is total and synchronous: no input makes it fail or wait. So tests can drive it through any
 //! schedule. The event loop of [`runtime`](crate::runtime) supplies the inputs and carries out the actions.
@@ -40,17 +41,17 @@ use timers::Timers;
 
 pub use document::{AnswerBudget, Document};
 
-/// How many bytes of blocks are kept.
+/// The maximum number of bytes of blocks that are kept.
 const BLOCK_BYTES_MAX: usize = 64 << 20;
 
-/// What happens to a server.
+/// Something that happens to a server.
 #[derive(Debug)]
 pub enum Input {
-    /// A caller sent a call.
+    /// A caller made a call.
     Call {
-        /// Names the call until it is answered.
+        /// Identifies the call until it is answered.
         id: CallId,
-        /// What its document asks for; the fault to answer if it asks for nothing there is.
+        /// What the call's document asks for, or the fault to answer if it asks for nothing that exists.
         asked: Result<Asked, Fault>,
     },
     /// The caller no longer waits for the answer.
@@ -68,17 +69,17 @@ pub enum Input {
         by: ServerId,
         /// The request.
         request: Request,
-        /// What that says of the peer.
+        /// What the failure says about the peer.
         failure: Failure,
     },
-    /// Time has passed: the [`deadline`](Service::deadline) may have come.
+    /// Time has passed, so the [`deadline`](Service::deadline) may have been reached.
     Tick,
 }
 
-/// What a server wants done.
+/// Something that a server wants done.
 #[derive(Debug)]
 pub enum Action {
-    /// Send a request to a peer. Its outcome comes back as an input, unless `Disconnect` comes before it.
+    /// Send a request to a peer. The outcome comes back as an input, unless `Disconnect` comes first.
     Send {
         /// The peer.
         to: ServerId,
@@ -92,13 +93,13 @@ pub enum Action {
         /// The answer.
         document: Arc<Document>,
     },
-    /// The server has crashed: send nothing more of what was handed over before, and close the connections to the peers.
+    /// The server has crashed: drop all requests that are not sent yet, and close the connections to the peers.
     Disconnect,
     /// Log a line.
     Log(Level, String),
 }
 
-/// A server with all that surrounds its core.
+/// A server: the core and the layer around it.
 #[must_use = "handling an input consumes the service and gives it back"]
 #[derive(Debug)]
 pub struct Service {
@@ -106,10 +107,10 @@ pub struct Service {
     shell: Box<Shell>,
 }
 
-/// What a service needs to know when it starts.
+/// What a service needs at its start.
 #[derive(Debug)]
 pub struct Settings {
-    /// Which server of which set this is.
+    /// Which server this is, and of which set.
     pub cluster: Cluster,
     /// The configuration, for the addresses of the servers.
     pub config: Config,
@@ -117,13 +118,13 @@ pub struct Settings {
     pub incarnation: Incarnation,
     /// Draws the random parts of timeouts.
     pub rng: Rng,
-    /// How many calls may wait for a majority.
+    /// The maximum number of calls that wait for a majority.
     pub waiting_max: usize,
-    /// How many bytes of answers are held, wherever they are.
+    /// The budget for the bytes of all answers, wherever they are held.
     pub budget: AnswerBudget,
 }
 
-/// What surrounds the core.
+/// The layer around the core.
 #[derive(Debug)]
 struct Shell {
     answers: AnswerCache,
@@ -134,15 +135,15 @@ struct Shell {
     /// The calls that the core has not answered yet.
     waiting: BTreeMap<CallId, Waiting>,
     waiting_max: usize,
-    /// The multicalls of which not all calls are answered yet. The one that is waits under the same id.
+    /// The multicalls that are not completely answered. The call in progress waits under the same id.
     multicalls: BTreeMap<CallId, Multicall>,
-    /// What the core is to be told next.
+    /// The events to pass to the core next.
     events: VecDeque<Event>,
     actions: Vec<Action>,
 }
 
 impl Service {
-    /// The service of a server that starts now, and what it wants done first.
+    /// Starts the service of a server, and returns the first actions.
     pub fn start(settings: Settings, now: Instant) -> (Service, Vec<Action>) {
         let Settings { cluster, config, incarnation, rng, waiting_max, budget } = settings;
         let (server, effects) = Server::start(cluster, incarnation);
@@ -165,11 +166,11 @@ impl Service {
         (Service { server, shell }, actions)
     }
 
-    /// Takes an input and says what is to be done. `now` never falls from one call to the next.
+    /// Handles an input and returns the actions to carry out. `now` never decreases from one call to the next.
     ///
     /// # Panics
     ///
-    /// If the core finds one of its invariants broken, which no input brings about.
+    /// If the core finds one of its invariants broken. No input causes that.
     pub fn handle(self, now: Instant, input: Input) -> (Service, Vec<Action>) {
         let Service { server, mut shell } = self;
         match input {
@@ -195,12 +196,12 @@ impl Service {
         (Service { server, shell }, actions)
     }
 
-    /// When [`Input::Tick`] is due; `None` if no timer runs.
+    /// When [`Input::Tick`] is due; `None` if no timer is running.
     pub fn deadline(&self) -> Option<Instant> {
         self.shell.timers.deadline()
     }
 
-    /// The page that the target of a GET names; `None` if there is no such page.
+    /// The page at the target of a GET; `None` if there is no such page.
     pub fn page(&self, target: &str, now: Instant) -> Option<Page> {
         self.shell.monitor.page(target, now)
     }
@@ -212,7 +213,7 @@ impl Service {
 }
 
 impl Shell {
-    /// Tells the core whatever it is to be told, and all that follows from that.
+    /// Passes the core all pending events and those that follow from them.
     fn step(&mut self, mut server: Server, now: Instant) -> Server {
         while let Some(event) = self.events.pop_front() {
             let ends_ballot = matches!(event, Event::Timeout(Timer::Campaign));
@@ -249,7 +250,7 @@ impl Shell {
         }
     }
 
-    /// Passes on what the core replies.
+    /// Passes on the core's reply.
     fn reply(&mut self, id: CallId, reply: Reply, server: &Server, now: Instant) {
         self.note_reply(id, &reply, now);
         self.answer_waiting(id, reply, server, now);

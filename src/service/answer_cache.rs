@@ -1,4 +1,5 @@
-//! Answers on their way to their callers: written once where several callers get the same, and bounded as a whole.
+//! Caches written answers, so that callers who get the same answer share one document, and bounds the bytes of all
+//! answers.
 
 use std::iter;
 use std::mem;
@@ -14,18 +15,19 @@ use crate::xmlrpc;
 /// Writes answers.
 #[derive(Debug)]
 pub(super) struct AnswerCache {
-    /// It gives the leader's address to callers who should go there.
+    /// Supplies the leader's address for redirects.
     config: Config,
     budget: AnswerBudget,
-    /// False and true, as most calls are answered. They are not counted as held: there is one of each.
+    /// The documents for false and true, which answer most calls. They do not count against the budget: there is one of
+    /// each.
     truths: [Arc<Document>; 2],
-    /// The file map as it was written last, and which state of it that was: most reads get it unchanged.
+    /// The document of the file map that was written last, and the revision of the map. Most reads get it unchanged.
     files: Option<(u64, Arc<Document>)>,
-    /// What that document is made of: of a map that has changed, most is written already.
+    /// The leaves of that document. If the map has changed, most of them can be reused.
     leaves: Vec<Written>,
 }
 
-/// A leaf of the map, and what is written for it.
+/// A leaf of the map, and its written form.
 #[derive(Debug)]
 struct Written {
     leaf: Arc<Leaf>,
@@ -41,12 +43,12 @@ impl AnswerCache {
         AnswerCache { config, budget, truths, files: None, leaves: Vec::new() }
     }
 
-    /// What the answers count against.
+    /// The budget that the answers count against.
     pub(super) fn budget(&self) -> &AnswerBudget {
         &self.budget
     }
 
-    /// The document to send; that of a *busy* fault if it does not fit beside those on their way.
+    /// The document to send. It is a *busy* fault if the answer does not fit into the budget beside those being sent.
     pub(super) fn write(&mut self, answer: &Answer) -> Arc<Document> {
         if let Answer::Boolean(truth) | Answer::Raft(Reply::Updated(truth)) = answer {
             let [no, yes] = &self.truths;
@@ -63,7 +65,7 @@ impl AnswerCache {
         {
             return Arc::clone(document);
         }
-        // Nobody will ask for it any more, and what it does not share may take the room of the new one.
+        // No further caller will ask for it, and the new one may need the room of what it does not share.
         self.files = None;
         let written = self.write_map(files);
         let document = self.fitting(written);
@@ -71,12 +73,12 @@ impl AnswerCache {
         document.unwrap_or_else(|| busy(&self.budget))
     }
 
-    /// The document of the map, for which only the leaves are written that are not those of the last.
+    /// The document of the map. Only the leaves that the last document does not have are written.
     fn write_map(&mut self, files: &Files) -> Arc<Document> {
         let mut last = mem::take(&mut self.leaves).into_iter().peekable();
         for leaf in files.leaves() {
             let is_same = |written: &Written| Arc::ptr_eq(&written.leaf, leaf);
-            // Leaves that stay keep their order, and what was written of the others is dropped on the way.
+            // Leaves that are reused keep their order. The pieces of the others are dropped along the way.
             let is_past = |written: &Written| {
                 !is_same(written) && written.leaf.first_name() < leaf.first_name()
             };
@@ -92,10 +94,10 @@ impl AnswerCache {
         Document::of(iter::once(before).chain(leaves).chain([behind]).collect())
     }
 
-    /// The document, if there is room for it.
+    /// The document, if the budget has room for it.
     fn fitting(&mut self, document: Arc<Document>) -> Option<Arc<Document>> {
         if !self.budget.has_room(document.len()) {
-            // What nobody is being sent must not keep others from their answers.
+            // Evict cached answers that are not being sent before refusing a new one.
             self.forget();
         }
         if self.budget.has_room(document.len()) {
@@ -106,7 +108,7 @@ impl AnswerCache {
         None
     }
 
-    /// Forgets whatever was written of the map that nobody is being sent.
+    /// Evicts everything written for the map that is not being sent.
     fn forget(&mut self) {
         self.files.take_if(|(_, document)| Arc::strong_count(document) == 1);
         self.leaves.retain(|written| 1 < Arc::strong_count(&written.piece));
@@ -118,11 +120,11 @@ fn busy(budget: &AnswerBudget) -> Arc<Document> {
     Document::new(xmlrpc::write_fault(&fault), budget)
 }
 
-/// The answers of `system.multicall`. Each will be copied, so that one that others share counts here once more.
+/// The answers of `system.multicall`. Each will be copied, so an answer that others share counts here once more.
 #[derive(Debug)]
 pub(super) struct MulticallAnswer {
     answers: Vec<Arc<Document>>,
-    /// How many bytes the copies will take, which count as held from the beginning.
+    /// The bytes that the copies will take, which count against the budget from the beginning.
     bytes: usize,
     budget: AnswerBudget,
 }
@@ -132,7 +134,7 @@ impl MulticallAnswer {
         MulticallAnswer { answers: Vec::new(), bytes: 0, budget: budget.clone() }
     }
 
-    /// Adds the next answer; a *busy* fault in its place if it is too large beside those before it.
+    /// Adds the next answer, or a *busy* fault in its place if it does not fit beside the earlier ones.
     pub(super) fn push(&mut self, answer: Arc<Document>) {
         self.budget.add(answer.len());
         let answer = if self.budget.has_room(answer.len()) {
@@ -147,7 +149,7 @@ impl MulticallAnswer {
         self.answers.push(answer);
     }
 
-    /// The document that answers them all. It is never refused, for updates among them may have taken effect.
+    /// The document that answers all calls. It is never refused, because updates among them may have taken effect.
     pub(super) fn write(self) -> Arc<Document> {
         let documents = self.answers.iter().map(|answer| answer.bytes());
         Document::new(xmlrpc::write_multicall(documents), &self.budget)
@@ -174,7 +176,7 @@ mod tests {
         AnswerCache::new(config, AnswerBudget::default())
     }
 
-    /// The map of one file that has had so many versions.
+    /// The map of one file that has had this many versions.
     fn files(versions: i64) -> Answer {
         let mut files = Files::default();
         (1..=versions).for_each(|version| update(&mut files, "a", version, "h"));
@@ -190,7 +192,7 @@ mod tests {
         Answer::Raft(Reply::Files(files.clone()))
     }
 
-    /// A map of so many files, which takes several leaves.
+    /// A map of this many files, which takes several leaves.
     fn many() -> Files {
         let mut files = Files::default();
         (0..1000).for_each(|file| update(&mut files, &format!("{file:03}"), 1, "h"));
@@ -226,7 +228,7 @@ mod tests {
         update(&mut files, "500", 2, "h");
         update(&mut files, "500a", 1, "h");
         let after = cache.write(&read(&files));
-        // Its beginning, its end, and one leaf.
+        // All but the beginning, the end and one leaf.
         assert_eq!(shared(&after, &before), after.pieces().count() - 3);
         assert!(10 < after.pieces().count());
         assert!(cache.budget.bytes() < held + held / 10, "what they share counts once");

@@ -1,4 +1,5 @@
-//! Calls: which the service answers itself, which the core answers, and what is answered while the server is crashed.
+//! Calls: which ones the service answers itself, which ones the core answers, and which are answered while the server
+//! is crashed.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,7 +18,7 @@ pub(super) struct Waiting {
     since: Instant,
 }
 
-/// Who answers a call.
+/// Which part answers a call.
 enum Served {
     /// It is answered already.
     Here(Answer),
@@ -26,7 +27,7 @@ enum Served {
 }
 
 impl Shell {
-    /// Takes what a caller asks for.
+    /// Handles a caller's document.
     pub(super) fn call(
         &mut self,
         id: CallId,
@@ -74,7 +75,7 @@ impl Shell {
         }
     }
 
-    /// Answers a call, unless it is the core's to answer.
+    /// Answers a call, unless the core must answer it.
     fn serve(
         &mut self,
         method: &'static Method,
@@ -122,7 +123,7 @@ impl Shell {
         })
     }
 
-    /// Gives what the core replied to whoever waits for it.
+    /// Passes the core's reply to the call that waits for it.
     pub(super) fn answer_waiting(
         &mut self,
         id: CallId,
@@ -140,7 +141,7 @@ impl Shell {
         }
     }
 
-    /// Writes the answer to a call, which is counted.
+    /// Writes the answer to a call, and counts it.
     fn answer(&mut self, call: Waiting, answer: &Answer, now: Instant) -> Arc<Document> {
         let document = self.answers.write(answer);
         let took = now.saturating_duration_since(call.since);

@@ -1,4 +1,4 @@
-//! Documents on their way to their callers, in pieces that they may share, and how many bytes are held for them.
+//! Answer documents in pieces that several documents may share, and the budget for their bytes.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::xmlrpc;
 
-/// How many bytes of answers may be held for callers that have not taken them yet.
+/// The maximum number of bytes of answers that are held for callers that have not read them yet.
 pub(super) const ANSWER_BYTES_MAX: usize = 64 << 20;
 
-/// An answer of this size is given whatever else is held, for it may tell of an update that took effect.
+/// An answer of at most this size is always sent, however much is held, because it may report an update that took
+/// effect.
 pub(super) const SMALL_BYTES: usize = 4 << 10;
 
-/// How many bytes of answers are held.
+/// Counts the bytes of answers that are held.
 #[derive(Clone, Debug, Default)]
 pub struct AnswerBudget(Arc<AtomicUsize>);
 
@@ -25,24 +26,25 @@ impl AnswerBudget {
         self.0.fetch_sub(bytes, Relaxed);
     }
 
-    /// How many they are.
+    /// The number of bytes.
     pub fn bytes(&self) -> usize {
         self.0.load(Relaxed)
     }
 
-    /// Whether so much is held that callers are no longer given all the time they might take.
+    /// Whether so much is held that callers are given less time to read their answers.
     pub fn is_much(&self) -> bool {
         ANSWER_BYTES_MAX / 2 < self.bytes()
     }
 
-    /// Whether there is room for an answer of that size, which counts already. There always is for the only one, however
-    /// large the map is.
+    /// Whether the budget has room for an answer of that size, which is already counted. A single answer always fits,
+    /// however large the map is.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
         bytes <= SMALL_BYTES || self.bytes() <= ANSWER_BYTES_MAX.max(bytes)
     }
 }
 
-/// A part of a document, or all of it. It counts as held once, from its making until nobody has it any more.
+/// A part of a document, or all of it. It counts against the budget once, from its creation until its last owner drops
+/// it.
 #[derive(Debug)]
 pub(super) struct Piece {
     bytes: Box<[u8]>,
@@ -62,7 +64,7 @@ impl Drop for Piece {
     }
 }
 
-/// An answer as it is sent: its pieces one after another.
+/// An answer as it is sent: its pieces in order.
 #[derive(Debug)]
 pub struct Document {
     pieces: Vec<Arc<Piece>>,
@@ -70,7 +72,7 @@ pub struct Document {
 }
 
 impl Document {
-    /// The document of these bytes, which it shares with no other.
+    /// A document of these bytes, which it shares with no other document.
     pub(super) fn new(bytes: Vec<u8>, budget: &AnswerBudget) -> Arc<Document> {
         Document::of(vec![Piece::new(bytes, budget)])
     }
@@ -80,7 +82,7 @@ impl Document {
         Arc::new(Document { pieces, len })
     }
 
-    /// How many bytes it has.
+    /// Its size in bytes.
     #[expect(clippy::len_without_is_empty, reason = "no document is empty")]
     pub fn len(&self) -> usize {
         self.len
@@ -91,7 +93,7 @@ impl Document {
         self.pieces.iter().map(|piece| &*piece.bytes)
     }
 
-    /// All its bytes together, which are copied if there are several pieces.
+    /// All its bytes, copied if there are several pieces.
     pub fn bytes(&self) -> Cow<'_, [u8]> {
         match &*self.pieces {
             [only] => Cow::Borrowed(&only.bytes),
@@ -99,7 +101,7 @@ impl Document {
         }
     }
 
-    /// Whether it is a fault, each of which is written in one piece.
+    /// Whether it is a fault. Faults are written in one piece.
     pub fn is_fault(&self) -> bool {
         matches!(&*self.pieces, [only] if xmlrpc::is_fault(&only.bytes))
     }

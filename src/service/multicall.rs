@@ -1,4 +1,4 @@
-//! `system.multicall`: its calls are made one after another, and answered together.
+//! `system.multicall`: makes its calls one after another, and answers them together.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,9 +16,9 @@ use crate::xmlrpc::Fault;
 pub(super) struct Multicall {
     method: &'static Method,
     since: Instant,
-    /// The calls that are still to be made.
+    /// The calls that have not been made yet.
     calls: vec::IntoIter<Result<MethodAndCall, Fault>>,
-    /// The answers to those that were made.
+    /// The answers to the calls made so far.
     answers: MulticallAnswer,
 }
 
@@ -33,14 +33,14 @@ impl Multicall {
         Multicall { method, since: now, calls: calls.into_iter(), answers }
     }
 
-    /// Adds the answer to the call that was made last.
+    /// Adds the answer to the last call made.
     pub(super) fn push(&mut self, answer: Arc<Document>) {
         self.answers.push(answer);
     }
 }
 
 impl Shell {
-    /// Makes the next calls of a multicall, up to one that waits for the core. After the last, answers it.
+    /// Makes the next calls of a multicall, up to one that waits for the core. Answers the multicall after the last.
     pub(super) fn go_on(&mut self, id: CallId, server: &Server, now: Instant) {
         while let Some(multicall) = self.multicalls.get_mut(&id) {
             if let Some(asked) = multicall.calls.next() {
@@ -51,7 +51,7 @@ impl Shell {
             } else if let Some(Multicall { method, since, answers, .. }) =
                 self.multicalls.remove(&id)
             {
-                // Whatever became of its calls, each of which is counted as well.
+                // Counted as a success whatever the results of its calls, each of which is counted as well.
                 self.monitor.answered(method.name, now.saturating_duration_since(since), false);
                 self.actions.push(Action::Answer { id, document: answers.write() });
             }

@@ -1,4 +1,4 @@
-//! What people learn of a server as it goes along: log lines, and the figures of the monitor.
+//! What operators see of a server while it runs: log lines, and the figures of the monitor.
 
 use std::collections::BTreeSet;
 
@@ -17,13 +17,13 @@ use crate::raft::{
 #[derive(Debug)]
 pub(super) struct Reporter {
     told: Told,
-    /// The flaws of forged requests that were warned of: each once, since they may come in floods.
+    /// The flaws of forged requests that were logged. Each is logged once, because they may come in floods.
     warned: BTreeSet<Flaw>,
-    /// The peer's request in the present event, if a line has said why it is refused.
+    /// The peer's request in the current event, if a log line has already said why it is refused.
     explained: Option<CallId>,
 }
 
-/// What the log lines tell of a server.
+/// The state that the log lines have reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Told {
     role: RoleName,
@@ -32,7 +32,7 @@ struct Told {
 }
 
 impl Reporter {
-    /// Nothing has been reported of a server that starts: it is taken for a follower.
+    /// Nothing has been reported of a server that starts: the lines assume a follower.
     pub(super) fn new(server: &Server) -> Reporter {
         let incarnation = server.identity().incarnation;
         let told = Told { role: RoleName::Follower, leads: false, incarnation };
@@ -41,7 +41,7 @@ impl Reporter {
 }
 
 impl Shell {
-    /// Reports what became of a server as it started: one that is alone leads already.
+    /// Reports the state after the start: a server that is alone leads already.
     pub(super) fn has_started(&mut self, server: &Server) {
         if server.role() != RoleName::Follower {
             self.monitor.stood_for_election();
@@ -49,7 +49,7 @@ impl Shell {
         self.report(server);
     }
 
-    /// Takes note of what an event tells about the peers, before the server takes it.
+    /// Records what an event says about the peers, before the server handles it.
     pub(super) fn note(&mut self, event: &Event, server: &Server, now: Instant) {
         self.reporter.explained = None;
         match event {
@@ -77,7 +77,7 @@ impl Shell {
         }
     }
 
-    /// Notes how another server has shown itself. Whether a line says why a request of it is refused.
+    /// Records how another server has shown itself. Returns whether a log line says why its request is refused.
     fn show(
         &mut self,
         asked: Option<ServerId>,
@@ -95,7 +95,7 @@ impl Shell {
         monitor::explains_refusal(sender, &own)
     }
 
-    /// Takes note of what the core replies.
+    /// Records what the core replies.
     pub(super) fn note_reply(&mut self, id: CallId, reply: &Reply, now: Instant) {
         match reply {
             Reply::Fault(raft::Fault::Forged(flaw))
@@ -111,7 +111,7 @@ impl Shell {
         }
     }
 
-    /// Tells for whom a ballot has waited, unless the server has won it at its end.
+    /// Logs which servers a ballot waited for, unless its end has won it.
     pub(super) fn end_ballot(&mut self, waits_for: Vec<ServerId>, server: &Server) {
         if server.role() == RoleName::Candidate
             && let Some(line) = self.monitor.ballot_ended(waits_for)
@@ -120,8 +120,8 @@ impl Shell {
         }
     }
 
-    /// Shows how the server is after a step: to those who ask, and with a line for each change of role. A candidate that
-    /// stands again is none.
+    /// Publishes the state after a step to the monitor, and logs each change of role. A candidate that starts a new
+    /// ballot has not changed its role.
     pub(super) fn report(&mut self, server: &Server) {
         let status = server.status();
         self.monitor.observe(status, server.files().len(), server.log().roster());

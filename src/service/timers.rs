@@ -1,4 +1,4 @@
-//! The core's timers as deadlines.
+//! Turns the core's timers into deadlines.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use fastrand::Rng;
 
 use crate::raft::{ELECTION_SPREAD_MS, FATE_MS, HEARTBEAT_MS, SILENCE_MS, START_MS, Timer};
 
-/// The timer of the role, and the one for the fate of updates.
+/// The timer of the role, and the one for the outcome of updates.
 #[derive(Debug)]
 pub(super) struct Timers {
     role: Option<(Timer, Instant)>,
@@ -19,7 +19,7 @@ impl Timers {
         Timers { role: None, fate: None, rng }
     }
 
-    /// Starts a timer, in place of the one that it replaces.
+    /// Starts a timer in place of the one that it replaces.
     pub(super) fn arm(&mut self, timer: Timer, now: Instant) {
         let at = now + self.delay(timer);
         match timer {
@@ -37,13 +37,13 @@ impl Timers {
         self.fate = None;
     }
 
-    /// When the next timer runs out.
+    /// When the next timer expires.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let role = self.role.map(|(_, at)| at);
         role.into_iter().chain(self.fate).min()
     }
 
-    /// A timer that has run out, which is taken off.
+    /// Removes a timer that has expired and returns it.
     pub(super) fn expired(&mut self, now: Instant) -> Option<Timer> {
         if let Some((timer, _)) = self.role.take_if(|(_, at)| *at <= now) {
             return Some(timer);
@@ -51,7 +51,7 @@ impl Timers {
         self.fate.take_if(|at| *at <= now).map(|_| Timer::Fate)
     }
 
-    /// How long `timer` runs, with the random part drawn each time so that elections seldom collide (§5.2).
+    /// How long `timer` runs. The random part is drawn each time, so that elections seldom collide (§5.2).
     fn delay(&mut self, timer: Timer) -> Duration {
         let rng = &mut self.rng;
         let mut random = || Duration::from_millis(ELECTION_SPREAD_MS).mul_f64(rng.f64());
