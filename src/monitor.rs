@@ -1,15 +1,15 @@
-//! What people and their tools ask of a server: how it is doing, whether it is well, and what it has counted.
+//! What people and their tools ask about a server: its state, its health, and its counters.
 //!
-//! A [`Monitor`] is told what happens and keeps the sums. All that is asked is answered from them, so that a server whose
-//! calls wait answers nevertheless.
+//! A [`Monitor`] is told what happens, and keeps the totals. It answers every question from these totals, so a server
+//! whose calls wait still answers.
 //!
-//! - `status` is one look at a server, for `surfstore.status` and `/status` alike.
-//! - `peers` keeps what other servers have shown of themselves, and says what does not fit; `waits` keeps for whom
-//!   elections wait.
-//! - `metrics` writes the sums as Prometheus reads them, `histogram` counts durations for it.
-//! - `pages` has what is to be had by GET.
+//! - `status` is a snapshot of a server, for both `surfstore.status` and `/status`.
+//! - `peers` keeps what other servers have shown of themselves, and reports mismatches; `waits` keeps the servers that
+//!   elections wait for.
+//! - `metrics` writes the totals in the Prometheus format; `histogram` counts durations for it.
+//! - `pages` has the pages for GET.
 //!
-//! The module knows no socket, and reads no clock: it is told the time.
+//! The module knows no sockets and reads no clock: the time is passed in.
 
 mod histogram;
 mod metrics;
@@ -44,9 +44,9 @@ pub struct Monitor {
     roster: Option<Arc<Roster>>,
     peers: Peers,
     waits: Waits,
-    /// When an accepted append came, or at a leader the last reply of a peer.
+    /// When the last accepted append arrived or, at a leader, the last reply of a peer.
     heard: Option<Instant>,
-    /// The last leader that was known, and its term.
+    /// The last known leader, and its term.
     leader: Option<(ServerId, raft::Term)>,
     leader_changes: u64,
     elections_started: u64,
@@ -55,7 +55,7 @@ pub struct Monitor {
     peer_failures: BTreeMap<ServerId, u64>,
     /// The calls of each method.
     calls: BTreeMap<&'static str, Calls>,
-    /// The documents that asked for nothing there is.
+    /// The documents that asked for nothing that exists.
     not_understood: u64,
 }
 
@@ -67,7 +67,7 @@ struct Calls {
 }
 
 impl Monitor {
-    /// The monitor of a server that starts now, as the core describes it.
+    /// The monitor of a server that starts now in this state of the core.
     pub fn new(id: ServerId, config: Config, now: Instant, raft: raft::Status) -> Monitor {
         Monitor {
             id,
@@ -89,7 +89,7 @@ impl Monitor {
         }
     }
 
-    /// Takes note of how the server is after a step, of how many files there are, and of its log's last roster.
+    /// Records the state of the server after a step, the number of files, and the last roster of the log.
     pub fn observe(&mut self, raft: raft::Status, files: usize, roster: Option<&Arc<Roster>>) {
         let raft = as_seen(raft);
         let of = |raft: &raft::Status| (raft.incarnation, raft.history, is_founded(raft));
@@ -98,7 +98,7 @@ impl Monitor {
         }
         self.raft = raft;
         self.files = files;
-        // Nearly every step leaves the roster as it was.
+        // Almost no step changes the roster.
         if self.roster.as_ref().map(Arc::as_ptr) != roster.map(Arc::as_ptr) {
             self.roster = roster.cloned();
         }
@@ -112,7 +112,7 @@ impl Monitor {
         }
     }
 
-    /// A leader, or at a leader a peer, has been heard.
+    /// A message from a leader or, at a leader, from a peer has arrived.
     pub fn heard(&mut self, now: Instant) {
         self.heard = Some(now);
     }
@@ -122,8 +122,8 @@ impl Monitor {
         self.elections_started += 1;
     }
 
-    /// A ballot of this server ended without a leader, and these are the servers that it could not do without. Gives the
-    /// line that people should read, if there is one.
+    /// A ballot of this server ended without a leader, and it could not be won without these servers. Returns the line
+    /// to log, if there is one.
     pub fn ballot_ended(&mut self, waits_for: Vec<ServerId>) -> Option<String> {
         self.waits.ballot_ended(waits_for).then(|| {
             let why = match self.waits.servers() {
@@ -134,7 +134,7 @@ impl Monitor {
         })
     }
 
-    /// The servers for which elections wait, in a sentence.
+    /// The servers that elections wait for, as part of a sentence.
     fn awaited(&self) -> String {
         let servers = self.waits.servers().iter();
         let named: Vec<_> = servers.map(|id| status::named(&self.config, *id)).collect();
@@ -156,13 +156,14 @@ impl Monitor {
         self.peers.ended(peer);
     }
 
-    /// Whether another server has shown itself so before, with the same outcome as [`shown`](Monitor::shown) would have.
+    /// Whether another server has shown itself in the same way before, so that [`shown`](Monitor::shown) would have the
+    /// same outcome.
     pub fn has_been_shown(&self, asked: Option<ServerId>, sender: &Identity) -> bool {
         self.peers.have_shown(asked, sender)
     }
 
-    /// Another server has shown itself to this one: in its answer to a request to the peer that is `asked`, or else in a
-    /// request of its own. Gives the lines that people should read.
+    /// Another server has shown itself to this one, either in its answer to a request to the peer `asked`, or in a
+    /// request of its own. Returns the lines to log.
     pub fn shown(
         &mut self,
         asked: Option<ServerId>,
@@ -173,19 +174,19 @@ impl Monitor {
         self.peers.show(asked, sender, own, &self.config, now)
     }
 
-    /// A call of the method was answered, after that time.
+    /// A call of the method was answered after that time.
     pub fn answered(&mut self, method: &'static str, took: Duration, with_fault: bool) {
         let calls = self.calls.entry(method).or_default();
         calls.durations.add(took);
         calls.faults += u64::from(with_fault);
     }
 
-    /// A document asked for nothing there is.
+    /// A document asked for nothing that exists.
     pub fn not_understood(&mut self) {
         self.not_understood += 1;
     }
 
-    /// One look at the server.
+    /// A snapshot of the server.
     pub fn status(&self, now: Instant) -> Status {
         Status {
             id: self.id,
@@ -204,12 +205,12 @@ impl Monitor {
         }
     }
 
-    /// The same by names, as callers are told.
+    /// The same snapshot as named values, as callers get it.
     pub fn members(&self, now: Instant) -> Vec<(&'static str, Value)> {
         self.status(now).members(&self.config)
     }
 
-    /// The servers that are there and do not count, this one included, in the order of their ids.
+    /// The servers that are present but do not count, including this one, in the order of their ids.
     fn guests(&self) -> Vec<ServerId> {
         let Some(roster) = &self.roster else { return Vec::new() };
         let own = Member { id: self.id, incarnation: self.raft.incarnation };
@@ -220,7 +221,7 @@ impl Monitor {
         guests
     }
 
-    /// The peers with which this server shares no history any more.
+    /// The peers that no longer share a history with this server.
     fn other_histories(&self) -> Vec<ServerId> {
         match &self.roster {
             Some(roster) if is_founded(&self.raft) => {
@@ -239,7 +240,7 @@ impl Monitor {
     }
 }
 
-/// Whether a request of that server is refused for a reason of which [`Monitor::shown`] gives a line.
+/// Whether a request of that server is refused for a reason that [`Monitor::shown`] logs.
 pub fn explains_refusal(sender: &Identity, own: &Identity) -> bool {
     peers::explains_refusal(sender, own)
 }

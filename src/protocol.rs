@@ -1,9 +1,10 @@
-//! The methods that can be called, and what is said in each: XML-RPC documents here, typed calls and replies there.
+//! The methods that can be called and their messages: converts between XML-RPC documents and typed calls and replies.
 //!
-//! One table names every method with its aliases, its signature and its help; dispatch and the `system.*` methods all
-//! read that table. What callers may leave out or send differently than the table says has one place, `calls`.
+//! One table names every method with its aliases, its signature and its help. Dispatch and the `system.*` methods all
+//! read that table. All leniency towards callers who leave out something or deviate from the table is in one place,
+//! `calls`.
 //!
-//! The module knows the core's calls and replies but not its state, and neither HTTP nor time.
+//! The module knows the core's calls and replies but not its state. It knows neither HTTP nor time.
 
 pub mod fault;
 mod asks;
@@ -23,24 +24,24 @@ pub use replies::{Answer, write_answer, write_around_leaves, write_leaf};
 
 use calls::Arguments;
 
-/// A call that names a method of the table and has the parameters that it wants.
+/// A call of a method in the table, with the parameters that the method takes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Call {
-    /// Is anybody there?
+    /// Does this server answer?
     Ping,
-    /// Does this server lead?
+    /// Is this server the leader?
     IsLeader,
     /// Is this server crashed?
     IsCrashed,
-    /// How is this server doing?
+    /// What is the state of this server?
     Status,
     /// Which version of the file has this server applied?
     Version(Box<str>),
-    /// What the core answers.
+    /// A call for the core.
     Raft(raft::Call),
     /// Store a block here.
     PutBlock(Block),
-    /// Give the block of that hash.
+    /// Get the block with that hash.
     GetBlock(Box<str>),
     /// Which of these blocks are stored here?
     HasBlocks(Vec<Box<str>>),
@@ -53,31 +54,31 @@ pub enum Call {
 }
 
 impl Call {
-    /// Whether it is one that only peers make.
+    /// Whether only peers make this call.
     pub fn is_from_peer(&self) -> bool {
         use raft::Call::{AppendEntries, RequestVote};
         matches!(self, Call::Raft(RequestVote(_) | AppendEntries(_)))
     }
 
-    /// Whether it is one that may have to wait for a majority.
+    /// Whether this call may have to wait for a majority.
     pub fn may_wait(&self) -> bool {
         use raft::Call::{ReadFiles, Update};
         matches!(self, Call::Raft(Update(_) | ReadFiles))
     }
 }
 
-/// A line of the table.
+/// A row of the table.
 #[derive(Debug)]
 pub struct Method {
     /// The canonical name, which `system.listMethods` lists.
     pub name: &'static str,
-    /// Other names it answers to.
+    /// Other accepted names.
     aliases: &'static [&'static str],
     /// The types of the answer and of each parameter, in this order.
     pub signature: &'static [&'static str],
     /// What it does, in a sentence or two.
     pub help: &'static str,
-    /// Whether a crashed server serves it; if not, it answers `isCrashed` whatever the parameters.
+    /// Whether a crashed server serves it. If not, it answers `isCrashed` whatever the parameters.
     pub while_crashed: bool,
     read: Read,
 }
@@ -85,9 +86,9 @@ pub struct Method {
 /// How the parameters of a method are read.
 #[derive(Clone, Copy, Debug)]
 enum Read {
-    /// They make one call.
+    /// They form one call.
     Call(fn(Arguments) -> Result<Call, Fault>),
-    /// They are calls themselves.
+    /// They are themselves calls.
     Multicall,
 }
 
@@ -102,15 +103,15 @@ impl PartialEq for Method {
 pub enum Asked {
     /// One call.
     One(MethodAndCall),
-    /// `system.multicall`: these calls, one after another, none of which is a multicall itself. In the place of a call
-    /// that names no method is the fault to answer.
+    /// `system.multicall`: these calls, one after another, none of which is a multicall itself. A call that names no
+    /// method is replaced by the fault to answer.
     Several(&'static Method, Vec<Result<MethodAndCall, Fault>>),
 }
 
-/// A method, and the call of it or what is wrong with its parameters.
+/// A method, and either the call of it or the fault in its parameters.
 pub type MethodAndCall = (&'static Method, Result<Call, Fault>);
 
-/// Reads a call.
+/// Parses a call.
 ///
 /// # Errors
 ///
@@ -129,7 +130,7 @@ pub fn read_call(document: &[u8]) -> Result<Asked, Fault> {
     })
 }
 
-/// One of the calls of a multicall: of the method of that name, with these parameters.
+/// One call of a multicall: of the method with that name, with these parameters.
 fn one_of_several(name: &str, params: Vec<Value>) -> Result<MethodAndCall, Fault> {
     let method = find(name).ok_or_else(|| fault::no_such_method(name))?;
     let call = match method.read {
@@ -139,10 +140,10 @@ fn one_of_several(name: &str, params: Vec<Value>) -> Result<MethodAndCall, Fault
     Ok((method, call))
 }
 
-/// What every canonical name begins with, those of `system.*` apart.
+/// The prefix of every canonical name except those of `system.*`.
 const PREFIX: &str = "surfstore.";
 
-/// The method of that name, matched without regard to case and with or without the prefix.
+/// Finds the method with that name, ignoring case, with or without the prefix.
 fn find(name: &str) -> Option<&'static Method> {
     let name = name.to_ascii_lowercase();
     let bare = name.strip_prefix(PREFIX).unwrap_or(&name);

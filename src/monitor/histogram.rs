@@ -1,13 +1,13 @@
-//! How long things take, in classes.
+//! A histogram of durations.
 
 use std::time::Duration;
 
-/// The upper bounds of the classes but the last, in microseconds.
+/// The upper bounds of all buckets but the last, in microseconds.
 const BOUNDS: [u64; 13] = [
     50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 500_000, 1_000_000, 5_000_000,
 ];
 
-/// Durations, counted in classes of increasing length.
+/// Durations, counted in buckets of increasing length.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Histogram {
     counts: [u64; BOUNDS.len() + 1],
@@ -23,17 +23,17 @@ impl Histogram {
         self.sum = self.sum.saturating_add(duration);
     }
 
-    /// How many there are.
+    /// The number of durations.
     pub(super) fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// What they come to.
+    /// The sum of the durations.
     pub(super) fn sum(&self) -> Duration {
         self.sum
     }
 
-    /// The bounds, and how many durations do not exceed each.
+    /// The bounds, each with the number of durations that do not exceed it.
     pub(super) fn up_to_each(&self) -> impl Iterator<Item = (Duration, u64)> {
         BOUNDS.iter().zip(self.counts).scan(0, |sum, (bound, count)| {
             *sum += count;

@@ -1,4 +1,4 @@
-//! The sums in the text format of Prometheus, version 0.0.4.
+//! The totals in the text format of Prometheus, version 0.0.4.
 
 use std::fmt::{Display, Write};
 use std::time::Instant;
@@ -45,7 +45,7 @@ fn write_raft(monitor: &Monitor, text: &mut Text) {
     text.single("surfstore_files", "gauge", "Files, deleted ones included.", monitor.files);
 }
 
-/// Who counts, and what does not fit between the servers.
+/// Which servers count, and mismatches between the servers.
 fn write_servers(monitor: &Monitor, now: Instant, text: &mut Text) {
     let status = monitor.status(now);
     let incarnation = status.raft.incarnation.to_string();
@@ -87,7 +87,7 @@ fn write_calls(monitor: &Monitor, text: &mut Text) {
     text.single("surfstore_rpc_not_understood_total", "counter", help, monitor.not_understood);
 }
 
-/// What is written, line by line.
+/// The text written so far.
 struct Text(String);
 
 impl Text {

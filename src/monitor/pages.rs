@@ -1,4 +1,4 @@
-//! What is to be had by GET.
+//! The pages for GET.
 
 use std::time::Instant;
 
@@ -8,19 +8,19 @@ use super::{Monitor, metrics};
 use crate::raft::RoleName;
 use crate::value::Value;
 
-/// A page, with the status of HTTP that it is given with.
+/// A page with its HTTP status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// The status of HTTP: 200, or 503 where a server says that it is not ready.
+    /// The HTTP status: 200, or 503 if the server is not ready.
     pub status: u16,
-    /// What the body is.
+    /// The media type of the body.
     pub content_type: &'static str,
-    /// The page itself.
+    /// The body.
     pub body: String,
 }
 
 impl Monitor {
-    /// The page that a target of HTTP names, whatever query it has; `None` where there is none.
+    /// The page at an HTTP target, whatever its query; `None` if there is none.
     pub fn page(&self, target: &str, now: Instant) -> Option<Page> {
         let path = target.split('?').next().unwrap_or_default();
         Some(match path {
@@ -34,7 +34,7 @@ impl Monitor {
                 content_type: "text/plain; version=0.0.4",
                 body: metrics::text(self, now),
             },
-            // Whoever gets this answer has seen that the process is well.
+            // That this answer arrives shows that the process is alive.
             "/healthz" => plain(200, "ok"),
             "/readyz" => self.readiness(),
             _ => return None,
@@ -47,7 +47,7 @@ impl Monitor {
         serde_json::Value::Object(members.collect())
     }
 
-    /// Whether callers can be sent here: a follower tells them whom to ask instead.
+    /// Whether calls can be sent here. A follower is ready, because it redirects its callers to the leader.
     fn readiness(&self) -> Page {
         match self.raft {
             raft if raft.role == RoleName::Crashed => plain(503, "this server is crashed"),

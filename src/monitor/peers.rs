@@ -1,7 +1,7 @@
-//! What other servers have shown of themselves: which process answers for each peer, and what about it does not fit.
+//! What other servers have shown of themselves: which process answers for each peer, and how that does not fit.
 //!
-//! Every message between servers says who its sender is. What should not be is told to people in a line: once for each
-//! peer and incarnation, never once for each message.
+//! Every message between servers identifies its sender. A mismatch is logged once for each peer and incarnation, not
+//! once for each message.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
@@ -11,24 +11,25 @@ use super::status::named;
 use crate::config::Config;
 use crate::raft::{Identity, Incarnation, Member, Roster, ServerId};
 
-/// How many earlier incarnations of a peer are kept in mind.
+/// How many earlier incarnations of a peer are remembered.
 const INCARNATIONS_MAX: usize = 8;
 
-/// Of how many incarnations of a peer the same is told: forged messages may come in floods.
+/// For how many incarnations of a peer the same mismatch is logged: forged messages may come in floods.
 const TOLD_MAX: usize = 32;
 
-/// How often incarnations have to come back before two processes are said to answer for one peer. One late message of a
-/// process that has ended makes two returns: its own, and that of the process after it.
+/// How many returns of incarnations show that two processes answer for one peer. One late message of a process that has
+/// ended makes two returns: its own, and that of the process after it.
 const RETURNS_MIN: usize = 3;
 
-/// How long a return is kept in mind.
+/// How long a return is remembered.
 const RETURN_MEMORY: Duration = Duration::from_secs(10);
 
 /// The peers, as they have shown themselves.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
     shown: BTreeMap<ServerId, Shown>,
-    /// What has been told of which incarnations of a peer; `None` stands for all servers that are no peer.
+    /// For which incarnations of a peer each mismatch has been logged; `None` stands for all servers that are not
+    /// peers.
     told: BTreeMap<(Matter, Option<ServerId>), BTreeSet<Incarnation>>,
 }
 
@@ -36,33 +37,35 @@ pub(super) struct Peers {
 #[derive(Debug)]
 struct Shown {
     last: Identity,
-    /// The incarnations before, the latest at the end.
+    /// The earlier incarnations, the latest last.
     earlier: VecDeque<Incarnation>,
-    /// How often an earlier incarnation came back, each time soon after the time before; and when the last one did.
+    /// How often an earlier incarnation has returned, each time soon after the previous return; and when the last one
+    /// did.
     returns: usize,
     returned: Option<Instant>,
-    /// Whether there is nothing to tell as long as neither it nor this server changes.
+    /// Whether there is nothing to log as long as neither it nor this server changes.
     is_settled: bool,
-    /// Of which incarnations it has been told that they come by turns with another.
+    /// The incarnations for which it has been logged that they alternate with another.
     told: BTreeSet<Incarnation>,
     /// Whether its host has refused a connection since.
     has_ended: bool,
 }
 
-/// What does not fit between two servers, the most fundamental first: it explains the others, so it alone is told.
+/// A mismatch between two servers, most fundamental first. Only the first one that applies is logged, because it
+/// explains the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Matter {
-    /// The other server's set has another size.
+    /// The other server's set has a different size.
     Size,
     /// The other server has this server's id.
     OwnId,
-    /// The other server has other names for the servers, and another history.
+    /// The other server has different names for the servers, and a different history.
     Set,
-    /// The other server has another id than the one that it was asked by.
+    /// The other server's id is not the id under which it was asked.
     Id,
-    /// The other server has another history.
+    /// The other server has a different history.
     History,
-    /// The other server has other names for the servers, or another order.
+    /// The other server has different names for the servers, or a different order.
     Names,
 }
 
@@ -87,26 +90,27 @@ impl Matter {
     }
 }
 
-/// Whether the server has a founded history that is another than this one.
+/// Whether the server has a founded history other than this one.
 fn is_apart(server: &Identity, history: Incarnation) -> bool {
     server.founded && server.history != Some(history)
 }
 
-/// Whether two messages say the same of the process that sends them, and of what does not change with every entry.
+/// Whether two messages agree about the process that sent them, and about everything that does not change with each
+/// entry.
 fn is_alike(one: &Identity, other: &Identity) -> bool {
     let of = |server: &Identity| (server.incarnation, server.history, server.founded);
     let configuration = |server: &Identity| (server.id, server.size, server.names);
     of(one) == of(other) && configuration(one) == configuration(other)
 }
 
-/// Whether a request of that server is refused for a reason that is told here.
+/// Whether a request of that server is refused for a reason that is logged here.
 pub(super) fn explains_refusal(sender: &Identity, own: &Identity) -> bool {
     matches!(Matter::of(None, sender, own), Some(Matter::Size | Matter::OwnId))
 }
 
 impl Peers {
-    /// Takes note of what a server has shown of itself: in its answer to a request to the peer that is named, or else in
-    /// a request of its own. Gives the lines that people should read.
+    /// Records what a server has shown of itself, either in its answer to a request to the peer `asked`, or in a
+    /// request of its own. Returns the lines to log.
     pub(super) fn show(
         &mut self,
         asked: Option<ServerId>,
@@ -137,26 +141,27 @@ impl Peers {
         lines
     }
 
-    /// Whether [`show`](Peers::show) has taken note of the same already. Most messages end here.
+    /// Whether [`show`](Peers::show) has already recorded the same. Most messages end here.
     pub(super) fn have_shown(&self, asked: Option<ServerId>, sender: &Identity) -> bool {
         self.shown.get(&asked.unwrap_or(sender.id)).is_some_and(|shown| {
             shown.is_settled && !shown.has_ended && is_alike(&shown.last, sender)
         })
     }
 
-    /// This server has changed: what has fitted may not fit any more.
+    /// This server has changed: what matched before may not match any more.
     pub(super) fn unsettle(&mut self) {
         self.shown.values_mut().for_each(|shown| shown.is_settled = false);
     }
 
-    /// Whether the matter has not been told of that process yet, as whatever it showed itself, and may be.
+    /// Whether the mismatch may be logged for that process, and has not been yet under any id that it has shown.
     fn is_new(&mut self, matter: Matter, peer: Option<ServerId>, of: Incarnation) -> bool {
         let mut told = self.told.iter().filter(|((other, _), _)| *other == matter);
         !told.any(|(_, told)| told.contains(&of))
             && may_tell(self.told.entry((matter, peer)).or_default(), of)
     }
 
-    /// Which peer sends a request. If its configuration has other numbers, it is the peer for which it has answered.
+    /// The peer that sends a request. If its configuration has other numbers, it is the peer at whose address the
+    /// process has answered.
     fn peer_of(&self, sender: &Identity, own: &Identity) -> Option<ServerId> {
         if sender.names == own.names && sender.size == own.size {
             return (sender.id != own.id && sender.id.0 < own.size).then_some(sender.id);
@@ -165,11 +170,12 @@ impl Peers {
         self.shown.iter().find(is_it).map(|(id, _)| *id)
     }
 
-    /// Keeps what the peer has shown. If people should know that two of its incarnations come by turns, gives the other.
+    /// Stores what the peer has shown. If it should be logged that two of its incarnations alternate, returns the other
+    /// one.
     fn note(&mut self, peer: ServerId, sender: &Identity, now: Instant) -> Option<Incarnation> {
         let shown = self.shown.entry(peer).or_insert_with(|| Shown::new(*sender));
         shown.has_ended = false;
-        // Whatever there is to tell is told now.
+        // Everything that there is to log is logged now.
         shown.is_settled = true;
         let before = mem::replace(&mut shown.last, *sender).incarnation;
         if before == sender.incarnation {
@@ -197,7 +203,7 @@ impl Peers {
         }
     }
 
-    /// The peers that are there and that the roster does not name.
+    /// The peers that are present but not named by the roster.
     pub(super) fn guests(&self, roster: &Roster, asks: bool) -> impl Iterator<Item = ServerId> {
         let is_guest = |(id, shown): &(ServerId, &Shown)| {
             let member = Member { id: *id, incarnation: shown.last.incarnation };
@@ -206,7 +212,7 @@ impl Peers {
         self.there(roster, asks).filter(is_guest).map(|(id, _)| id)
     }
 
-    /// The peers that are there with another founded history than the roster's.
+    /// The peers that are present with a founded history other than the roster's.
     pub(super) fn apart(&self, roster: &Roster, asks: bool) -> impl Iterator<Item = ServerId> {
         let is_apart = |(_, shown): &(ServerId, &Shown)| is_apart(&shown.last, roster.history);
         self.there(roster, asks).filter(is_apart).map(|(id, _)| id)
@@ -217,8 +223,9 @@ impl Peers {
         self.shown.iter().filter(move |(_, shown)| shown.is_doubled(now)).map(|(id, _)| *id)
     }
 
-    /// The peers that are there. A server that `asks` them knows of each which incarnation that is; another goes by the
-    /// roster, and takes one that has shown itself before for gone if the roster names the next.
+    /// The peers that are present. A server that `asks` its peers knows the current incarnation of each. Any other
+    /// server relies on the roster: if it names another incarnation than the one that a peer has shown, that one is
+    /// taken to be gone.
     fn there(&self, roster: &Roster, asks: bool) -> impl Iterator<Item = (ServerId, &Shown)> {
         let is_past = move |id: &ServerId, shown: &Shown| {
             let named = roster.members.get(id);
@@ -252,7 +259,7 @@ fn is_recent(returned: Instant, now: Instant) -> bool {
     now.saturating_duration_since(returned) < RETURN_MEMORY
 }
 
-/// Whether something has not been told of the incarnation yet, and may be.
+/// Whether something may be logged for the incarnation, and has not been yet.
 fn may_tell(told: &mut BTreeSet<Incarnation>, of: Incarnation) -> bool {
     told.len() < TOLD_MAX && told.insert(of)
 }
@@ -265,7 +272,7 @@ fn called(peer: Option<ServerId>, sender: &Identity, config: &Config) -> String 
     }
 }
 
-/// What people are told of a matter, and what they can do about it.
+/// The log line for a mismatch, and what people can do about it.
 fn line(matter: Matter, who: &str, sender: &Identity, own: &Identity) -> String {
     let history = |server: &Identity| {
         server.history.map_or_else(|| "none".to_owned(), |history| history.to_string())

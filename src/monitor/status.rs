@@ -1,4 +1,4 @@
-//! One look at a server.
+//! A snapshot of a server.
 
 use std::time::Duration;
 
@@ -6,41 +6,43 @@ use crate::config::Config;
 use crate::raft::{self, ServerId};
 use crate::value::Value;
 
-/// How a server is doing, for people.
+/// The state of a server, for people.
 #[derive(Clone, Debug)]
 pub struct Status {
     /// The server.
     pub id: ServerId,
-    /// What the core says of itself.
+    /// The state of the core.
     pub raft: raft::Status,
-    /// How many files there are, deleted ones included.
+    /// The number of files, including deleted ones.
     pub files: usize,
-    /// The servers that count, as the last roster of the log names them.
+    /// The servers that count, according to the last roster of the log.
     pub roster: Vec<ServerId>,
-    /// The servers that are there, as far as this one has noticed, and do not count; itself included.
+    /// The servers that are present but do not count, as far as this one has noticed. May include this server.
     pub guests: Vec<ServerId>,
     /// The servers without which this one's last ballot could not be won.
     pub waits_for: Vec<ServerId>,
-    /// The peers whose history is founded, as this server's is, and another.
+    /// If this server's history is founded: the peers with another founded history.
     pub other_histories: Vec<ServerId>,
     /// The peers for which two processes answer.
     pub doubled: Vec<ServerId>,
-    /// How many requests peers have sent to this server.
+    /// The number of requests that peers have sent to this server.
     pub peer_requests: u64,
-    /// How often another leader, or the same one in another term, became known.
+    /// How often a new leader, or the same one in another term, became known.
     pub leader_changes: u64,
     /// How often this server has stood for election.
     pub elections_started: u64,
-    /// The time since the leader's last accepted append, or at a leader since a peer's last reply.
+    /// The time since the leader's last accepted append or, at a leader, since a peer's last reply.
     pub last_heard: Option<Duration>,
     /// How long the process has been running.
     pub uptime: Duration,
 }
 
 impl Status {
-    /// The status by names, as `surfstore.status` and `/status` give it: counts, then lists of ids, and then texts.
+    /// The status as named values, as `surfstore.status` and `/status` give it: counts, then lists of ids, then
+    /// strings.
     ///
-    /// What does not fit into an `int` shows as the greatest; `lastHeardMilliseconds` is −1 if nobody was heard yet.
+    /// A value that does not fit into an `int` is shown as the greatest `int`. `lastHeardMilliseconds` is −1 if no
+    /// message has been received yet.
     pub fn members(&self, config: &Config) -> Vec<(&'static str, Value)> {
         let raft = &self.raft;
         let heard = self.last_heard.map_or(-1, |time| int(time.as_millis()));
@@ -86,17 +88,17 @@ impl Status {
     }
 }
 
-/// The server with its `host:port`, in a sentence.
+/// The server with its `host:port`, as part of a sentence.
 pub(super) fn named(config: &Config, server: ServerId) -> String {
     format!("server {} at {}", server.0, address(config, server))
 }
 
-/// The `host:port` of a server; empty where there is no such server.
+/// The `host:port` of a server; empty if there is no such server.
 pub(super) fn address(config: &Config, server: ServerId) -> String {
     config.servers.get(usize::from(server.0)).map_or(String::new(), ToString::to_string)
 }
 
-/// A count as callers can read it: `int` has 31 bits for it.
+/// A count for callers, limited to the 31 bits that an `int` has for it.
 fn int(number: impl TryInto<i32>) -> i64 {
     i64::from(number.try_into().unwrap_or(i32::MAX))
 }

@@ -1,4 +1,4 @@
-//! For whom elections wait.
+//! The servers that elections wait for.
 
 use crate::raft::ServerId;
 
@@ -6,7 +6,7 @@ use crate::raft::ServerId;
 #[derive(Debug, Default)]
 pub(super) struct Waits {
     servers: Vec<ServerId>,
-    /// Those of whom people have been told.
+    /// The servers that were reported last.
     told: Vec<ServerId>,
 }
 
@@ -15,8 +15,8 @@ impl Waits {
         &self.servers
     }
 
-    /// Takes note of a ballot that ended so. Whether people should be told: two in a row have, which is more than chance,
-    /// and they were told of others last.
+    /// Records a ballot that could not be won without these servers. Returns whether to report them: only if two
+    /// ballots in a row waited for the same servers, which is more than chance, and the last report named others.
     pub(super) fn ballot_ended(&mut self, servers: Vec<ServerId>) -> bool {
         let is_told = servers.is_empty() || servers == self.told;
         let is_again = servers == self.servers;

@@ -1,30 +1,30 @@
-//! Calls as clients make them: the opposite direction of `calls`.
+//! Calls from the client's side: the inverse of `calls`.
 
 use crate::value::Value;
 use crate::xmlrpc::{self, Writer};
 
-/// What a client asks of a server.
+/// What a client asks a server.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Ask<'a> {
-    /// Is anybody there?
+    /// Does the server answer?
     Ping,
-    /// Does the server lead?
+    /// Is the server the leader?
     IsLeader,
     /// Is the server crashed?
     IsCrashed,
-    /// Stop taking part.
+    /// Stop participating.
     Crash,
-    /// Take part again.
+    /// Participate again.
     Restore,
-    /// How is the server doing?
+    /// What is the state of the server?
     Status,
-    /// The whole map, of the leader.
+    /// The whole map, from the leader.
     Files,
     /// Which version of this file has the server applied?
     Version(&'a str),
-    /// Which versions of these files has the server applied? At most as many as `system.multicall` makes calls.
+    /// Which versions of these files has the server applied? At most as many as one `system.multicall` may make calls.
     Versions(&'a [&'a str]),
-    /// Give a file this version, made of these hashes, at the leader.
+    /// Give a file this version, consisting of these hashes, at the leader.
     Update(&'a str, i64, &'a [Value]),
     /// A method by its name.
     Method(&'a str, &'a [Value]),
@@ -63,7 +63,7 @@ impl Ask<'_> {
     }
 }
 
-/// The name of the method that gives a version.
+/// The method that returns a version.
 const VERSION: &str = "surfstore.tester_getversion";
 
 fn bare(method: &str) -> Vec<u8> {

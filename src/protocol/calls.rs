@@ -1,8 +1,8 @@
 //! Parameters: from XML-RPC values to typed calls.
 //!
-//! The one place for leniency. Clients differ in what they send for a string, a list or a number: base64 where a string
-//! is due, a struct "1", "2", … where an array is due, a lone value where a list is due. What is accepted beyond the
-//! signature is accepted here.
+//! This is the one place for leniency. Clients differ in how they send a string, a list or a number: base64 instead of
+//! a string, a struct "1", "2", … instead of an array, a single value instead of a list. Everything that is accepted
+//! beyond the signature is accepted here.
 
 use super::fault::{no_such_method, wrong_parameters};
 use super::{Call, Method, MethodAndCall, find, one_of_several, peers, replies};
@@ -12,13 +12,13 @@ use crate::raft;
 use crate::value::{Value, is_xml};
 use crate::xmlrpc::Fault;
 
-/// The longest file name, in bytes.
+/// The maximum length of a file name in bytes.
 pub const NAME_BYTES_MAX: usize = 4 << 10;
 
-/// The largest update, in bytes of its XML-RPC values: an answer must be able to carry it, and an append.
+/// The maximum size of an update, in bytes of its XML-RPC values. An answer and an append must be able to carry it.
 pub const UPDATE_BYTES_MAX: usize = 4 << 20;
 
-/// How many calls `system.multicall` makes at most.
+/// The maximum number of calls in one `system.multicall`.
 pub const CALLS_MAX: usize = 64;
 
 /// The parameters of a call of a method.
@@ -124,7 +124,7 @@ impl Arguments {
     }
 }
 
-/// One of the calls of `system.multicall`.
+/// One call of `system.multicall`.
 fn read_one_of_several(call: Value) -> Result<MethodAndCall, Fault> {
     const EXPECTED: &str = "each call is a struct of methodName and params";
     let Value::Struct(members) = call else { return Err(wrong_parameters(EXPECTED)) };
@@ -158,7 +158,7 @@ fn text(value: Value) -> Option<Box<str>> {
     }
 }
 
-/// A hash: a string, or an int that stands for its digits.
+/// A hash: a string, or an int whose digits are the hash.
 fn block_hash(value: Value) -> Option<Box<str>> {
     match value {
         Value::Int(number) => Some(number.to_string().into_boxed_str()),
@@ -179,9 +179,9 @@ fn list(value: Value) -> Box<[Value]> {
     }
 }
 
-/// Whether the members' names are 1, 2, … up to their number, in any order.
+/// Whether the members' names are the numbers from 1 to the number of members, in any order.
 fn is_numbered(members: &[(Box<str>, Value)]) -> bool {
-    // A number is written in one way only: "01" and "+1" are names.
+    // A number is written in one way only: "01" and "+1" are not numbers.
     let number = |name: &str| name.parse().ok().filter(|number: &usize| number.to_string() == name);
     let mut numbers: Vec<usize> = members.iter().filter_map(|(name, _)| number(name)).collect();
     numbers.sort_unstable();

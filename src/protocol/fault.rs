@@ -1,7 +1,7 @@
-//! Faults: their codes and what they say.
+//! Faults: their codes and messages.
 //!
-//! Codes 1 to 4 are this project's own, the others those of the XML-RPC fault code interoperability list. What a
-//! message begins with is part of the contract with callers.
+//! Codes 1 to 4 are this project's own; the others are those of the XML-RPC fault code interoperability list. The
+//! beginning of a message is part of the contract with callers.
 
 use crate::config::Config;
 use crate::raft;
@@ -9,18 +9,18 @@ use crate::xmlrpc::Fault;
 
 /// This server is crashed. Definite: the call had no effect.
 pub const CRASHED: i32 = 1;
-/// This server is not the leader. Definite: the call had and will have no effect.
+/// This server is not the leader. Definite: the call had no effect and will have none.
 pub const NOT_LEADER: i32 = 2;
-/// The update may or may not take effect: the version tells.
+/// The update may or may not take effect: the file's version shows which.
 pub const OUTCOME_UNKNOWN: i32 = 3;
-/// A bound is reached. Definite: the call had no effect.
+/// A limit is reached. Definite: the call had no effect.
 pub const BUSY: i32 = 4;
 /// No method has that name.
 pub const NO_SUCH_METHOD: i32 = -32601;
-/// The method takes other parameters.
+/// The method takes different parameters.
 pub const WRONG_PARAMETERS: i32 = -32602;
 
-/// The server went wrong.
+/// An internal error of the server.
 pub const INTERNAL: i32 = -32603;
 
 /// The fault for a call that a crashed server does not serve.
@@ -28,17 +28,17 @@ pub fn crashed() -> Fault {
     fault(CRASHED, "isCrashed: this server is crashed and the call had no effect")
 }
 
-/// The fault for parameters other than what the method takes. Definite.
+/// The fault for parameters other than those that the method takes. Definite.
 pub fn wrong_parameters(expected: &str) -> Fault {
     fault(WRONG_PARAMETERS, &format!("wrong parameters: {expected}"))
 }
 
-/// The fault where this project's own code went wrong.
+/// The fault for an error in this project's own code.
 pub fn internal(what: &str) -> Fault {
     fault(INTERNAL, &format!("internal error: {what}"))
 }
 
-/// The fault where a bound is reached.
+/// The fault for a limit that is reached.
 pub fn busy(bound: &str) -> Fault {
     fault(BUSY, &format!("busy: {bound}; the call had no effect"))
 }
@@ -52,16 +52,16 @@ pub fn no_such_method(name: &str) -> Fault {
     )
 }
 
-/// What stands before the leader's address in the fault for a call that is the leader's.
+/// The text before the leader's address in the fault for a call that only the leader serves.
 const LEADER_NAMED: &str = "not the leader: ";
 
-/// The `host:port` of the leader, where the fault names it.
+/// The `host:port` of the leader, if the fault names it.
 pub fn named_leader(fault: &Fault) -> Option<&str> {
     let named = fault.message.strip_prefix(LEADER_NAMED).filter(|_| fault.code == NOT_LEADER)?;
     named.split_whitespace().next()
 }
 
-/// The fault that the core's refusal becomes.
+/// The fault for a refusal by the core.
 pub(super) fn of_core(reason: raft::Fault, config: &Config) -> Fault {
     match reason {
         raft::Fault::Crashed => crashed(),

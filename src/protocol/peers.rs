@@ -1,6 +1,6 @@
-//! What servers say to each other: RequestVote and AppendEntries, with Figure 2's arguments and results.
+//! The messages between servers: RequestVote and AppendEntries, with Figure 2's arguments and results.
 //!
-//! Each message is a list, whose parts stand in this order:
+//! Each message is a list of parts in this order:
 //!
 //! | Message | Parts |
 //! |---|---|
@@ -11,10 +11,11 @@
 //! | its reply, a mismatch | sender, round, false, hintIndex, hintTerm |
 //! | its reply, a refusal | sender, round, false, stale: whether it is for a stale term |
 //!
-//! They travel packed, in a single base64, and without names: much of what a server does is to read and write them. As XML
-//! they would take three to five times as long to read. A list that is sent plainly is understood as well.
+//! They are sent packed, in a single base64 and without names, because a server spends much of its time on reading and
+//! writing them. As XML they would take three to five times as long to parse. A list that is sent unpacked is accepted
+//! as well.
 //!
-//! Only the form is checked here. Whether a request can have come from a correct peer is for the core to say.
+//! Only the form is checked here. The core decides whether a request can have come from a correct peer.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -31,10 +32,10 @@ use crate::raft::{
 use crate::value::{Next, Packer, Unpacker, Value};
 use crate::xmlrpc::{self, Fault, Writer};
 
-/// Why a message is not what it should be.
+/// Why a message is malformed.
 pub(super) type Garbled = &'static str;
 
-/// The document that asks a peer.
+/// The document with a request to a peer.
 pub fn write_request(request: &Request) -> Vec<u8> {
     let (method, message) = match request {
         Request::RequestVote(request) => ("surfstore.requestVote", request_vote(request)),
@@ -56,7 +57,7 @@ fn request_vote(request: &RequestVote) -> Vec<u8> {
 }
 
 fn append_entries(request: &AppendEntries) -> Vec<u8> {
-    // An entry takes about as much as in memory.
+    // An entry takes about as many bytes as in memory.
     let entries: usize = request.entries.iter().map(Entry::size).sum();
     let mut message = message(&request.sender, 8 + entries / NUMBER_BYTES, 8);
     message.int(int(number(request.receiver)));
@@ -99,14 +100,14 @@ pub(super) fn write_append_reply(writer: &mut Writer, reply: &AppendReply) {
     writer.base64(&message.into_bytes());
 }
 
-/// What a crashed server answers its peers with: they have to know which process it is that is crashed.
+/// The fault with which a crashed server answers its peers: they need to know which process is crashed.
 pub(super) fn crashed(sender: &Identity) -> Fault {
     let Fault { code, message } = fault::crashed();
     let numbers = numbers(sender).map(|number| number.to_string()).join(" ");
     Fault { code, message: format!("{message} [{numbers}]") }
 }
 
-/// Which process the fault of a crashed peer is from.
+/// The process that sent a crashed peer's fault.
 fn read_crashed(fault: &Fault) -> Option<Identity> {
     let (_, numbers) = fault.message.strip_suffix(']')?.rsplit_once('[')?;
     let numbers: Option<Vec<u64>> =
@@ -114,11 +115,11 @@ fn read_crashed(fault: &Fault) -> Option<Identity> {
     (fault.code == fault::CRASHED).then(|| identity(numbers?.try_into().ok()?)).flatten()
 }
 
-/// How many numbers an identity is.
+/// The number of numbers in an identity.
 const IDENTITY_NUMBERS: usize = 9;
 const IDENTITY_COUNT: u64 = IDENTITY_NUMBERS as u64;
 
-/// An identity as numbers: 0 stands for no history.
+/// An identity as numbers; 0 stands for no history.
 fn numbers(identity: &Identity) -> [u64; IDENTITY_NUMBERS] {
     [
         identity.id.0.into(),
@@ -147,7 +148,7 @@ fn identity(numbers: [u64; IDENTITY_NUMBERS]) -> Option<Identity> {
     })
 }
 
-/// No incarnation is 0, which stands for none.
+/// No incarnation is 0, so 0 stands for none.
 fn number(incarnation: Option<Incarnation>) -> u64 {
     incarnation.map_or(0, |incarnation| incarnation.0)
 }
@@ -156,10 +157,10 @@ fn incarnation_of(number: u64) -> Option<Incarnation> {
     (number != 0).then_some(Incarnation(number))
 }
 
-/// What a number takes in a message, in bytes.
+/// The size of a number in a message, in bytes.
 const NUMBER_BYTES: usize = 9;
 
-/// A message of so many parts, the first of which is packed already. About so many numbers will follow.
+/// A message of this many parts, of which the first is packed already. `numbers_to_come` is an estimate.
 fn message(sender: &Identity, numbers_to_come: usize, parts: usize) -> Packer {
     let numbers_of_all = 2 + IDENTITY_NUMBERS + numbers_to_come;
     let mut packer = Packer::with_capacity(numbers_of_all * NUMBER_BYTES);
@@ -177,8 +178,8 @@ fn pack_numbers(
     numbers.for_each(|number| packer.int(int(number)));
 }
 
-/// An entry: `[term, history, [id, incarnation, id, incarnation, …]]` for a roster, `[term, [name, version, hash list]]`
-/// for an update, its list as it is kept.
+/// An entry: `[term, history, [id, incarnation, id, incarnation, …]]` for a roster, `[term, [name, version, hash
+/// list]]` for an update, with its list in packed form.
 fn pack_entry(packer: &mut Packer, entry: &Entry) {
     match &entry.command {
         Command::Roster(roster) => {
@@ -206,7 +207,7 @@ fn int(number: u64) -> i64 {
     i64::try_from(number).expect("bug: terms, indexes and counters stay within 2^53")
 }
 
-/// Reads a candidate's request.
+/// Parses a candidate's request.
 pub(super) fn read_request_vote(value: Value) -> Result<RequestVote, Garbled> {
     let message = packed(value);
     let (count, mut parts) = Parts::of(&message)?;
@@ -219,7 +220,7 @@ pub(super) fn read_request_vote(value: Value) -> Result<RequestVote, Garbled> {
     parts.end(request)
 }
 
-/// Reads a leader's request.
+/// Parses a leader's request.
 pub(super) fn read_append_entries(value: Value) -> Result<AppendEntries, Garbled> {
     let message = packed(value);
     let (_, mut parts) = Parts::of(&message)?;
@@ -254,18 +255,18 @@ fn read_roster(unpacker: &mut Unpacker<'_>) -> Option<Roster> {
         let id = ServerId(u8::try_from(natural(unpacker)?).ok()?);
         members.insert(id, Incarnation(natural(unpacker)?));
     }
-    // Neither half a member nor one twice.
+    // Refuses half a member, and a duplicate.
     (members.len() as u64 * 2 == count).then_some(Roster { history, members })
 }
 
-/// An update that a client can have made: this server may have to send it to others and to answer with it.
+/// An update that a client can have made, because this server may have to send it to others and to answer with it.
 fn read_update(unpacker: &mut Unpacker<'_>) -> Option<Update> {
     let Next::Array(3) = unpacker.next()? else { return None };
     let (Next::String(name), Next::Int(version)) = (unpacker.next()?, unpacker.next()?) else {
         return None;
     };
     let hashes = read_hashes(unpacker)?;
-    // Nothing takes more packed than written.
+    // No value takes more bytes packed than written as XML.
     let is_possible = name.len() <= NAME_BYTES_MAX && hashes.packed().len() <= UPDATE_BYTES_MAX;
     is_possible.then(|| Update { name: name.into(), version, hashes })
 }
@@ -283,12 +284,12 @@ fn read_hashes(unpacker: &mut Unpacker<'_>) -> Option<HashList> {
     }
 }
 
-/// Why there is no response in what a peer answered.
+/// Why a peer's answer is not a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoResponse {
-    /// What that says of the peer.
+    /// What that says about the peer.
     pub failure: Failure,
-    /// One sentence, for people.
+    /// One sentence for people.
     pub reason: String,
 }
 
@@ -300,11 +301,11 @@ impl fmt::Display for NoResponse {
 
 impl Error for NoResponse {}
 
-/// Reads a peer's answer to `request`.
+/// Parses a peer's answer to `request`.
 ///
 /// # Errors
 ///
-/// If it is a fault, or not what a peer answers to such a request.
+/// If it is a fault, or not a peer's answer to such a request.
 pub fn read_response(request: &Request, document: &[u8]) -> Result<Response, NoResponse> {
     let silent = |reason| NoResponse { failure: Failure::Silent, reason };
     let value = match xmlrpc::parse_response(document) {
@@ -331,12 +332,13 @@ pub fn read_response(request: &Request, document: &[u8]) -> Result<Response, NoR
     response.map_err(|garbled| silent(format!("its answer is none of a peer's: {garbled}")))
 }
 
-/// What a reply echoes tells that it is the reply to the request, and not to another one.
+/// Checks, by what the reply echoes, that it answers this request and not another one.
 fn answers<T: PartialEq>(asked: T, echoed: T) -> Result<(), Garbled> {
     if asked == echoed { Ok(()) } else { Err("it answers another request") }
 }
 
-/// A follower takes on the leader's term before it answers (Figure 2); only strangers' terms it does not.
+/// A follower adopts the leader's term before it answers (Figure 2). It does not if it refuses the leader as one of
+/// another set.
 fn possible(leader_term: Term, reply: AppendReply) -> Result<AppendReply, Garbled> {
     let is_possible = match reply.outcome {
         AppendOutcome::Stale => leader_term < reply.sender.term,
@@ -371,7 +373,7 @@ fn read_append_reply(value: Value) -> Result<AppendReply, Garbled> {
     parts.end(AppendReply { sender, round, outcome })
 }
 
-/// The message packed, as which it mostly comes.
+/// The message in packed form, in which it usually arrives.
 fn packed(message: Value) -> Box<[u8]> {
     match message {
         Value::Base64(packed) => packed,
@@ -379,18 +381,18 @@ fn packed(message: Value) -> Box<[u8]> {
     }
 }
 
-/// More parts than any message has, and more servers than any set.
+/// More than the parts of any message, and more than the servers of any set.
 const PARTS_MAX: u64 = 16;
 
-/// What is still to be read of a message.
+/// The part of a message that is still to be read.
 struct Parts<'a> {
     unpacker: Unpacker<'a>,
-    /// How many parts.
+    /// The number of parts.
     left: u64,
 }
 
 impl<'a> Parts<'a> {
-    /// How many parts the message has, and where they are read.
+    /// The number of parts of the message, and a reader for them.
     fn of(message: &'a [u8]) -> Result<(u64, Parts<'a>), Garbled> {
         let mut unpacker = Unpacker::new(message);
         match unpacker.next() {
@@ -399,13 +401,13 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// Where the next part begins.
+    /// The reader at the next part.
     fn next(&mut self) -> Result<&mut Unpacker<'a>, Garbled> {
         self.left = self.left.checked_sub(1).ok_or("a message between servers lacks a part")?;
         Ok(&mut self.unpacker)
     }
 
-    /// What was read, if that was all.
+    /// Returns what was read, if nothing is left.
     fn end<T>(self, read: T) -> Result<T, Garbled> {
         let is_all = self.left == 0 && self.unpacker.is_at_end();
         is_all.then_some(read).ok_or("a message between servers has more parts than it should")

@@ -1,4 +1,4 @@
-//! Answers: from the core's replies and the servers' own to XML-RPC documents.
+//! Answers: from the replies of the core and of the service to XML-RPC documents.
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ use crate::raft::{Identity, Reply};
 use crate::value::Value;
 use crate::xmlrpc::{self, Fault, Members, Writer};
 
-/// What a call is answered with.
+/// The answer to a call.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// A claim, or that the call was done.
+    /// The answer to a question, or a confirmation that the call was carried out.
     Boolean(bool),
     /// A file's version.
     Version(i64),
-    /// What the core replied.
+    /// The core's reply.
     Raft(Reply),
     /// A block.
     Block(Arc<[u8]>),
@@ -31,13 +31,13 @@ pub enum Answer {
     Signature(&'static Method),
     /// `system.methodHelp`
     Help(&'static Method),
-    /// The server is crashed; a peer is told which process that is.
+    /// The server is crashed. A peer is also told which process that is.
     Crashed(Option<Identity>),
     /// The call failed outside the core.
     Fault(Fault),
 }
 
-/// Writes an answer as the document to send. `config` gives the leader's address to callers who should go there.
+/// Writes an answer as the document to send. `config` supplies the leader's address for redirects.
 pub fn write_answer(answer: &Answer, config: &Config) -> Vec<u8> {
     match answer {
         Answer::Boolean(truth) => xmlrpc::write_response(|writer| writer.boolean(*truth)),
@@ -77,18 +77,18 @@ fn write_reply(reply: &Reply, config: &Config) -> Vec<u8> {
     }
 }
 
-/// The map as callers know it: each name with `[version, hash list]`.
+/// The map as callers see it: each name with `[version, hash list]`.
 fn write_files(writer: &mut Writer, files: &Files) {
     writer.structure(|members| files.iter().for_each(|file| write_file(members, file)));
 }
 
-/// A leaf of the map, as it stands in the document of the whole map: what goes around its leaves comes from
-/// [`write_around_leaves`].
+/// A leaf of the map as it appears in the document of the whole map. [`write_around_leaves`] gives the parts around the
+/// leaves.
 pub fn write_leaf(leaf: &Leaf) -> Vec<u8> {
     xmlrpc::write_members(|members| leaf.iter().for_each(|file| write_file(members, file)))
 }
 
-/// What stands before the leaves and what stands behind them in the document of the map.
+/// The parts before and after the leaves in the document of the map.
 pub fn write_around_leaves() -> [Vec<u8>; 2] {
     xmlrpc::write_around_members()
 }
@@ -122,7 +122,7 @@ fn write_struct(members: &[(&str, Value)]) -> Vec<u8> {
     })
 }
 
-/// How many bytes the update takes in an answer.
+/// The size of the update in an answer, in bytes.
 pub(super) fn written_bytes(name: &str, version: i64, hashes: &[Value]) -> usize {
     xmlrpc::response_bytes(|writer| {
         writer.structure(|members| write_info(members, name, version, hashes));
