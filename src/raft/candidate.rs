@@ -131,7 +131,7 @@ impl Candidate {
         *self = Candidate::begin(self.kind, core, awaited, None);
     }
 
-    /// The incarnation of the server that has answered.
+    /// The incarnation of the server that has answered, if one has.
     pub(super) fn incarnation(&self, id: ServerId) -> Option<Incarnation> {
         self.answers.get(&id).and_then(|answer| answer.incarnation())
     }

@@ -40,7 +40,7 @@ pub struct Core {
     pub(super) pending: BTreeMap<(LogIndex, Term), CallId>,
     /// The number of this server's last ballot. Never decreases.
     pub(super) ballots: u64,
-    /// The incarnations that counted when everybody's vote showed that they have ended.
+    /// The incarnations that everybody's vote has shown to have ended; only those that counted at that time.
     gone: BTreeSet<Member>,
     /// The incarnations that answer at peers' addresses although their configurations have other names. Recorded only
     /// while this server is not founded.
@@ -107,8 +107,8 @@ impl Core {
         }
     }
 
-    /// Whether an event comes from another set of servers that shares an address with this one by mistake. Such an
-    /// event is ignored, even its term.
+    /// Whether an event comes from another set of servers that shares an address with this one by mistake. Nothing in
+    /// it is used, not even its term.
     pub(super) fn is_of_another_set(&self, event: &Event) -> bool {
         if let Event::Response { response, .. } = event {
             // A process that answers at a peer's address is only taken for one of another set once both are founded.
@@ -217,7 +217,7 @@ impl Core {
         Reply::Vote(VoteReply { sender: self.identity(), kind, ballot, vote_granted })
     }
 
-    /// A flaw that no leader of this term or a later one would send to a server with this log.
+    /// A flaw that no request has if a leader of this term or a later one sent it to a server with this log.
     pub(super) fn flaw(&self, request: &AppendEntries) -> Option<Flaw> {
         // A former leader's entries may have been overwritten since; it is told that its term is over. And a log of
         // another history proves nothing about this one.
@@ -328,7 +328,7 @@ impl Core {
         }
     }
 
-    /// Ends the wait for updates that an earlier leadership of this server left behind.
+    /// Answers with `fault` the calls whose updates an earlier leadership of this server left behind.
     pub(super) fn give_up(
         &mut self,
         is_left_behind: impl Fn(Term) -> bool,

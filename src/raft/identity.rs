@@ -29,10 +29,10 @@
 //! 3. A leader appends the next roster once the last one is committed. It removes a server that shows another
 //!    incarnation, and adds one that has shown that it knows this history to be founded.
 //!
-//! *Why it is safe.* Two successive rosters do not disagree about any server that both name. So a majority of the one
-//! and a majority of the other share a server in the same incarnation: a *process*, which remembers. The paper's
-//! arguments need no more than that (§5.4.3). A server that is added need not be up to date. What was committed before
-//! it was removed is held by a majority without it, and every later majority has a member of that majority.
+//! *Why it is safe.* Two successive rosters agree on the incarnation of every server that both name. So a majority of
+//! the one and a majority of the other share a server in the same incarnation: a *process*, which remembers. The
+//! paper's arguments need no more than that (§5.4.3). A server that is added need not be up to date: what was committed
+//! before it was removed is held by a majority without it, and every later majority has a member of that majority.
 //!
 //! # Founding
 //!
@@ -51,11 +51,11 @@
 //! # Everybody's vote
 //!
 //! If so many processes have ended that the roster can give no majority, the best log that is left should win. (The
-//! same holds if no server is founded, because no update depends on the roster then.) In this case only, a candidate
-//! counts guests: its pre-vote must account for *all* servers. Each server grants the vote, or is crashed with a log
-//! that is no better, or has ended (its host refuses the connection); and a majority of all servers grants it. The
-//! candidate then stands and sends the [`Account`], and wins only if the vote gives the same account. Its term opens
-//! with the roster of the servers that granted. Only here is an incarnation exchanged.
+//! same holds if no server is founded, because no update depends on the roster then.) In these cases, and only in
+//! these, a candidate counts guests: its pre-vote must account for *all* servers. Each server grants the vote, or is
+//! crashed with a log that is no better, or has ended (its host refuses the connection); and a majority of all servers
+//! grants it. The candidate then stands and sends the [`Account`], and wins only if the vote gives the same account.
+//! Its term opens with the roster of the servers that granted. Only here is an incarnation exchanged.
 //!
 //! *Why twice.* A process that has ended did so before the second round, so none of its old votes or acknowledgements
 //! helps in a term that a voter has not left. A process that is alive has kept everything from one round to the other.

@@ -39,7 +39,7 @@ const UNCOUNTED_BYTES: usize = 16 << 10;
 /// The time between two checks of all connections.
 const ROUND_TIME: Duration = Duration::from_millis(500);
 
-/// How long a call is served after its caller has half-closed the connection. The caller may only have said that it
+/// How long a call is served even if its caller has half-closed the connection. The caller may only have said that it
 /// will send no more. But a caller that has disconnected looks the same, so within a second it is assumed to have
 /// disconnected. The exception is HTTP/1.0, in which half-closing is usual, as with Apache XML-RPC's lite transport:
 /// there the call goes on, and if the caller has disconnected after all, the keep-alive probes show it in a minute or
@@ -79,8 +79,8 @@ impl Connections {
         self.places - (CONNECTIONS_MAX - WAITING_MAX).min(self.places / 2)
     }
 
-    /// Adds a connection. If there are too many, it replaces the one that has been idle for longest. `None` if all of
-    /// them are being answered.
+    /// Adds a connection. If there are too many, it evicts the one that has been waiting for its caller for longest.
+    /// `None` if it can evict none, because all are being answered or belong to peers.
     pub(super) fn admit(&self, stream: TcpStream) -> Option<(u64, Rc<Connection>)> {
         if self.places <= self.connections.borrow().len() && !self.make_room() {
             return None;
