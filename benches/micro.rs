@@ -263,7 +263,7 @@ mod core {
 mod gate {
     use divan::Bencher;
     use divan::counter::BytesCount;
-    use surfstore::gate::{Gate, Progress};
+    use surfstore::gate::{Gate, Received};
     use surfstore::protocol::Ask;
 
     /// One request after another over one connection.
@@ -279,7 +279,7 @@ mod gate {
         let mut gate = Gate::new("localhost");
         bencher.counter(BytesCount::of_slice(&request)).bench_local(|| {
             gate.push(&request);
-            let Ok(Progress::Request(request)) = gate.next() else { panic!("no request") };
+            let Ok(Received::Request(request)) = gate.next() else { panic!("no request") };
             assert_eq!(request.body.len(), document.len());
             request
         });

@@ -10,7 +10,7 @@ use std::time::Duration;
 use std::{env, fs};
 
 use rustix::time::{ClockId, clock_gettime};
-use surfstore::gate::{Gate, Progress};
+use surfstore::gate::{Gate, Received};
 use surfstore::xmlrpc::parse_call;
 
 #[path = "../tests/fuzz/targets.rs"]
@@ -82,6 +82,6 @@ fn pass_the_gate(bytes: &[u8]) {
     let mut gate = Gate::new("localhost");
     for piece in bytes.chunks(8 << 10) {
         gate.push(piece);
-        while matches!(gate.next(), Ok(Progress::Request(_) | Progress::Continue)) {}
+        while matches!(gate.next(), Ok(Received::Request(_) | Received::Continue)) {}
     }
 }

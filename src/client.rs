@@ -1,7 +1,7 @@
 //! A client of a set of servers. It finds the leader, follows it through elections, and reports only what is known
 //! about the outcome of an update.
 //!
-//! [`Server`] has the calls that any server answers. [`Client`] has the calls that only the leader answers. It sends
+//! [`RemoteServer`] has the calls that any server answers. [`Client`] has the calls that only the leader answers. It sends
 //! them to the last known leader, and then follows the answers until a call is confirmed or the
 //! [deadline](Limits::deadline) has passed. After a definite refusal (*crashed*, *not the leader*, *busy*) it tries
 //! another server or waits. The module never resends anything silently: it replaces a kept connection that has ended
@@ -47,7 +47,7 @@ use crate::protocol::Ask;
 
 pub use answer::{FileInfo, Files};
 pub use error::Error;
-pub use server::Server;
+pub use server::RemoteServer;
 pub use status::ServerStatus;
 pub use update::{Outcome, Update};
 
@@ -82,7 +82,7 @@ impl Default for Limits {
 /// A client of a set of servers, which makes one call at a time.
 #[derive(Debug)]
 pub struct Client {
-    servers: Vec<Server>,
+    servers: Vec<RemoteServer>,
     limits: Limits,
     /// The server to send the next call for the leader to: an index into `servers`, unless that is empty.
     guess: usize,
@@ -92,17 +92,17 @@ impl Client {
     /// A client of the servers at these addresses, usually those of a [`Config`](crate::config::Config). It connects on
     /// demand.
     pub fn new(addresses: &[Address], limits: Limits) -> Client {
-        let servers = addresses.iter().map(|address| Server::new(address, limits)).collect();
+        let servers = addresses.iter().map(|address| RemoteServer::new(address, limits)).collect();
         Client { servers, limits, guess: 0 }
     }
 
     /// The servers, in the order of their ids.
-    pub fn servers(&mut self) -> &mut [Server] {
+    pub fn servers(&mut self) -> &mut [RemoteServer] {
         &mut self.servers
     }
 
     /// Asks all servers concurrently, and returns their answers.
-    pub async fn at_each<T>(&mut self, ask: impl AsyncFn(&mut Server) -> T) -> Vec<T> {
+    pub async fn at_each<T>(&mut self, ask: impl AsyncFn(&mut RemoteServer) -> T) -> Vec<T> {
         let executor = LocalExecutor::new();
         let tasks: Vec<_> =
             self.servers.iter_mut().map(|server| executor.spawn(ask(server))).collect();

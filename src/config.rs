@@ -47,16 +47,16 @@ pub struct Config {
 
 /// The arguments that a server is started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Arguments {
+pub struct ServerArguments {
     /// The set that the server belongs to.
     pub config: Config,
     /// The server's own id, an index into the set.
     pub id: usize,
 }
 
-impl Arguments {
+impl ServerArguments {
     /// Parses `CONFIG ID`, the command-line arguments without the program's name.
-    pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Arguments> {
+    pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<ServerArguments> {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
         let [file, id] = arguments.as_slice() else { bail!(USAGE) };
         let config = Config::read(Path::new(file))?;
@@ -67,7 +67,7 @@ impl Arguments {
                 quote(&id.to_string_lossy())
             );
         };
-        Ok(Arguments { config, id })
+        Ok(ServerArguments { config, id })
     }
 }
 

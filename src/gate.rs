@@ -51,7 +51,7 @@ pub const HEADERS_MAX: usize = 64;
 /// The maximum size of a body in bytes. An append with the largest update fits twice.
 pub const BODY_BYTES_MAX: usize = 8 << 20;
 
-/// The interim response that [`Progress::Continue`] asks for.
+/// The interim response that [`Received::Continue`] asks for.
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// Parses the requests of one connection.
@@ -81,7 +81,7 @@ enum State {
 
 /// The result of parsing the bytes so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub enum Received {
     /// All bytes are consumed, and the request is incomplete.
     NeedMore,
     /// The caller must send [`CONTINUE`] before it reads again, because the client waits for it. Reported once per
@@ -91,7 +91,7 @@ pub enum Progress {
     Request(Request),
 }
 
-/// The state of the current request. Useful after [`Gate::next`] has returned [`Progress::NeedMore`].
+/// The state of the current request. Useful after [`Gate::next`] has returned [`Received::NeedMore`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// There is no request in progress. A connection that ends now ends cleanly.
@@ -132,7 +132,7 @@ impl Gate {
     /// If the request must be refused. The caller then closes the connection. Every further call returns the same
     /// refusal.
     #[expect(clippy::should_implement_trait, reason = "a refusal is no end, and more may come")]
-    pub fn next(&mut self) -> Result<Progress, Refusal> {
+    pub fn next(&mut self) -> Result<Received, Refusal> {
         let mut unread = self.input.get(self.start..).unwrap_or_default();
         let outcome = self.state.advance(&mut unread, &self.own_host);
         self.start = self.input.len() - unread.len();
@@ -169,22 +169,22 @@ impl Gate {
 
 impl State {
     /// Continues parsing, and leaves the bytes of later requests in `unread`.
-    fn advance(&mut self, unread: &mut &[u8], own_host: &str) -> Result<Progress, Refusal> {
+    fn advance(&mut self, unread: &mut &[u8], own_host: &str) -> Result<Received, Refusal> {
         match self {
             State::Head(reader) => {
                 let Some((line, fields)) = reader.read(unread)? else {
-                    return Ok(Progress::NeedMore);
+                    return Ok(Received::NeedMore);
                 };
                 let asked = rules::judge(line, &fields, own_host)?;
                 // A client that has already started to send the body does not wait.
                 let waits = asked.expects_continue && unread.is_empty();
                 let body = Body::new(asked.framing);
                 *self = State::Body(asked, body);
-                if waits { Ok(Progress::Continue) } else { self.advance(unread, own_host) }
+                if waits { Ok(Received::Continue) } else { self.advance(unread, own_host) }
             }
             State::Body(asked, body) => {
                 if !body.read(unread)? {
-                    return Ok(Progress::NeedMore);
+                    return Ok(Received::NeedMore);
                 }
                 let request = Request {
                     method: asked.method,
@@ -194,7 +194,7 @@ impl State {
                     may_half_close: asked.may_half_close,
                 };
                 *self = State::Head(HeadReader::new());
-                Ok(Progress::Request(request))
+                Ok(Received::Request(request))
             }
             State::Refused(refusal) => Err(*refusal),
         }

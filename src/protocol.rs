@@ -22,7 +22,7 @@ pub use calls::{CALLS_MAX, NAME_BYTES_MAX, UPDATE_BYTES_MAX};
 pub use peers::{NoResponse, read_response, write_request};
 pub use replies::{Answer, write_answer, write_around_leaves, write_leaf};
 
-use calls::Arguments;
+use calls::Params;
 
 /// A call of a method in the table, with the parameters that the method takes.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,7 +87,7 @@ pub struct Method {
 #[derive(Clone, Copy, Debug)]
 enum Read {
     /// They form one call.
-    Call(fn(Arguments) -> Result<Call, Fault>),
+    Call(fn(Params) -> Result<Call, Fault>),
     /// They are themselves calls.
     Multicall,
 }
@@ -120,10 +120,10 @@ pub fn read_call(document: &[u8]) -> Result<Asked, Fault> {
     let MethodCall { method, params } = xmlrpc::parse_call(document)
         .map_err(|error| Fault { code: error.code(), message: error.to_string() })?;
     let method = find(&method).ok_or_else(|| fault::no_such_method(&method))?;
-    let arguments = Arguments::new(method, params);
+    let params = Params::new(method, params);
     Ok(match method.read {
-        Read::Call(read) => Asked::One((method, read(arguments))),
-        Read::Multicall => match arguments.several() {
+        Read::Call(read) => Asked::One((method, read(params))),
+        Read::Multicall => match params.several() {
             Ok(calls) => Asked::Several(method, calls),
             Err(fault) => Asked::One((method, Err(fault))),
         },
@@ -134,7 +134,7 @@ pub fn read_call(document: &[u8]) -> Result<Asked, Fault> {
 fn one_of_several(name: &str, params: Vec<Value>) -> Result<MethodAndCall, Fault> {
     let method = find(name).ok_or_else(|| fault::no_such_method(name))?;
     let call = match method.read {
-        Read::Call(read) => read(Arguments::new(method, params)),
+        Read::Call(read) => read(Params::new(method, params)),
         Read::Multicall => Err(fault::wrong_parameters("system.multicall makes no call of itself")),
     };
     Ok((method, call))
@@ -161,7 +161,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["boolean"],
         help: "Answers true.",
         while_crashed: true,
-        read: Read::Call(|arguments| arguments.none(Call::Ping)),
+        read: Read::Call(|params| params.none(Call::Ping)),
     },
     Method {
         name: "surfstore.isLeader",
@@ -169,7 +169,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["boolean"],
         help: "Tells whether this server is the leader and not crashed.",
         while_crashed: true,
-        read: Read::Call(|arguments| arguments.none(Call::IsLeader)),
+        read: Read::Call(|params| params.none(Call::IsLeader)),
     },
     Method {
         name: "surfstore.isCrashed",
@@ -177,7 +177,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["boolean"],
         help: "Tells whether this server is crashed.",
         while_crashed: true,
-        read: Read::Call(|arguments| arguments.none(Call::IsCrashed)),
+        read: Read::Call(|params| params.none(Call::IsCrashed)),
     },
     Method {
         name: "surfstore.crash",
@@ -185,7 +185,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["boolean"],
         help: "Stops this server from taking part, as if it had failed. It keeps what it knows.",
         while_crashed: true,
-        read: Read::Call(|arguments| arguments.none(Call::Raft(raft::Call::Crash))),
+        read: Read::Call(|params| params.none(Call::Raft(raft::Call::Crash))),
     },
     Method {
         name: "surfstore.restore",
@@ -193,7 +193,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["boolean"],
         help: "Lets a crashed server take part again, as a follower.",
         while_crashed: true,
-        read: Read::Call(|arguments| arguments.none(Call::Raft(raft::Call::Restore))),
+        read: Read::Call(|params| params.none(Call::Raft(raft::Call::Restore))),
     },
     Method {
         name: "surfstore.updatefile",
@@ -202,7 +202,7 @@ pub const METHODS: [Method; 18] = [
         help: "updatefile(name, version, hashlist): makes the file consist of these blocks, at the leader. True: a \
                majority holds the update. False: the version was not exactly one higher than the stored one.",
         while_crashed: false,
-        read: Read::Call(Arguments::update),
+        read: Read::Call(Params::update),
     },
     Method {
         name: "surfstore.getfileinfomap",
@@ -210,7 +210,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["struct"],
         help: "Gives the whole map, at the leader: name -> [version, hashlist], deleted files included.",
         while_crashed: false,
-        read: Read::Call(|arguments| arguments.none(Call::Raft(raft::Call::ReadFiles))),
+        read: Read::Call(|params| params.none(Call::Raft(raft::Call::ReadFiles))),
     },
     Method {
         name: "surfstore.tester_getversion",
@@ -218,7 +218,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["int", "string"],
         help: "tester_getversion(name): the version that this server has applied; 0 for an unknown file.",
         while_crashed: true,
-        read: Read::Call(Arguments::version),
+        read: Read::Call(Params::version),
     },
     Method {
         name: "surfstore.requestVote",
@@ -226,7 +226,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["base64", "base64"],
         help: "Raft's RequestVote, between servers.",
         while_crashed: false,
-        read: Read::Call(Arguments::request_vote),
+        read: Read::Call(Params::request_vote),
     },
     Method {
         name: "surfstore.appendEntries",
@@ -234,7 +234,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["base64", "base64"],
         help: "Raft's AppendEntries, between servers.",
         while_crashed: false,
-        read: Read::Call(Arguments::append_entries),
+        read: Read::Call(Params::append_entries),
     },
     Method {
         name: "surfstore.getblock",
@@ -242,7 +242,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["base64", "string"],
         help: "getblock(hash): the block of that lower-case hexadecimal SHA-256, if it is stored at this server.",
         while_crashed: false,
-        read: Read::Call(Arguments::get_block),
+        read: Read::Call(Params::get_block),
     },
     Method {
         name: "surfstore.putblock",
@@ -250,7 +250,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["boolean", "base64"],
         help: "putblock(bytes): stores a block at this server only, under its SHA-256.",
         while_crashed: false,
-        read: Read::Call(Arguments::put_block),
+        read: Read::Call(Params::put_block),
     },
     Method {
         name: "surfstore.hasblocks",
@@ -258,7 +258,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["array", "array"],
         help: "hasblocks(hashes): those of the hashes whose blocks are stored at this server, in the order asked.",
         while_crashed: false,
-        read: Read::Call(Arguments::has_blocks),
+        read: Read::Call(Params::has_blocks),
     },
     Method {
         name: "surfstore.status",
@@ -266,7 +266,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["struct"],
         help: "How this server is doing, for people: role, term, leader, indexes, counts.",
         while_crashed: true,
-        read: Read::Call(|arguments| arguments.none(Call::Status)),
+        read: Read::Call(|params| params.none(Call::Status)),
     },
     Method {
         name: "system.listMethods",
@@ -274,7 +274,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["array"],
         help: "Gives the names of all methods.",
         while_crashed: true,
-        read: Read::Call(|arguments| arguments.none(Call::ListMethods)),
+        read: Read::Call(|params| params.none(Call::ListMethods)),
     },
     Method {
         name: "system.methodSignature",
@@ -282,7 +282,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["array", "string"],
         help: "methodSignature(name): a list of signatures, each the type of the answer and of the parameters.",
         while_crashed: true,
-        read: Read::Call(|arguments| arguments.method(Call::MethodSignature)),
+        read: Read::Call(|params| params.method(Call::MethodSignature)),
     },
     Method {
         name: "system.methodHelp",
@@ -290,7 +290,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["string", "string"],
         help: "methodHelp(name): what the method does.",
         while_crashed: true,
-        read: Read::Call(|arguments| arguments.method(Call::MethodHelp)),
+        read: Read::Call(|params| params.method(Call::MethodHelp)),
     },
     Method {
         name: "system.multicall",

@@ -35,7 +35,7 @@ use async_io::Async;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smol::{LocalExecutor, Task, future};
 
-use crate::config::{Arguments, Config};
+use crate::config::{Config, ServerArguments};
 use crate::raft::{Cluster, Incarnation, NUMBER_MAX, ServerId};
 use crate::service::{AnswerBudget, Service, Settings};
 use connections::Connections;
@@ -51,7 +51,7 @@ const DESCRIPTORS_MAX: u64 = 1 << 16;
 /// # Errors
 ///
 /// If the server cannot listen at its configured address.
-pub fn run(Arguments { config, id }: Arguments) -> anyhow::Result<Infallible> {
+pub fn run(ServerArguments { config, id }: ServerArguments) -> anyhow::Result<Infallible> {
     let cluster = cluster(&config, id).context("the server is not in the configuration")?;
     let address = config.servers.get(id).context("the server is not in the configuration")?;
     let descriptors = raise_descriptor_limit();

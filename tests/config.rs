@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
-use surfstore::config::{Arguments, Config};
+use surfstore::config::{Config, ServerArguments};
 
 /// The addresses of the servers, as they are shown.
 fn addresses(config: &Config) -> Vec<String> {
@@ -20,7 +20,7 @@ fn refusal(text: &str) -> String {
 
 /// The one line with which the arguments are refused.
 fn arguments_refusal(arguments: &[&str]) -> String {
-    let result = Arguments::parse(arguments.iter().map(OsString::from));
+    let result = ServerArguments::parse(arguments.iter().map(OsString::from));
     let line = format!("{:#}", result.expect_err("refused"));
     assert!(line.chars().all(|c| !c.is_control()), "not one line: {line:?}");
     line
@@ -246,7 +246,7 @@ fn a_warning_names_the_file() {
 fn a_server_is_started_with_a_file_and_an_id_below_m() {
     let file = "configs/config3.txt";
     for (text, id) in [("0", 0), ("2", 2), ("01", 1)] {
-        assert_eq!(Arguments::parse([file, text].map(OsString::from)).expect(text).id, id);
+        assert_eq!(ServerArguments::parse([file, text].map(OsString::from)).expect(text).id, id);
     }
     for id in ["3", "-1", "+1", "", " 1", "1.0", "one", "18446744073709551616", "1\n"] {
         let expected = format!("ID is {id:?}; expected a server of {file:?}, 0 to 2");

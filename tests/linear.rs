@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
-use surfstore::gate::{Gate, Progress};
+use surfstore::gate::{Gate, Received};
 use surfstore::xmlrpc::parse_call;
 
 #[path = "fuzz/targets.rs"]
@@ -71,6 +71,6 @@ fn pass_the_gate(bytes: &[u8]) {
     let mut gate = Gate::new("localhost");
     for piece in bytes.chunks(8 << 10) {
         gate.push(piece);
-        while gate.next().expect("no input is refused") != Progress::NeedMore {}
+        while gate.next().expect("no input is refused") != Received::NeedMore {}
     }
 }

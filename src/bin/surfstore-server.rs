@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use surfstore::config::Arguments;
+use surfstore::config::ServerArguments;
 use surfstore::runtime::{self, output};
 
 /// The exit code for invalid arguments or an invalid configuration; nothing was started.
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         _ => {}
     }
     output::start();
-    let code = match Arguments::parse(arguments) {
+    let code = match ServerArguments::parse(arguments) {
         Ok(arguments) => run(arguments),
         Err(error) => refuse(&error, EXIT_REFUSED),
     };
@@ -50,7 +50,7 @@ fn show(text: &str) -> ExitCode {
 }
 
 /// Runs the server. It returns only if the server could not be started.
-fn run(arguments: Arguments) -> ExitCode {
+fn run(arguments: ServerArguments) -> ExitCode {
     for warning in &arguments.config.warnings {
         log::warn!("{warning}");
     }

@@ -4,7 +4,7 @@ use super::arguments::Which;
 use super::failure::Failure;
 use super::screen::{Screen, plain};
 use crate::client::blocking::{Client, wait};
-use crate::client::{Error, Server};
+use crate::client::{Error, RemoteServer};
 
 /// `leader`
 pub(super) fn leader(screen: &Screen, client: &mut Client) -> Result<(), Failure> {
@@ -46,7 +46,7 @@ fn each(
     client: &mut Client,
     which: Which,
     done: &str,
-    act: impl AsyncFn(&mut Server) -> Result<(), Error>,
+    act: impl AsyncFn(&mut RemoteServer) -> Result<(), Error>,
 ) -> Result<(), Failure> {
     let outcomes = if which == Which::All {
         client.at_each(act).into_iter().enumerate().collect()

@@ -6,13 +6,13 @@ use std::process;
 use std::thread;
 
 use super::failure::Failure;
-use crate::config::Arguments;
+use crate::config::ServerArguments;
 use crate::runtime::{self, output};
 
 /// Runs the server until stdin ends, which happens when the process that started this one ends for any reason.
 pub(super) fn run(config: &OsStr, id: &OsStr) -> Result<(), Failure> {
     let usage = |error: anyhow::Error| Failure::usage(format!("{error:#}"));
-    let arguments = Arguments::parse([config, id].map(OsStr::to_owned)).map_err(usage)?;
+    let arguments = ServerArguments::parse([config, id].map(OsStr::to_owned)).map_err(usage)?;
     output::start();
     thread::spawn(|| {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());

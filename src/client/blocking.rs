@@ -2,7 +2,7 @@
 
 use smol::block_on;
 
-use super::{Error, Files, Limits, Outcome, Server, ServerStatus, Update};
+use super::{Error, Files, Limits, Outcome, RemoteServer, ServerStatus, Update};
 use crate::config::Address;
 
 /// A client of a set of servers whose calls block.
@@ -16,12 +16,12 @@ impl Client {
     }
 
     /// The servers, in the order of their ids. Use [`wait`] to call one of them.
-    pub fn servers(&mut self) -> &mut [Server] {
+    pub fn servers(&mut self) -> &mut [RemoteServer] {
         self.0.servers()
     }
 
     /// Asks all servers concurrently, like [`super::Client::at_each`].
-    pub fn at_each<T>(&mut self, ask: impl AsyncFn(&mut Server) -> T) -> Vec<T> {
+    pub fn at_each<T>(&mut self, ask: impl AsyncFn(&mut RemoteServer) -> T) -> Vec<T> {
         block_on(self.0.at_each(ask))
     }
 

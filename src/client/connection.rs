@@ -22,14 +22,14 @@ const CHUNK_BYTES: usize = 64 << 10;
 
 /// A connection to a server. It is made on demand and kept alive as long as its exchanges succeed.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct ServerConnection {
     address: Address,
     kept: Option<TcpStream>,
 }
 
-impl Connection {
-    pub(super) fn new(address: &Address) -> Connection {
-        Connection { address: address.clone(), kept: None }
+impl ServerConnection {
+    pub(super) fn new(address: &Address) -> ServerConnection {
+        ServerConnection { address: address.clone(), kept: None }
     }
 
     pub(super) fn address(&self) -> &Address {

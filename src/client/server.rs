@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::answer::{self, Expected};
-use super::connection::Connection;
+use super::connection::ServerConnection;
 use super::error::{Error, Failure};
 use super::{Limits, ServerStatus, after};
 use crate::config::Address;
@@ -14,14 +14,14 @@ use crate::xmlrpc;
 
 /// One server of a set. A call is sent once, and to this server only.
 #[derive(Debug)]
-pub struct Server {
-    connection: Connection,
+pub struct RemoteServer {
+    connection: ServerConnection,
     limits: Limits,
 }
 
-impl Server {
-    pub(super) fn new(address: &Address, limits: Limits) -> Server {
-        Server { connection: Connection::new(address), limits }
+impl RemoteServer {
+    pub(super) fn new(address: &Address, limits: Limits) -> RemoteServer {
+        RemoteServer { connection: ServerConnection::new(address), limits }
     }
 
     /// The address of the server.

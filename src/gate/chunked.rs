@@ -15,13 +15,13 @@ const IGNORED_BYTES_MAX: usize = 8 << 10;
 /// Parses the chunks of one body.
 #[derive(Debug)]
 pub(super) struct Chunked {
-    place: Place,
+    place: ChunkPart,
     /// The size of the extensions and trailers so far, in bytes; at most [`IGNORED_BYTES_MAX`].
     ignored: usize,
 }
 
 #[derive(Debug)]
-enum Place {
+enum ChunkPart {
     /// In the line before a chunk, after this many digits with this value.
     Size {
         digits: u32,
@@ -60,10 +60,10 @@ impl Chunked {
         content: &mut Content,
     ) -> Result<bool, Refusal> {
         while let Some((&byte, rest)) = unread.split_first() {
-            if let Place::Data { left } = &mut self.place {
+            if let ChunkPart::Data { left } = &mut self.place {
                 *left -= content.take(unread, *left);
                 if *left == 0 {
-                    self.place = Place::DataCarriageReturn;
+                    self.place = ChunkPart::DataCarriageReturn;
                 }
                 continue;
             }
@@ -77,31 +77,31 @@ impl Chunked {
 
     /// Takes the next byte, which is not data, and returns whether it was the last.
     fn step(&mut self, byte: u8, room: usize) -> Result<bool, Refusal> {
-        if let Place::Trailers(fields) = &mut self.place {
+        if let ChunkPart::Trailers(fields) = &mut self.place {
             let is_last = fields.step(byte)?;
             self.ignore_one()?;
             return Ok(is_last);
         }
         self.place = match self.place {
-            Place::Size { digits, size } => self.step_size(byte, digits, size, room)?,
-            Place::Blank { size } => self.step_behind_size(byte, size)?,
-            Place::Extension { size } => match byte {
-                b'\r' => Place::SizeEnd { size },
+            ChunkPart::Size { digits, size } => self.step_size(byte, digits, size, room)?,
+            ChunkPart::Blank { size } => self.step_behind_size(byte, size)?,
+            ChunkPart::Extension { size } => match byte {
+                b'\r' => ChunkPart::SizeEnd { size },
                 b'\t' | b' '..=b'~' | 0x80.. => {
                     self.ignore_one()?;
-                    Place::Extension { size }
+                    ChunkPart::Extension { size }
                 }
                 _ => return Err(BAD_SIZE_LINE),
             },
-            Place::SizeEnd { size } => {
+            ChunkPart::SizeEnd { size } => {
                 expect_line_feed(byte)?;
                 match size {
-                    0 => Place::Trailers(Fields::new()),
-                    left => Place::Data { left },
+                    0 => ChunkPart::Trailers(Fields::new()),
+                    left => ChunkPart::Data { left },
                 }
             }
-            Place::DataCarriageReturn if byte == b'\r' => Place::DataLineFeed,
-            Place::DataLineFeed if byte == b'\n' => SIZE_START,
+            ChunkPart::DataCarriageReturn if byte == b'\r' => ChunkPart::DataLineFeed,
+            ChunkPart::DataLineFeed if byte == b'\n' => SIZE_START,
             _ => return Err(Refusal::bad_request("a chunk is longer than its size")),
         };
         Ok(false)
@@ -113,11 +113,11 @@ impl Chunked {
         digits: u32,
         size: u64,
         room: usize,
-    ) -> Result<Place, Refusal> {
+    ) -> Result<ChunkPart, Refusal> {
         match char::from(byte).to_digit(16) {
             Some(_) if digits == SIZE_DIGITS_MAX => Err(BAD_SIZE_LINE),
             Some(digit) => {
-                Ok(Place::Size { digits: digits + 1, size: size << 4 | u64::from(digit) })
+                Ok(ChunkPart::Size { digits: digits + 1, size: size << 4 | u64::from(digit) })
             }
             None if digits == 0 => Err(BAD_SIZE_LINE),
             None => match usize::try_from(size) {
@@ -127,13 +127,13 @@ impl Chunked {
         }
     }
 
-    fn step_behind_size(&mut self, byte: u8, size: usize) -> Result<Place, Refusal> {
+    fn step_behind_size(&mut self, byte: u8, size: usize) -> Result<ChunkPart, Refusal> {
         match byte {
-            b'\r' => return Ok(Place::SizeEnd { size }),
+            b'\r' => return Ok(ChunkPart::SizeEnd { size }),
             b' ' | b'\t' | b';' => self.ignore_one()?,
             _ => return Err(BAD_SIZE_LINE),
         }
-        Ok(if byte == b';' { Place::Extension { size } } else { Place::Blank { size } })
+        Ok(if byte == b';' { ChunkPart::Extension { size } } else { ChunkPart::Blank { size } })
     }
 
     fn ignore_one(&mut self) -> Result<(), Refusal> {
@@ -146,7 +146,7 @@ impl Chunked {
     }
 }
 
-const SIZE_START: Place = Place::Size { digits: 0, size: 0 };
+const SIZE_START: ChunkPart = ChunkPart::Size { digits: 0, size: 0 };
 
 const BAD_SIZE_LINE: Refusal =
     Refusal::bad_request("a chunk does not begin with its size in at most 16 hexadecimal digits");

@@ -8,13 +8,13 @@ use super::{HEADERS_MAX, Refusal};
 /// Parses header lines up to the empty line that ends them.
 #[derive(Debug)]
 pub(super) struct Fields {
-    place: Place,
+    place: LinePart,
     /// The number of lines started so far; at most [`HEADERS_MAX`].
     count: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Place {
+enum LinePart {
     LineStart,
     Name,
     Value,
@@ -26,31 +26,31 @@ enum Place {
 
 impl Fields {
     pub(super) fn new() -> Fields {
-        Fields { place: Place::LineStart, count: 0 }
+        Fields { place: LinePart::LineStart, count: 0 }
     }
 
     /// Takes the next byte, and returns whether it was the last.
     pub(super) fn step(&mut self, byte: u8) -> Result<bool, Refusal> {
         self.place = match self.place {
-            Place::LineStart => self.begin_line(byte)?,
-            Place::Name => match byte {
-                b':' => Place::Value,
-                _ if is_token(byte) => Place::Name,
+            LinePart::LineStart => self.begin_line(byte)?,
+            LinePart::Name => match byte {
+                b':' => LinePart::Value,
+                _ if is_token(byte) => LinePart::Name,
                 b' ' | b'\t' => {
                     return Err(Refusal::bad_request("a header name has a blank behind it"));
                 }
                 _ => return Err(Refusal::bad_request("a header name has a bad character")),
             },
-            Place::Value => match byte {
-                b'\r' => Place::LineEnd,
-                b'\t' | b' '..=b'~' | 0x80.. => Place::Value,
+            LinePart::Value => match byte {
+                b'\r' => LinePart::LineEnd,
+                b'\t' | b' '..=b'~' | 0x80.. => LinePart::Value,
                 _ => return Err(Refusal::bad_request("a header value has a control character")),
             },
-            Place::LineEnd => {
+            LinePart::LineEnd => {
                 expect_line_feed(byte)?;
-                Place::LineStart
+                LinePart::LineStart
             }
-            Place::LastEnd => {
+            LinePart::LastEnd => {
                 expect_line_feed(byte)?;
                 return Ok(true);
             }
@@ -58,9 +58,9 @@ impl Fields {
         Ok(false)
     }
 
-    fn begin_line(&mut self, byte: u8) -> Result<Place, Refusal> {
+    fn begin_line(&mut self, byte: u8) -> Result<LinePart, Refusal> {
         match byte {
-            b'\r' => Ok(Place::LastEnd),
+            b'\r' => Ok(LinePart::LastEnd),
             b' ' | b'\t' => Err(Refusal::bad_request("a header is folded over two lines")),
             _ if !is_token(byte) => Err(Refusal::bad_request("a header has no name")),
             _ if self.count == HEADERS_MAX => {
@@ -68,7 +68,7 @@ impl Fields {
             }
             _ => {
                 self.count += 1;
-                Ok(Place::Name)
+                Ok(LinePart::Name)
             }
         }
     }

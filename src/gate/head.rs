@@ -12,7 +12,7 @@ use super::{HEAD_BYTES_MAX, Refusal};
 /// Collects one head.
 #[derive(Debug)]
 pub(super) struct HeadReader {
-    place: Place,
+    place: HeadPart,
     /// The bytes of the part that is being read: first the request line, then the header lines.
     bytes: Vec<u8>,
     /// The number of bytes taken so far, including empty lines before the request; at most [`HEAD_BYTES_MAX`].
@@ -20,7 +20,7 @@ pub(super) struct HeadReader {
 }
 
 #[derive(Debug)]
-enum Place {
+enum HeadPart {
     /// Before the request. Some clients send an extra line end after the previous body.
     Start,
     /// After the CR of an empty line before the request.
@@ -33,18 +33,18 @@ enum Place {
 
 impl HeadReader {
     pub(super) fn new() -> HeadReader {
-        HeadReader { place: Place::Start, bytes: Vec::new(), taken: 0 }
+        HeadReader { place: HeadPart::Start, bytes: Vec::new(), taken: 0 }
     }
 
     /// Whether anything but empty lines has been received.
     pub(super) fn has_begun(&self) -> bool {
-        !matches!(self.place, Place::Start | Place::EmptyLineEnd)
+        !matches!(self.place, HeadPart::Start | HeadPart::EmptyLineEnd)
     }
 
     /// The memory in bytes that the head takes.
     pub(super) fn buffered(&self) -> usize {
         match &self.place {
-            Place::Fields(line, _) => line.target.capacity() + self.bytes.capacity(),
+            HeadPart::Fields(line, _) => line.target.capacity() + self.bytes.capacity(),
             _ => self.bytes.capacity(),
         }
     }
@@ -72,23 +72,23 @@ impl HeadReader {
     /// Takes the next byte, and returns whether it was the last.
     fn step(&mut self, byte: u8) -> Result<bool, Refusal> {
         match &mut self.place {
-            Place::Start => self.begin(byte)?,
-            Place::EmptyLineEnd => {
+            HeadPart::Start => self.begin(byte)?,
+            HeadPart::EmptyLineEnd => {
                 expect_line_feed(byte)?;
-                self.place = Place::Start;
+                self.place = HeadPart::Start;
             }
-            Place::RequestLine => match byte {
-                b'\r' => self.place = Place::RequestLineEnd,
+            HeadPart::RequestLine => match byte {
+                b'\r' => self.place = HeadPart::RequestLineEnd,
                 b' '..=b'~' => self.bytes.push(byte),
                 _ => return Err(Refusal::bad_request("the request line has a bad character")),
             },
-            Place::RequestLineEnd => {
+            HeadPart::RequestLineEnd => {
                 expect_line_feed(byte)?;
                 let line = RequestLine::read(&self.bytes)?;
                 self.bytes.clear();
-                self.place = Place::Fields(line, Fields::new());
+                self.place = HeadPart::Fields(line, Fields::new());
             }
-            Place::Fields(_, fields) => {
+            HeadPart::Fields(_, fields) => {
                 self.bytes.push(byte);
                 return fields.step(byte);
             }
@@ -98,7 +98,7 @@ impl HeadReader {
 
     fn begin(&mut self, byte: u8) -> Result<(), Refusal> {
         if byte == b'\r' {
-            self.place = Place::EmptyLineEnd;
+            self.place = HeadPart::EmptyLineEnd;
             return Ok(());
         }
         // For example, the first byte of a TLS handshake is not a token.
@@ -106,20 +106,20 @@ impl HeadReader {
             return Err(Refusal::bad_request("the request does not begin with a method"));
         }
         self.bytes.push(byte);
-        self.place = Place::RequestLine;
+        self.place = HeadPart::RequestLine;
         Ok(())
     }
 
     fn finish(&mut self) -> Option<(RequestLine, Vec<u8>)> {
         match mem::replace(self, HeadReader::new()) {
-            HeadReader { place: Place::Fields(line, _), bytes, .. } => Some((line, bytes)),
+            HeadReader { place: HeadPart::Fields(line, _), bytes, .. } => Some((line, bytes)),
             _ => None,
         }
     }
 
     fn too_long(&self) -> Refusal {
         match self.place {
-            Place::RequestLine | Place::RequestLineEnd if self.bytes.contains(&b' ') => {
+            HeadPart::RequestLine | HeadPart::RequestLineEnd if self.bytes.contains(&b' ') => {
                 RequestLine::TARGET_TOO_LONG
             }
             _ => Refusal { status: 431, reason: "the head has more than 8 KiB" },

@@ -23,16 +23,16 @@ pub const CALLS_MAX: usize = 64;
 
 /// The parameters of a call of a method.
 #[derive(Debug)]
-pub(super) struct Arguments {
+pub(super) struct Params {
     method: &'static Method,
     values: Vec<Value>,
 }
 
 type Read = Result<Call, Fault>;
 
-impl Arguments {
-    pub(super) fn new(method: &'static Method, values: Vec<Value>) -> Arguments {
-        Arguments { method, values }
+impl Params {
+    pub(super) fn new(method: &'static Method, values: Vec<Value>) -> Params {
+        Params { method, values }
     }
 
     pub(super) fn none(self, call: Call) -> Read {

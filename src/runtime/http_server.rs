@@ -19,7 +19,7 @@ use super::connections::Connections;
 use super::head_codec::{Head, HeadCodec};
 use super::message::Message;
 use super::offload::OffloadQueue;
-use crate::gate::{self, Gate, Method, Progress, Refusal};
+use crate::gate::{self, Gate, Method, Received, Refusal};
 use crate::monitor::Page;
 use crate::protocol::{self, Asked, fault};
 use crate::raft::CallId;
@@ -65,8 +65,8 @@ impl HttpServer {
             match listener.accept().await {
                 Ok((stream, _)) => {
                     // If all places are taken by calls that are being answered, the connection is closed.
-                    if let Some(place) = Place::take(&self.connections, stream.into()) {
-                        executor.spawn(Rc::clone(&self).serve(place)).detach();
+                    if let Some(slot) = Slot::take(&self.connections, stream.into()) {
+                        executor.spawn(Rc::clone(&self).serve(slot)).detach();
                     }
                     // However many arrive at once, the existing connections get their turns.
                     future::yield_now().await;
@@ -82,47 +82,47 @@ impl HttpServer {
         }
     }
 
-    async fn serve(self: Rc<HttpServer>, place: Place) {
-        if let Err(error) = self.converse(&place).await {
+    async fn serve(self: Rc<HttpServer>, slot: Slot) {
+        if let Err(error) = self.converse(&slot).await {
             log::debug!("a connection ended: {error:#}");
         }
     }
 
     /// Answers the requests of one connection, one after another.
-    async fn converse(&self, place: &Place) -> anyhow::Result<()> {
-        let connection = &place.connection;
+    async fn converse(&self, slot: &Slot) -> anyhow::Result<()> {
+        let connection = &slot.connection;
         connection.set_up()?;
         let mut gate = Gate::new(&self.own_host);
         let refusal = loop {
             break match gate.next() {
-                Ok(Progress::Request(request)) if request.method == Method::Post => {
+                Ok(Received::Request(request)) if request.method == Method::Post => {
                     let closes = request.close;
                     let id = self.next_call();
                     let asked = self.read(connection, id, request).await;
                     // Bytes that were read ahead are held until the answer.
-                    place.hold(gate.buffered());
+                    slot.hold(gate.buffered());
                     let goes_on = self.answer(connection, id, asked, closes).await?;
                     if goes_on { continue } else { return Ok(()) }
                 }
-                Ok(Progress::Request(request)) => {
+                Ok(Received::Request(request)) => {
                     let Some(page) = self.get(&request).await? else {
                         break no_page(request.method);
                     };
                     let goes_on = self.show(connection, &request, &page).await?;
                     if goes_on { continue } else { return Ok(()) }
                 }
-                Ok(Progress::Continue) => {
+                Ok(Received::Continue) => {
                     connection.send(gate::CONTINUE, []).await?;
                     continue;
                 }
-                Ok(Progress::NeedMore) => {
+                Ok(Received::NeedMore) => {
                     let bytes = connection.receive(gate.phase()).await?;
                     gate.push(&bytes);
                     if connection.has_ended() {
                         TOO_SLOW.response()
                     } else if bytes.is_empty() {
                         return Ok(());
-                    } else if !place.hold(gate.buffered()) {
+                    } else if !slot.hold(gate.buffered()) {
                         TOO_MUCH.response()
                     } else {
                         continue;
@@ -132,7 +132,7 @@ impl HttpServer {
             };
         };
         drop(gate);
-        place.hold(0);
+        slot.hold(0);
         connection.send(&refusal, []).await?;
         Ok(connection.linger().await?)
     }
@@ -248,18 +248,18 @@ fn no_page(method: Method) -> Vec<u8> {
     response
 }
 
-/// A connection's place among all connections. It is freed when the connection's task ends, however it ends.
-struct Place {
+/// A connection's slot among all connections. It is freed when the connection's task ends, however it ends.
+struct Slot {
     connections: Rc<Connections>,
     id: u64,
     connection: Rc<Connection>,
     held: Cell<usize>,
 }
 
-impl Place {
-    fn take(connections: &Rc<Connections>, stream: TcpStream) -> Option<Place> {
+impl Slot {
+    fn take(connections: &Rc<Connections>, stream: TcpStream) -> Option<Slot> {
         let (id, connection) = connections.admit(stream)?;
-        Some(Place { connections: Rc::clone(connections), id, connection, held: Cell::new(0) })
+        Some(Slot { connections: Rc::clone(connections), id, connection, held: Cell::new(0) })
     }
 
     /// Records how many bytes of a request are held for the connection. Returns whether there is room for them.
@@ -268,7 +268,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.hold(0);
         self.connections.leave(self.id);

@@ -22,7 +22,7 @@ use crate::value::first_unfit;
 const ELEMENTS_DEPTH_MAX: usize = 256;
 
 /// A document that is being parsed.
-pub(super) struct Document<'a> {
+pub(super) struct DocumentParser<'a> {
     reader: Reader<&'a [u8]>,
     /// The number of open elements.
     depth: usize,
@@ -61,12 +61,12 @@ impl Element<'_> {
     }
 }
 
-impl<'a> Document<'a> {
+impl<'a> DocumentParser<'a> {
     /// A document whose encoding and characters have been checked, but nothing else.
-    pub(super) fn new(bytes: &'a [u8]) -> Result<Document<'a>, ParseError> {
+    pub(super) fn new(bytes: &'a [u8]) -> Result<DocumentParser<'a>, ParseError> {
         let mut reader = Reader::from_str(decoded(bytes)?);
         reader.config_mut().check_comments = true;
-        Ok(Document { reader, depth: 0, self_closed: false, begun: false, rooted: false })
+        Ok(DocumentParser { reader, depth: 0, self_closed: false, begun: false, rooted: false })
     }
 
     /// Reads to the end, to check that the rest is well-formed.

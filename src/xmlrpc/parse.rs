@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::characters::{is_blank, is_space};
-use super::document::{Document, Element, Token};
+use super::document::{DocumentParser, Element, Token};
 use super::error::{ParseError, quoted};
 use super::scalar::decoder;
 use super::{Fault, MethodCall, envelope};
@@ -31,7 +31,7 @@ fn parse<'a, T>(
     document: &'a [u8],
     read: impl FnOnce(&mut Parser<'a>) -> Result<T, ParseError>,
 ) -> Result<T, ParseError> {
-    let mut parser = Parser { document: Document::new(document)? };
+    let mut parser = Parser { document: DocumentParser::new(document)? };
     match read(&mut parser) {
         Err(error) if error.breaks_xml() => Err(error),
         // Well-formedness first: if the rest is broken, that error outweighs any found before it.
@@ -40,7 +40,7 @@ fn parse<'a, T>(
 }
 
 struct Parser<'a> {
-    document: Document<'a>,
+    document: DocumentParser<'a>,
 }
 
 /// Every method but [`Parser::call`] and [`Parser::response`] starts after the start tag of the element that it parses,

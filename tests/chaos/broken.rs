@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use surfstore::gate::{Gate, Progress};
+use surfstore::gate::{Gate, Received};
 use surfstore::protocol::fault;
 use surfstore::value::Value;
 use surfstore::xmlrpc::{Fault, MethodCall, parse_call, write_fault, write_response};
@@ -86,7 +86,7 @@ fn serve(mut stream: TcpStream, id: usize, set: &Mutex<Set>) {
     let mut chunk = vec![0; 64 << 10];
     while let Ok(count @ 1..) = stream.read(&mut chunk) {
         gate.push(&chunk[..count]);
-        while let Progress::Request(request) = gate.next().unwrap() {
+        while let Received::Request(request) = gate.next().unwrap() {
             let call = parse_call(&request.body).unwrap();
             let body = match set.lock().unwrap().answer(id, &call) {
                 Ok(value) => write_response(|writer| writer.value(&value)),

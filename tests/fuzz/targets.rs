@@ -7,7 +7,7 @@
 mod plain;
 
 use plain::plain;
-use surfstore::gate::{Gate, Progress, Refusal, Request};
+use surfstore::gate::{Gate, Received, Refusal, Request};
 use surfstore::protocol::{self, NoResponse};
 use surfstore::raft::{
     self, CallId, Cluster, Effect, Event, Failure, Incarnation, Server, ServerId, Timer,
@@ -40,9 +40,9 @@ fn read_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Request>,
         gate.push(piece);
         loop {
             match gate.next() {
-                Ok(Progress::NeedMore) => break,
-                Ok(Progress::Continue) => {}
-                Ok(Progress::Request(request)) => requests.push(request),
+                Ok(Received::NeedMore) => break,
+                Ok(Received::Continue) => {}
+                Ok(Received::Request(request)) => requests.push(request),
                 Err(refusal) => return (requests, Some(refusal)),
             }
         }

@@ -3,7 +3,7 @@
 //! Nothing here measures time. What is not linear in these sizes would take hours.
 
 use super::{OWN_HOST, announced_by, call, chunked, post_with, read_pieces, refused, served};
-use surfstore::gate::{BODY_BYTES_MAX, Gate, HEAD_BYTES_MAX, HEADERS_MAX, Progress};
+use surfstore::gate::{BODY_BYTES_MAX, Gate, HEAD_BYTES_MAX, HEADERS_MAX, Received};
 
 /// A head of exactly so many bytes, with the empty line that ends it.
 fn head_of(bytes: usize) -> String {
@@ -105,7 +105,7 @@ fn memory_is_taken_for_what_has_come_and_not_for_what_is_announced() {
         gate.push(head.as_bytes());
         let mut pushed = head.len();
         while pushed < BODY_BYTES_MAX {
-            assert_eq!(gate.next(), Ok(Progress::NeedMore));
+            assert_eq!(gate.next(), Ok(Received::NeedMore));
             assert!(gate.buffered() <= 3 * pushed, "{} bytes for {pushed}", gate.buffered());
             assert!(gate.buffered() <= BODY_BYTES_MAX + 1000, "{} bytes held", gate.buffered());
             gate.push(piece.as_bytes());
@@ -115,7 +115,7 @@ fn memory_is_taken_for_what_has_come_and_not_for_what_is_announced() {
     }
     gate.push(post_with("").as_bytes());
     assert!(gate.buffered() > 0);
-    assert_eq!(gate.next(), Ok(Progress::Request(call(b"hi"))));
+    assert_eq!(gate.next(), Ok(Received::Request(call(b"hi"))));
     assert_eq!(gate.buffered(), 0, "an idle connection holds nothing");
 }
 
@@ -124,7 +124,7 @@ fn a_head_without_end_takes_constant_memory() {
     let mut gate = Gate::new(OWN_HOST);
     for _ in 0..HEAD_BYTES_MAX {
         gate.push(b"a");
-        assert_eq!(gate.next(), Ok(Progress::NeedMore));
+        assert_eq!(gate.next(), Ok(Received::NeedMore));
         assert!(gate.buffered() <= HEAD_BYTES_MAX, "{} bytes", gate.buffered());
     }
 }

@@ -3,12 +3,12 @@
 use super::{
     OWN_HOST, Outcome, announced_by, call, chunked, drain, post_with, read, refused, served,
 };
-use surfstore::gate::{CONTINUE, Gate, Phase, Progress, Refusal};
+use surfstore::gate::{CONTINUE, Gate, Phase, Received, Refusal};
 
 fn gate_after(bytes: impl AsRef<[u8]>) -> Gate {
     let mut gate = Gate::new(OWN_HOST);
     gate.push(bytes.as_ref());
-    assert_eq!(gate.next(), Ok(Progress::NeedMore));
+    assert_eq!(gate.next(), Ok(Received::NeedMore));
     gate
 }
 
@@ -39,14 +39,14 @@ fn the_phase_says_what_is_missing() {
 fn a_connection_is_idle_behind_a_request() {
     let mut gate = Gate::new(OWN_HOST);
     gate.push(post_with("").as_bytes());
-    assert_eq!(gate.next(), Ok(Progress::Request(call(b"hi"))));
+    assert_eq!(gate.next(), Ok(Received::Request(call(b"hi"))));
     assert_eq!(gate.phase(), Phase::Idle);
     // Some clients end a body with a line end that does not belong to it.
     gate.push(b"\r\n");
-    assert_eq!(gate.next(), Ok(Progress::NeedMore));
+    assert_eq!(gate.next(), Ok(Received::NeedMore));
     assert_eq!(gate.phase(), Phase::Idle);
     gate.push(post_with("").as_bytes());
-    assert_eq!(gate.next(), Ok(Progress::Request(call(b"hi"))));
+    assert_eq!(gate.next(), Ok(Received::Request(call(b"hi"))));
 }
 
 #[test]
@@ -87,11 +87,11 @@ fn a_client_that_waits_is_told_once_to_continue() {
         let request = post_with(&format!("Expect:{value}\r\n"));
         let (head, body) = request.split_at(request.len() - 2);
         gate.push(head.as_bytes());
-        assert_eq!(gate.next(), Ok(Progress::Continue), "{value}");
+        assert_eq!(gate.next(), Ok(Received::Continue), "{value}");
         assert!(matches!(gate.phase(), Phase::Body { .. }));
-        assert_eq!(gate.next(), Ok(Progress::NeedMore), "{value}");
+        assert_eq!(gate.next(), Ok(Received::NeedMore), "{value}");
         gate.push(body.as_bytes());
-        assert_eq!(gate.next(), Ok(Progress::Request(call(b"hi"))));
+        assert_eq!(gate.next(), Ok(Received::Request(call(b"hi"))));
     }
 }
 
@@ -144,6 +144,6 @@ fn nothing_is_read_or_held_behind_a_refusal() {
     assert_eq!(gate.buffered(), 0);
     gate.push(post_with("").as_bytes());
     assert_eq!(gate.buffered(), 0);
-    assert_eq!(gate.next(), Err::<Progress, Refusal>(refusal));
+    assert_eq!(gate.next(), Err::<Received, Refusal>(refusal));
     assert_eq!(gate.phase(), Phase::Idle);
 }

@@ -16,7 +16,7 @@ mod origins;
 mod plain;
 mod random;
 
-use surfstore::gate::{Gate, Method, Progress, Refusal, Request};
+use surfstore::gate::{Gate, Method, Received, Refusal, Request};
 
 /// The host under which the gate's server is configured in these tests.
 const OWN_HOST: &str = "Meta0.example";
@@ -32,9 +32,9 @@ struct Outcome {
 fn drain(gate: &mut Gate, outcome: &mut Outcome, continues: &mut usize) {
     loop {
         match gate.next() {
-            Ok(Progress::NeedMore) => return,
-            Ok(Progress::Continue) => *continues += 1,
-            Ok(Progress::Request(request)) => outcome.requests.push(request),
+            Ok(Received::NeedMore) => return,
+            Ok(Received::Continue) => *continues += 1,
+            Ok(Received::Request(request)) => outcome.requests.push(request),
             Err(refusal) => {
                 outcome.refusal = Some(refusal);
                 assert_eq!(gate.next(), Err(refusal), "a refusal is final");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use surfstore::config::{Address, Config};
-use surfstore::gate::{self, Gate, Method, Progress};
+use surfstore::gate::{self, Gate, Method, Received};
 use surfstore::protocol::{self, Ask};
 use surfstore::raft::{CallId, Cluster as Set, Failure, Incarnation, Request, ServerId};
 use surfstore::service::{Action, AnswerBudget, Input, Service, Settings};
@@ -199,16 +199,16 @@ impl Cluster {
         let mut rest = &*request;
         loop {
             match gate.next().expect("it is a request") {
-                Progress::Request(request) => {
+                Received::Request(request) => {
                     assert!(rest.is_empty() && request.method == Method::Post);
                     return request.body;
                 }
-                Progress::NeedMore => {
+                Received::NeedMore => {
                     let (piece, after) = rest.split_at(self.rng.usize(1..=rest.len()));
                     gate.push(piece);
                     rest = after;
                 }
-                Progress::Continue => {}
+                Received::Continue => {}
             }
         }
     }
