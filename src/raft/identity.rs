@@ -63,7 +63,8 @@
 //!
 //! # What is promised
 //!
-//! A server is without memory if it is empty, or in no committed roster. While fewer than a majority are without
+//! A server is without memory if it is empty, in no committed roster, or has never held a log of that roster's history:
+//! nothing tells such servers from relaunched ones. While fewer than a majority are without
 //! memory, and a majority of members is alive, no acknowledged update is lost and reads are linearizable. Beyond that,
 //! everything is kept that is known to a server that can be reached and was not relaunched. Outside the promise are a
 //! firewall that refuses connections in a host's place, and a request of an ended process that arrives only after both

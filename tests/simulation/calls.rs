@@ -1,9 +1,7 @@
 //! What clients and operators do to the world, and what they are answered.
 
 use surfstore::metadata::Update;
-use surfstore::raft::{
-    Call, CallId, Event, LogIndex, Member, Reply, RoleName, ServerId, Status, Timer,
-};
+use surfstore::raft::{Call, CallId, Event, Member, Reply, RoleName, ServerId, Status, Timer};
 use surfstore::value::Value;
 
 use crate::clients::{Kind, Waiting};
@@ -125,9 +123,12 @@ impl World {
         self.history.members_among(left).is_some_and(|members| self.majority() <= members)
     }
 
-    /// Those that remember something, be it while they are crashed.
+    /// Those that remember something of what is committed, be it while they are crashed. A server that the roster names but
+    /// that has never held a log of its history is without memory, like one that was relaunched.
     fn living(&self) -> impl Iterator<Item = Member> {
-        let remembers = |id: &ServerId| LogIndex(0) < self.status(*id).last_log.index;
+        let history = self.history.founded();
+        let remembers =
+            move |id: &ServerId| history.is_some() && self.status(*id).history == history;
         let living = self.ids().filter(move |id| self.runs_at_all(*id) && remembers(id));
         living.map(|id| Member { id, incarnation: self.process(id) })
     }

@@ -69,6 +69,11 @@ impl History {
         Some(alive.filter(|member| roster.names(*member)).count())
     }
 
+    /// The history in which something is committed.
+    pub(crate) fn founded(&self) -> Option<Incarnation> {
+        self.roster.as_ref().map(|roster| roster.history)
+    }
+
     /// Notes that the server's process has ended, and with it its log.
     pub(crate) fn forget(&mut self, id: ServerId) {
         self.logs[usize::from(id.0)].clear();
