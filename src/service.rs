@@ -53,6 +53,8 @@ pub enum Input {
         id: CallId,
         /// What the call's document asks for, or the fault to answer if it asks for nothing that exists.
         asked: Result<Asked, Fault>,
+        /// When the call came in.
+        since: Instant,
     },
     /// The caller no longer waits for the answer.
     HangUp(CallId),
@@ -72,7 +74,8 @@ pub enum Input {
         /// What the failure says about the peer.
         failure: Failure,
     },
-    /// Time has passed, so the [`deadline`](Service::deadline) may have been reached.
+    /// Time has passed, so the [`deadline`](Service::deadline) may have been reached, or the service
+    /// [has more to do](Service::has_more).
     Tick,
 }
 
@@ -137,6 +140,8 @@ struct Shell {
     waiting_max: usize,
     /// The multicalls that are not completely answered. The call in progress waits under the same id.
     multicalls: BTreeMap<CallId, Multicall>,
+    /// The multicalls of which the next call can be made, in turn.
+    ready: VecDeque<CallId>,
     /// The events to pass to the core next.
     events: VecDeque<Event>,
     actions: Vec<Action>,
@@ -156,11 +161,12 @@ impl Service {
             waiting: BTreeMap::new(),
             waiting_max,
             multicalls: BTreeMap::new(),
+            ready: VecDeque::new(),
             events: VecDeque::new(),
             actions: Vec::new(),
         });
         shell.has_started(&server);
-        shell.perform(effects, &server, now);
+        shell.perform(effects, now);
         let server = shell.step(server, now);
         let actions = std::mem::take(&mut shell.actions);
         (Service { server, shell }, actions)
@@ -174,7 +180,7 @@ impl Service {
     pub fn handle(self, now: Instant, input: Input) -> (Service, Vec<Action>) {
         let Service { server, mut shell } = self;
         match input {
-            Input::Call { id, asked } => shell.call(id, asked, &server, now),
+            Input::Call { id, asked, since } => shell.call(id, asked, since, &server, now),
             Input::HangUp(id) => {
                 shell.multicalls.remove(&id);
                 if shell.waiting.remove(&id).is_some() {
@@ -189,6 +195,9 @@ impl Service {
             }
             Input::Tick => {
                 shell.events.extend(shell.timers.expired(now).map(Event::Timeout));
+                if let Some(id) = shell.ready.pop_front() {
+                    shell.make_next_call(id, &server, now);
+                }
             }
         }
         let server = shell.step(server, now);
@@ -199,6 +208,12 @@ impl Service {
     /// When [`Input::Tick`] is due; `None` if no timer is running.
     pub fn deadline(&self) -> Option<Instant> {
         self.shell.timers.deadline()
+    }
+
+    /// Whether another [`Input::Tick`] is due at once, after other tasks have had their turn: so no input takes longer than
+    /// a single call does.
+    pub fn has_more(&self) -> bool {
+        !self.shell.ready.is_empty()
     }
 
     /// The page at the target of a GET; `None` if there is no such page.
@@ -234,26 +249,26 @@ impl Shell {
             if server.role() == RoleName::Crashed && !was_crashed {
                 self.actions.push(Action::Disconnect);
             }
-            self.perform(effects, &server, now);
+            self.perform(effects, now);
         }
         server
     }
 
-    fn perform(&mut self, effects: Vec<Effect>, server: &Server, now: Instant) {
+    fn perform(&mut self, effects: Vec<Effect>, now: Instant) {
         for effect in effects {
             match effect {
                 Effect::ArmTimer(timer) => self.timers.arm(timer, now),
                 Effect::StopTimers => self.timers.stop(),
                 Effect::Send { to, request } => self.actions.push(Action::Send { to, request }),
-                Effect::Reply(call, reply) => self.reply(call, reply, server, now),
+                Effect::Reply(call, reply) => self.reply(call, reply, now),
             }
         }
     }
 
     /// Passes on the core's reply.
-    fn reply(&mut self, id: CallId, reply: Reply, server: &Server, now: Instant) {
+    fn reply(&mut self, id: CallId, reply: Reply, now: Instant) {
         self.note_reply(id, &reply, now);
-        self.answer_waiting(id, reply, server, now);
+        self.answer_waiting(id, reply, now);
     }
 
     fn log(&mut self, level: Level, line: String) {

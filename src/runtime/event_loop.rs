@@ -43,23 +43,33 @@ impl EventLoop {
         inbox: Receiver<Message>,
     ) -> anyhow::Result<Infallible> {
         let mut alarm = Alarm::new();
+        let mut ticked = false;
         loop {
             actions.into_iter().for_each(|action| self.perform(action));
-            let tick = async {
-                match service.deadline() {
-                    Some(deadline) => alarm.until(deadline).await,
-                    None => future::pending().await,
-                }
-                Ok(Message::Peer(Input::Tick))
+            let message = if service.has_more() {
+                // All other tasks have their turn first, the lanes among them; and messages and ticks take turns.
+                future::yield_now().await;
+                let waiting = if ticked { inbox.try_recv().ok() } else { None };
+                waiting.unwrap_or(Message::Input(Input::Tick))
+            } else {
+                let tick = async {
+                    match service.deadline() {
+                        Some(deadline) => alarm.until(deadline).await,
+                        None => future::pending().await,
+                    }
+                    Ok(Message::Input(Input::Tick))
+                };
+                future::or(tick, inbox.recv()).await?
             };
-            let message = future::or(tick, inbox.recv()).await?;
+            ticked = matches!(message, Message::Input(Input::Tick));
             let now = Instant::now();
             let input = match message {
-                Message::Call { id, asked, answer } => {
+                Message::Call { id, asked, since, answer } => {
                     self.callers.insert(id, answer);
-                    Input::Call { id, asked }
+                    Input::Call { id, asked, since }
                 }
                 Message::HangUp(id) => {
+                    // Its connection ends with that.
                     self.callers.remove(&id);
                     Input::HangUp(id)
                 }
@@ -69,7 +79,7 @@ impl EventLoop {
                     actions = Vec::new();
                     continue;
                 }
-                Message::Peer(input) => input,
+                Message::Input(input) => input,
                 Message::LaneEnded => bail!("a lane to a peer has ended"),
             };
             (service, actions) = service.handle(now, input);

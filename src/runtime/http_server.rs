@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use async_io::{Async, Timer};
@@ -105,6 +105,8 @@ impl HttpServer {
                     if goes_on { continue } else { return Ok(()) }
                 }
                 Ok(Received::Request(request)) => {
+                    // As with a call, no deadline passes and no other connection takes its place until it is answered.
+                    connection.wait(self.next_call());
                     let Some(page) = self.get(&request).await? else {
                         break no_page(request.method);
                     };
@@ -166,8 +168,11 @@ impl HttpServer {
         {
             self.connections.keep_for_peer(connection);
         }
+        // If it was offloaded, time has passed since it arrived.
+        connection.wait(id);
+        let since = Instant::now();
         let (answer, answered) = oneshot::channel();
-        self.inbox.send(Message::Call { id, asked, answer }).await?;
+        self.inbox.send(Message::Call { id, asked, since, answer }).await?;
         // The event loop drops the sender when it learns that the caller has disconnected.
         let Ok(answer) = answered.await else { return Ok(false) };
         // The status is 200 whatever the document says: many clients cannot read a fault with another status.

@@ -1,6 +1,7 @@
 //! The messages of the connections and lanes to the event loop.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use oneshot::Sender;
 
@@ -18,6 +19,8 @@ pub(super) enum Message {
         id: CallId,
         /// What its document asks for.
         asked: Result<Asked, Fault>,
+        /// When it came in.
+        since: Instant,
         /// Receives the answer.
         answer: Sender<Arc<Document>>,
     },
@@ -30,8 +33,8 @@ pub(super) enum Message {
         /// Receives the page, if there is one.
         answer: Sender<Option<Page>>,
     },
-    /// The outcome of a request to a peer.
-    Peer(Input),
+    /// An input to the service as it is, such as the outcome of a request to a peer.
+    Input(Input),
     /// A lane to a peer has ended, which must never happen.
     LaneEnded,
 }

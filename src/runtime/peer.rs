@@ -151,7 +151,7 @@ impl Carrier {
                     Input::Unanswered { by: self.id, request, failure }
                 }
             };
-            self.inbox.send(Message::Peer(input)).await?;
+            self.inbox.send(Message::Input(input)).await?;
         }
     }
 
@@ -296,7 +296,7 @@ mod tests {
         let (mut peer, told, executor) = peer(port);
         peer.send(request());
         match smol::block_on(executor.run(told.recv())) {
-            Ok(Message::Peer(input)) => input,
+            Ok(Message::Input(input)) => input,
             _ => panic!("a lane tells of its requests alone"),
         }
     }

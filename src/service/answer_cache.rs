@@ -54,6 +54,12 @@ impl AnswerCache {
             let [no, yes] = &self.truths;
             return Arc::clone(if *truth { yes } else { no });
         }
+        if let Answer::Block(block) = answer
+            && !self.may_fit(block.len().div_ceil(3) * 4)
+        {
+            // It need not be written to learn that there is no room for it.
+            return busy(&self.budget);
+        }
         let Answer::Raft(Reply::Files(files)) = answer else {
             let bytes = protocol::write_answer(answer, &self.config);
             let document = self.fitting(Document::new(bytes, &self.budget));
@@ -106,6 +112,14 @@ impl AnswerCache {
         drop(document);
         self.forget();
         None
+    }
+
+    /// Whether there may be room for another so many bytes, if what no caller reads is evicted.
+    fn may_fit(&mut self, bytes: usize) -> bool {
+        if !self.budget.would_have_room(bytes) {
+            self.forget();
+        }
+        self.budget.would_have_room(bytes)
     }
 
     /// Evicts everything written for the map that is not being sent.

@@ -32,19 +32,20 @@ impl Shell {
         &mut self,
         id: CallId,
         asked: Result<Asked, Fault>,
+        since: Instant,
         server: &Server,
         now: Instant,
     ) {
         let one = match asked {
             Ok(Asked::Several(method, calls)) => {
-                let multicall = Multicall::new(method, calls, now, self.answers.budget());
+                let multicall = Multicall::new(method, calls, since, self.answers.budget());
                 self.multicalls.insert(id, multicall);
-                return self.go_on(id, server, now);
+                return self.ready.push_back(id);
             }
             Ok(Asked::One(call)) => Ok(call),
             Err(fault) => Err(fault),
         };
-        if let Some(document) = self.ask(id, one, server, now) {
+        if let Some(document) = self.ask(id, one, since, server, now) {
             self.actions.push(Action::Answer { id, document });
         }
     }
@@ -54,6 +55,7 @@ impl Shell {
         &mut self,
         id: CallId,
         asked: Result<MethodAndCall, Fault>,
+        since: Instant,
         server: &Server,
         now: Instant,
     ) -> Option<Arc<Document>> {
@@ -64,7 +66,7 @@ impl Shell {
                 return Some(self.answers.write(&Answer::Fault(fault)));
             }
         };
-        let waiting = Waiting { method, since: now };
+        let waiting = Waiting { method, since };
         match self.serve(method, call, server, now) {
             Served::Here(answer) => Some(self.answer(waiting, &answer, now)),
             Served::ByCore(call) => {
@@ -124,18 +126,11 @@ impl Shell {
     }
 
     /// Passes the core's reply to the call that waits for it.
-    pub(super) fn answer_waiting(
-        &mut self,
-        id: CallId,
-        reply: Reply,
-        server: &Server,
-        now: Instant,
-    ) {
+    pub(super) fn answer_waiting(&mut self, id: CallId, reply: Reply, now: Instant) {
         let Some(waiting) = self.waiting.remove(&id) else { return };
         let document = self.answer(waiting, &Answer::Raft(reply), now);
-        if let Some(multicall) = self.multicalls.get_mut(&id) {
-            multicall.push(document);
-            self.go_on(id, server, now);
+        if self.multicalls.contains_key(&id) {
+            self.add_answer(id, document);
         } else {
             self.actions.push(Action::Answer { id, document });
         }

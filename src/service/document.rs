@@ -41,6 +41,11 @@ impl AnswerBudget {
     pub(super) fn has_room(&self, bytes: usize) -> bool {
         bytes <= SMALL_BYTES || self.bytes() <= ANSWER_BYTES_MAX.max(bytes)
     }
+
+    /// The same for an answer that does not count yet.
+    pub(super) fn would_have_room(&self, bytes: usize) -> bool {
+        bytes <= SMALL_BYTES || self.bytes() + bytes <= ANSWER_BYTES_MAX.max(bytes)
+    }
 }
 
 /// A part of a document, or all of it. It counts against the budget once, from its creation until its last owner drops

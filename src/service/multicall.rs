@@ -26,35 +26,35 @@ impl Multicall {
     pub(super) fn new(
         method: &'static Method,
         calls: Vec<Result<MethodAndCall, Fault>>,
-        now: Instant,
+        since: Instant,
         budget: &AnswerBudget,
     ) -> Multicall {
         let answers = MulticallAnswer::new(budget);
-        Multicall { method, since: now, calls: calls.into_iter(), answers }
-    }
-
-    /// Adds the answer to the last call made.
-    pub(super) fn push(&mut self, answer: Arc<Document>) {
-        self.answers.push(answer);
+        Multicall { method, since, calls: calls.into_iter(), answers }
     }
 }
 
 impl Shell {
-    /// Makes the next calls of a multicall, up to one that waits for the core. Answers the multicall after the last.
-    pub(super) fn go_on(&mut self, id: CallId, server: &Server, now: Instant) {
-        while let Some(multicall) = self.multicalls.get_mut(&id) {
-            if let Some(asked) = multicall.calls.next() {
-                let Some(answer) = self.ask(id, asked, server, now) else { return };
-                if let Some(multicall) = self.multicalls.get_mut(&id) {
-                    multicall.push(answer);
-                }
-            } else if let Some(Multicall { method, since, answers, .. }) =
-                self.multicalls.remove(&id)
-            {
-                // Counted as a success whatever the results of its calls, each of which is counted as well.
-                self.monitor.answered(method.name, now.saturating_duration_since(since), false);
-                self.actions.push(Action::Answer { id, document: answers.write() });
+    /// Makes the next call of a multicall. Answers the multicall after the last.
+    pub(super) fn make_next_call(&mut self, id: CallId, server: &Server, now: Instant) {
+        // It is gone if its caller has hung up.
+        let Some(multicall) = self.multicalls.get_mut(&id) else { return };
+        if let Some(asked) = multicall.calls.next() {
+            if let Some(answer) = self.ask(id, asked, now, server, now) {
+                self.add_answer(id, answer);
             }
+        } else if let Some(Multicall { method, since, answers, .. }) = self.multicalls.remove(&id) {
+            // Counted as a success whatever the results of its calls, each of which is counted as well.
+            self.monitor.answered(method.name, now.saturating_duration_since(since), false);
+            self.actions.push(Action::Answer { id, document: answers.write() });
+        }
+    }
+
+    /// Adds the answer to the last call of a multicall, so that the next one can be made.
+    pub(super) fn add_answer(&mut self, id: CallId, answer: Arc<Document>) {
+        if let Some(multicall) = self.multicalls.get_mut(&id) {
+            multicall.answers.push(answer);
+            self.ready.push_back(id);
         }
     }
 }

@@ -45,10 +45,11 @@ impl Timers {
 
     /// Removes a timer that has expired and returns it.
     pub(super) fn expired(&mut self, now: Instant) -> Option<Timer> {
-        if let Some((timer, _)) = self.role.take_if(|(_, at)| *at <= now) {
-            return Some(timer);
+        let next = self.deadline().filter(|at| *at <= now)?;
+        match self.role.take_if(|(_, at)| *at == next) {
+            Some((timer, _)) => Some(timer),
+            None => self.fate.take().map(|_| Timer::Fate),
         }
-        self.fate.take_if(|at| *at <= now).map(|_| Timer::Fate)
     }
 
     /// How long `timer` runs. The random part is drawn each time, so that elections seldom collide (§5.2).

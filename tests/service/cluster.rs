@@ -39,6 +39,10 @@ pub(crate) struct Cluster {
     pub(crate) lines: Vec<String>,
     /// How often each server wanted its connections closed.
     pub(crate) disconnected: Vec<usize>,
+    /// The calls whose callers have hung up.
+    gone: BTreeSet<Called>,
+    /// What each server's answers count against.
+    pub(crate) budgets: Vec<AnswerBudget>,
     last_call: u64,
     rng: Rng,
 }
@@ -59,6 +63,8 @@ impl Cluster {
             isolated: BTreeSet::new(),
             lines: Vec::new(),
             disconnected: vec![0; size.into()],
+            gone: BTreeSet::new(),
+            budgets: Vec::new(),
             last_call: 0,
             rng: Rng::with_seed(seed),
         };
@@ -71,6 +77,7 @@ impl Cluster {
                 waiting_max,
                 budget: AnswerBudget::default(),
             };
+            cluster.budgets.push(settings.budget.clone());
             let (service, actions) = Service::start(settings, cluster.now);
             cluster.services.push(Some(service));
             cluster.perform(id, actions);
@@ -102,7 +109,7 @@ impl Cluster {
     pub(crate) fn send(&mut self, at: u8, document: &[u8]) -> Called {
         let called = self.next_call(at);
         let asked = protocol::read_call(&self.received(document));
-        self.inputs.push_back((at, Input::Call { id: called.id, asked }));
+        self.inputs.push_back((at, Input::Call { id: called.id, asked, since: self.now }));
         self.settle();
         called
     }
@@ -120,7 +127,14 @@ impl Cluster {
     }
 
     pub(crate) fn hang_up(&mut self, called: Called) {
+        self.gone.insert(called);
         self.inputs.push_back((called.at, Input::HangUp(called.id)));
+        self.settle();
+    }
+
+    /// Ticks at a server before its deadline has come.
+    pub(crate) fn tick(&mut self, at: u8) {
+        self.inputs.push_back((at, Input::Tick));
         self.settle();
     }
 
@@ -147,6 +161,9 @@ impl Cluster {
         while let Some((id, input)) = self.inputs.pop_front() {
             let slot = &mut self.services[usize::from(id)];
             let (service, actions) = slot.take().unwrap().handle(self.now, input);
+            if service.has_more() {
+                self.inputs.push_back((id, Input::Tick));
+            }
             *slot = Some(service);
             self.perform(id, actions);
         }
@@ -161,6 +178,10 @@ impl Cluster {
                     let bytes = document.bytes();
                     let Some((asker, request)) = self.asked.remove(&called) else {
                         let answer = xmlrpc::parse_response(&bytes).expect("it is well-formed");
+                        assert!(
+                            !self.gone.contains(&called),
+                            "{called:?} is answered though it hung up"
+                        );
                         let earlier = self.answers.insert(called, answer);
                         assert_eq!(earlier, None, "{called:?} is answered once");
                         continue;
@@ -188,7 +209,7 @@ impl Cluster {
         let called = self.next_call(to.0);
         let asked = protocol::read_call(&self.received(&protocol::write_request(&request)));
         self.asked.insert(called, (ServerId(by), request));
-        self.inputs.push_back((to.0, Input::Call { id: called.id, asked }));
+        self.inputs.push_back((to.0, Input::Call { id: called.id, asked, since: self.now }));
     }
 
     /// The document of a request that arrives at a server in pieces of any size.
