@@ -65,6 +65,17 @@ fn a_candidate_wins_with_guests_once_all_servers_are_accounted_for_twice() {
     assert_eq!(server.status().commit_index, LogIndex(2), "and they count from here on");
 }
 
+/// Not even if no other server that answers is founded: the candidate is, and updates may hang on its roster.
+#[test]
+fn a_founded_candidate_counts_no_guests_while_a_majority_of_the_roster_lives() {
+    let (server, request) = standing(3);
+    let server = after(server, [granted_anew(2, &request)]);
+    let crashed = Identity { founded: false, ..request.sender.by(1).holding(at(1, 1)) };
+    let (server, effects) = server.step(is_crashed(crashed, &request));
+    assert_eq!(effects, [], "all are accounted for, and 0 and 1 could be the majority");
+    assert_eq!((server.role(), server.current_term()), (RoleName::Candidate, Term(1)));
+}
+
 fn accepted_anew(from: u8, request: &AppendEntries) -> Event {
     let sender = request.sender.by(from).in_life(next_life(from));
     answers(from, sender, request, AppendOutcome::Accepted)

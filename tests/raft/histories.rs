@@ -176,6 +176,18 @@ fn a_candidate_without_updates_begins_anew_when_it_is_shown_another_founded_hist
     }
 }
 
+/// Its entry is gone from this log, but may be in others'.
+#[test]
+fn a_candidate_that_begins_anew_tells_its_callers_that_the_outcome_is_unknown() {
+    let server = after(leader(3), [update(5, "a", 1)]);
+    let server = after(server, [appends(append(3, at(2, 2), rosters(&[3])))]);
+    let (server, request) = stand(after(server, [timeout(Timer::Silence)]));
+    let shown = identity(1, 3).holding(at(3, 9)).of_history(OTHER).founded();
+    let (server, effects) = server.step(refuses(1, shown, &request));
+    assert_eq!(server.status().history, None);
+    assert_eq!(replies(&effects), [(5, Reply::Fault(Fault::OutcomeUnknown))]);
+}
+
 /// It votes once in a term, whatever becomes of its log (§5.2).
 #[test]
 fn a_candidate_that_begins_anew_keeps_its_vote() {

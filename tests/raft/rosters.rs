@@ -60,6 +60,20 @@ fn a_server_that_shows_another_incarnation_is_taken_out() {
     assert_eq!(sent.receiver, Some(next_life(1)));
 }
 
+/// The roster that opens a term cannot be revised before it is committed, and counts for that.
+#[test]
+fn an_incarnation_that_the_opening_roster_does_not_name_does_not_commit_it() {
+    let (server, effects) = elected(3, &[1]);
+    let to_2 = append_to(&effects, 2);
+    let (server, effects) = server.step(accepted_anew(1, &append_to(&effects, 1)));
+    let sent = append_to(&effects, 1);
+    assert_eq!(sent.receiver, Some(next_life(1)));
+    let (server, _) = server.step(accepted_anew(1, &sent));
+    assert_eq!((commit_index(&server), roster(&server)), (1, first_lives(&[0, 1, 2])));
+    let (server, _) = server.step(accepted(2, &to_2));
+    assert_eq!(commit_index(&server), 2, "the twin that counts");
+}
+
 /// Even if it could come in at once: a former leader has brought it level.
 #[test]
 fn an_incarnation_is_never_exchanged_in_one_roster() {

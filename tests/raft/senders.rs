@@ -93,6 +93,7 @@ fn an_append_with_an_impossible_roster_is_forged_and_changes_nothing() {
         ("a term that opens with an update", vec![entry(9, "a", 1)]),
         ("a later term that does", [rosters(&[8]), vec![entry(9, "a", 1)]].concat()),
         ("another history", vec![of_other]),
+        ("nobody", vec![naming(9, &[])]),
         ("a server that there is not", vec![naming(9, &[(3, life(3))])]),
         ("one process as two servers", vec![naming(9, &[(0, life(0)), (1, life(0))])]),
         ("an incarnation of 0", vec![naming(9, &[(0, Incarnation(0))])]),
