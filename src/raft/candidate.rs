@@ -308,7 +308,7 @@ impl Node<Candidate> {
     fn meet(mut self, shown: &Identity, out: &mut Effects) -> Server {
         if self.core.starts_anew_for(shown) {
             self.core.start_anew(out);
-            return Server::Follower(self.transition(Follower::default(), out));
+            return Server::Follower(self.transition(Follower::started(), out));
         }
         self.role.meets_founded |= shown.founded;
         self.tally(out)

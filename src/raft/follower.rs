@@ -39,7 +39,10 @@ impl Role for Follower {
     const NAME: RoleName = RoleName::Follower;
 
     fn enter(&self, _core: &mut Core, out: &mut Effects) {
-        out.arm(Timer::Silence);
+        out.arm(match self.phase {
+            Phase::Silence => Timer::Silence,
+            Phase::Election => Timer::Start,
+        });
     }
 }
 

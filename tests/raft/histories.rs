@@ -168,7 +168,7 @@ fn a_candidate_without_updates_begins_anew_when_it_is_shown_another_founded_hist
             assert_eq!((status.role, status.history), (RoleName::Follower, None));
             assert_eq!((status.commit_index, terms(&server)), (LogIndex(0), vec![]));
             assert_eq!(status.current_term, Term(1), "it has not left its term");
-            assert_eq!(armed(&effects), [Timer::Silence]);
+            assert_eq!(armed(&effects), [Timer::Start]);
             let request = other_append(1, at(0, 0), other_rosters(&[1]));
             let (_, effects) = server.step(appends(request));
             assert_eq!(outcome(&effects), AppendOutcome::Accepted);
