@@ -170,8 +170,11 @@ impl Cluster {
     }
 
     fn perform(&mut self, by: u8, actions: Vec<Action>) {
+        // The lanes have no turn between the actions of one batch: what comes before a `Disconnect` never leaves.
+        let disconnects = actions.iter().any(|action| matches!(action, Action::Disconnect));
         for action in actions {
             match action {
+                Action::Send { .. } if disconnects => {}
                 Action::Send { to, request } => self.carry(by, to, request),
                 Action::Answer { id, document } => {
                     let called = Called { at: by, id };
