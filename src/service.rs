@@ -167,7 +167,6 @@ impl Service {
         });
         shell.has_started(&server);
         shell.perform(effects, now);
-        let server = shell.step(server, now);
         let actions = std::mem::take(&mut shell.actions);
         (Service { server, shell }, actions)
     }

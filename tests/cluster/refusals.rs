@@ -238,6 +238,13 @@ const IS_FOUNDED: usize = 6;
 const LAST_INDEX: usize = 7;
 const LAST_TERM: usize = 8;
 
+/// Numbers of a sender, each of which no peer of that server has.
+fn impossible_processes(target: usize) -> Vec<(usize, i64)> {
+    let ids = [target as i64, 3, 256].map(|id| (ID, id));
+    let sizes = [2, 4, 256].map(|size| (SIZE, size));
+    [&ids[..], &sizes, &[(INCARNATION, 0)]].concat()
+}
+
 /// The history that all servers have.
 fn history(cluster: &Cluster) -> i64 {
     i64::from_str_radix(&cluster.at(0).text("history"), 16).unwrap()
@@ -252,20 +259,14 @@ fn forged_votes_are_refused_and_change_nothing() {
             let sender = Sender::of(&cluster, peer, before[target].term - 1, (0, 0, 0));
             let right =
                 [("sender", sender.value()), ("ballot", 1.into()), ("preVote", pre_vote.into())];
-            let mut wrong = vec![
-                (ID, target as i64),
-                (ID, 3),
-                (ID, 256),
-                (SIZE, 2),
-                (SIZE, 4),
-                (SIZE, 256),
-                (INCARNATION, 0),
+            let mut wrong = impossible_processes(target);
+            wrong.extend([
                 (HISTORY, 1),
                 (IS_FOUNDED, 1),
                 (LAST_INDEX, 1),
                 (LAST_TERM, 1),
                 (LAST_TERM, 1 << 53),
-            ];
+            ]);
             if !pre_vote {
                 wrong.push((TERM, 0));
             }
@@ -376,21 +377,15 @@ fn forged_appends_are_refused_and_change_nothing() {
             update(list(["a.txt".into(), 2.into(), "x".into()])),
             update(structure(&[("name", "a.txt".into())])),
         ];
-        let wrong = [
-            (ID, target as i64),
-            (ID, 3),
-            (ID, 256),
-            (SIZE, 2),
-            (SIZE, 4),
-            (SIZE, 256),
-            (INCARNATION, 0),
+        let mut wrong = impossible_processes(target);
+        wrong.extend([
             (TERM, 0),
             (HISTORY, 0),
             (LAST_INDEX, 0),
             (LAST_TERM, 0),
             (LAST_TERM, term + 1),
             (LAST_TERM, 1 << 53),
-        ];
+        ]);
         let wrong: [Forgery; 8] = [
             ("sender", sender.wrong(&wrong)),
             ("receiver", impossible_numbers()),
