@@ -209,6 +209,11 @@ impl Service {
         self.shell.timers.deadline()
     }
 
+    /// The timers that are running.
+    pub fn timers(&self) -> impl Iterator<Item = Timer> {
+        self.shell.timers.running()
+    }
+
     /// Whether another [`Input::Tick`] is due at once, after other tasks have had their turn: so no input takes longer than
     /// a single call does.
     pub fn has_more(&self) -> bool {

@@ -43,7 +43,7 @@ impl Fields {
             },
             LinePart::Value => match byte {
                 b'\r' => LinePart::LineEnd,
-                b'\t' | b' '..=b'~' | 0x80.. => LinePart::Value,
+                _ if is_of_value(byte) => LinePart::Value,
                 _ => return Err(Refusal::bad_request("a header value has a control character")),
             },
             LinePart::LineEnd => {
@@ -56,6 +56,11 @@ impl Fields {
             }
         };
         Ok(false)
+    }
+
+    /// Whether the next byte may continue a value.
+    pub(super) fn is_in_value(&self) -> bool {
+        matches!(self.place, LinePart::Value)
     }
 
     fn begin_line(&mut self, byte: u8) -> Result<LinePart, Refusal> {
@@ -79,6 +84,11 @@ pub(super) fn is_token(byte: u8) -> bool {
     matches!(byte,
         b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z'
         | b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
+}
+
+/// Whether the byte may occur in a header's value.
+pub(super) fn is_of_value(byte: u8) -> bool {
+    matches!(byte, b'\t' | b' '..=b'~' | 0x80..)
 }
 
 /// Checks the byte after a CR.

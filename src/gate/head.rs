@@ -5,7 +5,7 @@
 
 use std::mem;
 
-use super::fields::{Fields, expect_line_feed, is_token};
+use super::fields::{Fields, expect_line_feed, is_of_value, is_token};
 use super::request_line::RequestLine;
 use super::{HEAD_BYTES_MAX, Refusal};
 
@@ -65,8 +65,25 @@ impl HeadReader {
             if self.step(byte)? {
                 return Ok(self.finish());
             }
+            self.take_run(unread);
         }
         Ok(None)
+    }
+
+    /// Takes the bytes that only continue the line that is being read. Each byte would do so in [`step`](Self::step), at
+    /// several times the cost.
+    fn take_run(&mut self, unread: &mut &[u8]) {
+        let part: fn(u8) -> bool = match &self.place {
+            HeadPart::RequestLine => is_printable,
+            HeadPart::Fields(_, fields) if fields.is_in_value() => is_of_value,
+            _ => return,
+        };
+        let room = HEAD_BYTES_MAX - self.taken;
+        let run = unread.iter().take(room).take_while(|byte| part(**byte)).count();
+        let (taken, rest) = unread.split_at(run);
+        self.bytes.extend_from_slice(taken);
+        self.taken += run;
+        *unread = rest;
     }
 
     /// Takes the next byte, and returns whether it was the last.
@@ -79,7 +96,7 @@ impl HeadReader {
             }
             HeadPart::RequestLine => match byte {
                 b'\r' => self.place = HeadPart::RequestLineEnd,
-                b' '..=b'~' => self.bytes.push(byte),
+                _ if is_printable(byte) => self.bytes.push(byte),
                 _ => return Err(Refusal::bad_request("the request line has a bad character")),
             },
             HeadPart::RequestLineEnd => {
@@ -125,4 +142,9 @@ impl HeadReader {
             _ => Refusal { status: 431, reason: "the head has more than 8 KiB" },
         }
     }
+}
+
+/// Whether the byte may occur in a request line.
+fn is_printable(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~')
 }

@@ -37,6 +37,12 @@ impl Timers {
         self.fate = None;
     }
 
+    /// The timers that have neither expired nor been stopped.
+    pub(super) fn running(&self) -> impl Iterator<Item = Timer> {
+        let role = self.role.map(|(timer, _)| timer);
+        role.into_iter().chain(self.fate.map(|_| Timer::Fate))
+    }
+
     /// When the next timer expires.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let role = self.role.map(|(_, at)| at);

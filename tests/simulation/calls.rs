@@ -1,13 +1,24 @@
 //! What clients and operators do to the world, and what they are answered.
 
-use surfstore::metadata::Update;
-use surfstore::raft::{Call, CallId, Event, Member, Reply, RoleName, ServerId, Status, Timer};
+use surfstore::gate;
+use surfstore::protocol::Ask;
+use surfstore::raft::{CallId, Member, RoleName, ServerId, Status, Timer};
+use surfstore::service::{Document, Input};
 use surfstore::value::Value;
+use surfstore::xmlrpc;
 
-use crate::clients::{Kind, Waiting};
+use crate::clients::{Answer, Kind, Waiting};
 use crate::marks::Mark;
 use crate::plan::Losses;
 use crate::world::World;
+
+/// What is no call, and what must be answered nevertheless.
+const NONSENSE: [&[u8]; 4] = [
+    b"",
+    b"<methodCall><methodName>ping</methodName>",
+    b"<methodCall><methodName>surfstore.fly</methodName><params/></methodCall>",
+    b"<methodCall><methodName>updatefile</methodName><params/></methodCall>",
+];
 
 impl World {
     pub(crate) fn update(
@@ -18,13 +29,12 @@ impl World {
         ballast: usize,
     ) -> CallId {
         let call = CallId(self.number());
-        let own = i64::try_from(call.0).expect("few calls").into();
-        let hashes = [own, Value::Base64(vec![0; ballast].into())].into();
-        let update = Update { name: name.into(), version, hashes };
-        self.ask(server, call, Kind::Update, Call::Update(update))
+        let hashes = hashes(call, ballast);
+        self.ask(server, call, Kind::Update, &Ask::Update(name, version, &hashes));
+        call
     }
 
-    pub(crate) fn read(&mut self, server: ServerId) -> CallId {
+    pub(crate) fn read(&mut self, server: ServerId) {
         let call = CallId(self.number());
         let status = self.status(server);
         let committed = self.server(server).log().get(status.commit_index);
@@ -33,21 +43,67 @@ impl World {
         {
             self.marks.hit(Mark::EarlyRead);
         }
-        self.ask(server, call, Kind::Read, Call::ReadFiles)
+        self.ask(server, call, Kind::Read, &Ask::Files);
     }
 
-    fn ask(&mut self, server: ServerId, call: CallId, kind: Kind, request: Call) -> CallId {
+    /// A multicall of updates of a file to the next versions, each followed by a read or a question.
+    pub(crate) fn multicall(&mut self, server: ServerId, name: &str, version: i64, updates: u8) {
+        let mut calls = Vec::new();
+        let mut kinds = Vec::new();
+        for version in (version..).take(updates.into()) {
+            let call = CallId(self.number());
+            kinds.push((call, Kind::Update));
+            let params = [name.into(), version.into(), Value::Array(hashes(call, 0).into())];
+            calls.push(one_of_several("surfstore.updatefile", params.into()));
+            let (kind, method) = match self.number() % 2 {
+                0 => (Kind::Read, "surfstore.getfileinfomap"),
+                _ => (Kind::Question, "surfstore.isLeader"),
+            };
+            kinds.push((CallId(self.number()), kind));
+            calls.push(one_of_several(method, [].into()));
+        }
+        let call = CallId(self.number());
+        let ask = Ask::Method("system.multicall", &[Value::Array(calls.into())]);
+        self.ask(server, call, Kind::Multicall(kinds), &ask);
+    }
+
+    fn ask(&mut self, server: ServerId, call: CallId, kind: Kind, ask: &Ask<'_>) {
         self.traffic.calls += 1;
         let committed = self.history.ledger.len();
         self.clients.ask(call, Waiting { server, kind, since: self.now, committed });
-        self.settle(server, Event::Call(call, request));
-        call
+        let input = self.call_of(server, call, &request(&ask.document()));
+        self.settle(server, input);
     }
 
     pub(crate) fn hang_up(&mut self, call: CallId) {
         if let Some(server) = self.clients.hang_up(call) {
-            self.settle(server, Event::HangUp(call));
+            self.settle(server, Input::HangUp(call));
         }
+    }
+
+    /// Asks a server what it answers alone, crashed or not, and how it is; and sends it what is no call.
+    pub(crate) fn question(&mut self, server: ServerId, name: &str) {
+        let before = *self.status(server);
+        let is_crashed = Ok(Value::Boolean(before.role == RoleName::Crashed));
+        assert!(self.told(server, &Ask::IsCrashed.document()) == is_crashed, "isCrashed is wrong");
+        let leads = Ok(Value::Boolean(self.server(server).leads()));
+        assert!(self.told(server, &Ask::IsLeader.document()) == leads, "isLeader is wrong");
+        let version = Ok(Value::Int(self.server(server).files().version(name)));
+        let told = self.told(server, &Ask::Version(name).document());
+        assert!(told == version, "tester_getversion answers {told:?}");
+        let status = self.told(server, &Ask::Status.document());
+        assert!(matches!(status, Ok(Value::Struct(_))), "the status is {status:?}");
+        for nonsense in NONSENSE {
+            assert!(self.told(server, nonsense).is_err(), "nonsense is answered");
+        }
+        assert!(before == *self.status(server), "a question changed a server");
+    }
+
+    /// What a server answers at once to a document.
+    fn told(&mut self, server: ServerId, document: &[u8]) -> Answer {
+        let call = CallId(self.number());
+        let answer = self.ask_at_once(server, call, &request(document));
+        xmlrpc::parse_response(&answer.bytes()).expect("an answer is a document")
     }
 
     pub(crate) fn crash(&mut self, id: ServerId) {
@@ -57,8 +113,8 @@ impl World {
             RoleName::Follower => Mark::FollowerCrash,
             RoleName::Crashed => Mark::DoubleCrash,
         });
-        self.control(id, Call::Crash);
-        if 2 * self.up() == self.servers.len() {
+        self.control(id, &Ask::Crash);
+        if 2 * self.up() == self.services.len() {
             self.marks.hit(Mark::HalfUp);
         }
         if self.up() < self.majority() && 0 < self.clients.waiting().len() {
@@ -71,20 +127,19 @@ impl World {
         if was_up {
             self.marks.hit(Mark::RestoreOfRunning);
         }
-        self.control(id, Call::Restore);
+        self.control(id, &Ask::Restore);
         let role = self.status(id).role;
         assert!(was_up || role == RoleName::Follower, "whoever is restored follows");
         if !was_up {
-            let timer = self.clocks[usize::from(id.0)].role.map(|(timer, _)| timer);
-            assert!(timer == Some(Timer::Silence), "whoever is restored has a fresh timer");
+            let timers = self.service(id).timers();
+            assert!(timers.eq([Timer::Silence]), "whoever is restored has a fresh timer");
         }
     }
 
-    fn control(&mut self, id: ServerId, request: Call) {
-        let call = CallId(self.number());
+    fn control(&mut self, id: ServerId, ask: &Ask<'_>) {
         let before = *self.status(id);
-        let reply = self.ask_at_once(id, call, request);
-        assert!(reply == Reply::Done, "crash and restore are always done");
+        let told = self.told(id, &ask.document());
+        assert!(told == Ok(Value::Boolean(true)), "crash and restore are always done");
         let kept = |status: &Status| {
             let Status { current_term, voted_for, last_log, commit_index, .. } = *status;
             (current_term, voted_for, last_log, commit_index)
@@ -106,6 +161,7 @@ impl World {
             self.marks.hit(Mark::MemoryLost);
         }
         self.clocks[slot].stop();
+        self.more[slot] = false;
         self.paused[slot] = 0;
         self.clients.lose(id);
         self.history.forget(id);
@@ -149,33 +205,58 @@ impl World {
         if self.runs_at_all(id) {
             return;
         }
-        let effects = self.start_anew(id);
+        let actions = self.start_anew(id);
         self.running[usize::from(id.0)] = true;
         let process = self.process(id);
         self.note(|| format!("{}  is launched as #{}", id.0, process.0));
-        self.begin(id, effects);
+        self.begin(id, actions);
     }
 
-    pub(crate) fn answer(&mut self, call: CallId, reply: &Reply) {
+    pub(crate) fn answer(&mut self, call: CallId, document: &Document) {
         if self.history.promise_is_void {
             return self.clients.answered_somehow(call);
         }
-        if let Some(&Waiting { server, since, .. }) = self.clients.get(call) {
-            if let Reply::Files(_) = reply {
+        let answer = xmlrpc::parse_response(&document.bytes()).expect("an answer is a document");
+        if let Some(&Waiting { server, ref kind, since, .. }) = self.clients.get(call)
+            && answer.is_ok()
+        {
+            if *kind == Kind::Read {
                 self.check_confirmed(call, server);
             }
-            if matches!(reply, Reply::Files(_) | Reply::Updated(_))
+            if matches!(kind, Kind::Read | Kind::Update)
                 && self.lost.is_some_and(|lost| since <= lost)
             {
                 self.marks.hit(Mark::MajorityRegained);
             }
         }
-        self.clients.answered((call, reply, self.now), &mut self.history.ledger, &mut self.marks);
+        self.clients.answered((call, &answer, self.now), &mut self.history.ledger, &mut self.marks);
     }
 
-    /// The server remembers exactly those callers that wait at it.
+    /// The server remembers exactly those callers that wait at it. A multicall waits for one of its calls, or for its turn.
     pub(crate) fn check_waiting(&self, id: ServerId) {
-        let (remembered, waiting) = (self.status(id).waiting, self.clients.count(id));
-        assert!(remembered == waiting, "{id:?} remembers {remembered} callers of {waiting}");
+        let remembered = self.status(id).waiting;
+        let (waiting, multicalls) = self.clients.count(id);
+        assert!(
+            (waiting..=waiting + multicalls).contains(&remembered),
+            "{id:?} remembers {remembered} callers of {waiting} and {multicalls} multicalls"
+        );
+        assert!(remembered <= self.waiting_max, "{id:?} lets {remembered} callers wait");
     }
+}
+
+/// A request with this document.
+fn request(document: &[u8]) -> Vec<u8> {
+    gate::write_post("localhost:9001", document)
+}
+
+/// The hash list of the update that a call makes.
+fn hashes(call: CallId, ballast: usize) -> [Value; 2] {
+    let own = i64::try_from(call.0).expect("few calls").into();
+    [own, Value::Base64(vec![0; ballast].into())]
+}
+
+/// A call as one of several.
+fn one_of_several(method: &str, params: Box<[Value]>) -> Value {
+    let members = [("methodName".into(), method.into()), ("params".into(), Value::Array(params))];
+    Value::Struct(members.into())
 }

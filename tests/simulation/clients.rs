@@ -1,23 +1,32 @@
 //! The callers: who waits for what, and whether an answer is true.
 //!
 //! The committed log, replayed in order, must explain every answer, and the point that explains it must lie between
-//! call and answer: that is linearizability. A definite fault says that there is no such point, now or later.
+//! call and answer: that is linearizability. A definite fault says that there is no such point, now or later. The
+//! calls of a multicall are made one after another, so the points that explain their answers come in that order.
 
 use std::collections::BTreeMap;
 
-use surfstore::metadata::Files;
-use surfstore::raft::{CallId, Fault, Reply, ServerId};
+use surfstore::metadata::{Files, Update};
+use surfstore::protocol::fault::{BUSY, CRASHED, NOT_LEADER, OUTCOME_UNKNOWN};
+use surfstore::raft::{CallId, ServerId};
+use surfstore::value::Value;
+use surfstore::xmlrpc::Fault;
 
 use crate::ledger::Ledger;
 use crate::marks::{Mark, Marks};
 use crate::network::SECOND;
 
+/// What a caller is answered.
+pub(crate) type Answer = Result<Value, Fault>;
+
 /// The calls that wait for an answer. One that is answered or hung up is none any more.
 #[derive(Default)]
 pub(crate) struct Clients {
     waiting: BTreeMap<CallId, Waiting>,
-    /// How many calls wait at each server.
+    /// How many calls wait at each server, without the multicalls.
     at: [usize; 10],
+    /// How many multicalls wait at each server.
+    multicalls_at: [usize; 10],
 }
 
 /// A call that waits for an answer.
@@ -31,21 +40,34 @@ pub(crate) struct Waiting {
 }
 
 /// What a client asks for.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Kind {
     Update,
     Read,
+    /// Something that needs no majority.
+    Question,
+    /// These calls, one after another. The number of an update is the first hash of its list.
+    Multicall(Vec<(CallId, Kind)>),
 }
 
 impl Clients {
     pub(crate) fn ask(&mut self, call: CallId, waiting: Waiting) {
-        self.at[usize::from(waiting.server.0)] += 1;
+        *self.count_of(&waiting) += 1;
         self.waiting.insert(call, waiting);
     }
 
-    /// How many calls wait at the server.
-    pub(crate) fn count(&self, server: ServerId) -> usize {
-        self.at[usize::from(server.0)]
+    /// How many calls wait at the server, and how many multicalls.
+    pub(crate) fn count(&self, server: ServerId) -> (usize, usize) {
+        let slot = usize::from(server.0);
+        (self.at[slot], self.multicalls_at[slot])
+    }
+
+    fn count_of(&mut self, waiting: &Waiting) -> &mut usize {
+        let at = match waiting.kind {
+            Kind::Multicall(_) => &mut self.multicalls_at,
+            Kind::Update | Kind::Read | Kind::Question => &mut self.at,
+        };
+        &mut at[usize::from(waiting.server.0)]
     }
 
     pub(crate) fn hang_up(&mut self, call: CallId) -> Option<ServerId> {
@@ -56,6 +78,7 @@ impl Clients {
     pub(crate) fn lose(&mut self, server: ServerId) {
         self.waiting.retain(|_, waiting| waiting.server != server);
         self.at[usize::from(server.0)] = 0;
+        self.multicalls_at[usize::from(server.0)] = 0;
     }
 
     /// Notes an answer of which nothing is demanded but that it is the only one.
@@ -65,7 +88,7 @@ impl Clients {
 
     fn take(&mut self, call: CallId) -> Option<Waiting> {
         let waiting = self.waiting.remove(&call)?;
-        self.at[usize::from(waiting.server.0)] -= 1;
+        *self.count_of(&waiting) -= 1;
         Some(waiting)
     }
 
@@ -81,63 +104,128 @@ impl Clients {
     /// Checks the answer to a call, which is its first and only one.
     pub(crate) fn answered(
         &mut self,
-        (call, reply, now): (CallId, &Reply, u64),
+        (call, answer, now): (CallId, &Answer, u64),
         ledger: &mut Ledger,
         marks: &mut Marks,
     ) {
         let waiting = self.take(call);
-        let Some(waiting) = waiting else { panic!("nobody waits for {reply:?} to {call:?}") };
+        let Some(waiting) = waiting else { panic!("nobody waits for {answer:?} to {call:?}") };
         if waiting.since + 2 * SECOND < now {
             marks.hit(Mark::LongWait);
         }
-        match (waiting.kind, reply) {
-            (Kind::Update, Reply::Updated(took_effect)) => {
+        let Waiting { kind, since, committed, .. } = waiting;
+        let mut check = Check { since, now, earliest: committed, ledger, marks };
+        match &kind {
+            Kind::Multicall(calls) => check.multicall(calls, answer),
+            kind => check.one(call, kind, answer),
+        }
+    }
+}
+
+/// The check of one caller's answers.
+struct Check<'a> {
+    since: u64,
+    now: u64,
+    /// How many entries are committed at the earliest point that may explain the next answer.
+    earliest: usize,
+    ledger: &'a mut Ledger,
+    marks: &'a mut Marks,
+}
+
+impl Check<'_> {
+    fn multicall(&mut self, calls: &[(CallId, Kind)], answer: &Answer) {
+        let Ok(Value::Array(answers)) = answer else {
+            panic!("{answer:?} is no answer to a multicall");
+        };
+        assert!(answers.len() == calls.len(), "{} calls have {answers:?}", calls.len());
+        let (mut confirmed, mut crashed) = (false, false);
+        for ((call, kind), answer) in calls.iter().zip(answers) {
+            let answer = part(answer);
+            confirmed |= answer.is_ok() && *kind != Kind::Question;
+            crashed |= matches!(&answer, Err(fault) if fault.code == CRASHED);
+            self.one(*call, kind, &answer);
+        }
+        self.marks.hit(Mark::Multicall);
+        if confirmed && crashed {
+            self.marks.hit(Mark::CutMulticall);
+        }
+    }
+
+    fn one(&mut self, call: CallId, kind: &Kind, answer: &Answer) {
+        match (kind, answer) {
+            (Kind::Update, Ok(Value::Boolean(took_effect))) => {
                 let (place, effect) =
-                    ledger.outcome(call).expect("an answered update is committed");
+                    self.ledger.outcome(call).expect("an answered update is committed");
                 assert!(effect == *took_effect, "{call:?} was told {took_effect}");
-                assert!(waiting.committed < place, "{call:?} took effect before it was made");
+                assert!(self.earliest < place, "{call:?} took effect before it was made");
+                self.earliest = place;
             }
-            (Kind::Read, Reply::Files(files)) => check_read(files, &waiting, ledger),
-            (kind, Reply::Fault(fault)) => {
-                check_fault(call, kind, (*fault, &waiting, now), ledger, marks)
+            (Kind::Read, Ok(map)) => {
+                let mut between = self.earliest..=self.ledger.len();
+                let explains = between.find(|len| shows(map, self.ledger.map(*len)));
+                let since = self.since;
+                self.earliest = explains.unwrap_or_else(|| {
+                    panic!("a read since {since} was answered with a map of another time")
+                });
             }
+            (Kind::Question, Ok(_)) => {}
+            (kind, Err(fault)) => self.fault(call, kind, fault),
             (_, other) => panic!("{other:?} is no answer to {call:?}"),
         }
     }
-}
 
-fn check_read(files: &Files, waiting: &Waiting, ledger: &Ledger) {
-    let mut between = waiting.committed..=ledger.len();
-    assert!(
-        between.any(|len| ledger.map(len) == files),
-        "a read since {} was answered with a map of another time",
-        waiting.since
-    );
-}
-
-fn check_fault(
-    call: CallId,
-    kind: Kind,
-    (fault, waiting, now): (Fault, &Waiting, u64),
-    ledger: &mut Ledger,
-    marks: &mut Marks,
-) {
-    match fault {
-        Fault::NotLeader(_) | Fault::Crashed | Fault::Busy => {
-            if fault == Fault::Busy {
-                marks.hit(Mark::Busy);
-            }
-            if kind == Kind::Update {
-                ledger.refuse(call);
-                if matches!(fault, Fault::NotLeader(_)) && waiting.since < now {
-                    marks.hit(Mark::Overwritten);
+    fn fault(&mut self, call: CallId, kind: &Kind, fault: &Fault) {
+        match fault.code {
+            NOT_LEADER | CRASHED | BUSY => {
+                if fault.code == BUSY {
+                    self.marks.hit(Mark::Busy);
+                }
+                if *kind == Kind::Update {
+                    self.ledger.refuse(call);
+                    if fault.code == NOT_LEADER && self.since < self.now {
+                        self.marks.hit(Mark::Overwritten);
+                    }
                 }
             }
+            OUTCOME_UNKNOWN => {
+                assert!(*kind == Kind::Update, "only an update has an outcome");
+                self.marks.hit(Mark::OutcomeUnknown);
+            }
+            _ => panic!("{call:?} was told: {}", fault.message),
         }
-        Fault::OutcomeUnknown | Fault::OutcomeLost => {
-            assert!(kind == Kind::Update, "a read has no outcome that could be unknown");
-            marks.hit(Mark::OutcomeUnknown);
-        }
-        Fault::Forged(flaw) => panic!("a client was told that {flaw}"),
     }
+}
+
+/// The answer to one call of a multicall.
+fn part(answer: &Value) -> Answer {
+    match answer {
+        Value::Array(only) if only.len() == 1 => Ok(only[0].clone()),
+        Value::Struct(members) => match &**members {
+            [(code, Value::Int(number)), (string, Value::String(message))]
+                if **code == *"faultCode" && **string == *"faultString" =>
+            {
+                let code = i32::try_from(*number).expect("a code has 32 bits");
+                Err(Fault { code, message: message.to_string() })
+            }
+            _ => panic!("{members:?} is no fault"),
+        },
+        _ => panic!("{answer:?} is no answer to a call of a multicall"),
+    }
+}
+
+/// Whether a caller was told this map.
+fn shows(told: &Value, files: &Files) -> bool {
+    let Value::Struct(members) = told else { return false };
+    let same = |(update, (name, info)): (&Update, &(Box<str>, Value))| match info {
+        Value::Array(info) => match &**info {
+            [Value::Int(version), Value::Array(hashes)] => {
+                *update.name == **name
+                    && update.version == *version
+                    && update.hashes.elements() == *hashes
+            }
+            _ => false,
+        },
+        _ => false,
+    };
+    files.len() == members.len() && files.iter().zip(members).all(same)
 }

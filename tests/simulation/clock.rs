@@ -1,80 +1,111 @@
-//! The timers of the servers: the delays that the core leaves to its surroundings, and who may own which timer.
+//! The clocks of the servers: how fast each runs, when a server's deadline comes, and which timers a role may have.
 
-use surfstore::raft::{
-    ELECTION_SPREAD_MS, Event, FATE_MS, HEARTBEAT_MS, RoleName, SILENCE_MS, START_MS, ServerId,
-    Timer,
-};
+use std::time::{Duration, Instant};
+
+use surfstore::raft::{RoleName, ServerId, Timer};
+use surfstore::service::Input;
 
 use crate::marks::Mark;
-use crate::network::MILLISECOND;
 use crate::queue::Happening;
 use crate::world::World;
 
-/// A server's clock: how slow it runs, and which timers run on it, each with the number under which it was armed.
-#[derive(Clone, Copy)]
+/// A server's clock, and the tick that it will give.
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Clock {
     /// How long its second takes, in percent of a true one.
-    pub(crate) percent: u64,
-    pub(crate) role: Option<(Timer, u64)>,
-    fate: Option<u64>,
+    percent: u64,
+    /// A moment in microseconds of true time, and what the clock showed then, in nanoseconds.
+    set: (u64, u64),
+    /// The number of the tick that is scheduled, and its time.
+    tick: Option<(u64, u64)>,
 }
 
 impl Clock {
     pub(crate) fn new() -> Clock {
-        Clock { percent: 100, role: None, fate: None }
+        Clock { percent: 100, ..Clock::default() }
+    }
+
+    /// How long this clock takes for so many microseconds.
+    pub(crate) fn stretch(&self, time: u64) -> u64 {
+        time * self.percent / 100
+    }
+
+    /// How long this clock still takes for what it would have taken so many microseconds for at its former speed.
+    pub(crate) fn right(&self, time: u64) -> u64 {
+        time * 100 / self.percent
+    }
+
+    /// What it shows, in nanoseconds.
+    fn shows(&self, now: u64) -> u64 {
+        let (at, shown) = self.set;
+        shown + (now - at) * 100_000 / self.percent
+    }
+
+    /// The first microsecond at which it shows that time.
+    fn when(&self, time: u64) -> u64 {
+        let (at, shown) = self.set;
+        at + (time.saturating_sub(shown) * self.percent).div_ceil(100_000)
+    }
+
+    /// Lets it run at another speed from now on.
+    fn run_at(&mut self, percent: u64, now: u64) {
+        self.set = (now, self.shows(now));
+        self.percent = percent;
+        self.tick = None;
     }
 
     pub(crate) fn stop(&mut self) {
-        (self.role, self.fate) = (None, None);
+        self.tick = None;
     }
 }
 
 impl World {
-    pub(crate) fn arm(&mut self, id: ServerId, timer: Timer) {
-        let spread = self.draws.timer(self.now, id).u64(0..=ELECTION_SPREAD_MS * MILLISECOND);
-        let delay = match timer {
-            Timer::Start => START_MS * MILLISECOND + spread,
-            Timer::Silence => SILENCE_MS * MILLISECOND,
-            Timer::Election => spread,
-            Timer::Campaign => SILENCE_MS * MILLISECOND + spread,
-            Timer::Heartbeat => HEARTBEAT_MS * MILLISECOND,
-            Timer::Fate => FATE_MS * MILLISECOND,
-        };
-        let armed = self.number();
-        let clock = &mut self.clocks[usize::from(id.0)];
-        if timer == Timer::Fate {
-            clock.fate = Some(armed);
-        } else {
-            clock.role = Some((timer, armed));
-        }
-        let delay = delay * clock.percent / 100;
-        self.queue.push(self.now + delay, Happening::Timeout { id, timer, armed });
+    /// What the server's clock shows.
+    pub(crate) fn local_time(&self, id: ServerId) -> Instant {
+        self.start + Duration::from_nanos(self.clocks[usize::from(id.0)].shows(self.now))
     }
 
-    /// Whether that timer still runs, armed under that number.
-    pub(crate) fn runs(&self, id: ServerId, timer: Timer, armed: u64) -> bool {
+    pub(crate) fn set_clock(&mut self, id: ServerId, percent: u64) {
+        self.clocks[usize::from(id.0)].run_at(percent, self.now);
+        self.schedule_tick(id);
+    }
+
+    /// Schedules a tick at the server's deadline, unless an earlier one is scheduled: that one finds the later deadline.
+    pub(crate) fn schedule_tick(&mut self, id: ServerId) {
+        if !self.runs_at_all(id) {
+            return;
+        }
+        let Some(deadline) = self.service(id).deadline() else { return };
+        let nanoseconds = deadline.duration_since(self.start).as_nanos();
         let clock = &self.clocks[usize::from(id.0)];
-        clock.role == Some((timer, armed)) || (timer == Timer::Fate && clock.fate == Some(armed))
+        let due = clock.when(u64::try_from(nanoseconds).expect("a short run")).max(self.now);
+        if clock.tick.is_none_or(|(_, time)| due < time) {
+            let number = self.number();
+            self.clocks[usize::from(id.0)].tick = Some((number, due));
+            self.queue.push(due, Happening::Tick { id, number });
+        }
     }
 
-    pub(crate) fn time_out(&mut self, id: ServerId, timer: Timer) {
+    pub(crate) fn tick(&mut self, id: ServerId, number: u64) {
         let clock = &mut self.clocks[usize::from(id.0)];
-        if timer == Timer::Fate {
-            clock.fate = None;
-        } else {
-            clock.role = None;
+        if clock.tick.take_if(|(scheduled, _)| *scheduled == number).is_none() {
+            return;
         }
-        let voted_for = self.status(id).voted_for.map(|candidate| candidate.id);
-        if timer == Timer::Campaign && voted_for == Some(id) {
+        if self.service(id).deadline().is_none_or(|deadline| self.local_time(id) < deadline) {
+            return self.schedule_tick(id);
+        }
+        let status = self.status(id);
+        let voted_for = status.voted_for.map(|candidate| candidate.id);
+        if status.role == RoleName::Candidate && voted_for == Some(id) {
             self.marks.hit(Mark::SplitVote);
         }
-        self.settle(id, Event::Timeout(timer));
+        self.settle(id, Input::Tick);
     }
 
     /// Every role owns exactly its own timer, and a crashed server none.
     pub(crate) fn check_timers(&self, id: ServerId) {
-        let Clock { role, fate, .. } = self.clocks[usize::from(id.0)];
-        let role = role.map(|(timer, _)| timer);
+        let fate = self.service(id).timers().any(|timer| timer == Timer::Fate);
+        let role = self.service(id).timers().find(|timer| *timer != Timer::Fate);
         let status = self.status(id);
         let fits = match status.role {
             RoleName::Follower => {
@@ -82,10 +113,10 @@ impl World {
             }
             RoleName::Candidate => role == Some(Timer::Campaign),
             RoleName::Leader => role == Some(Timer::Heartbeat),
-            RoleName::Crashed => role.is_none() && fate.is_none(),
+            RoleName::Crashed => role.is_none() && !fate,
         };
         assert!(fits, "{id:?} has the timer {role:?} in the wrong role");
-        let decides = status.role == RoleName::Leader || status.waiting == 0 || fate.is_some();
+        let decides = status.role == RoleName::Leader || status.waiting == 0 || fate;
         assert!(decides, "{id:?} keeps callers waiting without end");
     }
 }

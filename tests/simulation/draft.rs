@@ -40,23 +40,25 @@ impl Draft {
 
     /// Adds calls by clients: mostly of a leader, and mostly with a version that may be right.
     pub(crate) fn calls(&mut self) {
-        let ballast = if self.rng.u8(0..12) == 0 { self.some(4_194_304.0) as usize } else { 0 };
+        let ballast = if self.rng.u8(0..12) == 0 { self.some(2_097_152.0) as usize } else { 0 };
         for _ in 0..self.some(600.0) {
             let at = self.moment();
             let asked = match self.rng.u8(0..5) {
                 0 => Asked::Server(self.server()),
                 _ => Asked::Leader,
             };
-            let (file, kind) = (self.rng.u8(0..3), self.rng.u8(0..20));
+            let (file, kind) = (self.rng.u8(0..3), self.rng.u8(0..22));
             let action = match kind {
                 0 => {
                     // Now and then more than may wait.
-                    let most = if self.rng.u8(0..20) == 0 { 1_500 } else { 60 };
+                    let most = if self.rng.u8(0..100) == 0 { 1_500 } else { 60 };
                     Action::Burst { asked, file, count: self.rng.u16(2..most) }
                 }
                 1 => Action::Retry { asked },
                 2 => Action::HangUp { waiting: self.rng.u8(..) },
                 3..8 => Action::Read { asked },
+                8 => Action::Multicall { asked, file, updates: self.rng.u8(1..=6) },
+                9 => Action::Question { asked, file },
                 _ => {
                     let wrong = self.rng.u8(0..4) == 0;
                     let wrong_by = if wrong { self.rng.i64(-1..=2) } else { 0 };

@@ -2,6 +2,7 @@
 
 use surfstore::raft::{CallId, ServerId};
 
+use crate::clients::Kind;
 use crate::marks::Mark;
 use crate::plan::{Action, Asked, Losses, Plan};
 use crate::world::World;
@@ -33,8 +34,7 @@ impl World {
             }
             Action::Clock { server, percent } => {
                 self.marks.hit(if percent < 100 { Mark::FastClock } else { Mark::SlowClock });
-                let slot = self.slot(server);
-                self.clocks[slot].percent = percent;
+                self.set_clock(ServerId(server % self.size()), percent);
             }
             Action::Pause { server, time } => {
                 self.marks.hit(Mark::Pause);
@@ -66,6 +66,8 @@ impl World {
             Action::Update { .. }
             | Action::Burst { .. }
             | Action::Read { .. }
+            | Action::Multicall { .. }
+            | Action::Question { .. }
             | Action::Retry { .. }
             | Action::HangUp { .. } => self.call(action),
         }
@@ -191,6 +193,16 @@ impl World {
                 let Some(server) = self.asked(asked) else { return };
                 self.read(server);
             }
+            Action::Multicall { asked, file, updates } => {
+                let Some(server) = self.asked(asked) else { return };
+                let name = FILES[usize::from(file)];
+                let version = self.server(server).files().version(name) + 1;
+                self.multicall(server, name, version, updates);
+            }
+            Action::Question { asked, file } => {
+                let Some(server) = self.asked(asked) else { return };
+                self.question(server, FILES[usize::from(file)]);
+            }
             Action::Retry { asked } => {
                 let (Some(server), Some((name, version))) = (self.asked(asked), self.latest) else {
                     return;
@@ -206,7 +218,10 @@ impl World {
                 if let Some((call, server)) = gone
                     && !self.is_paused(server)
                 {
-                    self.marks.hit(Mark::HangUp);
+                    self.marks.hit(match self.clients.get(call).map(|waiting| &waiting.kind) {
+                        Some(Kind::Multicall(_)) => Mark::AbandonedMulticall,
+                        _ => Mark::HangUp,
+                    });
                     self.hang_up(call);
                 }
             }

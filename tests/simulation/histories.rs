@@ -8,9 +8,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use surfstore::metadata::{Files, Update};
-use surfstore::raft::{CallId, Command, Fault, Incarnation, Reply, Roster, ServerId};
+use surfstore::protocol::fault::{BUSY, CRASHED, NOT_LEADER, OUTCOME_UNKNOWN};
+use surfstore::raft::{CallId, Command, Incarnation, Roster, ServerId};
+use surfstore::value::Value;
+use surfstore::xmlrpc::Fault;
 
-use crate::clients::{Clients, Kind, Waiting};
+use crate::clients::{Answer, Clients, Kind, Waiting};
 use crate::ledger::Ledger;
 use crate::marks::Marks;
 use crate::run::quietly;
@@ -87,14 +90,14 @@ impl Play {
         self.clients.ask(call, Waiting { server: ServerId(0), kind, since: 0, committed });
     }
 
-    fn answer(&mut self, call: CallId, reply: &Reply) {
-        self.clients.answered((call, reply, 1), &mut self.ledger, &mut self.marks);
+    fn answer(&mut self, call: CallId, answer: Answer) {
+        self.clients.answered((call, &answer, 1), &mut self.ledger, &mut self.marks);
     }
 
     fn line(&mut self, line: &str) {
         let words: Vec<&str> = line.split(' ').collect();
         let call = |word: &str| CallId(word.parse().expect("a call"));
-        let fault = |fault| Reply::Fault(fault);
+        let fault = |code| Err(Fault { code, message: String::new() });
         match words[..] {
             ["make", id, name, version] => self.make(call(id), name, version),
             ["ask", id, name, version] => {
@@ -110,24 +113,33 @@ impl Play {
                 let update = Arc::clone(&self.updates[&call(id)]);
                 self.ledger.commit(&Command::Update(update));
             }
-            ["true", id] => self.answer(call(id), &Reply::Updated(true)),
-            ["false", id] => self.answer(call(id), &Reply::Updated(false)),
-            ["refuse", id] => self.answer(call(id), &fault(Fault::NotLeader(None))),
-            ["crashed", id] => self.answer(call(id), &fault(Fault::Crashed)),
-            ["busy", id] => self.answer(call(id), &fault(Fault::Busy)),
-            ["unknown", id] => self.answer(call(id), &fault(Fault::OutcomeUnknown)),
-            ["lost", id] => self.answer(call(id), &fault(Fault::OutcomeLost)),
+            ["true", id] => self.answer(call(id), Ok(Value::Boolean(true))),
+            ["false", id] => self.answer(call(id), Ok(Value::Boolean(false))),
+            ["refuse", id] => self.answer(call(id), fault(NOT_LEADER)),
+            ["crashed", id] => self.answer(call(id), fault(CRASHED)),
+            ["busy", id] => self.answer(call(id), fault(BUSY)),
+            ["unknown", id] => self.answer(call(id), fault(OUTCOME_UNKNOWN)),
+            ["lost", id] => self.answer(call(id), fault(OUTCOME_UNKNOWN)),
             ["hangup", id] => _ = self.clients.hang_up(call(id)),
             ["map", id, ref made_by @ ..] => {
                 let mut files = Files::default();
                 for maker in made_by {
                     files.apply(&self.updates[&call(maker)]);
                 }
-                self.answer(call(id), &Reply::Files(files));
+                self.answer(call(id), Ok(shown(&files)));
             }
             _ => panic!("no line of a history: {line}"),
         }
     }
+}
+
+/// The map as a caller is told it.
+fn shown(files: &Files) -> Value {
+    let file = |update: &Update| {
+        let info = [update.version.into(), Value::Array(update.hashes.elements())];
+        ((*update.name).into(), Value::Array(info.into()))
+    };
+    Value::Struct(files.iter().map(file).collect())
 }
 
 /// What the check has to say against a history.

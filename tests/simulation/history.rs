@@ -13,6 +13,7 @@ use std::sync::Arc;
 use surfstore::raft::{
     Command, Entry, Incarnation, LogIndex, Member, RoleName, Roster, Server, ServerId, Status, Term,
 };
+use surfstore::service::Service;
 
 use crate::ledger::Ledger;
 use crate::marks::{Mark, Marks};
@@ -80,7 +81,7 @@ impl History {
     }
 
     /// Checks what the step changed.
-    pub(crate) fn observe(&mut self, servers: &[Server], step: &Step, marks: &mut Marks) {
+    pub(crate) fn observe(&mut self, services: &[Service], step: &Step, marks: &mut Marks) {
         check_change(&step.before, &step.after);
         if self.promise_is_void {
             let elected =
@@ -90,14 +91,14 @@ impl History {
             }
             return;
         }
-        let server = &servers[usize::from(step.id.0)];
+        let server = services[usize::from(step.id.0)].server();
         self.observe_log(server, step, marks);
         let leads = |status: &Status| status.role == RoleName::Leader;
         if leads(&step.after) && !leads(&step.before) {
-            self.observe_leader(servers, step, marks);
+            self.observe_leader(services, step, marks);
         }
         if step.before.commit_index < step.after.commit_index {
-            self.observe_commit(servers, step);
+            self.observe_commit(services, step);
         }
     }
 
@@ -129,9 +130,9 @@ impl History {
     }
 
     /// Election Safety (§5.2) and Leader Completeness (§5.4), of a server that has just been elected.
-    fn observe_leader(&mut self, servers: &[Server], step: &Step, marks: &mut Marks) {
+    fn observe_leader(&mut self, services: &[Service], step: &Step, marks: &mut Marks) {
         let (id, term) = (step.id, step.after.current_term);
-        let server = &servers[usize::from(id.0)];
+        let server = services[usize::from(id.0)].server();
         let other = self.leaders.insert((term, step.after.history), id);
         assert!(other.is_none(), "{term:?} has two leaders, {other:?} and {id:?}");
         let itself = Member { id, incarnation: step.after.incarnation };
@@ -148,7 +149,7 @@ impl History {
         assert!(held == committed, "the leader of {term:?} lacks a committed entry");
         let next = place.next();
         let holders =
-            servers.iter().filter(|other| other.log().get(next) == server.log().get(next));
+            servers(services).filter(|other| other.log().get(next) == server.log().get(next));
         if server.log().get(next).is_some_and(|entry| entry.term < term)
             && self.majority <= holders.count()
         {
@@ -157,9 +158,9 @@ impl History {
     }
 
     /// What is committed is so for ever, on a majority, and applied alike (State Machine Safety, §5.4.3).
-    fn observe_commit(&mut self, servers: &[Server], step: &Step) {
+    fn observe_commit(&mut self, services: &[Service], step: &Step) {
         let Step { id, before, after, .. } = step;
-        let server = &servers[usize::from(id.0)];
+        let server = services[usize::from(id.0)].server();
         let mut index = before.commit_index;
         while index < after.commit_index {
             index = index.next();
@@ -168,7 +169,7 @@ impl History {
                 Some((known, _)) => {
                     assert!(known == entry, "committed history changed at {index:?}")
                 }
-                None => self.commit(servers, server, index, entry.clone()),
+                None => self.commit(services, server, index, entry.clone()),
             }
         }
         // §5.4.2: only an entry of the leader's own term is committed by counting.
@@ -182,12 +183,12 @@ impl History {
         assert!(history == founded, "{id:?} founded a second history");
     }
 
-    fn commit(&mut self, servers: &[Server], by: &Server, index: LogIndex, entry: Entry) {
+    fn commit(&mut self, services: &[Service], by: &Server, index: LogIndex, entry: Entry) {
         assert!(by.role() == RoleName::Leader, "only a leader finds out what is committed");
         // Who has held it, if it counts: its process may have ended since, and then the others must do without it.
         let roster = by.log().roster().expect("a leader has a roster");
         let held = |(id, incarnation): &(&ServerId, &Incarnation)| {
-            let server = &servers[usize::from(id.0)];
+            let server = services[usize::from(id.0)].server();
             server.status().incarnation != **incarnation || server.log().get(index) == Some(&entry)
         };
         let holders = roster.members.iter().filter(held).count();
@@ -198,7 +199,7 @@ impl History {
         let leads = |server: &&Server| {
             server.role() == RoleName::Leader && server.log().history() == Some(roster.history)
         };
-        for later in servers.iter().filter(leads) {
+        for later in servers(services).filter(leads) {
             let completes =
                 later.current_term() <= by.current_term() || later.log().get(index) == Some(&entry);
             assert!(completes, "{index:?} was committed behind the back of a later leader");
@@ -206,6 +207,11 @@ impl History {
         self.ledger.commit(&entry.command);
         self.committed.push((entry, by.current_term()));
     }
+}
+
+/// The cores of the servers.
+fn servers(services: &[Service]) -> impl Iterator<Item = &Server> {
+    services.iter().map(Service::server)
 }
 
 /// What must hold of every state, and what no step may do, in the simulation's own words beside the core's.

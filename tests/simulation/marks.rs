@@ -52,10 +52,14 @@ pub(crate) enum Mark {
     EverybodysVote,
     Loud,
     Readmitted,
+    Dropped,
+    Multicall,
+    CutMulticall,
+    AbandonedMulticall,
 }
 
 /// Every mark, with what it stands for.
-const MARKS: [(Mark, &str); 49] = [
+const MARKS: [(Mark, &str); 53] = [
     (Mark::Loss, "messages are lost"),
     (Mark::Duplication, "messages arrive twice"),
     (Mark::Tail, "messages are delayed up to ten election timeouts"),
@@ -105,6 +109,10 @@ const MARKS: [(Mark, &str); 49] = [
     (Mark::EverybodysVote, "everybody is asked to vote"),
     (Mark::Loud, "two founded histories with updates are left, and refuse each other"),
     (Mark::Readmitted, "everybody counts again after some were launched anew"),
+    (Mark::Dropped, "a server hears no more of what it sent before it crashed"),
+    (Mark::Multicall, "a multicall is answered"),
+    (Mark::CutMulticall, "a server crashes in the midst of a multicall"),
+    (Mark::AbandonedMulticall, "a caller hangs up in the midst of a multicall"),
 ];
 
 /// How often each mark was hit.

@@ -4,6 +4,8 @@
 //! what is done and with which numbers; the state in which it is done decides what that amounts to. So any step can be
 //! left out.
 
+use surfstore::raft::WAITING_MAX;
+
 use crate::draft::Draft;
 
 /// What a run is made of.
@@ -15,6 +17,8 @@ pub(crate) struct Plan {
     pub(crate) time: u64,
     /// Which processes may end.
     pub(crate) losses: Losses,
+    /// How many calls may wait at each server.
+    pub(crate) waiting_max: usize,
     /// In order of time.
     pub(crate) steps: Vec<Step>,
 }
@@ -119,6 +123,17 @@ pub(crate) enum Action {
     Read {
         asked: Asked,
     },
+    /// Several updates of one file and several questions in one call.
+    Multicall {
+        asked: Asked,
+        file: u8,
+        updates: u8,
+    },
+    /// What a server answers alone.
+    Question {
+        asked: Asked,
+        file: u8,
+    },
     /// A caller makes the latest update once more.
     Retry {
         asked: Asked,
@@ -159,7 +174,8 @@ impl Plan {
         draft.faults();
         draft.calls();
         let losses = losses.expect("one of them");
-        Plan { seed, size, time: draft.time, losses, steps: draft.steps() }
+        let waiting_max = if draft.rng.u8(0..8) == 0 { 16 } else { WAITING_MAX };
+        Plan { seed, size, time: draft.time, losses, waiting_max, steps: draft.steps() }
     }
 
     /// A plan of a small cluster in which processes end and are started anew, and nobody notices.
@@ -167,7 +183,7 @@ impl Plan {
         let mut draft = Draft::new(seed, 10);
         draft.relaunches();
         draft.calls();
-        let losses = Losses::Unnoticed;
-        Plan { seed, size: 3, time: draft.time, losses, steps: draft.steps() }
+        let (losses, waiting_max) = (Losses::Unnoticed, WAITING_MAX);
+        Plan { seed, size: 3, time: draft.time, losses, waiting_max, steps: draft.steps() }
     }
 }

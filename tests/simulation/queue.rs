@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::rc::Rc;
 
-use surfstore::raft::{Failure, Incarnation, Request, Response, ServerId, Timer};
+use surfstore::raft::{Failure, Incarnation, Request, Response, ServerId};
 
 /// A request on its way, and whether its sender has been told the outcome.
 pub(crate) struct Letter {
@@ -14,15 +14,21 @@ pub(crate) struct Letter {
     pub(crate) by: ServerId,
     /// The process that sent it, which alone hears what becomes of it.
     pub(crate) process: Incarnation,
+    /// How often that server had closed its connections before.
+    pub(crate) connection: u64,
     pub(crate) to: ServerId,
     pub(crate) request: Request,
+    /// The request as it is sent, from its first byte to its last.
+    pub(crate) bytes: Vec<u8>,
     pub(crate) settled: Cell<bool>,
 }
 
 /// Something that is going to happen.
 pub(crate) enum Happening {
-    /// A timer runs out, unless it was armed anew or stopped since.
-    Timeout { id: ServerId, timer: Timer, armed: u64 },
+    /// The deadline of a server may have come, unless a tick of another number has taken this one's place.
+    Tick { id: ServerId, number: u64 },
+    /// A server goes on with what it left to do.
+    More(ServerId),
     /// A request reaches a peer.
     Arrival(Rc<Letter>),
     /// Its reply, or the news that there is none, reaches the sender.
@@ -39,7 +45,7 @@ impl Happening {
     /// The server that it happens to.
     pub(crate) fn server(&self) -> ServerId {
         match self {
-            Happening::Timeout { id, .. } | Happening::Crash(id) => *id,
+            Happening::Tick { id, .. } | Happening::More(id) | Happening::Crash(id) => *id,
             Happening::Arrival(letter) => letter.to,
             Happening::Return(letter, _) | Happening::Deadline(letter) => letter.by,
             Happening::Echo { to, .. } => *to,

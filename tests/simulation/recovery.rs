@@ -60,7 +60,8 @@ impl World {
         let up = self.ids().filter(|id| self.is_up(*id));
         let up = up.map(|id| Member { id, incarnation: self.process(id) });
         let members = self.history.members_among(up).filter(|_| !self.history.promise_is_void);
-        self.up() == self.servers.len() || members.is_some_and(|members| self.majority() <= members)
+        self.up() == self.services.len()
+            || members.is_some_and(|members| self.majority() <= members)
     }
 }
 
@@ -139,15 +140,17 @@ fn heal(world: &mut World) {
     world.network = Network::healthy(world.size(), DELAY_MAX);
     let (now, clocks) = (world.now, &world.clocks);
     world.queue.reschedule(|time, happening| match happening {
-        Happening::Crash(_) => None,
+        Happening::Crash(_) | Happening::Tick { .. } => None,
+        Happening::More(_) => Some(time),
         // A clock that is right again measures the rest of the time rightly.
-        Happening::Timeout { .. } | Happening::Deadline(_) => {
-            let percent = clocks[usize::from(happening.server().0)].percent;
-            Some(now + (time - now) * 100 / percent)
+        Happening::Deadline(letter) => {
+            Some(now + clocks[usize::from(letter.by.0)].right(time - now))
         }
-        _ => (time <= now + DELAY_MAX).then_some(time),
+        Happening::Arrival(_) | Happening::Return(..) | Happening::Echo { .. } => {
+            (time <= now + DELAY_MAX).then_some(time)
+        }
     });
-    world.clocks.iter_mut().for_each(|clock| clock.percent = 100);
+    world.ids().for_each(|id| world.set_clock(id, 100));
 }
 
 /// Waits until there is one leader and five seconds are over, and longer if there is none: how often that happens is

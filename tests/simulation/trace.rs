@@ -1,28 +1,27 @@
-//! Events as lines for people. They are made only where a trace is wanted.
+//! Inputs as lines for people. They are made only where a trace is wanted.
 
 use std::fmt::Write;
 
+use surfstore::protocol::{Asked, Call};
 use surfstore::raft::{
-    AppendEntries, AppendOutcome, BallotKind, Call, Command, Entry, Event, Failure, Identity,
-    Incarnation, Position, Request, RequestVote, Response, ServerId,
+    self, AppendEntries, AppendOutcome, BallotKind, Command, Entry, Failure, Identity, Incarnation,
+    Position, Request, RequestVote, Response, ServerId,
 };
+use surfstore::service::Input;
 
-/// An event at a server, in few words.
-pub(crate) fn told(event: &Event) -> String {
-    match event {
-        Event::Timeout(timer) => format!("{timer:?} runs out"),
-        Event::Call(call, Call::Update(update)) => {
-            let (call, name, version) = (call.0, &update.name, update.version);
-            format!("call {call} updates {name} to version {version}")
-        }
-        Event::Call(call, Call::ReadFiles) => format!("call {} reads", call.0),
-        Event::Call(_, Call::Crash) => "crashes".to_owned(),
-        Event::Call(_, Call::Restore) => "is restored".to_owned(),
-        Event::Call(_, Call::RequestVote(request)) => told_ballot(request),
-        Event::Call(_, Call::AppendEntries(request)) => told_append(request),
-        Event::HangUp(call) => format!("call {} hangs up", call.0),
-        Event::Response { from, response } => format!("{} answers: {}", from.0, said(response)),
-        Event::Unanswered { by, request, failure } => {
+/// An input at a server, in few words.
+pub(crate) fn told(input: &Input) -> String {
+    match input {
+        Input::Tick => "ticks".to_owned(),
+        Input::Call { id, asked, .. } => match asked {
+            Ok(Asked::One((_, Ok(Call::Raft(call))))) => told_call(id.0, call),
+            Ok(Asked::One((method, _))) => format!("call {} of {}", id.0, method.name),
+            Ok(Asked::Several(_, calls)) => format!("call {} makes {} calls", id.0, calls.len()),
+            Err(fault) => format!("call {} is none: {}", id.0, fault.message),
+        },
+        Input::HangUp(call) => format!("call {} hangs up", call.0),
+        Input::Response { from, response } => format!("{} answers: {}", from.0, said(response)),
+        Input::Unanswered { by, request, failure } => {
             let failed = match failure {
                 Failure::Ended => "has ended and does not answer".to_owned(),
                 Failure::Crashed(sender) => format!("is crashed ({}) and refuses", who(sender)),
@@ -37,6 +36,19 @@ pub(crate) fn told(event: &Event) -> String {
                 }
             }
         }
+    }
+}
+
+fn told_call(number: u64, call: &raft::Call) -> String {
+    match call {
+        raft::Call::Update(update) => {
+            format!("call {number} updates {} to version {}", update.name, update.version)
+        }
+        raft::Call::ReadFiles => format!("call {number} reads"),
+        raft::Call::Crash => "crashes".to_owned(),
+        raft::Call::Restore => "is restored".to_owned(),
+        raft::Call::RequestVote(request) => told_ballot(request),
+        raft::Call::AppendEntries(request) => told_append(request),
     }
 }
 

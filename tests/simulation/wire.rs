@@ -5,11 +5,13 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use surfstore::gate;
+use surfstore::protocol;
 use surfstore::raft::{
-    AppendEntries, AppendOutcome, AppendReply, BallotKind, Call, CallId, Event, Failure, Fault,
-    Incarnation, LogIndex, Member, Reply, Request, Response, SILENCE_MS, ServerId, Status, Term,
-    VoteReply,
+    AppendEntries, AppendOutcome, AppendReply, BallotKind, CallId, Failure, Incarnation, LogIndex,
+    Member, Request, Response, SILENCE_MS, ServerId, Status, Term, VoteReply,
 };
+use surfstore::service::Input;
 
 use crate::marks::Mark;
 use crate::network::{MILLISECOND, SECOND};
@@ -62,7 +64,10 @@ impl World {
         }
         let settled = Cell::new(false);
         let process = self.process(by);
-        let letter = Rc::new(Letter { number: self.number(), by, process, to, request, settled });
+        let bytes = gate::write_post("localhost:9001", &protocol::write_request(&request));
+        let (number, connection) = (self.number(), self.connections[usize::from(by.0)]);
+        let letter =
+            Rc::new(Letter { number, by, process, connection, to, request, bytes, settled });
         let mut rng = self.draws.link(self.now, by, to);
         match self.network.delays(&mut rng) {
             // A connection that breaks is known at once, a lost packet is not.
@@ -75,7 +80,7 @@ impl World {
                 self.mark_delays(delay, again);
             }
         }
-        let deadline = deadline * self.clocks[usize::from(by.0)].percent / 100;
+        let deadline = self.clocks[usize::from(by.0)].stretch(deadline);
         self.queue.push(self.now + deadline, Happening::Deadline(letter));
     }
 
@@ -98,27 +103,26 @@ impl World {
         }
         self.received[usize::from(to.0)].push(self.now);
         let before = *self.status(to);
+        if let Request::AppendEntries(request) = &letter.request
+            && !request.has_majority
+        {
+            self.marks.hit(Mark::UnmajoredAppend);
+        }
         let call = CallId(self.number());
-        let request = match letter.request.clone() {
-            Request::RequestVote(request) => Call::RequestVote(request),
-            Request::AppendEntries(request) => {
-                if !request.has_majority {
-                    self.marks.hit(Mark::UnmajoredAppend);
+        let document = self.ask_at_once(to, call, &letter.bytes);
+        let response = match protocol::read_response(&letter.request, &document.bytes()) {
+            Ok(response) => {
+                match &response {
+                    Response::Vote(reply) => self.check_vote(&letter.request, reply, &before),
+                    Response::Append(reply) => self.check_append(&letter, reply),
                 }
-                Call::AppendEntries(request)
+                Ok(response)
             }
-        };
-        let response = match self.ask_at_once(to, call, request) {
-            Reply::Vote(reply) => {
-                self.check_vote(&letter.request, &reply, &before);
-                Ok(Response::Vote(reply))
+            Err(told) => {
+                let crashed = Failure::Crashed(self.server(to).identity());
+                assert!(told.failure == crashed, "no reply to a correct peer: {told}");
+                Err(told.failure)
             }
-            Reply::Append(reply) => {
-                self.check_append(&letter, &reply);
-                Ok(Response::Append(reply))
-            }
-            Reply::Fault(Fault::Crashed) => Err(Failure::Crashed(self.server(to).identity())),
-            other => panic!("{other:?} is no reply to a correct peer"),
         };
         self.reply(letter, response);
     }
@@ -190,7 +194,7 @@ impl World {
 
     pub(crate) fn come_back(&mut self, letter: &Letter, outcome: Result<Response, Failure>) {
         let Letter { by, process, to, .. } = *letter;
-        if !self.network.passes(to, by) || self.process(by) != process {
+        if !self.network.passes(to, by) || self.process(by) != process || self.is_dropped(letter) {
             return;
         }
         let response = match outcome {
@@ -214,12 +218,21 @@ impl World {
         self.hear_again(to, by, response);
     }
 
+    /// Whether the sender has crashed since and closed its connections, so that it hears no more of this request.
+    fn is_dropped(&mut self, letter: &Letter) -> bool {
+        let is_dropped = letter.connection != self.connections[usize::from(letter.by.0)];
+        if is_dropped {
+            self.marks.hit(Mark::Dropped);
+        }
+        is_dropped
+    }
+
     /// A reply reaches a server, the first time or not.
     pub(crate) fn hear_again(&mut self, from: ServerId, to: ServerId, response: Response) {
         if response.sender().term < self.status(to).current_term {
             self.marks.hit(Mark::OldReply);
         }
-        self.settle(to, Event::Response { from, response });
+        self.settle(to, Input::Response { from, response });
     }
 
     /// Lets a new leader hear all over again what it was told in its earlier terms.
@@ -237,7 +250,7 @@ impl World {
     }
 
     pub(crate) fn miss(&mut self, letter: &Letter) {
-        if self.process(letter.by) == letter.process {
+        if self.process(letter.by) == letter.process && !self.is_dropped(letter) {
             self.fail(letter, Failure::Silent);
         }
     }
@@ -245,7 +258,7 @@ impl World {
     fn fail(&mut self, letter: &Letter, failure: Failure) {
         if !letter.settled.replace(true) {
             let (by, request) = (letter.to, letter.request.clone());
-            self.settle(letter.by, Event::Unanswered { by, request, failure });
+            self.settle(letter.by, Input::Unanswered { by, request, failure });
         }
     }
 
