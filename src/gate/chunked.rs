@@ -138,7 +138,7 @@ impl Chunked {
 
     fn ignore_one(&mut self) -> Result<(), Refusal> {
         if self.ignored == IGNORED_BYTES_MAX {
-            let reason = "the extensions and trailers of the chunks have more than 8 KiB";
+            let reason = "the extensions and trailers of the chunks are larger than 8 KiB";
             return Err(Refusal { status: 431, reason });
         }
         self.ignored += 1;

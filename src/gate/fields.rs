@@ -37,9 +37,9 @@ impl Fields {
                 b':' => LinePart::Value,
                 _ if is_token(byte) => LinePart::Name,
                 b' ' | b'\t' => {
-                    return Err(Refusal::bad_request("a header name has a blank behind it"));
+                    return Err(Refusal::bad_request("there is whitespace after a header name"));
                 }
-                _ => return Err(Refusal::bad_request("a header name has a bad character")),
+                _ => return Err(Refusal::bad_request("a header name has an invalid character")),
             },
             LinePart::Value => match byte {
                 b'\r' => LinePart::LineEnd,
@@ -66,7 +66,7 @@ impl Fields {
     fn begin_line(&mut self, byte: u8) -> Result<LinePart, Refusal> {
         match byte {
             b'\r' => Ok(LinePart::LastEnd),
-            b' ' | b'\t' => Err(Refusal::bad_request("a header is folded over two lines")),
+            b' ' | b'\t' => Err(Refusal::bad_request("a header is folded onto a second line")),
             _ if !is_token(byte) => Err(Refusal::bad_request("a header has no name")),
             _ if self.count == HEADERS_MAX => {
                 Err(Refusal { status: 431, reason: "there are more than 64 headers" })

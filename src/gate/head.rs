@@ -97,7 +97,7 @@ impl HeadReader {
             HeadPart::RequestLine => match byte {
                 b'\r' => self.place = HeadPart::RequestLineEnd,
                 _ if is_printable(byte) => self.bytes.push(byte),
-                _ => return Err(Refusal::bad_request("the request line has a bad character")),
+                _ => return Err(Refusal::bad_request("the request line has an invalid character")),
             },
             HeadPart::RequestLineEnd => {
                 expect_line_feed(byte)?;
@@ -139,7 +139,7 @@ impl HeadReader {
             HeadPart::RequestLine | HeadPart::RequestLineEnd if self.bytes.contains(&b' ') => {
                 RequestLine::TARGET_TOO_LONG
             }
-            _ => Refusal { status: 431, reason: "the head has more than 8 KiB" },
+            _ => Refusal { status: 431, reason: "the head is larger than 8 KiB" },
         }
     }
 }

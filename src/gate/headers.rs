@@ -21,7 +21,7 @@ impl<'a> Headers<'a> {
                 let fields = headers.iter().map(|header| (header.name, header.value)).collect();
                 Ok(Headers { fields })
             }
-            _ => Err(Refusal::bad_request("the headers cannot be read")),
+            _ => Err(Refusal::bad_request("the headers are malformed")),
         }
     }
 
@@ -35,7 +35,7 @@ impl<'a> Headers<'a> {
         named
             .map(|(_, value)| str::from_utf8(value).ok().filter(|value| value.is_ascii()))
             .collect::<Option<Vec<_>>>()
-            .ok_or(Refusal::bad_request("a header that matters has a value that is not ASCII"))
+            .ok_or(Refusal::bad_request("the value of a relevant header is not ASCII"))
     }
 
     /// The value of the only header with this name, or `None` if there is none.

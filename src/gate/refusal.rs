@@ -13,7 +13,7 @@ pub struct Refusal {
 
 impl Refusal {
     pub(super) const BODY_TOO_LARGE: Refusal =
-        Refusal { status: 413, reason: "the body has more than 8 MiB" };
+        Refusal { status: 413, reason: "the body is larger than 8 MiB" };
 
     pub(super) const fn bad_request(reason: &'static str) -> Refusal {
         Refusal { status: 400, reason }

@@ -28,7 +28,7 @@ pub(super) enum Version {
 
 impl RequestLine {
     pub(super) const TARGET_TOO_LONG: Refusal =
-        Refusal { status: 414, reason: "the target of the request is too long" };
+        Refusal { status: 414, reason: "the request target is too long" };
 
     /// Parses the line, given without its line end.
     pub(super) fn read(line: &[u8]) -> Result<RequestLine, Refusal> {
@@ -57,9 +57,9 @@ fn version(text: &str) -> Result<Version, Refusal> {
         "1.1" => Ok(Version::Http11),
         "1.0" => Ok(Version::Http10),
         _ if is_version_number(number) => {
-            Err(Refusal { status: 505, reason: "only HTTP/1.1 and HTTP/1.0 are spoken here" })
+            Err(Refusal { status: 505, reason: "only HTTP/1.1 and HTTP/1.0 are supported" })
         }
-        _ => Err(Refusal::bad_request("the request line does not end with a version of HTTP")),
+        _ => Err(Refusal::bad_request("the request line does not end with an HTTP version")),
     }
 }
 

@@ -59,7 +59,7 @@ impl<'a> Response<'a> {
         let status = head.code.filter(|_| is_plain).ok_or(NOT_HTTP)?;
         let length = length(head.headers).ok_or("its response has no length")?;
         if body_bytes_max < length {
-            return Err("its response is longer than any that is taken");
+            return Err("its response is too long");
         }
         match body.len() {
             received if received < length => Ok(None),

@@ -51,7 +51,7 @@ pub(super) fn judge(line: RequestLine, lines: &[u8], own_host: &str) -> Result<A
 
 /// The name that the request uses for the server, from the `Host` header, which is optional in HTTP/1.0.
 fn host(headers: &Headers<'_>, version: Version) -> Result<Option<Authority>, Refusal> {
-    let several = Refusal::bad_request("there are several Host headers");
+    let several = Refusal::bad_request("there is more than one Host header");
     match headers.only("host", several)? {
         Some(value) => match Authority::read(value) {
             Some(host) => Ok(Some(host)),
@@ -69,7 +69,7 @@ fn announced(headers: &Headers<'_>, version: Version) -> Result<Announced, Refus
     match headers.values("transfer-encoding")?.as_slice() {
         [] => announced_length(&lengths),
         _ if !lengths.is_empty() => {
-            Err(Refusal::bad_request("Content-Length and Transfer-Encoding exclude each other"))
+            Err(Refusal::bad_request("Content-Length and Transfer-Encoding cannot be combined"))
         }
         [coding] if coding.eq_ignore_ascii_case("chunked") && version == Version::Http11 => {
             Ok(Announced::Chunks)
@@ -82,7 +82,7 @@ fn announced(headers: &Headers<'_>, version: Version) -> Result<Announced, Refus
 fn announced_length(lengths: &[&str]) -> Result<Announced, Refusal> {
     let Some((first, others)) = lengths.split_first() else { return Ok(Announced::Nothing) };
     if others.iter().any(|other| other != first) {
-        return Err(Refusal::bad_request("there are several lengths"));
+        return Err(Refusal::bad_request("there is more than one Content-Length"));
     }
     let is_number = first.len() <= LENGTH_DIGITS_MAX && first.bytes().all(|b| b.is_ascii_digit());
     match first.parse() {
@@ -99,7 +99,7 @@ fn method(name: &str) -> Result<Method, Refusal> {
         "HEAD" => Ok(Method::Head),
         "PUT" | "DELETE" | "PATCH" | "OPTIONS" | "TRACE" => Err(NOT_ALLOWED),
         _ if name.eq_ignore_ascii_case("POST") => Err(NOT_ALLOWED),
-        _ => Err(Refusal { status: 501, reason: "the method is not known here" }),
+        _ => Err(Refusal { status: 501, reason: "the method is not supported" }),
     }
 }
 
@@ -125,7 +125,7 @@ fn check_encoding(headers: &Headers<'_>) -> Result<(), Refusal> {
     if values.iter().all(|value| value.eq_ignore_ascii_case("identity")) {
         Ok(())
     } else {
-        Err(Refusal { status: 415, reason: "no Content-Encoding is understood here" })
+        Err(Refusal { status: 415, reason: "no Content-Encoding is supported" })
     }
 }
 
@@ -134,7 +134,7 @@ fn expects_continue(headers: &Headers<'_>) -> Result<bool, Refusal> {
     if values.iter().all(|value| value.eq_ignore_ascii_case("100-continue")) {
         Ok(!values.is_empty())
     } else {
-        Err(Refusal { status: 417, reason: "no expectation but 100-continue is met here" })
+        Err(Refusal { status: 417, reason: "the only supported expectation is 100-continue" })
     }
 }
 
@@ -158,6 +158,6 @@ fn framing(method: Method, announced: Announced) -> Result<Framing, Refusal> {
         (Method::Get | Method::Head, Announced::Nothing | Announced::Length(0)) => {
             Ok(Framing::EMPTY)
         }
-        (Method::Get | Method::Head, _) => Err(Refusal::bad_request("only a POST has a body here")),
+        (Method::Get | Method::Head, _) => Err(Refusal::bad_request("only a POST may have a body")),
     }
 }

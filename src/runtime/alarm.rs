@@ -49,7 +49,7 @@ impl Alarm {
         let done = async { Ok(work.await) };
         let late = async {
             self.until(at).await;
-            Err(anyhow::anyhow!("nothing came of it within {} ms", time.as_millis()))
+            Err(anyhow::anyhow!("timed out after {} ms", time.as_millis()))
         };
         future::or(done, late).await
     }

@@ -27,7 +27,7 @@ pub(super) fn bind(address: &Address) -> anyhow::Result<(Vec<TcpListener>, Strin
     } else if let Some(socket) = bind_literal(host, *port).with_context(refused)? {
         (vec![socket], String::new())
     } else {
-        let why = format!(" (all interfaces, for {host} may lead to any of them)");
+        let why = format!(" (all interfaces, because {host} may resolve to any of them)");
         (bind_all(*port).with_context(refused)?, why)
     };
     let places: Vec<_> =

@@ -61,7 +61,7 @@ impl HeadCodec {
             let (request, _) = decoded
                 .map_err(http_types::Error::into_inner)?
                 .context("the head of a request is missing")?;
-            ensure!(request.method() == Method::Post, "a call is not made with POST");
+            ensure!(request.method() == Method::Post, "a call must use POST");
             self.read.replace(head);
         }
         Ok(())

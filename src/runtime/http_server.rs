@@ -72,7 +72,7 @@ impl HttpServer {
                     future::yield_now().await;
                 }
                 Err(error) => {
-                    log::debug!("a connection could not be accepted: {error}");
+                    log::debug!("cannot accept a connection: {error}");
                     if is_want_of_room(&error) {
                         self.connections.make_room();
                     }
@@ -236,7 +236,7 @@ const TOO_SLOW: Refusal = Refusal { status: 408, reason: "the request took too l
 
 /// The response to a request that arrives while too many bytes of others are held.
 const TOO_MUCH: Refusal =
-    Refusal { status: 503, reason: "too many bytes of requests are under way" };
+    Refusal { status: 503, reason: "too many bytes of requests are in flight" };
 
 /// The response to a request for a page that does not exist.
 fn no_page(method: Method) -> Vec<u8> {

@@ -130,7 +130,7 @@ impl AnswerCache {
 }
 
 fn busy(budget: &AnswerBudget) -> Arc<Document> {
-    let fault = fault::busy("too many bytes of answers are on their way");
+    let fault = fault::busy("too many bytes of answers are in flight");
     Document::new(xmlrpc::write_fault(&fault), budget)
 }
 

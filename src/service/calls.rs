@@ -97,7 +97,7 @@ impl Shell {
             Err(fault) => return Served::Here(Answer::Fault(fault)),
         };
         if call.may_wait() && self.waiting_max <= self.waiting.len() {
-            return Served::Here(Answer::Fault(fault::busy("too many calls wait")));
+            return Served::Here(Answer::Fault(fault::busy("too many calls are waiting")));
         }
         Served::Here(match call {
             Call::Raft(call) => return Served::ByCore(call),
@@ -113,7 +113,7 @@ impl Shell {
             Call::GetBlock(hash) => match self.blocks.get(&hash) {
                 Some(block) => Answer::Block(block),
                 None => {
-                    Answer::Fault(fault::wrong_parameters("no block of that hash is stored here"))
+                    Answer::Fault(fault::wrong_parameters("no block with that hash is stored here"))
                 }
             },
             Call::HasBlocks(hashes) => {

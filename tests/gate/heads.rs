@@ -93,7 +93,10 @@ fn a_broken_header_line_is_refused() {
 #[test]
 fn who_folds_a_header_is_told_so() {
     let refusal = read_pieces([b"POST / HTTP/1.1\r\nHost: a\r\n b".as_slice()]).refusal;
-    assert_eq!(refusal.map(|refusal| refusal.reason), Some("a header is folded over two lines"));
+    assert_eq!(
+        refusal.map(|refusal| refusal.reason),
+        Some("a header is folded onto a second line")
+    );
 }
 
 #[test]
