@@ -42,19 +42,20 @@ impl Params {
     pub(super) fn update(self) -> Read {
         let [name, version, hashes] = self.take()?;
         let name = text(name).filter(|name| name.len() <= NAME_BYTES_MAX);
-        let name = name
-            .ok_or_else(|| wrong_parameters("the file name is a string of at most 4096 bytes"))?;
+        let name = name.ok_or_else(|| {
+            wrong_parameters("the file name must be a string of at most 4096 bytes")
+        })?;
         let Value::Int(version) = version else {
-            return Err(wrong_parameters("the version is an int"));
+            return Err(wrong_parameters("the version must be an int"));
         };
         let hashes = list(hashes);
         if !HashList::may_have(&hashes) {
             return Err(wrong_parameters(
-                "an int of a hash list has 32 bits, and its elements nest at most 16 deep",
+                "an int in a hash list must fit in 32 bits, and elements may nest at most 16 deep",
             ));
         }
         if UPDATE_BYTES_MAX < replies::written_bytes(&name, version, &hashes) {
-            return Err(wrong_parameters("an update is at most 4 MiB"));
+            return Err(wrong_parameters("an update may be at most 4 MiB"));
         }
         let update = Update { name: (*name).into(), version, hashes: hashes.into() };
         Ok(Call::Raft(raft::Call::Update(update)))
@@ -62,7 +63,7 @@ impl Params {
 
     pub(super) fn version(self) -> Read {
         let [name] = self.take()?;
-        let name = text(name).ok_or_else(|| wrong_parameters("the file name is a string"))?;
+        let name = text(name).ok_or_else(|| wrong_parameters("the file name must be a string"))?;
         Ok(Call::Version(name))
     }
 
@@ -80,7 +81,7 @@ impl Params {
 
     pub(super) fn get_block(self) -> Read {
         let [hash] = self.take()?;
-        let hash = block_hash(hash).ok_or_else(|| wrong_parameters("the hash is a string"))?;
+        let hash = block_hash(hash).ok_or_else(|| wrong_parameters("the hash must be a string"))?;
         Ok(Call::GetBlock(hash))
     }
 
@@ -88,7 +89,7 @@ impl Params {
         match self.take()? {
             [Value::Base64(block)] => Ok(Call::PutBlock(Block::new(block))),
             [Value::String(block)] => Ok(Call::PutBlock(Block::new(block.into_boxed_bytes()))),
-            _ => Err(wrong_parameters("the block is base64")),
+            _ => Err(wrong_parameters("the block must be base64")),
         }
     }
 
@@ -97,12 +98,13 @@ impl Params {
         let hashes: Option<_> = list(hashes).into_iter().map(block_hash).collect();
         hashes
             .map(Call::HasBlocks)
-            .ok_or_else(|| wrong_parameters("the hashes are an array of strings"))
+            .ok_or_else(|| wrong_parameters("the hashes must be an array of strings"))
     }
 
     pub(super) fn method(self, call: fn(&'static Method) -> Call) -> Read {
         let [name] = self.take()?;
-        let name = text(name).ok_or_else(|| wrong_parameters("the method's name is a string"))?;
+        let name =
+            text(name).ok_or_else(|| wrong_parameters("the method name must be a string"))?;
         find(&name).map(call).ok_or_else(|| no_such_method(&name))
     }
 
@@ -126,7 +128,7 @@ impl Params {
 
 /// One call of `system.multicall`.
 fn read_one_of_several(call: Value) -> Result<MethodAndCall, Fault> {
-    const EXPECTED: &str = "each call is a struct of methodName and params";
+    const EXPECTED: &str = "each call must be a struct of methodName and params";
     let Value::Struct(members) = call else { return Err(wrong_parameters(EXPECTED)) };
     let (mut name, mut params) = (None, None);
     for (member, value) in members {

@@ -48,7 +48,7 @@ pub fn no_such_method(name: &str) -> Fault {
     let shown: String = name.chars().take(40).flat_map(char::escape_debug).collect();
     fault(
         NO_SUCH_METHOD,
-        &format!("no method is called \"{shown}\"; system.listMethods gives the names"),
+        &format!("there is no method \"{shown}\"; system.listMethods lists the names"),
     )
 }
 
@@ -73,12 +73,12 @@ pub(super) fn of_core(reason: raft::Fault, config: &Config) -> Fault {
         }
         raft::Fault::OutcomeUnknown => fault(
             OUTCOME_UNKNOWN,
-            "outcome unknown: this server stopped leading; the file's version will tell",
+            "outcome unknown: this server stopped leading; read the file's version to find out",
         ),
         raft::Fault::OutcomeLost => {
             fault(OUTCOME_UNKNOWN, "outcome unknown: this server is crashed")
         }
-        raft::Fault::Busy => busy("too many calls wait for a majority"),
+        raft::Fault::Busy => busy("too many calls are waiting for a majority"),
         raft::Fault::Forged(flaw) => wrong_parameters(flaw),
     }
 }

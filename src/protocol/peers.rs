@@ -329,12 +329,12 @@ pub fn read_response(request: &Request, document: &[u8]) -> Result<Response, NoR
             .and_then(|reply| possible(sent.sender.term, reply))
             .map(Response::Append),
     };
-    response.map_err(|garbled| silent(format!("its answer is none of a peer's: {garbled}")))
+    response.map_err(|garbled| silent(format!("its answer is not a peer's: {garbled}")))
 }
 
 /// Checks, by what the reply echoes, that it answers this request and not another one.
 fn answers<T: PartialEq>(asked: T, echoed: T) -> Result<(), Garbled> {
-    if asked == echoed { Ok(()) } else { Err("it answers another request") }
+    if asked == echoed { Ok(()) } else { Err("it answers a different request") }
 }
 
 /// A follower adopts the leader's term before it answers (Figure 2). It does not if it refuses the leader as one of
@@ -397,36 +397,37 @@ impl<'a> Parts<'a> {
         let mut unpacker = Unpacker::new(message);
         match unpacker.next() {
             Some(Next::Array(count)) => Ok((count, Parts { unpacker, left: count })),
-            _ => Err("a message between servers is a list, packed or plain"),
+            _ => Err("a message between servers must be a list, packed or plain"),
         }
     }
 
     /// The reader at the next part.
     fn next(&mut self) -> Result<&mut Unpacker<'a>, Garbled> {
-        self.left = self.left.checked_sub(1).ok_or("a message between servers lacks a part")?;
+        self.left =
+            self.left.checked_sub(1).ok_or("a message between servers is missing a part")?;
         Ok(&mut self.unpacker)
     }
 
     /// Returns what was read, if nothing is left.
     fn end<T>(self, read: T) -> Result<T, Garbled> {
         let is_all = self.left == 0 && self.unpacker.is_at_end();
-        is_all.then_some(read).ok_or("a message between servers has more parts than it should")
+        is_all.then_some(read).ok_or("a message between servers has too many parts")
     }
 
     /// Terms, indexes and counters: up to 2^53.
     fn number(&mut self) -> Result<u64, Garbled> {
-        natural(self.next()?).ok_or("terms, indexes and counters are whole numbers up to 2^53")
+        natural(self.next()?).ok_or("terms, indexes and counters must be whole numbers up to 2^53")
     }
 
     fn boolean(&mut self) -> Result<bool, Garbled> {
         match self.next()?.next() {
             Some(Next::Boolean(truth)) => Ok(truth),
-            _ => Err("preVote, voteGranted, success, stale and hasMajority are booleans"),
+            _ => Err("preVote, voteGranted, success, stale and hasMajority must be booleans"),
         }
     }
 
     fn sender(&mut self) -> Result<Identity, Garbled> {
-        const EXPECTED: Garbled = "sender is nine numbers: who sends the message";
+        const EXPECTED: Garbled = "sender must be nine numbers that identify the sender";
         let unpacker = self.next()?;
         let Some(Next::Array(IDENTITY_COUNT)) = unpacker.next() else { return Err(EXPECTED) };
         let mut numbers = [0; IDENTITY_NUMBERS];
@@ -438,7 +439,8 @@ impl<'a> Parts<'a> {
 
     /// One number for each server of the sender's set: its incarnation, or 0 if it has ended.
     fn account(&mut self) -> Result<Account, Garbled> {
-        const EXPECTED: Garbled = "account is a list of incarnations, each a number up to 2^53";
+        const EXPECTED: Garbled =
+            "account must be a list of incarnations, each a number up to 2^53";
         let unpacker = self.next()?;
         let Some(Next::Array(count @ ..=PARTS_MAX)) = unpacker.next() else {
             return Err(EXPECTED);
@@ -460,11 +462,13 @@ impl<'a> Parts<'a> {
 
     fn entries(&mut self) -> Result<Vec<Entry>, Garbled> {
         let unpacker = self.next()?;
-        let Some(Next::Array(count)) = unpacker.next() else { return Err("entries is a list") };
+        let Some(Next::Array(count)) = unpacker.next() else {
+            return Err("entries must be a list");
+        };
         (0..count)
             .map(|_| read_entry(unpacker))
             .collect::<Option<_>>()
-            .ok_or("an entry is [term, history, members] or [term, [name, version, hashlist]]")
+            .ok_or("an entry must be [term, history, members] or [term, [name, version, hashlist]]")
     }
 }
 

@@ -90,7 +90,7 @@ pub(super) fn check_declaration(declaration: &str) -> Result<(), ParseError> {
     match encoding {
         Some(name) if !ENCODINGS.iter().any(|known| known.eq_ignore_ascii_case(name)) => {
             Err(ParseError::unknown_encoding(format!(
-                "the encoding {} is declared, not UTF-8",
+                "the declared encoding is {}; expected UTF-8",
                 quoted(name)
             )))
         }

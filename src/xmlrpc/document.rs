@@ -162,9 +162,7 @@ impl<'a> DocumentParser<'a> {
 fn decoded(bytes: &[u8]) -> Result<&str, ParseError> {
     // A UTF-16 document starts with a byte order mark, or with a `<` next to a zero byte.
     if let [0xFE, 0xFF, ..] | [0xFF, 0xFE, ..] | [0, b'<', ..] | [b'<', 0, ..] = bytes {
-        return Err(ParseError::unknown_encoding(
-            "the document is in UTF-16, and UTF-8 is expected",
-        ));
+        return Err(ParseError::unknown_encoding("the document is in UTF-16; expected UTF-8"));
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
         ParseError::bad_character(format!(
@@ -175,7 +173,7 @@ fn decoded(bytes: &[u8]) -> Result<&str, ParseError> {
     match first_unfit(text) {
         None => Ok(text),
         Some((at, character)) => Err(ParseError::bad_character(format!(
-            "the character U+{:04X} at byte {at} cannot stand in an XML document",
+            "the character U+{:04X} at byte {at} is not allowed in an XML document",
             u32::from(character)
         ))),
     }
@@ -184,9 +182,7 @@ fn decoded(bytes: &[u8]) -> Result<&str, ParseError> {
 /// Character data between markup.
 fn content<'a>(text: &BytesText<'a>) -> Result<Cow<'a, str>, ParseError> {
     if text.contains("]]>") {
-        return Err(ParseError::not_well_formed(
-            "\"]]>\" stands in text, where it must be written \"]]&gt;\"",
-        ));
+        return Err(ParseError::not_well_formed("\"]]>\" in text must be written \"]]&gt;\""));
     }
     Ok(text.xml10_content())
 }
@@ -195,7 +191,7 @@ fn check_name(name: &str) -> Result<(), ParseError> {
     if is_name(name) {
         return Ok(());
     }
-    Err(ParseError::not_well_formed(format!("{} is no name in XML", quoted(name))))
+    Err(ParseError::not_well_formed(format!("{} is not an XML name", quoted(name))))
 }
 
 /// Checks the name of a processing instruction.
@@ -207,13 +203,11 @@ fn check_target(target: &str) -> Result<(), ParseError> {
 }
 
 fn reserved() -> ParseError {
-    ParseError::not_well_formed(
-        "an XML declaration stands elsewhere than at the beginning of the document",
-    )
+    ParseError::not_well_formed("an XML declaration is not at the beginning of the document")
 }
 
 fn doctype() -> ParseError {
-    ParseError::not_well_formed("the document has a DOCTYPE, and none is accepted")
+    ParseError::not_well_formed("the document has a DOCTYPE, which is not accepted")
 }
 
 /// The error of `quick-xml`, as a sentence of bounded length.

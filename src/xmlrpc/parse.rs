@@ -84,7 +84,11 @@ impl<'a> Parser<'a> {
                 self.close("params")?;
                 Ok(answer)
             }
-            _ => return Err(ParseError::not_xml_rpc("a methodResponse holds params or a fault")),
+            _ => {
+                return Err(ParseError::not_xml_rpc(
+                    "a methodResponse must contain params or a fault",
+                ));
+            }
         };
         self.close("methodResponse")?;
         Ok(outcome)
@@ -92,7 +96,7 @@ impl<'a> Parser<'a> {
 
     fn fault(&mut self) -> Result<Fault, ParseError> {
         let Value::Struct(members) = self.only_value("fault")? else {
-            return Err(ParseError::not_xml_rpc("a fault is a struct"));
+            return Err(ParseError::not_xml_rpc("a fault must be a struct"));
         };
         let (mut code, mut message) = (None, None);
         for (name, value) in members {
@@ -103,7 +107,7 @@ impl<'a> Parser<'a> {
             }
         }
         code.zip(message).map(|(code, message)| Fault { code, message }).ok_or_else(|| {
-            ParseError::not_xml_rpc("a fault has an int faultCode and a string faultString")
+            ParseError::not_xml_rpc("a fault must have an int faultCode and a string faultString")
         })
     }
 
@@ -178,7 +182,7 @@ impl<'a> Parser<'a> {
         match self.child()? {
             None => Ok(()),
             Some(child) => Err(ParseError::not_xml_rpc(format!(
-                "a {} is too much in a {name}",
+                "there is an unexpected {} in a {name}",
                 quoted(child.name())
             ))),
         }
@@ -190,7 +194,7 @@ impl<'a> Parser<'a> {
             None => Ok(false),
             Some(child) if child.name() == name => Ok(true),
             Some(child) => Err(ParseError::not_xml_rpc(format!(
-                "a {name} is expected, not a {}",
+                "expected a {name}, not a {}",
                 quoted(child.name())
             ))),
         }
@@ -209,7 +213,7 @@ impl<'a> Parser<'a> {
         match self.text_and_tag()? {
             (text, None) => Ok(text),
             (_, Some(child)) => Err(ParseError::not_xml_rpc(format!(
-                "a {name} holds text, not a {}",
+                "a {name} must contain text, not a {}",
                 quoted(child.name())
             ))),
         }
@@ -231,7 +235,7 @@ impl<'a> Parser<'a> {
 }
 
 fn stray(text: &str) -> ParseError {
-    ParseError::not_xml_rpc(format!("the text {} stands between elements", quoted(text)))
+    ParseError::not_xml_rpc(format!("there is text between elements: {}", quoted(text)))
 }
 
 fn check_unique(members: &[(Box<str>, Value)]) -> Result<(), ParseError> {

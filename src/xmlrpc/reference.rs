@@ -35,7 +35,7 @@ fn numbered(name: &str) -> Result<char, ParseError> {
     let number = u32::from_str_radix(digits, radix).unwrap_or(u32::MAX);
     char::from_u32(number).filter(|&character| is_xml(character)).ok_or_else(|| {
         ParseError::bad_character(format!(
-            "the reference {} is to no character of XML",
+            "the reference {} is not to an XML character",
             quoted(name)
         ))
     })

@@ -20,8 +20,8 @@ pub(super) fn decoder(name: &str) -> Result<Decoder, ParseError> {
         "base64" => |text| bytes(&text),
         _ => {
             return Err(ParseError::bad_value(format!(
-                "values of type {} are not used here: int, i4, i8, boolean, double, string, base64, array or struct is \
-                 expected",
+                "values of type {} are not supported; expected int, i4, i8, boolean, double, string, base64, array or \
+                 struct",
                 quoted(name)
             )));
         }

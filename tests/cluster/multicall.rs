@@ -67,12 +67,12 @@ fn calls_are_made_in_order_and_each_has_its_answer_or_its_fault() {
     };
     let truths = [true.into(), false.into(), true.into(), 2.into()].map(Ok);
     assert_eq!([first, again, second, version].map(Answer::clone), truths);
-    assert_fault(nonsense, -32601, "no method is called \"surfstore.nonsense\"");
+    assert_fault(nonsense, -32601, "there is no method \"surfstore.nonsense\"");
     assert_fault(arity, -32602, "wrong parameters: surfstore.ping takes 0");
     for odd in [number, lacking] {
-        assert_fault(odd, -32602, "wrong parameters: each call is a struct");
+        assert_fault(odd, -32602, "wrong parameters: each call must be a struct");
     }
-    assert_fault(nested, -32602, "wrong parameters: system.multicall makes no call of itself");
+    assert_fault(nested, -32602, "wrong parameters: system.multicall cannot call itself");
     let stored = Value::Struct([("a".into(), list([2.into(), hash("x")]))].into());
     assert_eq!(*map, Ok(stored), "the call within the nested multicall was not made");
     assert_eq!(answers(cluster.at(id).call(MULTICALL, &[list([])])), []);

@@ -105,5 +105,5 @@ fn a_long_doctype_is_refused_where_it_begins() {
     let endless = format!("<!DOCTYPE a [{}", "<!ENTITY a 'b'>".repeat(MANY));
     let refusal = parse_call(endless.as_bytes()).expect_err("no DOCTYPE is accepted");
     assert_eq!(refusal.code(), -32700);
-    assert_eq!(refusal.to_string(), "the document has a DOCTYPE, and none is accepted");
+    assert_eq!(refusal.to_string(), "the document has a DOCTYPE, which is not accepted");
 }
