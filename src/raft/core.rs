@@ -238,7 +238,7 @@ impl Core {
         let fixed =
             if same_leader { self.verified.max(self.commit_index) } else { self.commit_index };
         (contradicted <= fixed)
-            .then_some("it contradicts what is committed or was sent in its term before")
+            .then_some("it contradicts what is committed or what was sent earlier in its term")
     }
 
     /// Stores a leader's entries: steps 2 to 5 of the receiver of AppendEntries in Figure 2.

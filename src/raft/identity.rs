@@ -160,9 +160,9 @@ impl Roster {
     pub(super) fn flaw(&self, history: Incarnation, cluster: Cluster) -> Option<Flaw> {
         let distinct: BTreeSet<_> = self.members.values().collect();
         if self.history != history {
-            Some("a roster is of another history than its sender")
+            Some("a roster has another history than its sender")
         } else if self.members.is_empty() {
-            Some("a roster names nobody")
+            Some("a roster is empty")
         } else if !self.members.keys().all(|id| id.0 < cluster.size()) {
             Some("a roster names a server that is not in the configuration")
         } else if distinct.len() < self.members.len()
@@ -211,7 +211,7 @@ impl Identity {
     pub(super) fn flaw(&self, cluster: Cluster) -> Option<Flaw> {
         let Position { term, index } = self.last_log;
         if self.size != cluster.size() {
-            Some("it is of a set of another size")
+            Some("its set has another size")
         } else if !self.incarnation.is_possible()
             || !self.history.is_none_or(Incarnation::is_possible)
         {
@@ -219,7 +219,7 @@ impl Identity {
         } else if NUMBER_MAX < self.term.0 {
             Some("its term is beyond 2^53")
         } else if NUMBER_MAX < index.0 || (index.0 == 0) != (term.0 == 0) || self.term < term {
-            Some("its last entry is none that a server in its term can have")
+            Some("its last entry is impossible for a server in its term")
         } else if self.history.is_some() != (index.0 != 0) || (self.founded && index.0 == 0) {
             Some("its history contradicts its log")
         } else {
@@ -248,13 +248,15 @@ impl Account {
         let living: BTreeSet<_> = self.0.values().flatten().collect();
         let is_doubled = living.len() < self.0.values().flatten().count();
         if !self.0.keys().copied().eq(cluster.servers()) {
-            Some("its account is not one of all servers")
+            Some("its account does not list exactly the servers of the set")
         } else if !self.lives(candidate)
             || is_doubled
             || living.len() < cluster.majority()
             || !living.into_iter().all(|incarnation| incarnation.is_possible())
         {
-            Some("its account names no majority that lives, itself included, each once")
+            Some(
+                "its account does not name a majority of distinct living servers that includes itself",
+            )
         } else {
             None
         }

@@ -160,16 +160,16 @@ impl RequestVote {
     /// A flaw that no request of a candidate of this cluster has.
     pub fn flaw(&self, cluster: Cluster) -> Option<Flaw> {
         let unasked = (self.kind == BallotKind::PreVote && self.account.is_some())
-            .then_some("a pre-vote has no account yet");
+            .then_some("a pre-vote must not have an account");
         let account = || self.account.as_ref()?.flaw(self.sender.member(), cluster);
         if !cluster.has_peer(self.sender.id) {
-            Some("the candidate is no peer of this server")
+            Some("the candidate is not a peer of this server")
         } else if let Some(flaw) = self.sender.flaw(cluster) {
             Some(flaw)
         } else if !is_reached(self.term()) {
             Some("its term is not between 1 and 2^53")
         } else if self.term() <= self.sender.last_log.term {
-            Some("its last entry is none that a candidate of that term can have")
+            Some("its last entry is impossible for a candidate in that term")
         } else {
             unasked.or_else(account)
         }
@@ -186,22 +186,22 @@ impl AppendEntries {
     pub fn flaw(&self, cluster: Cluster) -> Option<Flaw> {
         let terms = || self.entries.iter().map(|entry| entry.term);
         let Some(history) = self.sender.history else {
-            return Some("a leader's log has a history");
+            return Some("its log has no history");
         };
         if !cluster.has_peer(self.sender.id) {
-            Some("the leader is no peer of this server")
+            Some("the leader is not a peer of this server")
         } else if let Some(flaw) = self.sender.flaw(cluster) {
             Some(flaw)
         } else if !is_reached(self.sender.term) || self.sender.last_log.term != self.sender.term {
             Some("its last entry is not of its term, which is between 1 and 2^53")
         } else if !is_place(self.prev_log) || NUMBER_MAX < self.leader_commit.0 {
-            Some("prevLogIndex, prevLogTerm or leaderCommit names no place in a log")
+            Some("prevLogIndex, prevLogTerm or leaderCommit is impossible")
         } else if !terms().all(is_reached) || !self.prev_and(terms()).is_sorted() {
-            Some("the terms of its entries fall or are not between 1 and 2^53")
+            Some("the terms of its entries decrease or are not between 1 and 2^53")
         } else if self.prev_and(terms()).any(|term| self.sender.term < term) {
-            Some("it has an entry of a term after its own")
+            Some("it has an entry of a later term than its own")
         } else if !self.terms_open_with_rosters() {
-            Some("a term of its entries does not open with a roster")
+            Some("a term of its entries does not begin with a roster")
         } else {
             self.rosters().find_map(|roster| roster.flaw(history, cluster))
         }
