@@ -266,26 +266,26 @@ fn what_does_not_fit_is_told_in_one_line_with_what_to_do() {
         (
             ANSWER,
             identity(1, 200, 9),
-            "server 1 at [::1]:9002 has another history (00000000000009) than this server (00000000000064): neither \
-             takes anything from the other; one of the two has to be started anew",
+            "server 1 at [::1]:9002 has another history (00000000000009) than this server (00000000000064), so each \
+             refuses the other; restart one of the two",
         ),
         (
             REQUEST,
             Identity { size: 3, names: 8, ..peer },
-            "a server that calls itself server 1 of 3 has a configuration of 3 servers, this server one of 2: neither \
-             takes anything from the other; give all servers the same configuration",
+            "a server that calls itself server 1 of 3 has a configuration of 3 servers, this server one of 2, so each \
+             refuses the other; give all servers the same configuration",
         ),
         (
             ANSWER,
             Identity { names: 8, ..peer },
-            "server 1 at [::1]:9002 has other names for the servers, or another order of them, in its configuration \
-             than this server",
+            "server 1 at [::1]:9002 has other server names, or another order of them, in its configuration than this \
+             server",
         ),
         (
             REQUEST,
             Identity { names: 8, ..peer },
-            "a server that calls itself server 1 of 2 has other names for the servers, or another order of them, in \
-             its configuration than this server",
+            "a server that calls itself server 1 of 2 has other server names, or another order of them, in its \
+             configuration than this server",
         ),
         (
             ANSWER,
@@ -297,13 +297,13 @@ fn what_does_not_fit_is_told_in_one_line_with_what_to_do() {
             ANSWER,
             Identity { names: 8, ..identity(1, 200, 9) },
             "server 1 at [::1]:9002 has another configuration and another history (00000000000009) than this server \
-             (00000000000064), like a server of another set: neither takes anything from the other; check which \
-             addresses the two sets share",
+             (00000000000064), like a server of another set, so each refuses the other; check which addresses \
+             the two sets share",
         ),
         (
             REQUEST,
             identity(0, 200, OWN.0),
-            "another process was started as server 0 too, as incarnation 000000000000c8: give each its own ID",
+            "another process was also started as server 0, with incarnation 000000000000c8; give each its own ID",
         ),
     ] {
         assert_eq!(told([(asked, shown)]), [expected]);
@@ -359,8 +359,8 @@ fn two_processes_that_answer_for_one_server_by_turns_are_told_once() {
         assert_eq!(shown(&mut monitor, incarnation, start), [""; 0]);
     }
     assert_eq!(status(&monitor, start)["doubled"], serde_json::json!([]));
-    let expected = "two processes answer for server 1 at [::1]:9002, as incarnations 000000000000c9 and \
-                    000000000000c8 by turns: end one of them";
+    let expected = "two processes answer for server 1 at [::1]:9002 in turn, incarnations 000000000000c9 and \
+                    000000000000c8; stop one of them";
     assert_eq!(shown(&mut monitor, 200, start), [expected]);
     for incarnation in [201, 200, 201, 200] {
         assert_eq!(shown(&mut monitor, incarnation, start), [""; 0]);

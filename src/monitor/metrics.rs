@@ -19,21 +19,25 @@ fn write_raft(monitor: &Monitor, text: &mut Text) {
     let raft = &monitor.raft;
     let is = |role| u64::from(raft.role == role);
     for (name, help, value) in [
-        ("term", "The current term.", raft.current_term.0),
+        ("term", "Current term.", raft.current_term.0),
         ("has_leader", "Whether a leader of the term is known.", u64::from(raft.leader.is_some())),
-        ("is_leader", "Whether this server leads.", is(RoleName::Leader)),
+        ("is_leader", "Whether this server is the leader.", is(RoleName::Leader)),
         ("crashed", "Whether this server is crashed.", is(RoleName::Crashed)),
-        ("commit_index", "The last committed entry.", raft.commit_index.0),
-        ("applied_index", "The last applied entry.", raft.last_applied.0),
-        ("log_entries", "The entries of the log.", raft.last_log.index.0),
-        ("pending_calls", "The calls that wait for a majority.", raft.waiting as u64),
+        ("commit_index", "Index of the last committed entry.", raft.commit_index.0),
+        ("applied_index", "Index of the last applied entry.", raft.last_applied.0),
+        ("log_entries", "Entries in the log.", raft.last_log.index.0),
+        ("pending_calls", "Calls that wait for a majority.", raft.waiting as u64),
     ] {
         text.single(&format!("surfstore_raft_{name}"), "gauge", help, value);
     }
     for (name, help, value) in [
-        ("leader_changes_total", "Leaders that became known.", monitor.leader_changes),
-        ("elections_started_total", "Elections this server stood for.", monitor.elections_started),
-        ("peer_requests_total", "Requests that peers sent.", monitor.peer_requests),
+        ("leader_changes_total", "Leader changes that this server saw.", monitor.leader_changes),
+        (
+            "elections_started_total",
+            "Elections that this server started.",
+            monitor.elections_started,
+        ),
+        ("peer_requests_total", "Requests from peers.", monitor.peer_requests),
     ] {
         text.single(&format!("surfstore_raft_{name}"), "counter", help, value);
     }
@@ -42,7 +46,7 @@ fn write_raft(monitor: &Monitor, text: &mut Text) {
     for (peer, failures) in &monitor.peer_failures {
         text.sample(name, &[("peer", &monitor.address(*peer))], failures);
     }
-    text.single("surfstore_files", "gauge", "Files, deleted ones included.", monitor.files);
+    text.single("surfstore_files", "gauge", "Files, including deleted ones.", monitor.files);
 }
 
 /// Which servers count, and mismatches between the servers.
@@ -51,14 +55,14 @@ fn write_servers(monitor: &Monitor, now: Instant, text: &mut Text) {
     let incarnation = status.raft.incarnation.to_string();
     let history = status.raft.history.map_or(String::new(), |history| history.to_string());
     let name = "surfstore_raft_info";
-    text.begin(name, "gauge", "Which life of this server it is, and which history its log has.");
+    text.begin(name, "gauge", "Incarnation of this server, and history of its log.");
     text.sample(name, &[("incarnation", &incarnation), ("history", &history)], 1);
     for (name, help, servers) in [
-        ("members", "The servers that count, as the log's last roster has them.", &status.roster),
-        ("guests", "The servers that are there and do not count.", &status.guests),
-        ("waits_for", "The servers without which this one is not elected.", &status.waits_for),
-        ("other_histories", "The peers that have another history.", &status.other_histories),
-        ("doubled", "The peers for which two processes answer.", &status.doubled),
+        ("members", "Servers that count, according to the log's last roster.", &status.roster),
+        ("guests", "Servers that are up but do not count.", &status.guests),
+        ("waits_for", "Servers without which this one cannot be elected.", &status.waits_for),
+        ("other_histories", "Peers that have another history.", &status.other_histories),
+        ("doubled", "Peers for which two processes answer.", &status.doubled),
     ] {
         text.single(&format!("surfstore_raft_{name}"), "gauge", help, servers.len());
     }
@@ -71,7 +75,7 @@ fn write_calls(monitor: &Monitor, text: &mut Text) {
         text.sample(name, &[("method", method)], calls.faults);
     }
     let name = "surfstore_rpc_duration_seconds";
-    text.begin(name, "histogram", "The time from a call of the method to its answer.");
+    text.begin(name, "histogram", "Time from a call of the method to its answer.");
     for (method, calls) in &monitor.calls {
         let method = ("method", *method);
         let bucket = format!("{name}_bucket");
@@ -83,7 +87,7 @@ fn write_calls(monitor: &Monitor, text: &mut Text) {
         text.sample(&format!("{name}_sum"), &[method], calls.durations.sum().as_secs_f64());
         text.sample(&format!("{name}_count"), &[method], calls.durations.count());
     }
-    let help = "Documents that asked for nothing there is.";
+    let help = "Requests that are not a valid call of a known method.";
     text.single("surfstore_rpc_not_understood_total", "counter", help, monitor.not_understood);
 }
 

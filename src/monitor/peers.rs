@@ -133,7 +133,7 @@ impl Peers {
         }
         if let Some(rival) = rival {
             lines.push(format!(
-                "two processes answer for {}, as incarnations {rival} and {} by turns: end one of them",
+                "two processes answer for {} in turn, incarnations {rival} and {}; stop one of them",
                 called(peer, sender, config),
                 sender.incarnation
             ));
@@ -281,29 +281,28 @@ fn line(matter: Matter, who: &str, sender: &Identity, own: &Identity) -> String 
         || format!("another history ({}) than this server ({})", history(sender), history(own));
     match matter {
         Matter::Size => format!(
-            "{who} has a configuration of {} servers, this server one of {}: neither takes anything from the other; \
-             give all servers the same configuration",
+            "{who} has a configuration of {} servers, this server one of {}, so each refuses the other; give all \
+             servers the same configuration",
             sender.size, own.size
         ),
         Matter::OwnId => format!(
-            "another process was started as server {} too, as incarnation {}: give each its own ID",
+            "another process was also started as server {}, with incarnation {}; give each its own ID",
             own.id.0, sender.incarnation
         ),
         Matter::Set => format!(
-            "{who} has another configuration and {}, like a server of another set: neither takes anything from the \
-             other; check which addresses the two sets share",
+            "{who} has another configuration and {}, like a server of another set, so each refuses the other; check \
+             which addresses the two sets share",
             histories()
         ),
         Matter::Id => format!(
             "{who} calls itself server {}: it was started with another ID, or its configuration has another order",
             sender.id.0
         ),
-        Matter::History => format!(
-            "{who} has {}: neither takes anything from the other; one of the two has to be started anew",
-            histories()
-        ),
+        Matter::History => {
+            format!("{who} has {}, so each refuses the other; restart one of the two", histories())
+        }
         Matter::Names => format!(
-            "{who} has other names for the servers, or another order of them, in its configuration than this server"
+            "{who} has other server names, or another order of them, in its configuration than this server"
         ),
     }
 }

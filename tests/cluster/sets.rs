@@ -110,7 +110,7 @@ fn a_server_that_calls_the_others_by_other_names_counts_and_the_difference_is_to
     cluster.await_answer(2);
     cluster.agree(cluster.leader(), &[0, 1, 2], "a.txt", 1);
     cluster.await_whole();
-    let line = "has other names for the servers, or another order of them";
+    let line = "has other server names, or another order of them";
     wait_until(PATIENCE, "it is told", || (0..3).any(|id| 1 <= cluster.said(id, line)));
     holds_for(SEVERAL_ELECTIONS, "it is told once of each peer", || {
         [0, 1].into_iter().all(|id| cluster.said(id, line) <= 1) && cluster.said(2, line) <= 2
