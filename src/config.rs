@@ -140,7 +140,7 @@ impl Lines {
 
     fn add_count(&mut self, line_number: usize, value: &str) -> anyhow::Result<()> {
         if let Some((_, first)) = self.count {
-            bail!("M is given a second time; line {first} gives it already");
+            bail!("M is already set on line {first}");
         }
         let count =
             number(value).filter(|count| (1..=SERVERS_MAX).contains(count)).with_context(|| {
@@ -152,17 +152,17 @@ impl Lines {
 
     fn add_server(&mut self, line_number: usize, id: &str, value: &str) -> anyhow::Result<()> {
         let id = number(id).filter(|id| *id < SERVERS_MAX).with_context(|| {
-            format!("metadata{} is beyond M; servers are counted from metadata0", shorten(id))
+            format!("metadata{} is beyond M; servers are numbered from metadata0", shorten(id))
         })?;
         if let Some((_, first)) = self.servers.get(&id) {
-            bail!("metadata{id} is given a second time; line {first} gives it already");
+            bail!("metadata{id} is already set on line {first}");
         }
         let address: Address = value.parse().with_context(|| format!("metadata{id}"))?;
         if let Some((other, (_, first))) =
             self.servers.iter().find(|(_, (known, _))| known.is_same(&address))
         {
             bail!(
-                "metadata{id} has the address {address} of metadata{other} on line {first}; expected its own"
+                "metadata{id} has the address {address} of metadata{other} on line {first}; expected a different one"
             );
         }
         self.servers.insert(id, (address, line_number));
@@ -179,7 +179,7 @@ impl Lines {
         for (id, (_, line)) in &self.servers {
             ensure!(
                 *id < count,
-                "line {line}: metadata{id} is beyond M, which is {count}; servers are counted from metadata0"
+                "line {line}: metadata{id} is beyond M, which is {count}; servers are numbered from metadata0"
             );
         }
         for id in 0..count {

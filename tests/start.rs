@@ -49,16 +49,12 @@ fn a_faulty_configuration_ends_the_start() {
     let faults: [(&str, &[u8], &str); 18] = [
         ("empty", b"", "M is missing; expected"),
         ("M missing", b"metadata0: a:1\n", "M is missing; expected"),
-        ("M doubled", b"M: 1\nM: 1\nmetadata0: a:1\n", "line 2: M is given a second time"),
+        ("M doubled", b"M: 1\nM: 1\nmetadata0: a:1\n", "line 2: M is already set"),
         ("M is 0", b"M: 0\n", "line 1: M is \"0\"; expected a number from 1 to 10"),
         ("M is 11", b"M: 11\n", "line 1: M is \"11\"; expected"),
         ("M is no number", b"M: x\n", "line 1: M is \"x\"; expected"),
         ("missing", b"M: 2\nmetadata1: a:1\n", "metadata0 is missing; M is 2"),
-        (
-            "doubled",
-            b"M: 1\nmetadata0: a:1\nmetadata0: b:1\n",
-            "line 3: metadata0 is given a second time",
-        ),
+        ("doubled", b"M: 1\nmetadata0: a:1\nmetadata0: b:1\n", "line 3: metadata0 is already set"),
         ("beyond M", b"M: 1\nmetadata0: a:1\nmetadata1: b:1\n", "line 3: metadata1 is beyond M"),
         ("port 0", b"M: 1\nmetadata0: a:0\n", "line 2: metadata0: the port is \"0\"; expected"),
         ("port 65536", b"M: 1\nmetadata0: a:65536\n", "line 2: metadata0: the port is \"65536\""),
