@@ -1,7 +1,7 @@
 #!/bin/sh
 # Starts one server of a set in the foreground: run-server.sh CONFIG ID
 #
-# Builds the release binary first where it is missing or older than its sources. Needs no cargo where it is current.
+# Builds the release binary first if it is missing or older than its sources. If it is current, cargo is not needed.
 set -eu
 
 # A caller may have closed stderr, and a redirection to a closed stream would end the script.
@@ -13,11 +13,11 @@ say() {
 
 if [ $# -eq 1 ] && { [ "$1" = --help ] || [ "$1" = -h ]; }; then
     echo "usage: run-server.sh CONFIG ID"
-    echo "Runs server ID, counted from 0, of the set that the file CONFIG describes, in the foreground."
+    echo "Runs one server of the set that the file CONFIG describes, in the foreground. ID is its number, counted from 0."
     exit 0
 fi
 
-# Asked here as well as by the server, so that nobody waits for a build to learn it.
+# Checked here as well as by the server, so that the error does not have to wait for a build.
 if [ $# -ne 2 ]; then
     say "wrong number of arguments; usage: run-server.sh CONFIG ID" \
         "(the configuration file, and the number of this server, counted from 0)"
@@ -35,7 +35,7 @@ while [ -L "$script" ]; do
 done
 root=$(CDPATH='' cd -- "$(dirname -- "$script")" && pwd -P)
 
-# As for cargo itself, a relative folder is relative to the caller's.
+# A relative folder is relative to the caller's folder, as for cargo itself.
 target=${CARGO_TARGET_DIR:-$root/target}
 binary=$target/release/surfstore-server
 
@@ -46,9 +46,9 @@ sources_changed_since() {
 
 build() {
     mkdir -p -- "$target"
-    # Its time is the moment before the build.
+    # Its modification time is the moment before the build.
     stamp=$(mktemp "$target/run-server.XXXXXX")
-    # Started several times at once, one cargo builds and the others wait for its lock.
+    # If several servers are started at once, one cargo builds and the others wait for its lock.
     cargo build --release --locked --bin surfstore-server \
         --manifest-path "$root/Cargo.toml" --target-dir "$target" >&2 || {
         status=$?
@@ -56,9 +56,9 @@ build() {
         say "the build failed: cargo ended with exit code $status"
         exit 1
     }
-    # Where cargo finds nothing to do the binary keeps its old time, and cargo would be called at every start. Where a
-    # source was changed during the build the binary may lack the change, and the next start must see that. In every
-    # other case the time stays as it is: cargo takes a binary that is older than its libraries for outdated.
+    # If cargo finds nothing to do, the binary keeps its old time, and every start would call cargo. If a source was
+    # changed during the build, the binary may lack the change, and the next start must notice. In every other case the
+    # time stays as it is, because cargo considers a binary outdated if it is older than its libraries.
     if [ -z "$(find "$binary" -newer "$stamp" 2>/dev/null)" ] || sources_changed_since "$stamp"; then
         touch -c -r "$stamp" -- "$binary"
     fi
@@ -69,17 +69,17 @@ if [ ! -x "$binary" ] || sources_changed_since "$binary"; then
     if command -v cargo >/dev/null; then
         build
     elif [ -x "$binary" ]; then
-        say "warning: $binary is older than its sources, and there is no cargo to build it anew"
+        say "warning: $binary is older than its sources, and there is no cargo to rebuild it"
     else
         say "$binary is missing, and there is no cargo to build it; install Rust from https://rustup.rs"
         exit 1
     fi
 fi
 
-# Where the C library is glibc, memory of big requests goes back to the system once they are answered. Left alone, glibc
-# keeps more and more of it: it takes for small whatever it has once seen freed, up to 32 MiB.
+# With glibc, this returns the memory of large requests to the system once they are answered. By default glibc keeps more
+# and more of it, because it raises its threshold for large blocks to the size of any that is freed, up to 32 MiB.
 MALLOC_MMAP_THRESHOLD_=${MALLOC_MMAP_THRESHOLD_:-131072}
 export MALLOC_MMAP_THRESHOLD_
 
-# In place of this shell, so that a signal reaches the server itself.
+# Replaces this shell, so that a signal reaches the server itself.
 exec "$binary" "$@"

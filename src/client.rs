@@ -24,7 +24,7 @@
 //! match client.update(&update)? {
 //!     Outcome::Applied => println!("a majority holds it"),
 //!     Outcome::Refused { stored } => println!("the stored version is {stored:?}"),
-//!     Outcome::Unknown { reason } => println!("it may have taken effect, or may yet: {reason}"),
+//!     Outcome::Unknown { reason } => println!("it may have taken effect, or may still do so: {reason}"),
 //! }
 //! # Ok::<(), anyhow::Error>(())
 //! ```

@@ -119,7 +119,7 @@ impl Servers {
     fn end(&mut self) {
         let interrupt = Command::new("kill").args(["-INT", &self.0.id().to_string()]).status();
         assert!(interrupt.unwrap().success());
-        wait_until(PATIENCE, "Ctrl-C ends them", || self.0.try_wait().unwrap().is_some());
+        wait_until(PATIENCE, "Ctrl-C stops them", || self.0.try_wait().unwrap().is_some());
     }
 }
 

@@ -20,8 +20,8 @@ const LAST_FLUSH: Duration = Duration::from_millis(200);
 
 const HELP: &str = "\
 usage: surfstore-server CONFIG ID
-Runs server ID, counted from 0, of the set that the file CONFIG describes, in the foreground.
-SURFSTORE_LOG sets the least important level that is logged: error, warn, info, debug or trace.
+Runs one server of the set that the file CONFIG describes, in the foreground. ID is its number, counted from 0.
+SURFSTORE_LOG sets the log level: error, warn, info, debug or trace.
 ";
 
 fn main() -> ExitCode {

@@ -11,21 +11,21 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 const EXIT_CODES: &str = "\
 Results go to stdout, everything else to stderr.
 
-Exit codes: 0 done; 1 error; 2 wrong command line or configuration; 3 refused by a server, or a version conflict; \
-4 no leader or no majority within the time-out; 130 ended by Ctrl-C.";
+Exit codes: 0 success; 1 error; 2 wrong command line or configuration; 3 refused by a server, or a version conflict; \
+4 no leader or no majority within the timeout; 130 ended by Ctrl-C.";
 
-/// SurfStore's fault-tolerant metadata store: starts servers, shows how they are doing, and calls them.
+/// SurfStore's fault-tolerant metadata store: starts servers, shows their status, and calls them.
 #[derive(Debug, Parser)]
 #[command(name = "surfstore", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Command,
 
-    /// The file that names the servers [default: the one that SURFSTORE_CONFIG names]
+    /// The configuration file [default: the one that SURFSTORE_CONFIG names]
     #[arg(short = 'f', long = "config", value_name = "CONFIG", global = true)]
     pub(super) config: Option<PathBuf>,
 
-    /// How long to try
+    /// How long to keep trying
     #[arg(long, value_name = "SECONDS", default_value = "10", global = true, value_parser = seconds)]
     pub(super) timeout: Duration,
 }
@@ -44,16 +44,16 @@ impl Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Start servers on this machine, until Ctrl-C ends them all
+    /// Run servers on this machine until Ctrl-C stops them all
     #[command(after_help = "\
 Examples:
   surfstore cluster                           five servers on localhost, ports 9001 to 9005
   surfstore cluster 3 --first-port 7001       three, ports 7001 to 7003
   surfstore cluster -f configs/config5.txt    the servers of a configuration
 
-Without -f it writes a configuration, shows its path, and removes it in the end.")]
+Without -f it writes a configuration, shows its path, and removes it at the end.")]
     Cluster {
-        /// How many servers, 1 to 10 [default: 5]
+        /// The number of servers, 1 to 10 [default: 5]
         #[arg(value_name = "N", value_parser = value_parser!(u8).range(1..=10))]
         servers: Option<u8>,
         /// The port of the first server; the others follow [default: 9001]
@@ -61,19 +61,19 @@ Without -f it writes a configuration, shows its path, and removes it in the end.
         first_port: Option<u16>,
     },
 
-    /// Show how every server is doing
+    /// Show the status of every server
     #[command(after_help = "\
 Examples:
   surfstore status -f configs/config5.txt
   surfstore status --watch
   surfstore status -o json | python3 -m json.tool
 
-Exit code 4 if nobody leads, or no majority is up. Ctrl-C ends a watch, with 0.")]
+Exit code 4 if there is no leader or no majority is up. After Ctrl-C, --watch ends with exit code 0.")]
     Status {
-        /// Look again every second
+        /// Refresh every second
         #[arg(long)]
         watch: bool,
-        /// The form of the output
+        /// The output format
         #[arg(short, long, value_enum, default_value = "table")]
         output: Format,
     },
@@ -84,13 +84,13 @@ Example:
   surfstore leader --timeout 5")]
     Leader,
 
-    /// List the files of the map, as a majority confirms it
+    /// List the files of the map, confirmed by a majority
     #[command(after_help = "\
 Examples:
   surfstore ls
   surfstore ls --json")]
     Ls {
-        /// As JSON: name -> version and hashes
+        /// Print JSON: name -> version and hashes
         #[arg(long)]
         json: bool,
     },
@@ -102,7 +102,7 @@ Example:
     Get {
         /// The file's name
         file: String,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -116,14 +116,14 @@ Example:
         file: String,
     },
 
-    /// Give a file a new version, made of these hashes
+    /// Write a new version of a file, with these hashes
     #[command(after_help = "\
 Examples:
   surfstore update a.txt 1 hash1 hash2    the first version
   surfstore update a.txt 2 0              deletes the file: a lone 0
 
-The version must be exactly one higher than the stored one; if it is not, the exit code is 3. If it \
-ends with \"outcome unknown\" and 4, the update may have taken effect, or may yet.")]
+The version must be exactly one higher than the stored one; if it is not, the exit code is 3. If the \
+message begins with \"outcome unknown\" and the exit code is 4, the update may have taken effect, or may still do so.")]
     Update {
         /// The file's name
         file: String,
@@ -135,66 +135,66 @@ ends with \"outcome unknown\" and 4, the update may have taken effect, or may ye
         hashes: Vec<String>,
     },
 
-    /// Crash a server: it keeps what it knows and takes no part
+    /// Crash a server: it keeps its state but does not participate
     #[command(after_help = "\
 Examples:
   surfstore crash 2
   surfstore crash leader
   surfstore crash all")]
     Crash {
-        /// A server's id, `leader` or `all`
+        /// A server id, `leader` or `all`
         #[arg(value_name = "ID|leader|all")]
         server: Which,
     },
 
-    /// Let crashed servers take part again
+    /// Restore crashed servers, as followers
     #[command(after_help = "\
 Examples:
   surfstore restore 2
   surfstore restore all")]
     Restore {
-        /// A server's id, or `all`
+        /// A server id, or `all`
         #[arg(value_name = "ID|all")]
         server: Which,
     },
 
-    /// Call any method of a server, and show its answer as JSON
+    /// Call any method of a server and show its answer as JSON
     #[command(after_help = "\
 Examples:
   surfstore call system.listMethods
   surfstore call tester_getversion string:a.txt --at 2
   surfstore call updatefile string:a.txt int:1 'json:[\"hash1\", 2]'
 
-Each argument is TYPE:TEXT, with a type of string, int, double, bool (1, 0, true, false), base64 or \
+Each argument is TYPE:TEXT. TYPE is string, int, double, bool (1, 0, true, false), base64 or \
 json. In JSON, whole numbers become int, other numbers double. An answer that is base64 is shown as \
-{\"base64\": TEXT}. The call is made once, whatever comes of it.")]
+{\"base64\": TEXT}. The call is made once and never retried.")]
     Call {
         /// The method, with or without its prefix
         method: String,
         /// The parameters
         #[arg(value_name = "TYPE:TEXT", allow_negative_numbers = true)]
         arguments: Vec<String>,
-        /// The server to call: an id, or `leader`
+        /// The server to call: a server id, or `leader`
         #[arg(long, value_name = "ID|leader", default_value = "leader")]
         at: Which,
     },
 
-    /// Look for what is wrong with a set of servers, and say it in words
+    /// Find out what is wrong with a set of servers
     #[command(after_help = "\
 Example:
   surfstore doctor configs/config5.txt
 
-It compares the servers' configurations, terms, leaders and histories, says who does not count and for whom \
-elections wait, and compares the versions of all files with those that a majority confirms.
+It compares the servers' configurations, terms, leaders and histories, reports which servers do not count and \
+which ones elections wait for, and compares the versions of all files with those that a majority confirms.
 
-Exit code 0 if nothing is wrong, 4 if nobody leads or no majority is up, otherwise 1.")]
+Exit code 0 if nothing is wrong, 4 if there is no leader or no majority is up, otherwise 1.")]
     Doctor {
-        /// The file that names the servers
+        /// The configuration file
         #[arg(value_name = "CONFIG")]
         file: Option<PathBuf>,
     },
 
-    /// Write the completions of a shell
+    /// Write the completion script of a shell
     #[command(after_help = "\
 Examples:
   source <(surfstore completions bash)
@@ -204,7 +204,7 @@ Examples:
         shell: clap_complete::Shell,
     },
 
-    /// Run one server until stdin ends: what `cluster` starts
+    /// Run one server until stdin is closed; `cluster` starts these
     #[command(hide = true)]
     Server { set: OsString, id: OsString },
 }
@@ -233,7 +233,7 @@ impl FromStr for Which {
         match text {
             "leader" => Ok(Which::Leader),
             "all" => Ok(Which::All),
-            id => id.parse().map(Which::Id).map_err(|_| "expected a server's id, leader or all"),
+            id => id.parse().map(Which::Id).map_err(|_| "expected a server id, `leader` or `all`"),
         }
     }
 }
@@ -241,5 +241,7 @@ impl FromStr for Which {
 /// A timeout: more than 0, and at most a day.
 fn seconds(text: &str) -> Result<Duration, &'static str> {
     let seconds = text.parse().ok().filter(|seconds| (0.001..=86400.0).contains(seconds));
-    seconds.map(Duration::from_secs_f64).ok_or("expected seconds, more than 0 and at most 86400")
+    seconds
+        .map(Duration::from_secs_f64)
+        .ok_or("expected a number of seconds, more than 0 and at most 86400")
 }

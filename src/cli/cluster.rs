@@ -38,9 +38,9 @@ pub(super) fn run(
     first_port: Option<u16>,
 ) -> Result<(), Failure> {
     let written = match (config, servers, first_port) {
-        (Some(_), Some(_), _) => return Err(Failure::usage("N and -f exclude each other")),
+        (Some(_), Some(_), _) => return Err(Failure::usage("N and -f cannot be combined")),
         (Some(_), None, Some(_)) => {
-            return Err(Failure::usage("--first-port and -f exclude each other"));
+            return Err(Failure::usage("--first-port and -f cannot be combined"));
         }
         (Some(_), None, None) => None,
         (None, servers, first_port) => {
@@ -61,10 +61,11 @@ pub(super) fn run(
 async fn keep_running(screen: &Screen, config: &Config, path: &Path) -> Result<(), Failure> {
     // Before any server is started, so that none is left behind.
     let signals = Signals::new([Signal::Int, Signal::Term]);
-    let mut signals = signals.map_err(|error| Failure::error(format!("signals: {error}")))?;
+    let mut signals =
+        signals.map_err(|error| Failure::error(format!("signals cannot be watched: {error}")))?;
     let addresses: Vec<_> = config.servers.iter().map(ToString::to_string).collect();
     screen.show(&format!(
-        "{} servers, at {}; Ctrl-C ends them all\nelsewhere: export SURFSTORE_CONFIG={}",
+        "{} servers, at {}; Ctrl-C stops them all\nin another terminal: export SURFSTORE_CONFIG={}",
         addresses.len(),
         addresses.join(" "),
         fs::canonicalize(path).unwrap_or(path.to_path_buf()).display(),
@@ -84,7 +85,7 @@ async fn keep_running(screen: &Screen, config: &Config, path: &Path) -> Result<(
     };
     let told = async {
         signals.next().await;
-        screen.say("surfstore: ending all servers");
+        screen.say("surfstore: stopping all servers");
         Ok(())
     };
     executor.run(future::or(told, all_end)).await
@@ -136,7 +137,7 @@ fn check_free(address: &Address) -> Result<(), Failure> {
         match TcpListener::bind(place) {
             Ok(_) => refusal = None,
             Err(error) if error.kind() == ErrorKind::AddrInUse => {
-                return Err(Failure::error(format!("port {} is taken ({place})", address.port)));
+                return Err(Failure::error(format!("port {} is in use ({place})", address.port)));
             }
             // A machine may lack one of the two address families.
             Err(error) => refusal = refusal.map(|_| error.to_string()),

@@ -30,7 +30,7 @@ pub(super) fn run(screen: &Screen, config: &Config, limits: Limits) -> Result<()
     for (id, status) in statuses.iter().enumerate() {
         match status {
             Ok(status) => findings.check_server(id, config, status)?,
-            Err(error) => findings.bad(&format!("server {id} gives no status: {error}"))?,
+            Err(error) => findings.bad(&format!("server {id} returns no status: {error}"))?,
         }
     }
     // State that changes all the time is compared after a pause, so that temporary differences are not reported.
@@ -73,11 +73,14 @@ impl Findings<'_> {
             Ok(places) => {
                 let places: BTreeSet<_> = places.map(|place| place.ip().to_string()).collect();
                 let places: Vec<_> = places.into_iter().collect();
-                self.good(&format!("server {id}: {} is {}", address.host, places.join(" and ")))
+                self.good(&format!(
+                    "server {id}: {} resolves to {}",
+                    address.host,
+                    places.join(" and ")
+                ))
             }
-            Err(error) => {
-                self.bad(&format!("server {id}: the host {} is not known: {error}", address.host))
-            }
+            Err(error) => self
+                .bad(&format!("server {id}: the host {} does not resolve: {error}", address.host)),
         }
     }
 
@@ -101,13 +104,12 @@ impl Findings<'_> {
         }
         if !status.may_be_of(config) {
             return self.bad(&format!(
-                "server {id} was started with another configuration: it has other names or another order of the \
+                "server {id} was started with another configuration: it has other server names or another order of the \
                  servers; {SAME}"
             ));
         }
         if status.role == RoleName::Crashed {
-            return self
-                .bad(&format!("server {id} is crashed; `surfstore restore {id}` ends that"));
+            return self.bad(&format!("server {id} is crashed; run `surfstore restore {id}`"));
         }
         self.good(&format!("server {id} is a {} in term {}", status.role.as_str(), status.term))
     }
@@ -122,7 +124,7 @@ impl Findings<'_> {
         }
         let leaders: BTreeSet<_> = takes_part(statuses).map(|(_, status)| &status.leader).collect();
         if 1 < leaders.len() {
-            let names = leaders.iter().map(|leader| leader.as_deref().unwrap_or("nobody"));
+            let names = leaders.iter().map(|leader| leader.as_deref().unwrap_or("none"));
             let names: Vec<_> = names.collect();
             self.bad(&format!("the servers follow different leaders: {}", names.join(", ")))?;
         }
@@ -156,7 +158,7 @@ impl Findings<'_> {
                 _ if takes_part(statuses).all(|(other, _)| other != id) => {}
                 Ok(Some(versions)) => self.compare_map(id, files, &versions)?,
                 Ok(None) => {}
-                Err(error) => self.bad(&format!("server {id} tells no versions: {error}"))?,
+                Err(error) => self.bad(&format!("server {id} returns no versions: {error}"))?,
             }
         }
         Ok(())
@@ -166,10 +168,11 @@ impl Findings<'_> {
         let older = files.iter().zip(versions).filter(|((_, file), had)| **had < file.version);
         let older: Vec<_> = older.collect();
         let Some(((name, file), had)) = older.first() else {
-            return self.good(&format!("server {id} has every file of the map at its version"));
+            return self
+                .good(&format!("server {id} has applied every file of the map at its version"));
         };
         self.bad(&format!(
-            "server {id} has older versions of {}; of {} it has {had}, and the map {}",
+            "server {id} has older versions of {}; it has version {had} of {}, the map has version {}",
             counted(older.len(), "file"),
             name,
             file.version

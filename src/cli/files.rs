@@ -98,7 +98,7 @@ pub(super) fn update(
             Err(Failure::refused(format!("refused: {version} is not the next version")))
         }
         Outcome::Unknown { reason } => Err(Failure::no_leader(format!(
-            "outcome unknown: the update may have taken effect, or may yet; {reason}"
+            "outcome unknown: the update may have taken effect, or may still do so; {reason}"
         ))),
     }
 }

@@ -35,10 +35,10 @@ fn last_word(command: &Command) -> (i32, &'static str) {
         Command::Status { watch: true, .. } => (0, ""),
         Command::Update { .. } => (
             INTERRUPTED,
-            "interrupted; outcome unknown: the update may have taken effect, or may yet",
+            "interrupted; outcome unknown: the update may have taken effect, or may still do so",
         ),
         Command::Crash { .. } | Command::Restore { .. } | Command::Call { .. } => {
-            (INTERRUPTED, "interrupted; what was sent may have taken effect, or may yet")
+            (INTERRUPTED, "interrupted; what was sent may have taken effect, or may still do so")
         }
         _ => (INTERRUPTED, "interrupted"),
     }

@@ -20,9 +20,11 @@ pub(super) fn crash(screen: &Screen, client: &mut Client, which: Which) -> Resul
 /// `restore`
 pub(super) fn restore(screen: &Screen, client: &mut Client, which: Which) -> Result<(), Failure> {
     if which == Which::Leader {
-        return Err(Failure::usage("a leader is not crashed; expected a server's id or all"));
+        return Err(Failure::usage(
+            "`restore` takes a server id or `all`, because a leader is not crashed",
+        ));
     }
-    each(screen, client, which, "takes part", async |server| server.restore().await)
+    each(screen, client, which, "is restored", async |server| server.restore().await)
 }
 
 /// The id of the one server that the argument names.
@@ -35,7 +37,7 @@ pub(super) fn the_one(client: &mut Client, which: Which) -> Result<usize, Failur
             count.saturating_sub(1)
         ))),
         Which::Leader => Ok(client.leader()?.0),
-        Which::All => Err(Failure::usage("one server is asked; expected its id or leader")),
+        Which::All => Err(Failure::usage("`--at` takes one server: an id or `leader`")),
     }
 }
 

@@ -60,7 +60,7 @@ pub(super) fn health(statuses: &Statuses) -> Result<(), Failure> {
         return Err(Failure::no_leader(format!("no majority: {up} of {all} servers are up")));
     }
     if !answered().any(ServerStatus::leads) {
-        return Err(Failure::no_leader("no server leads"));
+        return Err(Failure::no_leader("there is no leader"));
     }
     Ok(())
 }

@@ -30,17 +30,21 @@ pub(super) fn read(argument: &str) -> Result<Value, String> {
         }
         _ => return Err(expected()),
     };
-    value.ok_or_else(|| format!("{argument:?} is no {kind}"))
+    value.ok_or_else(|| format!("{argument:?} is not a valid {kind}"))
 }
 
 fn from_json(json: Json, depth: usize) -> Result<Value, &'static str> {
-    let inner = depth.checked_sub(1).ok_or("nests too deep");
+    let inner = depth.checked_sub(1).ok_or("nests too deeply");
     match json {
-        Json::Null => Err("holds null, which has no type here"),
+        Json::Null => Err("contains null, which has no XML-RPC type"),
         Json::Bool(truth) => Ok(truth.into()),
         Json::Number(number) => {
             let double = || number.as_f64().and_then(Double::new).map(Value::Double);
-            number.as_i64().map(Value::Int).or_else(double).ok_or("holds too great a number")
+            number
+                .as_i64()
+                .map(Value::Int)
+                .or_else(double)
+                .ok_or("contains a number that is too large")
         }
         Json::String(text) => Ok(text.as_str().into()),
         Json::Array(elements) => {
@@ -148,6 +152,6 @@ mod tests {
             );
         }
         let deep = format!("json:{}{}", "[".repeat(70), "]".repeat(70));
-        assert!(read(&deep).unwrap_err().ends_with("nests too deep"));
+        assert!(read(&deep).unwrap_err().ends_with("nests too deeply"));
     }
 }

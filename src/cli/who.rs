@@ -27,7 +27,7 @@ fn answered(statuses: &Statuses) -> impl Iterator<Item = (i64, &ServerStatus)> {
 fn doubled(first: &Statuses, later: &Statuses) -> Vec<String> {
     let told: BTreeSet<_> = answered(later).flat_map(|(_, status)| &status.doubled).collect();
     let told_of = told.iter().map(|id| {
-        format!("two processes answer for server {id}: end the one that is not to run, and look which machine starts it")
+        format!("two processes answer for server {id}: stop the wrong one, and find out which machine starts it")
     });
     let earlier: BTreeMap<_, _> = answered(first).collect();
     let changed = answered(later).filter(|(id, status)| {
@@ -35,7 +35,7 @@ fn doubled(first: &Statuses, later: &Statuses) -> Vec<String> {
         before.is_some_and(|before| *before != status.incarnation) && !told.contains(id)
     });
     let changed = changed.map(|(id, _)| {
-        format!("server {id} has just been started anew, or two processes answer at its address: ask again")
+        format!("server {id} has just been restarted, or two processes answer at its address: run `doctor` again")
     });
     told_of.chain(changed).collect()
 }
@@ -55,7 +55,7 @@ fn histories(statuses: &Statuses) -> Option<String> {
         let (id, status) =
             answered(statuses).find(|(_, status)| !status.other_histories.is_empty())?;
         let others = list(&status.other_histories);
-        return Some(format!("server {id} says that {others} has another history than itself"));
+        return Some(format!("server {id} reports another history at {others}"));
     }
     let mut servers: Vec<_> = servers.into_iter().collect();
     servers.sort_by_key(|(_, servers)| Reverse(servers.len()));
@@ -66,8 +66,8 @@ fn histories(statuses: &Statuses) -> Option<String> {
     });
     let told: Vec<_> = told.collect();
     Some(format!(
-        "the servers have different histories, which never mix: {}; choose which is to stay, end the other servers and \
-         start them anew",
+        "the servers have different histories, which never mix: {}; choose one to keep, stop the servers that have \
+         another one, and start them again",
         told.join(", ")
     ))
 }
@@ -83,7 +83,8 @@ fn guests(statuses: &Statuses) -> Option<String> {
     let (do_not, them) = if guests.len() == 1 { ("does", "it") } else { ("do", "them") };
     (!guests.is_empty()).then(|| {
         format!(
-            "{} {do_not} not count yet, as after a new start: end no other server before the leader has brought {them} in",
+            "{} {do_not} not count yet, as after a restart: do not stop another server until the leader has brought \
+             {them} in",
             list(&guests)
         )
     })
@@ -99,12 +100,12 @@ fn waits(statuses: &Statuses) -> Vec<String> {
     let told = awaited.into_iter().map(|id| {
         let status = answered(statuses).find(|(other, _)| other == id);
         let what = match status.map(|(_, status)| status.role) {
-            Some(RoleName::Crashed) => format!("is crashed: `surfstore restore {id}`"),
-            Some(_) => "does not give its vote".to_owned(),
-            None => "does not answer: let it be reached or, if all that it knew may be lost, start it anew"
+            Some(RoleName::Crashed) => format!("is crashed: run `surfstore restore {id}`"),
+            Some(_) => "does not grant its vote".to_owned(),
+            None => "does not answer: make it reachable or, if everything that it knew may be lost, restart it"
                 .to_owned(),
         };
-        format!("no leader is elected without server {id}, which {what}")
+        format!("no leader can be elected without server {id}, which {what}")
     });
     told.collect()
 }

@@ -52,7 +52,7 @@ impl ServerConnection {
         let mut is_sent = false;
         let exchange = self.exchange(document, answer_bytes_max, &mut is_sent);
         let outcome = before(until, exchange).await;
-        match outcome.unwrap_or_else(|| Err("it does not answer in time".to_owned())) {
+        match outcome.unwrap_or_else(|| Err("it did not answer in time".to_owned())) {
             Ok((200, answer)) => Ok(answer),
             // An intermediary may say with a 5xx status that the server did not answer, but a request rejected with 4xx
             // was not executed.
@@ -76,7 +76,7 @@ impl ServerConnection {
             _ => self.connect().await?,
         };
         let message = gate::write_post(&self.address, document);
-        let broke_off = |error: std::io::Error| format!("the connection broke off: {error}");
+        let broke_off = |error: std::io::Error| format!("the connection failed: {error}");
         let count = stream.write(&message).await.map_err(broke_off)?;
         *is_sent = 0 < count;
         let rest = message.get(count..).unwrap_or_default();

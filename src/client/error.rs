@@ -36,8 +36,8 @@ impl fmt::Display for Error {
             }
             Error::Fault(fault) => write!(f, "fault {}: {}", fault.code, fault.message),
             Error::Unexpected(expected) => write!(f, "the answer is not {expected}"),
-            Error::Unfit => f.write_str("the call holds a character that XML cannot carry"),
-            Error::TooLarge => f.write_str("the call is larger than any that servers take"),
+            Error::Unfit => f.write_str("the call contains a character that XML does not allow"),
+            Error::TooLarge => f.write_str("the call is larger than the servers accept"),
         }
     }
 }

@@ -171,7 +171,9 @@ impl Client {
             if is_over {
                 let trouble = trouble.flatten().map(|error| format!("; {error}"));
                 let trouble = trouble.unwrap_or_default();
-                return Err(Error::NoLeader(format!("no server says that it leads{trouble}")));
+                return Err(Error::NoLeader(format!(
+                    "no server says that it is the leader{trouble}"
+                )));
             }
             search.pause().await;
         }

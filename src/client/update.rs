@@ -139,12 +139,12 @@ fn verdict(
         }
         Ordering::Equal => Some(refused),
         Ordering::Greater => Some(Outcome::Unknown {
-            reason: format!("the file has version {version} by now, and the one before is gone"),
+            reason: format!("the file has version {version} now, and the previous one is gone"),
         }),
         Ordering::Less if !is_refused => None,
         Ordering::Less if doubt == Doubt::Lost => Some(Outcome::Unknown {
             reason: format!(
-                "the file has version {version}, and a copy of the update may still be on its way"
+                "the file has version {version}, and a copy of the update may still be in flight"
             ),
         }),
         Ordering::Less => Some(refused),

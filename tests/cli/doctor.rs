@@ -72,13 +72,14 @@ fn histories_that_differ_are_told_with_their_servers_and_files_and_what_to_do() 
     let follows: &[Member] = &[("role", "follower".into())];
     let other = [("history", "0b".into()), ("role", "follower".into()), ("files", 3.into())];
     let expected = "the servers have different histories, which never mix: 0a with one file at servers 0 and 1, 0b with \
-                    3 files at server 2; choose which is to stay, end the other servers and start them anew";
+                    3 files at server 2; choose one to keep, stop the servers that have another one, and start them \
+                    again";
     assert_eq!(problems([always(&[]), always(follows), always(&other)]), [expected]);
     // Nothing is committed of it yet, so it will be given up.
     let unfounded = [&other[..], &[("commitIndex", 0.into())]].concat();
     assert_eq!(problems([always(&[]), always(follows), always(&unfounded)]), [""; 0]);
     let tells = [("otherHistories", ids(&[2]))];
-    let expected = "server 0 says that server 2 has another history than itself";
+    let expected = "server 0 reports another history at server 2";
     assert_eq!(problems([always(&tells), always(follows), always(follows)]), [expected]);
 }
 
@@ -86,8 +87,8 @@ fn histories_that_differ_are_told_with_their_servers_and_files_and_what_to_do() 
 fn servers_that_do_not_count_are_told_unless_they_are_crashed() {
     let (follows, crashed) = ([("role", "follower".into())], [("role", "crashed".into())]);
     let leads = [("roster", ids(&[0])), ("guests", ids(&[2]))];
-    let expected = "servers 1 and 2 do not count yet, as after a new start: end no other server before the leader has \
-                    brought them in";
+    let expected = "servers 1 and 2 do not count yet, as after a restart: do not stop another server until the leader \
+                    has brought them in";
     assert_eq!(problems([always(&leads), always(&follows), always(&follows)]), [expected]);
     let relaunched = [("roster", ids(&[0, 1, 2])), ("guests", ids(&[1]))];
     let expected = expected.replace("servers 1 and 2 do", "server 1 does").replace("them", "it");
@@ -102,11 +103,10 @@ fn two_processes_that_answer_for_one_server_are_told() {
     let tells = [("doubled", ids(&[1]))];
     let found = problems([always(&tells), always(follows), always(follows)]);
     assert_eq!(found.len(), 1, "{found:?}");
-    assert!(found[0].starts_with("two processes answer for server 1: end "), "{found:?}");
+    assert!(found[0].starts_with("two processes answer for server 1: stop "), "{found:?}");
     let changed: &[Member] = &[("role", "follower".into()), ("incarnation", "0c".into())];
     let found = problems([always(&[]), [follows, changed], always(follows)]);
-    let expected =
-        "server 1 has just been started anew, or two processes answer at its address: ask again";
+    let expected = "server 1 has just been restarted, or two processes answer at its address: run `doctor` again";
     assert_eq!(found, [expected]);
 }
 
@@ -115,15 +115,15 @@ fn of_a_server_that_is_waited_for_it_is_told_what_to_do() {
     let waits = [("role", "candidate".into()), ("waitsFor", ids(&[2]))];
     let (crashed, follows) = ([("role", "crashed".into())], [("role", "follower".into())]);
     for (state, expected) in [
-        (&crashed, "which is crashed: `surfstore restore 2`"),
-        (&follows, "which does not give its vote"),
+        (&crashed, "which is crashed: run `surfstore restore 2`"),
+        (&follows, "which does not grant its vote"),
     ] {
         let found = problems([always(&waits), always(&waits), always(state)]);
-        let expected = format!("no leader is elected without server 2, {expected}");
+        let expected = format!("no leader can be elected without server 2, {expected}");
         assert!(found.contains(&expected), "{found:?}");
     }
     let found = problems([always(&[]), always(&waits), always(&crashed)]);
-    assert!(!found.iter().any(|line| line.contains("no leader is elected")), "{found:?}");
+    assert!(!found.iter().any(|line| line.contains("no leader can be elected")), "{found:?}");
 }
 
 /// Runs the program, which gives up soon.
@@ -145,7 +145,8 @@ fn a_guest_and_then_a_silent_server_are_told_in_words() {
     });
     let ended = doctor(&cluster);
     ended.assert_failed(4, "no leader confirmed the call in time");
-    let guest = format!("bad server {relaunched} does not count yet, as after a new start: end");
+    let guest =
+        format!("bad server {relaunched} does not count yet, as after a restart: do not stop");
     assert!(ended.stdout.contains(&guest), "{ended:?}");
 
     cluster.restore(&[crashed]);
@@ -158,9 +159,9 @@ fn a_guest_and_then_a_silent_server_are_told_in_words() {
         cluster.others(silent).iter().any(|id| cluster.at(*id).ids("waitsFor") == [silent])
     });
     let ended = doctor(&cluster);
-    ended.assert_failed(4, "no server leads");
+    ended.assert_failed(4, "there is no leader");
     let waits =
-        format!("bad no leader is elected without server {silent}, which does not answer: ");
+        format!("bad no leader can be elected without server {silent}, which does not answer: ");
     assert!(ended.stdout.contains(&waits), "{ended:?}");
 }
 

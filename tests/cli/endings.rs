@@ -95,8 +95,12 @@ fn without_a_majority_every_command_ends_in_time_and_says_what_is_known() {
         ("ls", 4, "no leader confirmed the call in time"),
         ("get a.txt", 4, "no leader confirmed the call in time"),
         ("version a.txt", 1, "cannot be reached"),
-        ("call getfileinfomap", 1, "does not answer in time"),
-        ("update a.txt 1 h", 4, "outcome unknown: the update may have taken effect, or may yet"),
+        ("call getfileinfomap", 1, "did not answer in time"),
+        (
+            "update a.txt 1 h",
+            4,
+            "outcome unknown: the update may have taken effect, or may still do so",
+        ),
         ("crash 3", 2, "the configuration has 0 to 2"),
         ("restore 99", 2, "the configuration has 0 to 2"),
         ("call ping --at 3", 2, "the configuration has 0 to 2"),
@@ -114,7 +118,7 @@ fn without_a_majority_every_command_ends_in_time_and_says_what_is_known() {
         at(&cluster, line).shown();
     }
     let ended = run(soon("crash leader").env("SURFSTORE_CONFIG", config(&cluster)));
-    ended.assert_failed(4, "no server says that it leads");
+    ended.assert_failed(4, "no server says that it is the leader");
 }
 
 #[test]
@@ -151,7 +155,7 @@ fn a_stdout_that_is_full_is_told_with_what_was_done_and_exit_code_1() {
         let done = match line {
             "update a.txt 1 h" => "a.txt is at version 1; ",
             "crash 0" | "crash leader" | "crash all" => "server 0 is crashed; ",
-            "restore 0" | "restore all" => "server 0 takes part; ",
+            "restore 0" | "restore all" => "server 0 is restored; ",
             _ => "",
         };
         assert!(ended.stderr.starts_with(&format!("surfstore: {done}stdout ")), "{ended:?}");

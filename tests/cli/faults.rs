@@ -57,10 +57,10 @@ fn a_crashed_leader_is_followed_by_another_and_all_come_back() {
     assert_eq!(at(&cluster, &["update", "a.txt", "1", "h"]).shown(), "a.txt is at version 1\n");
     let all = "server 0 is crashed\nserver 1 is crashed\nserver 2 is crashed\n";
     assert_eq!(at(&cluster, &["crash", "all"]).shown(), all);
-    soon(&cluster, &["leader"]).assert_failed(4, "no server says that it leads");
+    soon(&cluster, &["leader"]).assert_failed(4, "no server says that it is the leader");
     let refused = soon(&cluster, &["update", "a.txt", "2", "h"]);
     refused.assert_failed(4, "no leader confirmed the call in time");
-    assert_eq!(at(&cluster, &["restore", "all"]).shown(), all.replace("is crashed", "takes part"));
+    assert_eq!(at(&cluster, &["restore", "all"]).shown(), all.replace("is crashed", "is restored"));
     assert_eq!(at(&cluster, &["update", "a.txt", "2", "h"]).shown(), "a.txt is at version 2\n");
 }
 
@@ -106,7 +106,7 @@ fn the_doctor_says_what_is_wrong() {
     cluster.kill(crashed);
     let ended = doctor();
     ended.assert_failed(1, "one problem found");
-    assert!(ended.stdout.contains(&format!("bad server {crashed} gives no status")), "{ended:?}");
+    assert!(ended.stdout.contains(&format!("bad server {crashed} returns no status")), "{ended:?}");
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn the_doctor_compares_every_file_of_the_map() {
     let well = at(&cluster, &["doctor"]).shown();
     assert!(well.contains("the map; it has 70 files"), "{well}");
     for id in 0..3 {
-        assert!(well.contains(&format!("server {id} has every file of the map")), "{well}");
+        assert!(well.contains(&format!("server {id} has applied every file of the map")), "{well}");
     }
 
     // A server that has lost the last of 70 files.
@@ -145,7 +145,8 @@ fn the_doctor_compares_every_file_of_the_map() {
     std::fs::write(&file, format!("M: 1\nmetadata0: {}\n", forgetful.address)).unwrap();
     let ended = run(program().arg("doctor").arg(&file));
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    let found = "server 0 has older versions of one file; of 69 it has 0, and the map 1";
+    let found =
+        "server 0 has older versions of one file; it has version 0 of 69, the map has version 1";
     assert!(ended.stdout.contains(found), "{ended:?}");
 }
 

@@ -46,7 +46,8 @@ fn a_name_cannot_steer_the_terminal_and_an_option_goes_before_the_environment() 
     assert_eq!(cluster.at(0).update("a\tb\n\u{9b}c", 1, &hash("x\u{7f}y")), TRUE);
     assert!(at(&cluster, &["ls"]).shown().ends_with("a\\tb\\n\\u{9b}c\n"));
     assert_eq!(at(&cluster, &["get", "a\tb\n\u{9b}c"]).shown(), "version 1\nx\\u{7f}y\n");
-    at(&cluster, &["update", "a\u{1}", "1"]).assert_failed(2, "a character that XML cannot carry");
+    at(&cluster, &["update", "a\u{1}", "1"])
+        .assert_failed(2, "a character that XML does not allow");
     let mut command = program();
     command.env("SURFSTORE_CONFIG", "absent").arg("-f").arg(config(&cluster)).arg("leader");
     assert_eq!(run(&mut command).shown().trim(), cluster.at(0).address());

@@ -96,7 +96,7 @@ fn a_wrong_command_line_is_told_on_stderr_with_exit_code_2() {
     }
     for option in [&["3"][..], &["--first-port", "7001"]] {
         let ended = run(program().args(["cluster", "-f", "absent"]).args(option));
-        ended.assert_failed(2, "exclude each other");
+        ended.assert_failed(2, "cannot be combined");
     }
 }
 
@@ -162,7 +162,7 @@ fn completions_know_every_command_and_option_that_help_shows_and_no_others() {
                 assert!(is_there, "{shell}: {command} {option}");
             }
         }
-        assert!(!script.contains("what `cluster` starts"), "{shell}: it is not for people");
+        assert!(!script.contains("`cluster` starts these"), "{shell}: it is not for people");
     }
 }
 

@@ -90,7 +90,7 @@ fn a_look_that_was_cut_short_is_not_what_is_told() {
     });
     let limits = Limits { attempt: soon().deadline, ..soon() };
     let outcome = Client::new(std::slice::from_ref(&stage.address), limits).leader();
-    let told = "no server says that it leads; fault -32601: no such method";
+    let told = "no server says that it is the leader; fault -32601: no such method";
     assert_eq!(outcome, Err(Error::NoLeader(told.to_owned())));
 }
 
