@@ -73,7 +73,9 @@ fn interruption() -> io::Result<Arc<AtomicBool>> {
         smol::block_on(async {
             signals.next().await;
             first.store(true, Ordering::Relaxed);
-            say("chaos-monkey: ends early, restores and checks; once more ends at once");
+            say(
+                "chaos-monkey: stopping early to restore and check; press Ctrl-C again to exit at once",
+            );
             signals.next().await;
             process::exit(EXIT_INTERRUPTED);
         });

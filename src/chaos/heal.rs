@@ -18,7 +18,7 @@ impl Monkey<'_> {
     /// Updates every file once more, reads them all, and waits until every server has the versions that were read.
     pub(super) fn settle(&mut self, mut worker: Worker<'_>) {
         if let Err(error) = self.client.leader() {
-            let what = format!("in the end, with all servers restored: {error}");
+            let what = format!("at the end, with all servers restored: {error}");
             return self.watch.object(self.shared.now(), what);
         }
         self.look();
@@ -27,12 +27,12 @@ impl Monkey<'_> {
             if fate != Fate::Applied {
                 let (name, fate) = (&file.name, fate.as_str());
                 let what =
-                    format!("in the end, with all servers restored, an update of {name}: {fate}");
+                    format!("at the end, with all servers restored, an update of {name}: {fate}");
                 self.watch.object(self.shared.now(), what);
             }
         }
         let Some(seen) = worker.read() else {
-            let what = "in the end, with all servers restored, the map cannot be read";
+            let what = "at the end, with all servers restored, the map cannot be read";
             return self.watch.object(self.shared.now(), what.to_owned());
         };
         let version = |file: &File| seen.get(&file.name).map_or(0, |(version, _)| *version);
@@ -57,14 +57,14 @@ impl Monkey<'_> {
                 Some(versions) if versions == expected => {}
                 Some(versions) => {
                     let what = format!(
-                        "in the end server {id} has versions {versions:?} and not {expected:?}"
+                        "at the end, server {id} has versions {versions:?} instead of {expected:?}"
                     );
                     self.watch.object(self.shared.now(), what);
                 }
                 None => {
                     self.watch.object(
                         self.shared.now(),
-                        format!("in the end server {id} does not answer"),
+                        format!("at the end, server {id} does not answer"),
                     );
                 }
             }

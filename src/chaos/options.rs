@@ -19,28 +19,28 @@ const WORKERS_MAX: i64 = 256;
 /// Crashes and restores the servers of a running set at random while its own workers update and read, and checks what
 /// the servers answer.
 ///
-/// Exit code: 0 if all was right, 1 if not or if the run proves nothing, 2 for wrong arguments, 4 if the set cannot be
-/// reached. Ctrl-C ends the run early: the servers are restored, and what was seen is checked and reported. A second
-/// Ctrl-C ends at once.
+/// Exit code: 0 if there was no violation, 1 if there was one or if the run proves nothing, 2 for wrong arguments, 4 if
+/// the set cannot be reached. Ctrl-C ends the run early: the servers are restored, and what was seen is checked and
+/// reported. A second Ctrl-C ends it at once.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "chaos-monkey", version)]
 pub struct Options {
-    /// The configuration file of the set; SURFSTORE_CONFIG names it otherwise.
+    /// The configuration file of the set. The default is the file that SURFSTORE_CONFIG names.
     #[arg(short = 'f', long = "config", value_name = "CONFIG")]
     pub config: Option<PathBuf>,
-    /// Whether more servers may be down than the set can do without.
+    /// Whether so many servers may be down that there is no majority.
     #[arg(long, value_enum, default_value_t = Majority::Never, value_name = "never|sometimes")]
     pub majority: Majority,
-    /// The mean time between two blows, in seconds.
+    /// The mean time between two faults, in seconds.
     #[arg(long, default_value = "2", value_name = "SECONDS", value_parser = seconds)]
     pub pace: Duration,
-    /// How long there is chaos, in seconds.
+    /// How long the chaos lasts, in seconds.
     #[arg(long, default_value = "60", value_name = "SECONDS", value_parser = seconds)]
     pub duration: Duration,
-    /// What all is drawn from; another one each time where it is not given.
+    /// The random seed. The default is a new one each time.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// How many workers update and read.
+    /// The number of workers that update and read.
     #[arg(long, default_value_t = 4, value_name = "N",
           value_parser = clap::value_parser!(u16).range(1..=WORKERS_MAX))]
     pub workers: u16,
@@ -52,9 +52,9 @@ pub struct Options {
 /// Whether a majority of the servers may be down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Majority {
-    /// It never is.
+    /// A majority is always up.
     Never,
-    /// It is now and then, so that calls have to wait.
+    /// Now and then no majority is up, so that calls have to wait.
     Sometimes,
 }
 
@@ -84,12 +84,12 @@ impl Options {
         let variable = variable.filter(|path| !path.is_empty());
         let named = self.config.clone().or_else(|| variable.map(PathBuf::from));
         let path = named.with_context(|| {
-            format!("no configuration: name one by -f CONFIG or in {CONFIG_VARIABLE}")
+            format!("no configuration; name one with -f, or in {CONFIG_VARIABLE}")
         })?;
         let config = Config::read(&path)?;
         ensure!(
             self.majority == Majority::Sometimes || 3 <= config.servers.len(),
-            "a set of {} can do without none of its servers; --majority sometimes crashes them all the same",
+            "a set of {} tolerates no failure; use --majority sometimes to crash its servers anyway",
             config.servers.len()
         );
         Ok(config)

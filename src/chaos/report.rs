@@ -156,7 +156,7 @@ impl fmt::Display for Report {
             (Some(reason), _) => writeln!(f, "void: {reason}, so the run proves nothing")?,
             (None, _) => writeln!(f, "no violation")?,
         }
-        write!(f, "again with: {}", self.command)
+        write!(f, "to repeat: {}", self.command)
     }
 }
 

@@ -90,13 +90,13 @@ impl<'a> Monkey<'a> {
     fn begin(&mut self) -> anyhow::Result<()> {
         for (id, status) in self.statuses().into_iter().enumerate() {
             if let Err(error) = status {
-                bail!("server {id} cannot be asked: {error}");
+                bail!("server {id} returns no status: {error}");
             }
         }
         for server in self.client.servers() {
             wait(server.restore()).context("a server cannot be restored")?;
         }
-        self.client.leader().context("the set does not work")?;
+        self.client.leader().context("the set has no leader")?;
         Ok(())
     }
 

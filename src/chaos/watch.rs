@@ -132,14 +132,16 @@ impl Watch {
         let (term, applied) = (status.term, status.last_applied);
         let mut wrong = Vec::new();
         if past.is_crashed && is_crashed && (past.term, past.applied) != (term, applied) {
-            wrong.push(format!("server {id} moved while it was crashed"));
+            wrong.push(format!("server {id} changed while it was crashed"));
         }
         if term < past.term {
-            wrong.push(format!("the term of server {id} fell from {} to {term}", past.term));
+            wrong.push(format!("the term of server {id} decreased from {} to {term}", past.term));
         }
         if applied < past.applied {
             let before = past.applied;
-            wrong.push(format!("server {id} had applied {before} entries and now {applied}"));
+            wrong.push(format!(
+                "server {id} had applied {before} entries and now has applied {applied}"
+            ));
         }
         *past = Past { term, applied, uptime: status.uptime, is_crashed, ..std::mem::take(past) };
         if status.leads() {
@@ -182,11 +184,11 @@ impl Watch {
         if version < before {
             self.object(
                 now,
-                format!("server {id} had version {before} of {file} and now {version}"),
+                format!("server {id} had version {before} of {file} and now has {version}"),
             );
         } else if most < version {
             let what =
-                format!("server {id} has version {version} of {file}, which nobody asked for");
+                format!("server {id} has version {version} of {file}, which no call requested");
             self.object(now, what);
         }
     }

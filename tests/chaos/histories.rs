@@ -47,48 +47,48 @@ const LEGAL: [&str; 32] = [
     "0-1 a1=1 fail; 2-3 a1=2 ok; 4-5 read a1=2",
 ];
 
-/// Each with a part of what the check says.
+/// Each with a part of the message of the check.
 const ILLEGAL: [(&str, &str); 30] = [
     // An acknowledged update is not there.
     ("0-1 a1=1 ok; 2-3 read", "lost: version 1 of a"),
     ("0-1 a1=1 ok; 2-3 a2=2 ok; 4-5 read a1=1", "lost: version 2 of a"),
     ("0-1 a1=1 ok; 0-1 b1=2 ok; 2-3 read b1=2", "lost: version 1 of a"),
-    ("0-1 a1=1 ok; 2-3 read; 4-5 read a1=1", "before it can have been there"),
-    ("0-1 a1=1 ok; 2-3 a2=2 ok; 4-5 read a1=1; 6-7 read a2=2", "before it can have been there"),
-    // One version is two things.
-    ("0-1 a1=1 ok; 2-3 a1=2 ok", "two things"),
-    ("0-9 a1=1 ok; 0-9 a1=2 ok; 10-11 read a1=2", "two things"),
-    ("0-1 a1=1 ok; 2-3 a1=2 ?; 4-5 read a1=2", "two things"),
-    ("0-1 a1=1 ?; 0-1 a1=2 ?; 2-3 read a1=1; 4-5 read a1=2", "two things"),
-    // What was to have no effect has one.
-    ("0-1 a1=1 no; 2-3 read a1=1", "though its update was refused"),
-    ("0-1 a1=1 fail; 2-3 read a1=1", "though its update had failed"),
-    ("0-9 a1=1 fail; 2-3 read a1=1; 10-11 read", "though its update had failed"),
-    // Nobody wrote it, or not as that.
-    ("0-1 read a1=1", "content nobody gave it"),
-    ("0-1 a1=1 ok; 2-3 read a1=2", "content nobody gave it"),
-    ("0-1 a1=1 ok; 2-3 read a2=1", "content nobody gave it"),
-    ("0-1 a1=1 ok; 2-3 read a1=1 b1=1", "content nobody gave it"),
-    // A version stands on one that nobody gave.
-    ("0-1 a2=1 ok", "nobody can have given version 1"),
-    ("0-1 a1=1 ok; 2-3 a3=2 ok", "nobody can have given version 2"),
-    ("0-1 a1=1 fail; 2-3 a2=2 ok", "nobody can have given version 1"),
-    // Something was seen before it was asked for, or went away again.
+    ("0-1 a1=1 ok; 2-3 read; 4-5 read a1=1", "before it can have existed"),
+    ("0-1 a1=1 ok; 2-3 a2=2 ok; 4-5 read a1=1; 6-7 read a2=2", "before it can have existed"),
+    // One version has two contents.
+    ("0-1 a1=1 ok; 2-3 a1=2 ok", "two contents"),
+    ("0-9 a1=1 ok; 0-9 a1=2 ok; 10-11 read a1=2", "two contents"),
+    ("0-1 a1=1 ok; 2-3 a1=2 ?; 4-5 read a1=2", "two contents"),
+    ("0-1 a1=1 ?; 0-1 a1=2 ?; 2-3 read a1=1; 4-5 read a1=2", "two contents"),
+    // An update that must have no effect has one.
+    ("0-1 a1=1 no; 2-3 read a1=1", "although its update was refused"),
+    ("0-1 a1=1 fail; 2-3 read a1=1", "although its update had failed"),
+    ("0-9 a1=1 fail; 2-3 read a1=1; 10-11 read", "although its update had failed"),
+    // No update wrote it, or not with this version.
+    ("0-1 read a1=1", "content that no update wrote"),
+    ("0-1 a1=1 ok; 2-3 read a1=2", "content that no update wrote"),
+    ("0-1 a1=1 ok; 2-3 read a2=1", "content that no update wrote"),
+    ("0-1 a1=1 ok; 2-3 read a1=1 b1=1", "content that no update wrote"),
+    // A version follows one that no update wrote.
+    ("0-1 a2=1 ok", "no update can have written version 1"),
+    ("0-1 a1=1 ok; 2-3 a3=2 ok", "no update can have written version 2"),
+    ("0-1 a1=1 fail; 2-3 a2=2 ok", "no update can have written version 1"),
+    // Something was read before it was requested, or disappeared again.
     ("0-1 read a1=1; 2-3 a1=1 ok", "a read of a"),
     ("0-1 read a1=1; 2-3 a1=1 ?", "a read of a"),
     ("0-9 a1=1 ok; 1-2 read a1=1; 3-4 read", "a read of a"),
     ("0-1 a1=1 ?; 2-3 read a1=1; 4-5 read", "a read of a"),
-    ("0-1 a2=1 ok; 2-3 a1=2 ?", "before it can have been there"),
+    ("0-1 a2=1 ok; 2-3 a1=2 ?", "before it can have existed"),
     // Reads that see two updates in both orders.
     ("0-9 a1=1 ok; 0-9 b1=2 ok; 0-9 read a1=1; 0-9 read b1=2", "contradict each other"),
     ("0-9 a1=1 ?; 0-9 b1=2 ?; 0-9 read a1=1; 0-9 read b1=2", "contradict each other"),
-    // Refusals of what was next.
-    ("0-1 a1=1 no", "was refused though it was the next"),
-    ("0-1 a1=1 ok; 2-3 a2=2 no; 4-5 a2=3 ok", "was refused though it was the next"),
-    ("0-1 a1=1 ok; 2-3 a2=2 no", "was refused though it was the next"),
+    // Refusals of the next version.
+    ("0-1 a1=1 no", "was refused although it was the next one"),
+    ("0-1 a1=1 ok; 2-3 a2=2 no; 4-5 a2=3 ok", "was refused although it was the next one"),
+    ("0-1 a1=1 ok; 2-3 a2=2 no", "was refused although it was the next one"),
     (
         "0-9 a1=1 ok; 1-2 a1=2 no; 1-2 read; 3-4 read; 5-6 read a1=1",
-        "was refused though it was the next",
+        "was refused although it was the next one",
     ),
 ];
 

@@ -54,25 +54,25 @@ const SHORT: [&str; 6] = ["--duration", "4", "--pace", "0.3", "--seed", "1"];
 #[test]
 fn a_set_without_a_flaw_passes() {
     let output = run(&broken::start(Flaw::None), &SHORT);
-    assert_ends(&output, 0, &["no violation", "again with: chaos-monkey -f ", "--seed 1 "]);
+    assert_ends(&output, 0, &["no violation", "to repeat: chaos-monkey -f ", "--seed 1 "]);
 }
 
 #[test]
 fn a_set_that_loses_acknowledged_updates_is_found_out() {
     let output = run(&broken::start(Flaw::LosesUpdates), &SHORT);
-    assert_ends(&output, 1, &["VIOLATION", "is two things"]);
+    assert_ends(&output, 1, &["VIOLATION", "has two contents"]);
 }
 
 #[test]
 fn a_set_that_reads_from_the_past_is_found_out() {
     let output = run(&broken::start(Flaw::ReadsFromThePast), &SHORT);
-    assert_ends(&output, 1, &["VIOLATION", "before it can have been there"]);
+    assert_ends(&output, 1, &["VIOLATION", "before it can have existed"]);
 }
 
 #[test]
 fn a_set_that_applies_what_it_refuses_is_found_out() {
     let output = run(&broken::start(Flaw::AppliesWhatItRefuses), &SHORT);
-    assert_ends(&output, 1, &["VIOLATION", "is there though its update was refused"]);
+    assert_ends(&output, 1, &["VIOLATION", "exists although its update was refused"]);
 }
 
 #[test]
@@ -84,7 +84,11 @@ fn a_set_with_two_leaders_is_found_out() {
 #[test]
 fn a_set_that_moves_while_it_is_crashed_is_found_out() {
     let output = run(&broken::start(Flaw::MovesWhileCrashed), &SHORT);
-    assert_ends(&output, 1, &["VIOLATION", "moved while it was crashed", "before it was restored"]);
+    assert_ends(
+        &output,
+        1,
+        &["VIOLATION", "changed while it was crashed", "before it was restored"],
+    );
 }
 
 #[test]
@@ -147,8 +151,8 @@ fn a_second_interruption_ends_at_once() {
     cluster.others(leader).iter().for_each(|id| cluster.kill(*id));
     let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    let early = stderr.find(|line| line.contains("ends early"));
-    assert!(early.is_some_and(|line| line.contains("once more ends at once")));
+    let early = stderr.find(|line| line.contains("stopping early"));
+    assert!(early.is_some_and(|line| line.contains("again to exit at once")));
     assert_eq!(child.try_wait().unwrap(), None, "it restores and checks");
     let second = Instant::now();
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
@@ -172,7 +176,7 @@ fn who_listens_without_being_a_server_is_told_in_one_line() {
         let _ = stream.write_all(&b"\x00\x1b[31m\xff\r\n".repeat(100));
     };
     for (manners, said) in
-        [(web, "404"), (silent, "does not answer in time"), (garbage, "cannot be asked")]
+        [(web, "404"), (silent, "did not answer in time"), (garbage, "returns no status")]
     {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -222,7 +226,7 @@ fn a_set_that_cannot_be_reached_is_said_in_one_sentence() {
         "M: 3\nmetadata0: 127.0.0.1:9\nmetadata1: 127.0.0.1:10\nmetadata2: 127.0.0.1:11\n",
         &[],
     );
-    assert_ends(&output, 4, &["chaos-monkey: server 0 cannot be asked: 127.0.0.1:9: "]);
+    assert_ends(&output, 4, &["chaos-monkey: server 0 returns no status: 127.0.0.1:9: "]);
 }
 
 #[test]
@@ -246,14 +250,14 @@ fn wrong_arguments_are_refused_with_what_is_wrong() {
         (three, &["--seed", "99999999999999999999"], "too large"),
         ("M: 3\nmetadata0: a:1\n", &[], "metadata1 is missing"),
         ("M: 0\n", &[], "expected a number from 1 to 10"),
-        ("M: 1\nmetadata0: a:1\n", &[], "can do without none"),
+        ("M: 1\nmetadata0: a:1\n", &[], "tolerates no failure"),
     ] {
         let output = run(config, arguments);
         assert_ends(&output, 2, &[said]);
         assert!(output.stdout.is_empty());
     }
-    assert_refused(&mut bare(), "no configuration: name one by -f CONFIG");
-    assert_refused(bare().env("SURFSTORE_CONFIG", ""), "no configuration: name one by -f CONFIG");
+    assert_refused(&mut bare(), "no configuration; name one with -f");
+    assert_refused(bare().env("SURFSTORE_CONFIG", ""), "no configuration; name one with -f");
     for path in ["/absent/config", "/", "/proc/self/mem"] {
         let said = format!("{path:?}: the configuration file cannot be read");
         assert_refused(bare().env("SURFSTORE_CONFIG", path), &said);

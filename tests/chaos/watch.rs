@@ -70,7 +70,7 @@ fn a_term_has_one_leader_for_ever() {
 fn terms_and_applied_entries_never_fall_in_the_life_of_a_process() {
     let led = |other| [status(Leader, 5, 9), status(Follower, 5, 9), other];
     for (later, said) in [
-        (status(Follower, 4, 9), "the term of server 2 fell from 5 to 4"),
+        (status(Follower, 4, 9), "the term of server 2 decreased from 5 to 4"),
         (status(Follower, 5, 8), "server 2 had applied 9 entries and now 8"),
     ] {
         let looks = [(0, led(status(Follower, 5, 9))), (50, led(later))];
@@ -87,7 +87,7 @@ fn a_crashed_server_stands_still_until_it_is_restored() {
     let led = |other| [status(Leader, 5, 9), status(Follower, 5, 9), other];
     let crashed = led(status(Crashed, 5, 8));
     let moved = [(0, crashed.clone()), (50, led(status(Crashed, 5, 9)))];
-    assert_eq!(wrong(&seen(&moved)), ["server 2 moved while it was crashed"]);
+    assert_eq!(wrong(&seen(&moved)), ["server 2 changed while it was crashed"]);
     let mut watch = seen(&[(0, crashed)]);
     watch.restored_now(Duration::from_millis(20), 2);
     watch.look(Duration::from_millis(50), &led(status(Crashed, 5, 9)));
@@ -135,7 +135,7 @@ fn the_versions_of_a_server_never_fall_nor_exceed_what_was_asked_for() {
         wrong(&watch),
         [
             "server 0 had version 2 of a and now 1",
-            "server 0 has version 3 of a, which nobody asked for"
+            "server 0 has version 3 of a, which no call requested"
         ]
     );
 }

@@ -44,7 +44,7 @@ struct History {
 impl History {
     fn learn(&mut self, name: &str, version: i64, hashes: Value) {
         let known = self.known.entry((name.to_owned(), version)).or_insert(hashes.clone());
-        assert_eq!(*known, hashes, "version {version} of {name} is two things");
+        assert_eq!(*known, hashes, "version {version} of {name} has two contents");
         let newest = self.newest.entry(name.to_owned()).or_default();
         *newest = version.max(*newest);
     }

@@ -230,7 +230,8 @@ impl Moments<'_> {
         let last_read = last_read.max_by_key(|read| read.start).map(|read| &read.deed);
         let root = way.last().and_then(|root| Some(&self.history.get(*root)?.deed));
         if let Some(Deed::Update { fate: Fate::Refused, version, .. }) = root {
-            let what = format!("version {version} of {file} was refused though it was the next");
+            let what =
+                format!("version {version} of {file} was refused although it was the next one");
             return about(self.history, &file, what, &way);
         }
         let what = match (self.history.get(late).map(|operation| &operation.deed), last_read) {
@@ -240,11 +241,11 @@ impl Moments<'_> {
                 format!("an acknowledged update is lost: version {version} of {file}")
             }
             (Some(Deed::Update { file, version, .. }), _) => {
-                format!(
-                    "version {version} of {file} was acknowledged before it can have been there"
-                )
+                format!("version {version} of {file} was acknowledged before it can have existed")
             }
-            _ => format!("a read of {file} saw what was not yet written or no longer there"),
+            _ => format!(
+                "a read of {file} returned a version that was not yet written or was already replaced"
+            ),
         };
         about(self.history, &file, what, &way)
     }
@@ -264,13 +265,13 @@ fn refusals<'a>(history: &[Operation], writers: &'a Writers) -> Vec<Refusal<'a>>
 
 fn contradiction(history: &[Operation], cycle: &[usize]) -> Violation {
     let file = file_of(history, cycle);
-    let what = "reads contradict each other: no order of the updates gives both".to_owned();
+    let what = "reads contradict each other: no order of the updates explains both".to_owned();
     about(history, &file, what, cycle)
 }
 
 fn wrong_refusal(history: &[Operation], involved: &[usize]) -> Violation {
     let file = file_of(history, involved);
-    let what = format!("version 1 of {file} was refused though it was the next");
+    let what = format!("version 1 of {file} was refused although it was the next one");
     about(history, &file, what, involved)
 }
 

@@ -93,7 +93,7 @@ impl<'a> Finding<'a> {
         let versions = self.claims.entry(Arc::clone(file)).or_default();
         let known = *versions.entry(version).or_insert(update);
         if known != update {
-            let what = format!("version {version} of {file} is two things");
+            let what = format!("version {version} of {file} has two contents");
             self.object(file, what, &[known, update, shown_by]);
         }
     }
@@ -116,11 +116,12 @@ impl<'a> Finding<'a> {
             }
             (Some(update), Some(fate @ (Fate::Refused | Fate::Failed))) => {
                 let fate = if fate == Fate::Refused { "was refused" } else { "had failed" };
-                let what = format!("version {version} of {file} is there though its update {fate}");
+                let what = format!("version {version} of {file} exists although its update {fate}");
                 self.object(file, what, &[update, read]);
             }
             _ => {
-                let what = format!("version {version} of {file} has a content nobody gave it");
+                let what =
+                    format!("version {version} of {file} has a content that no update wrote");
                 self.object(file, what, &[read]);
             }
         }
@@ -151,7 +152,7 @@ impl<'a> Finding<'a> {
             }
             if let Some((later, update)) = claims.range(version..).next() {
                 let what = format!(
-                    "{file} has version {later}, and nobody can have given version {version}"
+                    "{file} has version {later}, but no update can have written version {version}"
                 );
                 let mut involved = self.asked(file, version);
                 involved.push(*update);
