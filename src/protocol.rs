@@ -199,7 +199,7 @@ pub const METHODS: [Method; 18] = [
         name: "surfstore.updatefile",
         aliases: &[],
         signature: &["boolean", "string", "int", "array"],
-        help: "updatefile(name, version, hashlist): makes the file consist of these blocks, at the leader. True: a \
+        help: "updatefile(name, version, hashlist): stores a new version of the file, at the leader. True: a \
                majority holds the update. False: the version was not exactly one higher than the stored one.",
         while_crashed: false,
         read: Read::Call(Params::update),

@@ -1,4 +1,4 @@
-//! The architecture's borders, read from the source text: what a module must not name is not named there.
+//! The borders between modules, read from the source text: a module must not name what these tests forbid it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,8 @@ fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// Every line of code of a module with the file's name: `src/NAME.rs` and all below `src/NAME/`, comments left out.
+/// Every line of code of a module, with the file's name: `src/NAME.rs` and everything below `src/NAME/`, without
+/// comments.
 fn lines_of(module: &str) -> Vec<(String, String)> {
     let mut files = vec![source().join(format!("{module}.rs"))];
     let mut folders = vec![source().join(module)];
@@ -35,7 +36,7 @@ fn lines_of(module: &str) -> Vec<(String, String)> {
     lines
 }
 
-/// The same by files, without their unit tests.
+/// The same by file, without unit tests.
 fn code_of(module: &str) -> BTreeMap<String, Vec<String>> {
     let mut files: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (file, line) in lines_of(module) {
@@ -68,7 +69,7 @@ fn the_modules_are_those_of_lib_rs_in_its_order() {
 #[test]
 fn a_module_imports_only_from_those_above_it() {
     for (index, module) in MODULES.iter().enumerate() {
-        // With what follows the name, for one name may begin like another.
+        // With the character after the name, because one name may begin like another.
         let paths = |name: &&str| [format!("crate::{name}::"), format!("crate::{name};")];
         let below: Vec<_> = MODULES[index + 1..].iter().flat_map(paths).collect();
         assert_absent(module, &below.iter().map(String::as_str).collect::<Vec<_>>());
@@ -180,7 +181,7 @@ fn a_server_and_a_client_share_nothing_but_what_they_say_to_each_other() {
     assert_absent("protocol", &["crate::monitor"]);
 }
 
-/// Whatever comes from outside is handled. What only a bug can break is asserted, and the message says so.
+/// All input from outside is handled. Only what a bug alone can break is asserted, and the message says so.
 #[test]
 fn the_core_the_service_the_gate_and_the_client_side_fail_only_by_assertions() {
     for module in ["raft", "metadata", "gate", "protocol", "service", "client", "chaos", "cli"] {

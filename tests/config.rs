@@ -1,4 +1,4 @@
-//! Which configuration files and arguments are accepted, and what is said about the others.
+//! Which configuration files and arguments are accepted, and the messages for the others.
 
 use std::ffi::OsString;
 use std::fs;
@@ -6,19 +6,19 @@ use std::path::Path;
 
 use surfstore::config::{Config, ServerArguments};
 
-/// The addresses of the servers, as they are shown.
+/// The addresses of the servers, as strings.
 fn addresses(config: &Config) -> Vec<String> {
     config.servers.iter().map(ToString::to_string).collect()
 }
 
-/// The one line with which the text is refused.
+/// The one-line error for the text.
 fn refusal(text: &str) -> String {
     let line = format!("{:#}", Config::parse(text).expect_err(text));
     assert!(line.chars().all(|c| !c.is_control()), "not one line: {line:?}");
     line
 }
 
-/// The one line with which the arguments are refused.
+/// The one-line error for the arguments.
 fn arguments_refusal(arguments: &[&str]) -> String {
     let result = ServerArguments::parse(arguments.iter().map(OsString::from));
     let line = format!("{:#}", result.expect_err("refused"));
@@ -65,7 +65,7 @@ fn a_host_is_a_name_or_an_address() {
     }
 }
 
-/// Servers compare it with each other, those of other releases included.
+/// Servers compare it with each other, also with servers of other releases.
 #[test]
 fn the_digest_tells_whether_two_files_have_the_same_servers_in_the_same_order() {
     let digest = |servers: &str| Config::parse(&format!("M: 2\n{servers}")).unwrap().digest();

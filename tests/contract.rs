@@ -1,11 +1,11 @@
-//! The contract as Python's `xmlrpc.client` sees it: runs `tests/contract.py` and passes its verdict on.
+//! The contract as Python's `xmlrpc.client` sees it: runs `tests/contract.py` and reports its result.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/contract.py");
 
-/// How many tests the script says it ran, if it says so.
+/// How many tests the script says that it ran, if it says so.
 fn tests_run(said: &str) -> Option<usize> {
     let line = said.lines().find_map(|line| line.strip_prefix("Ran "))?;
     line.split(' ').next()?.parse().ok()
@@ -13,7 +13,8 @@ fn tests_run(said: &str) -> Option<usize> {
 
 #[test]
 fn an_unmodified_python_client_finds_the_contract_kept() {
-    // The folder that these tests were built in: one named relative to another folder would be a new one here.
+    // The folder that these tests were built in. If it was named relative to another folder, it would be a new one
+    // here.
     let target = Path::new(env!("CARGO_BIN_EXE_surfstore-server")).ancestors().nth(2);
     let target = target.expect("a binary is in a folder of the target folder");
     let output = Command::new("python3")

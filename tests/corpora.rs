@@ -1,4 +1,5 @@
-//! The fuzzer's saved corpora, replayed: every input that once reached new code still keeps the claims, and quickly.
+//! Replays the fuzzer's saved corpora: every input that once reached new code must still satisfy the claims, and
+//! quickly.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +14,7 @@ use surfstore::raft::{
 #[path = "fuzz/targets.rs"]
 mod targets;
 
-/// How long one input may take, on a machine that does other things besides and in a build without optimisation.
+/// The maximum time for one input, on a busy machine and in a build without optimisation.
 const INPUT_MAX: Duration = Duration::from_secs(2);
 
 /// The saved inputs of a corpus.
@@ -30,7 +31,7 @@ fn replay(corpus: &str, target: fn(&[u8])) {
     for path in saved(corpus) {
         let bytes = fs::read(&path).expect("an input can be read");
         let begun = Instant::now();
-        // A panic is shown with the input that brought it about.
+        // A panic is shown with the input that caused it.
         let kept = std::panic::catch_unwind(|| target(&bytes));
         assert!(kept.is_ok(), "{} breaks a claim", path.display());
         assert!(begun.elapsed() < INPUT_MAX, "{} takes {:?}", path.display(), begun.elapsed());
@@ -52,7 +53,7 @@ fn saved_messages_break_no_server() {
     replay("peers", targets::peers);
 }
 
-/// What the event and the server after it show that a message can bring about.
+/// What the event, and the server after it, show that a message can cause.
 fn shown(event: &Event, server: &Server) -> Vec<&'static str> {
     let told = match event {
         Event::Call(_, Call::RequestVote(request)) => match (request.kind, &request.account) {
@@ -100,7 +101,7 @@ fn shown(event: &Event, server: &Server) -> Vec<&'static str> {
     [told].into_iter().chain(marks).collect()
 }
 
-/// A corpus in a form that is no longer read would break nothing either.
+/// A corpus in a format that is no longer read would not break anything either.
 #[test]
 fn saved_messages_are_read_and_bring_a_server_into_every_role() {
     let mut seen = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! docs/handout.md: every test that it names is one.
+//! docs/handout.md: every test that it names exists.
 
 use std::fs;
 use std::path::Path;

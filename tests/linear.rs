@@ -1,4 +1,5 @@
-//! What takes longest to read takes time in proportion to its length: eight times as much, about eight times as long.
+//! Even the inputs that take longest to read take time in proportion to their length: eight times as long an input,
+//! about eight times as much time.
 
 use std::time::Duration;
 
@@ -14,19 +15,20 @@ mod worst;
 
 use worst::Worst;
 
-/// How long the shorter input is, in bytes.
+/// The length of the shorter input, in bytes.
 const SHORT: usize = if cfg!(debug_assertions) { 32 << 10 } else { 128 << 10 };
 
-/// How much longer the longer one is.
+/// How many times longer the longer one is.
 const TIMES: usize = 8;
 
-/// How much longer reading may take. What grows with the square of the length takes 64 times as long.
+/// How many times longer reading may take. If the time grows with the square of the length, it is 64 times as long.
 const TIMES_MAX: u32 = 24;
 
-/// A difference of which nothing follows.
+/// A difference that proves nothing.
 const MOMENT: Duration = Duration::from_millis(1);
 
-/// The shortest time that a thread computed to read the input, in several attempts: other work on the machine slows it.
+/// The shortest time that a thread computed to read the input, over several attempts, because other work on the machine
+/// slows it down.
 fn time(read: fn(&[u8]), input: &[u8]) -> Duration {
     let now = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default();
     let attempt = |_| {
@@ -66,7 +68,7 @@ fn messages_of_peers_are_taken_in_time_in_proportion_to_their_length() {
     assert_linear(&worst::MESSAGES, targets::peers);
 }
 
-/// Reads a connection in pieces as they come from a socket.
+/// Reads a connection in pieces, as they arrive from a socket.
 fn pass_the_gate(bytes: &[u8]) {
     let mut gate = Gate::new("localhost");
     for piece in bytes.chunks(8 << 10) {

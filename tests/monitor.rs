@@ -1,4 +1,4 @@
-//! What a server says of itself beside its calls: status, health, metrics.
+//! What a server reports about itself besides its answers to calls: status, health, metrics.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -12,7 +12,7 @@ use surfstore::raft::{
     Term,
 };
 
-/// The incarnation of the server that is watched.
+/// The incarnation of the monitored server.
 const OWN: Incarnation = Incarnation(100);
 
 fn fresh() -> Status {
@@ -139,7 +139,7 @@ fn calls_are_counted_by_method_with_their_faults_and_durations() {
     }
 }
 
-/// What a server says of itself that has one entry, of this history.
+/// The identity of a server with one entry, of this history.
 fn identity(id: u8, incarnation: u64, history: u64) -> Identity {
     Identity {
         id: ServerId(id),
@@ -157,7 +157,7 @@ fn own() -> Identity {
     identity(0, OWN.0, OWN.0)
 }
 
-/// The same server before it has heard of any entry.
+/// The same server before it has any entry.
 fn empty(server: Identity) -> Identity {
     Identity { history: None, founded: false, last_log: Position::default(), ..server }
 }
@@ -251,7 +251,7 @@ fn a_follower_takes_nobody_for_a_guest_whose_present_incarnation_it_does_not_kno
     assert_eq!(status(&monitor, now)["guests"], serde_json::json!([]));
 }
 
-/// What people are told by a server that is shown these.
+/// The lines that are logged when a server is shown these.
 fn told(shown: impl IntoIterator<Item = (Option<ServerId>, Identity)>) -> Vec<String> {
     let now = Instant::now();
     let mut monitor = monitor(now);
@@ -354,7 +354,7 @@ fn two_processes_that_answer_for_one_server_by_turns_are_told_once() {
     let shown = |monitor: &mut Monitor, incarnation, now| {
         monitor.shown(ANSWER, &identity(1, incarnation, OWN.0), &own(), now)
     };
-    // A message of the former process that comes late is no second process.
+    // A late message of the former process does not make a second process.
     for incarnation in [200, 201, 200, 201, 201] {
         assert_eq!(shown(&mut monitor, incarnation, start), [""; 0]);
     }
@@ -366,7 +366,7 @@ fn two_processes_that_answer_for_one_server_by_turns_are_told_once() {
         assert_eq!(shown(&mut monitor, incarnation, start), [""; 0]);
     }
     assert_eq!(status(&monitor, start)["doubled"], serde_json::json!([1]));
-    // One of them has been ended.
+    // One of them has been stopped.
     let later = start + Duration::from_secs(10);
     assert_eq!(status(&monitor, later)["doubled"], serde_json::json!([]));
 }
@@ -436,7 +436,7 @@ fn for_whom_elections_wait_is_told_after_two_ballots_in_a_row_and_again_when_it_
     assert!((metric(&monitor, "surfstore_raft_waits_for") - 1.0).abs() < f64::EPSILON);
     monitor.observe(led_by(1, 1), 0, None);
     assert_eq!(waits(&monitor), serde_json::json!([]));
-    // It is another wait once that leader is lost.
+    // After that leader is lost, it is another wait.
     assert_eq!(monitor.ballot_ended(one.clone()), None);
     assert_eq!(monitor.ballot_ended(one).as_deref(), Some(line));
 }

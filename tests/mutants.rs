@@ -1,21 +1,22 @@
-//! The faults kept under `tests/mutants`, which `tests/mutants/run` puts into the sources one at a time: each still has
-//! its place there, so that the list cannot go stale unnoticed.
+//! The faults in `tests/mutants`, which `tests/mutants/run` inserts into the sources one at a time: each must still
+//! match the sources, so that the list cannot become stale unnoticed.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The classes of faults of which there must be some: those of Raft servers, and of what this one promises beyond Raft.
+/// The classes of faults that must each have some faults: those of Raft servers, and those of what this server promises
+/// beyond Raft.
 ///
-/// Left out: B10, a vote that is decided on a log read before its lock was released, since there are no locks; and B35,
-/// peers that find no connection free, which is a matter of the runtime and of its own tests.
+/// Left out: B10, a vote that is decided on a log read before its lock was released, because there are no locks; and
+/// B35, peers that find no free connection, which concerns the runtime and its own tests.
 const CLASSES: [&str; 35] = [
     "B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9", "B11", "B12", "B13", "B14", "B15", "B16",
     "B17", "B18", "B19", "B20", "B21", "B22", "B23", "B24", "B25", "B26", "B27", "B28", "B29",
     "B30", "B31", "B32", "B33", "B34", "B36", "C1",
 ];
 
-/// A fault: the lines of a file that it replaces, and by which.
+/// A fault: the lines of a file that it replaces, and their replacement.
 struct Fault {
     class: String,
     name: String,
@@ -28,12 +29,12 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The lines with one of two marks: those before the change, or those after it.
+/// The lines with one of two marks: the lines before the change, or the lines after it.
 fn marked(lines: &[&str], marks: [char; 2]) -> Vec<String> {
     lines.iter().filter_map(|line| line.strip_prefix(marks)).map(str::to_owned).collect()
 }
 
-/// The faults of a list: blocks of lines, of which one that begins with `# ` names the class of those after it.
+/// The faults of a list: blocks of lines. A block that begins with `# ` names the class of those after it.
 fn read(text: &str) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut class = String::new();

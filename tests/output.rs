@@ -1,6 +1,6 @@
-//! What the server's lines look like on stderr, and that a stderr that takes none hinders nothing.
+//! The format of the server's lines on stderr, and that a blocked or closed stderr stops nothing.
 //!
-//! Each test runs itself a second time as a process of its own, since a process has one stderr and one logger.
+//! Each test runs itself a second time as a separate process, because a process has one stderr and one logger.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -16,10 +16,10 @@ use surfstore::runtime::output;
 /// Set to the name of the test in the process that speaks.
 const SPEAKER: &str = "SURFSTORE_TEST_SPEAKER";
 
-/// The target of this project's lines; those of this test would else be taken for a stranger's.
+/// The target of this project's lines. Without it, the lines of this test would count as those of a library.
 const TARGET: &str = "surfstore::test";
 
-/// How long a process may take to end that has nothing to wait for.
+/// How long a process with nothing to wait for may take to end.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Whether this process is the one that the named test started to speak.
@@ -41,7 +41,7 @@ fn said(test: &str, level: &str) -> Vec<String> {
     String::from_utf8(output.stderr).unwrap().lines().map(str::to_owned).collect()
 }
 
-/// How the process ended, within the time that it may take.
+/// How the process ended, within the time allowed.
 fn end(mut child: Child) -> ExitStatus {
     let start = Instant::now();
     loop {
@@ -87,7 +87,7 @@ fn a_panic_is_one_line() {
     if is_speaker(test) {
         output::start();
         let _ = panic::catch_unwind(|| panic!("the {} fell\ndown", "sky"));
-        // Ends at once, as a process does whose main thread panics.
+        // Ends at once, like a process whose main thread panics.
         process::exit(0);
     }
     let lines = said(test, "error");
@@ -101,7 +101,7 @@ fn a_stream_that_nobody_reads_hinders_nothing() {
     let test = "a_stream_that_nobody_reads_hinders_nothing";
     if is_speaker(test) {
         output::start();
-        // Ten times as much as a pipe holds, and more lines than wait for one.
+        // Ten times as much as a pipe holds, and more lines than the queue holds.
         for _ in 0..10_000 {
             log::warn!(target: TARGET, "{:64}", "");
         }

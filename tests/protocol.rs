@@ -22,12 +22,12 @@ fn document(method: &str, params: &[Value]) -> Vec<u8> {
     })
 }
 
-/// What such a call is read as.
+/// How such a call is parsed.
 fn read(method: &str, params: &[Value]) -> Result<Call, Fault> {
     call_of(&document(method, params))
 }
 
-/// The one call that a document asks for.
+/// The one call in a document.
 fn call_of(document: &[u8]) -> Result<Call, Fault> {
     match protocol::read_call(document)? {
         Asked::One((_, call)) => call,
@@ -47,7 +47,7 @@ fn base64(bytes: &[u8]) -> Value {
     Value::Base64(bytes.into())
 }
 
-/// The update that such a call of `updatefile` asks for.
+/// The update in such a call of `updatefile`.
 fn update(name: Value, version: Value, hashes: Value) -> Result<Update, Fault> {
     match read("surfstore.updatefile", &[name, version, hashes])? {
         Call::Raft(raft::Call::Update(update)) => Ok(update),
@@ -110,7 +110,7 @@ fn every_method_refuses_any_other_number_of_parameters_than_its_signature_has() 
 
 #[test]
 fn every_method_accepts_parameters_of_its_signature() {
-    // Of peers' messages only some are accepted, whatever their type.
+    // Only some messages of peers are accepted, whatever the parameter's type.
     let of_peers = ["surfstore.requestVote", "surfstore.appendEntries"];
     for method in METHODS.iter().filter(|method| !of_peers.contains(&method.name)) {
         let params: Vec<Value> = method.signature[1..]
@@ -340,12 +340,12 @@ fn introspection_tells_what_the_table_has() {
     }
 }
 
-/// What the receiver of such a request reads.
+/// What the receiver of such a request parses.
 fn received(request: &Request) -> Result<Call, Fault> {
     call_of(&protocol::write_request(request))
 }
 
-/// What the sender of `request` reads when the receiver answers so.
+/// What the sender of `request` parses if the receiver answers so.
 fn replied(request: &Request, reply: Reply) -> Result<Response, NoResponse> {
     read_answer(request, &Answer::Raft(reply))
 }
@@ -384,7 +384,7 @@ fn identity() -> impl Strategy<Value = Identity> {
     )
 }
 
-/// Of as many servers as a set can have, each living or ended.
+/// As many servers as a set can have, each alive or ended.
 fn account() -> impl Strategy<Value = Account> {
     prop::collection::vec(prop::option::of(incarnation()), 1..=10)
         .prop_map(|living| Account((0..).map(ServerId).zip(living).collect()))
@@ -482,7 +482,7 @@ proptest! {
     }
 }
 
-/// What server 0 of a set of two says of itself in that term, with an empty log.
+/// The identity of server 0 of a set of two in that term, with an empty log.
 fn sender(term: u64) -> Identity {
     Identity {
         id: ServerId(0),
@@ -531,7 +531,7 @@ fn a_fault_or_a_strange_answer_is_no_reply_of_a_peer() {
     assert_eq!(told.failure, Failure::Silent);
 }
 
-/// Nothing can be concluded from a crashed server of which nobody knows which process it is.
+/// Nothing follows from a crashed server if it does not say which process it is.
 #[test]
 fn a_crashed_peer_that_does_not_say_which_process_it_is_is_merely_silent() {
     let read = |code, message: &str| {
@@ -561,7 +561,7 @@ fn a_crashed_peer_that_does_not_say_which_process_it_is_is_merely_silent() {
     }
 }
 
-/// Callers have no use for it.
+/// Callers do not need it.
 #[test]
 fn only_a_peer_is_told_which_process_is_crashed() {
     let fault = answered(&Answer::Crashed(None)).expect_err("a fault");
@@ -582,7 +582,7 @@ fn an_answer_that_echoes_another_request_is_no_reply_to_this_one() {
     assert!(replied(&a_vote_request(BallotKind::PreVote, 1), a_vote()).is_err());
 }
 
-/// A server takes on a leader's term before it answers; one that refuses the leader need not.
+/// A server adopts a leader's term before it answers. If it refuses the leader, it need not.
 #[test]
 fn a_reply_whose_term_contradicts_its_outcome_is_none_of_a_peers() {
     let mismatch = AppendOutcome::Mismatch(Position::default());
@@ -604,12 +604,12 @@ fn numbers(numbers: &[i64]) -> Value {
     array(&numbers.iter().map(|number| (*number).into()).collect::<Vec<_>>())
 }
 
-/// What `sender` says in its nine numbers.
+/// The nine numbers of `sender`.
 fn sender_numbers() -> Value {
     numbers(&[0, 2, 0, 100, 1, 0, 0, 0, 0])
 }
 
-/// What stands in the place of a sender and is none.
+/// Values in the place of a sender that are not a sender.
 fn no_senders() -> Vec<Value> {
     vec![
         1.into(),
@@ -626,7 +626,7 @@ fn no_senders() -> Vec<Value> {
     ]
 }
 
-/// A message of these parts, which have names only here.
+/// A message with these parts, which have names only here.
 fn message(parts: &[(&str, Value)]) -> Value {
     array(&parts.iter().map(|(_, part)| part.clone()).collect::<Vec<_>>())
 }
@@ -645,7 +645,7 @@ fn with_another<'a>(
     parts
 }
 
-/// The parts of a well-formed request for a vote, of which a test may garble one.
+/// The parts of a well-formed request for a vote; a test may corrupt one of them.
 fn vote_parts() -> Vec<(&'static str, Value)> {
     vec![
         ("sender", sender_numbers()),
@@ -718,7 +718,7 @@ fn a_garbled_reply_is_none_of_a_peers() {
     }
 }
 
-/// The parts of a well-formed append, of which a test may garble one.
+/// The parts of a well-formed append; a test may corrupt one of them.
 fn append_parts() -> Vec<(&'static str, Value)> {
     vec![
         ("sender", sender_numbers()),

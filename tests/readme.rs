@@ -1,6 +1,7 @@
-//! The commands of README.md, run from top to bottom as a newcomer would, and what it says that they show.
+//! Runs the commands of README.md from top to bottom, as a newcomer would, and compares the output with what the README
+//! says.
 //!
-//! They run as they stand there but for what others on this machine may be using: the ports, and the folder of the build.
+//! They run unchanged, except for what other programs on this machine may be using: the ports, and the build folder.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -24,20 +25,20 @@ use wait::{PATIENCE, wait_until};
 const TEXT: &str = include_str!("../README.md");
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// What runs until somebody ends it.
+/// The command runs until someone stops it.
 const SERVERS: &str = "cargo run --release --bin surfstore -- cluster\n";
-/// What would run this test again.
+/// The command would run this test again.
 const TESTS: &str = "cargo test --release --locked\n";
 
-/// Where the README's commands find the program.
+/// The folder in which the README's commands find the program.
 const PROGRAMS: &str = "PATH=\"$PWD/target/release:$PATH\"";
 
-/// The blocks of code, each with its language.
+/// The code blocks, each with its language.
 fn blocks() -> impl Iterator<Item = (&'static str, &'static str)> {
     TEXT.split("```").skip(1).step_by(2).map(|block| block.split_once('\n').unwrap())
 }
 
-/// The first of five ports in a row that nobody listens on.
+/// The first of five ports in a row on which no program listens.
 fn five_ports() -> u16 {
     loop {
         let ports = [(); 5].map(|()| free_port());
@@ -47,7 +48,7 @@ fn five_ports() -> u16 {
     }
 }
 
-/// Where the commands run.
+/// The folder in which the commands run.
 struct Place {
     folder: TempDir,
     first_port: u16,
@@ -76,7 +77,8 @@ impl Place {
     }
 
     fn command(&self, program: &str, text: &str) -> Command {
-        // The folder that these tests were built in: one named relative to another folder would be a new one here.
+        // The folder that these tests were built in. If it was named relative to another folder, it would be a new one
+        // here.
         let target = Path::new(env!("CARGO_BIN_EXE_surfstore")).ancestors().nth(2).unwrap();
         let text = self.elsewhere(text).replace("configs/config5.txt", &self.config());
         let text = text.replace("$PWD/target", target.to_str().unwrap());
@@ -86,7 +88,7 @@ impl Place {
         command
     }
 
-    /// Whether every server says that the file is at that version: the last column of each line but the headings.
+    /// Whether every server reports the file at that version: the last column of each line except the headings.
     fn has_everywhere(&self, version: &str) -> bool {
         let text = format!("{PROGRAMS} surfstore version -f configs/config5.txt a.txt");
         let shown = self.run("sh", &text);
@@ -94,7 +96,7 @@ impl Place {
         versions.eq([Some(version); 5])
     }
 
-    /// What a command shows; it must end well.
+    /// The output of a command, which must succeed.
     fn run(&self, program: &str, text: &str) -> String {
         let output = self.command(program, text).output().unwrap();
         assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
@@ -102,7 +104,7 @@ impl Place {
     }
 }
 
-/// The servers, which are ended as with Ctrl-C.
+/// The servers, which are stopped as with Ctrl-C.
 struct Servers(Child);
 
 impl Servers {
@@ -130,7 +132,7 @@ impl Drop for Servers {
     }
 }
 
-/// What the comments of a program in Python say that it prints.
+/// The output of a Python program according to its comments.
 fn said_to_print(program: &str) -> Vec<&str> {
     let prints = program.lines().filter(|line| line.starts_with("print("));
     prints.map(|line| line.split_once(" # ").unwrap().1.trim()).collect()
@@ -191,7 +193,7 @@ fn the_times_are_those_of_the_code() {
     }
 }
 
-/// Those between servers are nothing for callers.
+/// The methods between servers are not for callers.
 #[test]
 fn every_method_for_callers_is_named() {
     let of_peers = ["surfstore.requestVote", "surfstore.appendEntries"];

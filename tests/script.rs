@@ -1,5 +1,4 @@
-//! When `run-server.sh` builds the server, and how it starts it, in a checkout of its own with a cargo that only
-//! pretends to build.
+//! When `run-server.sh` builds the server, and how it starts it, in a separate checkout with a fake cargo.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -13,11 +12,11 @@ use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 
-/// The programs that the script may call beside cargo.
+/// The programs that the script may call besides cargo.
 const TOOLS: [&str; 9] =
     ["sh", "dirname", "find", "head", "mkdir", "mktemp", "readlink", "rm", "touch"];
 
-/// Pretends to be cargo: names itself on both streams and writes a server that shows its arguments.
+/// Pretends to be cargo: names itself on both streams, and writes a server that prints its arguments.
 const CARGO: &str = r#"#!/bin/sh
 echo "cargo $*"
 while [ $# -gt 0 ]; do
@@ -31,7 +30,7 @@ printf '#!/bin/sh\necho "server $$ $# $1 $2"\n' > "$server.new"
 /bin/mv "$server.new" "$server"
 "#;
 
-/// A checkout in a folder whose name holds a blank, last changed an hour ago, and a `PATH` of its own.
+/// A checkout in a folder whose name contains a blank, last changed an hour ago, and a separate `PATH`.
 struct Checkout {
     folder: TempDir,
 }
@@ -82,7 +81,7 @@ impl Checkout {
         self
     }
 
-    /// The script by one of its names, with arguments that hold blanks, called from another folder.
+    /// The script by one of its names, with arguments that contain blanks, called from another folder.
     fn command(&self, name: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(name);
         command.args(["a config", "3"]).current_dir(self.path("caller"));
@@ -109,7 +108,7 @@ struct Outcome {
     stderr: String,
 }
 
-/// Starts the script. Another test may be starting a process just now that still has it open for writing.
+/// Starts the script. Another test may be starting a process at that moment that still has it open for writing.
 fn spawn(command: &mut Command) -> Child {
     loop {
         match command.spawn() {
@@ -201,7 +200,7 @@ fn a_build_that_finds_nothing_to_do_is_not_repeated() {
 fn a_source_that_changes_during_the_build_is_built_at_the_next_start() {
     let checkout = Checkout::new();
     let source = checkout.path("check out/src/lib.rs");
-    // A clock may be too coarse to tell the change from the start of the build at once.
+    // A clock may be too coarse to distinguish the change from the start of the build.
     let change = r#"until [ -n "$(find "$source" -newer "$target"/run-server.*)" ]; do touch "$source"; done"#;
     let cargo = CARGO.replace("mkdir", &format!("source='{}'\n{change}\nmkdir", source.display()));
     let checkout = checkout.with_cargo(&cargo);
@@ -245,7 +244,7 @@ fn the_checkout_is_found_through_links() {
     symlink(checkout.path("caller/relative"), checkout.path("bin/absolute")).unwrap();
     for link in ["./relative", "absolute"] {
         let mut command = checkout.command(link);
-        // A shell that looks for folders along this path would print where it went.
+        // A shell that searches for folders along this path would print the one it found.
         command.env("CDPATH", checkout.folder.path());
         let outcome = finish(spawn(&mut command));
         assert_eq!(

@@ -1,4 +1,4 @@
-//! What `run-server.sh` and the server itself answer to a start that they refuse.
+//! The messages of `run-server.sh` and of the server itself if they refuse to start.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use tempfile::TempDir;
 
-/// The script, with the release binary built, so that no build is in what it says.
+/// The script, with the release binary already built, so that its output contains no build.
 static SCRIPT: LazyLock<&str> = LazyLock::new(|| {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/run-server.sh");
     let output = start(script, Path::new("."), &["absent", "0"]);
@@ -28,13 +28,14 @@ fn folder(files: &[(&str, &[u8])]) -> TempDir {
 
 fn start(program: &str, folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(program);
-    // The folder that these tests were built in: one named relative to another folder would be a new one here.
+    // The folder that these tests were built in. If it was named relative to another folder, it would be a new one
+    // here.
     let target = Path::new(env!("CARGO_BIN_EXE_surfstore-server")).ancestors().nth(2).unwrap();
     command.args(arguments).current_dir(folder).env("CARGO_TARGET_DIR", target);
     command.output().unwrap()
 }
 
-/// The one line that a refused start says, without the program's name.
+/// The one line of a refused start, without the program's name.
 fn refusal(output: &Output) -> String {
     let said = String::from_utf8(output.stderr.clone()).unwrap();
     assert_eq!(output.status.code(), Some(2), "{said}");

@@ -1,4 +1,4 @@
-//! A set that looks like a real one from outside, kept by one lock in this process, and may have a flaw.
+//! A set that looks like a real one from outside. One lock in this process holds its state, and it may have a flaw.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -11,32 +11,32 @@ use surfstore::protocol::fault;
 use surfstore::value::Value;
 use surfstore::xmlrpc::{Fault, MethodCall, parse_call, write_fault, write_response};
 
-/// What is wrong with a set.
+/// The flaw of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flaw {
-    /// Nothing.
+    /// None.
     None,
-    /// The newest update, acknowledged long ago, is gone when the leader crashes.
+    /// The newest update, acknowledged long ago, is lost when the leader crashes.
     LosesUpdates,
-    /// Every eighth read is answered from a map that was put by a while ago.
+    /// Every eighth read is answered from a map that was saved a while ago.
     ReadsFromThePast,
-    /// Every eighth refusal is untrue: the update takes effect.
+    /// Every eighth refusal is false: the update takes effect.
     AppliesWhatItRefuses,
-    /// Two servers lead a term once there was a crash.
+    /// After a crash, two servers lead the same term.
     HasTwoLeaders,
-    /// A crashed server goes on applying.
+    /// A crashed server continues to apply entries.
     MovesWhileCrashed,
 }
 
 type Files = BTreeMap<Box<str>, (i64, Value)>;
 
-/// The set: what is committed, and how far each server is.
+/// The set: what is committed, and how far each server has applied it.
 struct Set {
     flaw: Flaw,
     files: Files,
-    /// What `files` was before the newest update.
+    /// `files` before the newest update.
     before: Files,
-    /// What `files` was some time ago.
+    /// `files` some time ago.
     past: Files,
     updates: i64,
     calls: usize,
@@ -52,7 +52,7 @@ struct Server {
     term: i64,
 }
 
-/// Starts a set of three; gives the text of its configuration.
+/// Starts a set of three. Returns the text of its configuration.
 pub(crate) fn start(flaw: Flaw) -> String {
     let fresh = || Server { is_crashed: false, files: Files::new(), applied: 0, term: 1 };
     let set = Arc::new(Mutex::new(Set {
@@ -93,7 +93,7 @@ fn serve(mut stream: TcpStream, id: usize, set: &Mutex<Set>) {
                 Err(fault) => write_fault(&fault),
             };
             let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-            // A caller may have left.
+            // A caller may have disconnected.
             let _ = stream.write_all(&[head.as_bytes(), &body].concat());
         }
     }
@@ -143,7 +143,7 @@ impl Set {
         self.replicate();
     }
 
-    /// Two of three have a leader at once.
+    /// Two of three have a leader immediately.
     fn elect(&mut self) {
         let up = self.servers.iter().filter(|server| !server.is_crashed).count();
         if self.leader.is_none() && 2 <= up {

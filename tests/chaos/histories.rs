@@ -1,6 +1,6 @@
-//! The check of histories, checked: histories made by hand, of which it must accept some and refuse the others.
+//! Tests of the history check: handmade histories, of which it must accept some and refuse the others.
 //!
-//! `0-2 a1=7 ok` is an update from 0 to 2 s that asks for version 1 of `a` with content 7 and was applied; `no` was
+//! `0-2 a1=7 ok` is an update from 0 to 2 s that requests version 1 of `a` with content 7 and was applied; `no` was
 //! refused, `fail` failed, and `?` is unknown. `3-4 read a1=7 b2=9` is a read that saw these, and no other file.
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ const LEGAL: [&str; 32] = [
     "0-1 a1=1 ok",
     "0-1 a1=1 ok; 2-3 read a1=1",
     "0-1 a1=1 ok; 2-3 a2=2 ok; 4-5 read a2=2",
-    // What overlaps may come in either order.
+    // Calls that overlap may come in either order.
     "0-5 a1=1 ok; 1-2 read",
     "0-5 a1=1 ok; 1-2 read a1=1",
     "0-5 a1=1 ok; 1-2 read; 3-4 read a1=1",
@@ -23,7 +23,7 @@ const LEGAL: [&str; 32] = [
     "0-9 a1=1 ok; 0-9 b1=2 ok; 1-2 read a1=1; 3-4 read a1=1 b1=2",
     "0-9 a1=1 ok; 0-9 b1=2 ok; 1-2 read b1=2; 3-4 read a1=1 b1=2",
     "0-9 a1=1 ok; 8-9 a2=2 ok; 5-6 read",
-    // Refusals before the version was next, after it was given, or for a version that no file has.
+    // Refusals before the version was next, after it was taken, or of a version that no file has.
     "0-1 a2=1 no; 2-3 a1=2 ok",
     "0-1 a1=1 ok; 2-3 a1=2 no",
     "0-1 a1=1 ok; 2-3 a3=2 no; 4-5 a2=3 ok",
@@ -33,7 +33,7 @@ const LEGAL: [&str; 32] = [
     "0-5 a1=1 ok; 0-5 a1=2 no; 6-7 a1=3 no",
     "0-1 a1=1 ok; 2-9 a2=2 ok; 3-4 a2=3 no; 5-6 read a2=2",
     "0-1 a1=1 ok; 2-9 a2=2 ok; 3-4 a3=3 no; 5-6 read a1=1",
-    // What is unknown may have happened, may happen later, or never.
+    // An unknown update may have taken effect, may do so later, or never.
     "0-1 a1=1 ?; 2-3 read",
     "0-1 a1=1 ?; 2-3 read a1=1",
     "0-1 a1=1 ?; 2-3 read; 4-5 read a1=1",

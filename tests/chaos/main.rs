@@ -1,4 +1,4 @@
-//! The chaos monkey: its check of histories, and the program against real servers and against broken ones.
+//! The chaos monkey: its check of histories, and the program against real and broken servers.
 //!
 //! - `broken` is a set that looks like a real one, and may have a flaw;
 //! - the harness is that of the cluster tests;

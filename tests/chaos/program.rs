@@ -14,7 +14,7 @@ use crate::broken::{self, Flaw};
 use crate::harness::Cluster;
 use crate::wait::{PATIENCE, wait_until};
 
-/// The program with a configuration in a folder that is to be kept meanwhile.
+/// The program with a configuration in a folder that must be kept while it runs.
 fn monkey(config: &str, arguments: &[&str]) -> (Command, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config");
@@ -147,7 +147,7 @@ fn a_second_interruption_ends_at_once() {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let updates = || cluster.at(leader).files().is_ok_and(|files| !files.is_empty());
     wait_until(PATIENCE, "the workers are at work", updates);
-    // Without a majority the end of the run takes a while.
+    // Without a majority, the end of the run takes a while.
     cluster.others(leader).iter().for_each(|id| cluster.kill(*id));
     let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
@@ -265,14 +265,14 @@ fn wrong_arguments_are_refused_with_what_is_wrong() {
     }
 }
 
-/// The program without any configuration.
+/// The program without a configuration.
 fn bare() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_chaos-monkey"));
     command.env_remove("SURFSTORE_CONFIG").env("RUST_BACKTRACE", "1").stdin(Stdio::null());
     command
 }
 
-/// Checks that the program says in one line why it does nothing.
+/// Checks that the program refuses to run, with this reason on one line.
 #[track_caller]
 fn assert_refused(command: &mut Command, said: &str) {
     let output = command.output().unwrap();

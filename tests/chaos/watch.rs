@@ -1,4 +1,4 @@
-//! The watch over what servers say of themselves.
+//! The checks of what servers report during the run.
 
 use std::time::Duration;
 
@@ -38,7 +38,8 @@ fn status(role: RoleName, term: i64, applied: i64) -> Option<ServerStatus> {
     })
 }
 
-/// What a watch says that sees the servers' roles, terms and applied indices at these times, in milliseconds.
+/// The violations that a watch reports if it sees these roles, terms and applied indices at these times, in
+/// milliseconds.
 fn seen(looks: &[(u64, [Option<ServerStatus>; 3])]) -> Watch {
     let mut watch = Watch::new(3);
     for (time, statuses) in looks {

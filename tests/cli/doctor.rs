@@ -1,4 +1,4 @@
-//! What `doctor` says of servers that do not count, do not mix, or are waited for.
+//! What `doctor` reports about servers that do not count, have conflicting histories, or are waited for.
 
 use rustix::process::Signal;
 use surfstore::config::Config;
@@ -10,10 +10,10 @@ use crate::program::{Ended, at, program, run};
 use crate::stage::{Act, Stage, empty_map};
 use crate::wait::{PATIENCE, wait_until};
 
-/// A member of a status that a server on the stage gives.
+/// A member of a status of a scripted server.
 type Member = (&'static str, Value);
 
-/// What a server says of itself that leads a set of three, if the members do not say otherwise.
+/// The status of a server that leads a set of three, unless the members say otherwise.
 fn status(id: i64, address: &str, members: &[Member]) -> Value {
     let mut status: Vec<Member> = vec![("id", id.into()), ("servers", 3.into())];
     status.extend(["release", "history", "incarnation"].map(|name| (name, "0a".into())));
@@ -28,12 +28,13 @@ fn status(id: i64, address: &str, members: &[Member]) -> Value {
     Value::Struct(members.map(|(name, value)| (name.into(), value)).collect())
 }
 
-/// The problems that are found with three servers that have these in their statuses, the first and any later one.
+/// The problems that are found with three servers that have these members in their statuses, in the first and in any
+/// later one.
 fn problems(servers: [[&[Member]; 2]; 3]) -> Vec<String> {
     let stage = |(id, statuses): (usize, [&[Member]; 2])| {
         let statuses = statuses.map(<[Member]>::to_vec);
         Stage::new(move |method, before| match method {
-            // The address is checked elsewhere.
+            // Another test checks the address.
             "status" => Act::Answer(status(id as i64, "", &statuses[before.min(1)])),
             "isCrashed" => Act::Answer(false.into()),
             "getfileinfomap" => empty_map(),
@@ -56,7 +57,7 @@ fn ids(ids: &[i64]) -> Value {
     Value::Array(ids.iter().map(|id| Value::from(*id)).collect())
 }
 
-/// The same first and later.
+/// The same members first and later.
 fn always(members: &[Member]) -> [&[Member]; 2] {
     [members, members]
 }
@@ -75,7 +76,7 @@ fn histories_that_differ_are_told_with_their_servers_and_files_and_what_to_do() 
                     3 files at server 2; choose one to keep, stop the servers that have another one, and start them \
                     again";
     assert_eq!(problems([always(&[]), always(follows), always(&other)]), [expected]);
-    // Nothing is committed of it yet, so it will be given up.
+    // It has no committed entry yet, so it will be given up.
     let unfounded = [&other[..], &[("commitIndex", 0.into())]].concat();
     assert_eq!(problems([always(&[]), always(follows), always(&unfounded)]), [""; 0]);
     let tells = [("otherHistories", ids(&[2]))];
@@ -126,7 +127,7 @@ fn of_a_server_that_is_waited_for_it_is_told_what_to_do() {
     assert!(!found.iter().any(|line| line.contains("no leader can be elected")), "{found:?}");
 }
 
-/// Runs the program, which gives up soon.
+/// Runs the program with a short timeout.
 #[track_caller]
 fn doctor(cluster: &Cluster) -> Ended {
     at(cluster, &["--timeout", "1", "doctor"])

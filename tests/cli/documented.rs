@@ -1,4 +1,4 @@
-//! The commands of the documentation, run as they stand there.
+//! The commands of the documentation, run exactly as they are written.
 
 use std::env;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::program::{config, run};
 
 const TEXT: &str = include_str!("../../docs/cli.md");
 
-/// The lines of all blocks of commands, and the exit code of each: 0 unless the comment on the line says another.
+/// The lines of all blocks of commands, and the exit code of each: 0 unless the comment on the line says otherwise.
 fn commands() -> Vec<(&'static str, i32)> {
     let blocks = TEXT.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let code = |line: &str| {

@@ -1,4 +1,4 @@
-//! How every command ends when there is no set to do it, only half of one, or nobody to tell.
+//! How every command ends if there is no set, only a part of one, or no reader of its output.
 
 use std::fs::File;
 use std::io;
@@ -8,26 +8,26 @@ use crate::harness::Cluster;
 use crate::program::{self, CALLS, Ended, config, run};
 use crate::strangers::{self, garbage, liar, rude, silent, web};
 
-/// Checks that a command failed so, and says it in one line.
+/// Checks that a command failed with this code, and says so on one line.
 #[track_caller]
 fn assert_ends(line: &str, ended: &Ended, code: i32) {
     assert_eq!(ended.code, Some(code), "{line}: {ended:?}");
     let [said] = ended.stderr.lines().collect::<Vec<_>>()[..] else { panic!("{line}: {ended:?}") };
     assert!(said.starts_with("surfstore: "), "{line}: {said}");
-    // Those that tell of each server, or of what they find, do so whatever it is.
+    // The commands that report on each server, or on what they find, do so in any case.
     let tells = ["status", "version", "doctor"];
     let is_silent = !tells.iter().any(|command| line.starts_with(command));
     assert!(!is_silent || ended.stdout.is_empty(), "{line}: {ended:?}");
     assert!(ended.stdout.lines().all(|line| !line.contains(char::is_control)), "{ended:?}");
 }
 
-/// The exit code for a set of which no server is reached: 1 where one certain server, or each, is asked, 4 otherwise.
+/// The exit code if no server of a set can be reached: 1 if one particular server, or each, is called, otherwise 4.
 fn unreached(line: &str) -> i32 {
     let of_servers = ["crash 0", "crash all", "restore", "version", "call ping --at"];
     if of_servers.iter().any(|begin| line.starts_with(begin)) { 1 } else { 4 }
 }
 
-/// The command, which gives up after so many seconds.
+/// The command, with a timeout of so many seconds.
 fn within(seconds: &str, line: &str) -> Command {
     let mut command = program::program();
     command.args(["--timeout", seconds]).args(line.split_whitespace());
@@ -38,7 +38,7 @@ fn soon(line: &str) -> Command {
     within("0.3", line)
 }
 
-/// Runs a command with a set that has time to answer.
+/// Runs a command against a set that has time to answer.
 #[track_caller]
 fn at(cluster: &Cluster, line: &str) -> Ended {
     program::at(cluster, &line.split_whitespace().collect::<Vec<_>>())
@@ -140,13 +140,13 @@ fn a_stdout_that_is_full_is_told_with_what_was_done_and_exit_code_1() {
     let mut lines = CALLS.to_vec();
     lines.extend(["completions bash", "--help", "--version", "status --help", "status --watch"]);
     for line in lines {
-        // Each of them finds a leader, whatever those before have done.
+        // Each command finds a leader, whatever the commands before did.
         cluster.restore(&[0]);
         cluster.leader();
         let mut command = program::program();
         command.args(line.split_whitespace()).env("SURFSTORE_CONFIG", config(&cluster));
         let ended = run(command.stdout(File::options().write(true).open("/dev/full").unwrap()));
-        // There is no file yet when the others are asked for it.
+        // The file does not exist yet when the other commands ask for it.
         if line == "get a.txt" {
             ended.assert_failed(1, "there is no file");
             continue;

@@ -1,4 +1,4 @@
-//! What is shown of servers that are crashed, dead or without a majority, and how the program ends then.
+//! What is shown about servers that are crashed, dead or without a majority, and how the program then ends.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -14,7 +14,7 @@ use crate::program::{Ended, at, config, program, run};
 use crate::stage::{Act, Stage};
 use crate::wait::{PATIENCE, wait_until};
 
-/// Runs the program, which gives up soon.
+/// Runs the program with a short timeout.
 #[track_caller]
 fn soon(cluster: &Cluster, arguments: &[&str]) -> Ended {
     at(cluster, &[&["--timeout", "0.7"], arguments].concat())
@@ -98,7 +98,7 @@ fn the_doctor_says_what_is_wrong() {
     let other = folder.path().join("other");
     std::fs::write(&other, swapped).unwrap();
     let ended = run(program().arg("doctor").arg(&other));
-    // The two that are swapped, and the third, which has them in another order.
+    // The two that are swapped, and the third, in whose configuration they have another order.
     ended.assert_failed(1, "3 problems found");
     assert_eq!(ended.stdout.matches("was started with another configuration").count(), 3);
     assert!(ended.stdout.contains("start all servers of a set with the same file"), "{ended:?}");

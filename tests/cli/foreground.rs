@@ -19,7 +19,7 @@ struct Foreground {
     _turn: Turn,
 }
 
-/// The first of three ports in a row that nobody listens on.
+/// The first of three ports in a row on which no program listens.
 fn three_ports() -> u16 {
     loop {
         let ports = [free_port(), free_port(), free_port()];
@@ -50,7 +50,7 @@ impl Foreground {
         fs::read_to_string(self.folder.path().join(stream)).unwrap()
     }
 
-    /// Runs the program with the configuration that the servers have.
+    /// Runs the program with the configuration of the servers.
     fn at(&self, arguments: &[&str]) -> Ended {
         let said = self.said("stdout");
         let config = said.split("SURFSTORE_CONFIG=").nth(1).unwrap().lines().next().unwrap();
@@ -145,7 +145,7 @@ fn a_folder_that_was_left_behind_is_neither_used_nor_removed_nor_in_the_way() {
     let first = three_ports().to_string();
     let _turn = Turn::take();
     let folder = tempfile::tempdir().unwrap();
-    // The shell becomes the program, with the number that it had.
+    // The shell becomes the program, which keeps its process id.
     const SCRIPT: &str =
         "for n in '' -1 -2; do mkdir \"$TMPDIR/surfstore-$$$n\"; done; exec \"$@\"";
     let mut servers = Command::new("sh")

@@ -41,7 +41,7 @@ fn a_call_that_waits_ends_with_what_is_known_of_it() {
         let ended = interrupt(process);
         ended.assert_failed(130, what);
         assert_eq!(ended.stdout, "");
-        // Who hangs up waits no longer, except that an update is in the log for good.
+        // If a client disconnects, its call stops waiting, except that an update stays in the log.
         wait_until(PATIENCE, "nobody waits", || cluster.at(leader).state().waiting_calls == 0);
     }
 }

@@ -1,4 +1,4 @@
-//! The program for people, run as people run it: what it shows, what it says, and its exit codes.
+//! The command-line program, run as people run it: its output, its messages, and its exit codes.
 //!
 //! - `program` runs it;
 //! - `stage` is a server that answers as it is told, and `strangers` listen where servers are expected, and are none;

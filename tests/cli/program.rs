@@ -33,7 +33,7 @@ pub(crate) struct Ended {
     pub(crate) stderr: String,
 }
 
-/// The program, with nothing of the environment that it reads.
+/// The program, without the environment variables that it reads.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_surfstore"));
     command.env_remove("SURFSTORE_CONFIG").env_remove("SURFSTORE_LOG").stdin(Stdio::null());
@@ -46,7 +46,7 @@ pub(crate) fn config(cluster: &Cluster) -> OsString {
     cluster.command(0).get_args().next().unwrap().to_owned()
 }
 
-/// Runs the program to its end.
+/// Runs the program until it ends.
 #[track_caller]
 pub(crate) fn run(command: &mut Command) -> Ended {
     Ended::of(command.output().unwrap())
@@ -59,7 +59,8 @@ pub(crate) fn at(cluster: &Cluster, arguments: &[&str]) -> Ended {
 }
 
 impl Ended {
-    /// How it ended. Whatever happened, it has neither panicked nor steered a terminal that is none.
+    /// How it ended. In any case it has neither panicked nor sent control characters to something that is not a
+    /// terminal.
     #[track_caller]
     pub(crate) fn of(output: Output) -> Ended {
         let stdout = String::from_utf8(output.stdout).unwrap();
@@ -72,14 +73,14 @@ impl Ended {
         Ended { code: output.status.code(), stdout, stderr }
     }
 
-    /// What it showed; it must have done what was asked, and have nothing else to say.
+    /// What it showed. It must have succeeded, without a message.
     #[track_caller]
     pub(crate) fn shown(self) -> String {
         assert_eq!((self.code, &*self.stderr), (Some(0), ""), "{self:?}");
         self.stdout
     }
 
-    /// Checks that it failed with this exit code, and one line on stderr that has this in it.
+    /// Checks that it failed with this exit code, and with one line on stderr that contains this.
     #[track_caller]
     pub(crate) fn assert_failed(&self, code: i32, what: &str) {
         assert_eq!(self.code, Some(code), "{self:?}");
@@ -88,7 +89,7 @@ impl Ended {
         assert!(self.stderr.contains(what), "{what:?} is not in {self:?}");
     }
 
-    /// Checks that nothing was done for such a command line or configuration.
+    /// Checks that nothing was done because of such a command line or configuration.
     #[track_caller]
     pub(crate) fn assert_refused(&self, what: &str) {
         self.assert_failed(2, what);

@@ -1,4 +1,4 @@
-//! Those who listen where a server is expected, and are none.
+//! Programs that listen where a server is expected but are not one.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -10,12 +10,12 @@ use tempfile::TempDir;
 /// What a stranger does with a connection.
 pub(crate) type Manners = fn(TcpStream);
 
-/// A web server, which knows no such page.
+/// A web server that does not know the page.
 pub(crate) fn web(stream: TcpStream) {
     answer(stream, b"HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\nno\n");
 }
 
-/// One who takes what comes, and never answers.
+/// Accepts everything and never answers.
 pub(crate) fn silent(stream: TcpStream) {
     let _kept = stream;
     loop {
@@ -23,12 +23,12 @@ pub(crate) fn silent(stream: TcpStream) {
     }
 }
 
-/// One who speaks another language.
+/// Speaks another protocol.
 pub(crate) fn garbage(stream: TcpStream) {
     answer(stream, &b"\x00\x1b[31mSSH-2.0\xff\r\n".repeat(100));
 }
 
-/// One whose answers are XML-RPC, with a status that no server has.
+/// Answers in XML-RPC, with a status that no server has.
 pub(crate) fn liar(stream: TcpStream) {
     let number = |name: &str, number: i64| {
         format!("<member><name>{name}</name><value><i8>{number}</i8></value></member>")
@@ -58,7 +58,7 @@ pub(crate) fn liar(stream: TcpStream) {
     answer(stream, (head + &body).as_bytes());
 }
 
-/// One who refuses with a fault that would steer a terminal.
+/// Refuses with a fault that contains control characters for a terminal.
 pub(crate) fn rude(stream: TcpStream) {
     let body = "<methodResponse><fault><value><struct>\
         <member><name>faultCode</name><value><int>77</int></value></member>\
@@ -73,7 +73,7 @@ fn answer(mut stream: TcpStream, response: &[u8]) {
     let _ = stream.write_all(response);
 }
 
-/// The configuration of a set whose only server is a stranger, in a folder that is to be kept meanwhile.
+/// The configuration of a set whose only server is a stranger, in a folder that must be kept while it is used.
 pub(crate) fn set(manners: Manners) -> (PathBuf, TempDir) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -1,4 +1,4 @@
-//! What is refused before anything is done, and what needs no servers.
+//! What is refused before anything is done, and commands that need no servers.
 
 use std::fs;
 use std::path::Path;
@@ -119,7 +119,7 @@ fn a_configuration_that_is_not_there_or_faulty_is_told_in_one_line_with_exit_cod
     let broken = [
         (Path::new("absent\nfile"), "absent\\nfile"),
         (folder.path(), "cannot be read"),
-        // Nobody can read at its beginning, whatever rights one has.
+        // Nothing can be read at its beginning, whatever the permissions.
         (Path::new("/proc/self/mem"), "cannot be read"),
         (&faulty, "metadata1 is missing"),
         (&bytes, "bytes"),
@@ -156,7 +156,7 @@ fn completions_know_every_command_and_option_that_help_shows_and_no_others() {
             let options = options(help.split("Examples:").next().unwrap());
             assert!(options.contains(&"--config"), "{help}");
             for option in options {
-                // In fish a long option stands without its dashes.
+                // In fish a long option is written without its dashes.
                 let bare = option.trim_start_matches('-');
                 let is_there = script.contains(option) || script.contains(&format!(" -l {bare} "));
                 assert!(is_there, "{shell}: {command} {option}");

@@ -1,4 +1,4 @@
-//! The client and real servers.
+//! The client against real servers.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

@@ -1,4 +1,4 @@
-//! The client library: against servers that do as a test says, and against clusters of real processes.
+//! The client library: against scripted servers, and against clusters of real processes.
 //!
 //! - `stage` is a server that answers as it is told, or does not;
 //! - the harness is that of the cluster tests;

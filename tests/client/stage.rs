@@ -1,4 +1,4 @@
-//! A server that does as a test says.
+//! A scripted server.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -20,20 +20,20 @@ pub(crate) enum Act {
     AnswerAndClose(Value),
     /// Closes the connection without an answer.
     Close,
-    /// Answers with this status of HTTP.
+    /// Answers with this HTTP status.
     Status(u16),
-    /// Keeps the connection, and says nothing.
+    /// Keeps the connection open and never answers.
     Silence,
 }
 
 pub(crate) const TRUE: Act = Act::Answer(Value::Boolean(true));
 pub(crate) const FALSE: Act = Act::Answer(Value::Boolean(false));
 
-/// A server that decides what it does by the call and how many of that method came before.
+/// A server that decides by the call, and by how many calls of that method came before, what it does.
 pub(crate) struct Stage {
     pub(crate) address: Address,
     calls: Arc<Mutex<Vec<MethodCall>>>,
-    /// How many connections it has ended.
+    /// How many connections it has closed.
     ended: Arc<AtomicUsize>,
 }
 
@@ -59,7 +59,7 @@ impl Stage {
         Stage { address: Address { host: "127.0.0.1".to_owned(), port }, calls, ended }
     }
 
-    /// How many connections have ended.
+    /// How many connections have been closed.
     pub(crate) fn ended(&self) -> usize {
         self.ended.load(Ordering::SeqCst)
     }
@@ -132,7 +132,7 @@ pub(crate) fn update(name: &str, version: i64) -> Update {
     Update { name: name.into(), version, hashes: ["mine".into()].into() }
 }
 
-/// Limits that end a test soon.
+/// Limits with which a test ends soon.
 pub(crate) fn soon() -> Limits {
     Limits {
         deadline: Duration::from_millis(600),

@@ -1,4 +1,4 @@
-//! What an update comes to when answers do not come.
+//! The outcome of an update if answers are lost.
 
 use std::thread;
 use std::time::Instant;
@@ -13,7 +13,7 @@ fn client(stage: &Stage) -> Client {
     Client::new(std::slice::from_ref(&stage.address), Limits::default())
 }
 
-/// A server that closes the connection over the first update, and has this map then.
+/// A server that closes the connection at the first update, and then has this map.
 fn loses_one(then: fn() -> Act) -> Stage {
     Stage::new(move |method, before| match (method, before) {
         ("updatefile", 0) => Act::Close,

@@ -1,8 +1,8 @@
-//! Requests without anything that they can do without.
+//! Requests in their shortest form.
 
 use surfstore::gate::Request;
 
-/// The request as it would be sent by somebody who sends nothing unneeded.
+/// The request as a client would send it that sends nothing unnecessary.
 pub(crate) fn plain(request: &Request) -> Vec<u8> {
     let (head, body) = (request.clean_head(), &request.body);
     let lines = head.strip_suffix(b"\r\n").expect("an empty line ends it");

@@ -1,6 +1,6 @@
-//! What is claimed of any bytes, one function for each of the three readers that strangers can reach.
+//! What must hold for any bytes, one function for each of the three parsers that strangers can reach.
 //!
-//! Each panics if its claim does not hold. The fuzzer calls them with bytes of its own, and `tests/corpora.rs` with the
+//! Each panics if its claim does not hold. The fuzzer calls them with its own bytes, and `tests/corpora.rs` with the
 //! saved ones; they know of neither.
 
 #[path = "plain.rs"]
@@ -15,8 +15,8 @@ use surfstore::raft::{
 use surfstore::value::Value;
 use surfstore::xmlrpc::{parse_call, parse_response, write_call, write_fault, write_response};
 
-/// The gate makes the same of a connection however its bytes are split, and of what it lets through when that is sent
-/// plainly.
+/// The gate reads the same from a connection however its bytes are split, and reads the same requests if they are sent
+/// again in their shortest form.
 pub(crate) fn gate(bytes: &[u8]) {
     let outcome = read_pieces(bytes.chunks(bytes.len().max(1)));
     assert_eq!(read_pieces(bytes.chunks(1)), outcome, "byte by byte");
@@ -50,10 +50,10 @@ fn read_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Request>,
     (requests, None)
 }
 
-/// Whatever is read as a call or an answer is written so that it reads as the same.
+/// Everything that is read as a call or an answer is written in a form that is read as the same.
 pub(crate) fn xml(bytes: &[u8]) {
     if let Ok(call) = parse_call(bytes) {
-        // A method's name is written only by this server, whose own names need no care.
+        // A method's name is written only by this server, whose own names need no escaping.
         let again = write_call("m", |params| {
             call.params.iter().for_each(|value| params.param(|writer| writer.value(value)));
         });
@@ -69,16 +69,16 @@ pub(crate) fn xml(bytes: &[u8]) {
     }
 }
 
-/// No messages, however forged, break a server: documents with zero bytes between them are told to one in turn.
+/// No messages, however forged, break a server: the documents between zero bytes are given to a server in turn.
 ///
-/// A document that is a call is made. Any other is taken for the answer to the oldest request under way that it answers.
-/// What is no answer either makes the server's timer run out, so that it comes into every role; an empty document says
-/// that the process has ended that was sent the oldest request.
+/// A document that is a call is made. Any other is taken for the answer to the oldest request in flight that it can
+/// answer. If it is not an answer either, the server's timer expires, so that it reaches every role; an empty document
+/// means that the process that received the oldest request has ended.
 pub(crate) fn peers(bytes: &[u8]) {
     tell(bytes, |_, _| {});
 }
 
-/// The same, and `see` is shown every event, and the server after it.
+/// The same, and `see` is given every event, and the server after it.
 pub(crate) fn tell(bytes: &[u8], mut see: impl FnMut(&Event, &Server)) {
     let Some(cluster) = Cluster::new(ServerId(0), 3) else { return };
     let (mut server, mut effects) = Server::start(cluster, Incarnation(100));
@@ -105,10 +105,10 @@ pub(crate) fn tell(bytes: &[u8], mut see: impl FnMut(&Event, &Server)) {
     }
 }
 
-/// How many requests under way may still be answered; those before are lost.
+/// How many requests in flight may still be answered; those before are lost.
 const UNDER_WAY_MAX: usize = 8;
 
-/// The outcome of the oldest request under way that the document is an answer to.
+/// The outcome of the oldest request in flight that the document answers.
 fn outcome(document: &[u8], under_way: &mut Vec<(ServerId, raft::Request)>) -> Option<Event> {
     let told = |request: &raft::Request| match protocol::read_response(request, document) {
         Ok(response) => Some(Ok(response)),

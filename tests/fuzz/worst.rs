@@ -1,9 +1,9 @@
-//! Inputs made by hand of what costs a reader most for its length, as long as one likes.
+//! Handmade inputs, of any length, that cost a parser the most for their length.
 
 use surfstore::value::Value;
 use surfstore::xmlrpc::write_call;
 
-/// An input with as many pieces as there is room for.
+/// An input with as many pieces as fit.
 pub(crate) struct Worst {
     /// What there is much of.
     pub(crate) name: &'static str,
@@ -11,19 +11,19 @@ pub(crate) struct Worst {
 }
 
 enum Form {
-    /// It begins and ends like this, with the pieces between.
+    /// Its beginning and its end, with the pieces between them.
     Text { begin: &'static str, piece: fn(usize) -> String, end: &'static str },
-    /// An append that is this packed, of so many pieces that take so many bytes each.
+    /// An append, packed like this, with so many pieces of so many bytes each.
     Packed { piece_bytes: usize, message: fn(usize) -> Value },
 }
 
 impl Worst {
-    /// The input of nearly so many bytes.
+    /// The input of about so many bytes.
     pub(crate) fn of(&self, bytes: usize) -> Vec<u8> {
         match self.form {
             Form::Text { begin, piece, end } => text(bytes, begin, piece, end),
             Form::Packed { piece_bytes, message } => {
-                // Of four characters of base64 three bytes come.
+                // Four characters of base64 encode three bytes.
                 let message = message(bytes / 4 * 3 / piece_bytes);
                 write_call("appendEntries", |params| {
                     params.param(|param| param.base64(&message.pack()));
@@ -140,7 +140,7 @@ pub(crate) const CONNECTIONS: [Worst; 4] = [
     ),
 ];
 
-/// An entry with a roster: what a term begins with.
+/// An entry with a roster, which every term begins with.
 macro_rules! roster {
     () => {
         concat!(
@@ -182,7 +182,7 @@ fn array(elements: impl IntoIterator<Item = Value>) -> Value {
     Value::Array(elements.into_iter().collect())
 }
 
-/// An append that a server takes, with these entries.
+/// An append with these entries, which a server accepts.
 fn append(entries: Value) -> Value {
     let sender = array([1, 3, 0, 101, 1, 101, 0, 1, 1].map(Value::from));
     let [receiver, prev_log_index, prev_log_term, leader_commit, round] =

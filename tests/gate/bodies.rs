@@ -1,4 +1,4 @@
-//! Bodies: how their length is announced, and how chunks are put together.
+//! Bodies: how their length is announced, and how chunks are assembled.
 
 use super::{announced_by, call, chunked, post_with, read, refused, served};
 

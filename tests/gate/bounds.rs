@@ -1,6 +1,6 @@
-//! Bounds on what a request may have, on the memory that it takes, and on the work.
+//! Bounds on the content of a request, on the memory that it takes, and on the work.
 //!
-//! Nothing here measures time. What is not linear in these sizes would take hours.
+//! Nothing here measures time. Work that is not linear in these sizes would take hours.
 
 use super::{OWN_HOST, announced_by, call, chunked, post_with, read_pieces, refused, served};
 use surfstore::gate::{BODY_BYTES_MAX, Gate, HEAD_BYTES_MAX, HEADERS_MAX, Received};

@@ -1,4 +1,4 @@
-//! What the HTTP library is handed: it understands every head as the gate did.
+//! What the HTTP library is given: it interprets every head as the gate did.
 
 use super::{chunked, post_with, served};
 use async_h1::server;

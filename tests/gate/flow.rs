@@ -1,4 +1,4 @@
-//! What the caller of the gate is told in the course of a connection: phases, 100 Continue, requests in order.
+//! What the gate reports in the course of a connection: phases, 100 Continue, requests in order.
 
 use super::{
     OWN_HOST, Outcome, announced_by, call, chunked, drain, post_with, read, refused, served,
@@ -41,7 +41,7 @@ fn a_connection_is_idle_behind_a_request() {
     gate.push(post_with("").as_bytes());
     assert_eq!(gate.next(), Ok(Received::Request(call(b"hi"))));
     assert_eq!(gate.phase(), Phase::Idle);
-    // Some clients end a body with a line end that does not belong to it.
+    // Some clients end a body with a line break that does not belong to it.
     gate.push(b"\r\n");
     assert_eq!(gate.next(), Ok(Received::NeedMore));
     assert_eq!(gate.phase(), Phase::Idle);

@@ -1,4 +1,4 @@
-//! The grammar of heads: what is broken is refused at the byte that breaks it, what is only odd is served.
+//! The grammar of heads: a broken one is refused at the byte that breaks it, an unusual one is served.
 
 use super::{call, post_with, read_pieces, refused, served};
 

@@ -1,7 +1,7 @@
-//! The bytes of connections as clients, careless ones and attackers send them, and what the gate makes of them.
+//! The bytes of connections as clients, careless ones and attackers send them, and how the gate reads them.
 //!
-//! [`read`] feeds every example in one piece, byte by byte and in pieces of random sizes, and holds the gate to the same
-//! outcome each time.
+//! [`read`] feeds every example in one piece, byte by byte and in pieces of random sizes, and requires the same outcome
+//! each time.
 
 #![allow(missing_docs)]
 
@@ -21,14 +21,14 @@ use surfstore::gate::{Gate, Method, Received, Refusal, Request};
 /// The host under which the gate's server is configured in these tests.
 const OWN_HOST: &str = "Meta0.example";
 
-/// What became of the bytes of a connection: the requests in order, and the refusal that ended it.
+/// The result of the bytes of a connection: the requests in order, and the refusal that ended it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Outcome {
     requests: Vec<Request>,
     refusal: Option<Refusal>,
 }
 
-/// Takes all that there is; the calls for 100 Continue are counted.
+/// Reads everything; counts the requests for 100 Continue.
 fn drain(gate: &mut Gate, outcome: &mut Outcome, continues: &mut usize) {
     loop {
         match gate.next() {
@@ -44,7 +44,7 @@ fn drain(gate: &mut Gate, outcome: &mut Outcome, continues: &mut usize) {
     }
 }
 
-/// What the gate makes of these pieces of a connection.
+/// What the gate reads from these pieces of a connection.
 fn read_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     let mut gate = Gate::new(OWN_HOST);
     let mut outcome = Outcome { requests: Vec::new(), refusal: None };
@@ -72,7 +72,7 @@ fn split(bytes: &[u8], seed: u64, piece_max: usize) -> Vec<&[u8]> {
     pieces
 }
 
-/// What the gate makes of the bytes, however they are split.
+/// What the gate reads from the bytes, however they are split.
 fn read(bytes: impl AsRef<[u8]>) -> Outcome {
     let bytes = bytes.as_ref();
     let outcome = read_pieces([bytes]);
@@ -85,7 +85,7 @@ fn read(bytes: impl AsRef<[u8]>) -> Outcome {
     outcome
 }
 
-/// The status of the refusal with which the bytes are answered; fails if anything in them is served.
+/// The status of the refusal of these bytes. Fails if anything in them is served.
 fn refused(bytes: impl AsRef<[u8]>) -> u16 {
     let shown = String::from_utf8_lossy(bytes.as_ref()).chars().take(200).collect::<String>();
     let outcome = read(bytes);
@@ -93,7 +93,7 @@ fn refused(bytes: impl AsRef<[u8]>) -> u16 {
     outcome.refusal.unwrap_or_else(|| panic!("{shown:?} is not refused")).status
 }
 
-/// The only request in the bytes, which have nothing else in them.
+/// The only request in the bytes, which contain nothing else.
 fn served(bytes: impl AsRef<[u8]>) -> Request {
     let shown = String::from_utf8_lossy(bytes.as_ref()).chars().take(200).collect::<String>();
     let outcome = read(bytes);
@@ -103,22 +103,22 @@ fn served(bytes: impl AsRef<[u8]>) -> Request {
     request
 }
 
-/// A sound POST with these headers, each with its line end, and a body of two bytes.
+/// A valid POST with these headers, each with its line end, and a body of two bytes.
 fn post_with(headers: &str) -> String {
     format!("POST /RPC2 HTTP/1.1\r\nHost: a:9001\r\nContent-Length: 2\r\n{headers}\r\nhi")
 }
 
-/// A sound POST whose body is announced by these headers only.
+/// A valid POST whose body is announced only by these headers.
 fn announced_by(headers: &str, body: &str) -> String {
     format!("POST /RPC2 HTTP/1.1\r\nHost: a:9001\r\n{headers}\r\n{body}")
 }
 
-/// A POST with this body in chunks as they are given.
+/// A POST with this body in the given chunks.
 fn chunked(chunks: &str) -> String {
     announced_by("Transfer-Encoding: chunked\r\n", chunks)
 }
 
-/// What the gate gives out for a POST to `/RPC2` that leaves the connection open.
+/// The gate's output for a POST to `/RPC2` that leaves the connection open.
 fn call(body: &[u8]) -> Request {
     Request {
         method: Method::Post,

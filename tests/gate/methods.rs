@@ -1,4 +1,4 @@
-//! Methods and targets: which ones are served, and how the others are told.
+//! Methods and targets: which ones are served, and how the others are refused.
 
 use super::{call, post_with, refused, served};
 use surfstore::gate::{Method, Refusal};

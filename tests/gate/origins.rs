@@ -1,4 +1,4 @@
-//! Web pages: only those that the server itself could have sent may call.
+//! Web pages: only pages that the server itself could have sent may call.
 
 use super::{OWN_HOST, call, refused, served};
 

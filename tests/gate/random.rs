@@ -5,7 +5,7 @@ use super::{announced_by, call, chunked, post_with, read_pieces, split};
 use proptest::prelude::*;
 use surfstore::gate::{BODY_BYTES_MAX, HEADERS_MAX, Request};
 
-/// Sound requests of every kind.
+/// Valid requests of every kind.
 fn request() -> impl Strategy<Value = Vec<u8>> {
     prop::sample::select(vec![
         post_with(""),
@@ -47,12 +47,13 @@ fn scrap() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// Places in the bytes, and the scraps that are put over what stands there.
+/// Positions in the bytes, and the fragments that overwrite what is there.
 fn damage() -> impl Strategy<Value = Vec<(prop::sample::Index, usize, Vec<u8>)>> {
     prop::collection::vec((any::<prop::sample::Index>(), 0..8_usize, scrap()), 0..5)
 }
 
-/// Fails unless the gate makes the same of the bytes however they are split, and nothing that breaks its promises.
+/// Fails unless the gate reads the same from the bytes however they are split, and reads nothing that breaks its
+/// promises.
 fn check(bytes: &[u8], seed: u64) -> Result<(), TestCaseError> {
     let outcome = read_pieces([bytes]);
     prop_assert_eq!(&read_pieces(bytes.chunks(1)), &outcome);

@@ -1,5 +1,4 @@
-//! Services that exchange the bytes that servers send, through the gate, in a world whose time only passes when it is told
-//! to.
+//! Services that exchange the bytes that servers send, through the gate. Time passes only when a test says so.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -13,7 +12,7 @@ use surfstore::service::{Action, AnswerBudget, Input, Service, Settings};
 use surfstore::value::Value;
 use surfstore::xmlrpc::{self, Fault};
 
-/// What a caller is answered.
+/// The answer to a caller.
 pub(crate) type Answer = Result<Value, Fault>;
 
 /// A call of a client: at which server, and its id.
@@ -27,28 +26,28 @@ pub(crate) struct Called {
 pub(crate) struct Cluster {
     services: Vec<Option<Service>>,
     pub(crate) now: Instant,
-    /// The requests of servers that are not answered yet: who asked what.
+    /// The requests of servers that are not answered yet, and who sent them.
     asked: BTreeMap<Called, (ServerId, Request)>,
-    /// What the clients were answered.
+    /// The answers to the clients.
     pub(crate) answers: BTreeMap<Called, Answer>,
-    /// The inputs under way.
+    /// The inputs in flight.
     inputs: VecDeque<(u8, Input)>,
-    /// The servers that no other one reaches.
+    /// The servers that no other one can reach.
     pub(crate) isolated: BTreeSet<u8>,
     /// The log lines of all servers.
     pub(crate) lines: Vec<String>,
-    /// How often each server wanted its connections closed.
+    /// How often each server requested that its connections be closed.
     pub(crate) disconnected: Vec<usize>,
-    /// The calls whose callers have hung up.
+    /// The calls whose callers have disconnected.
     gone: BTreeSet<Called>,
-    /// What each server's answers count against.
+    /// The budget for each server's answers.
     pub(crate) budgets: Vec<AnswerBudget>,
     last_call: u64,
     rng: Rng,
 }
 
 impl Cluster {
-    /// So many servers that have just started, at each of which so many calls may wait.
+    /// So many servers that have just started. So many calls may wait at each of them.
     pub(crate) fn start(size: u8, waiting_max: usize, seed: u64) -> Cluster {
         let mut text = format!("M: {size}\n");
         (0..size)
@@ -86,7 +85,7 @@ impl Cluster {
         cluster
     }
 
-    /// Servers of which one leads, and which one.
+    /// Servers with a leader, and which one it is.
     pub(crate) fn led(size: u8, waiting_max: usize) -> (Cluster, u8) {
         let mut cluster = Cluster::start(size, waiting_max, 1);
         cluster.pass(Duration::from_secs(5));
@@ -156,7 +155,7 @@ impl Cluster {
         self.now = end;
     }
 
-    /// Lets everything arrive that is under way.
+    /// Delivers everything that is in flight.
     fn settle(&mut self) {
         while let Some((id, input)) = self.inputs.pop_front() {
             let slot = &mut self.services[usize::from(id)];
@@ -170,7 +169,7 @@ impl Cluster {
     }
 
     fn perform(&mut self, by: u8, actions: Vec<Action>) {
-        // The lanes have no turn between the actions of one batch: what comes before a `Disconnect` never leaves.
+        // The lanes do not run between the actions of one batch: what comes before a `Disconnect` is never sent.
         let disconnects = actions.iter().any(|action| matches!(action, Action::Disconnect));
         for action in actions {
             match action {
@@ -202,7 +201,7 @@ impl Cluster {
         }
     }
 
-    /// Carries a request to a peer, unless one of both is isolated: then there is no reply.
+    /// Carries a request to a peer. If one of them is isolated, there is no reply.
     fn carry(&mut self, by: u8, to: ServerId, request: Request) {
         if self.isolated.contains(&by) || self.isolated.contains(&to.0) {
             let failure = Failure::Silent;

@@ -1,4 +1,4 @@
-//! The service without sockets: which calls wait, what is answered when, and what time brings about.
+//! The service without sockets: which calls wait, what is answered when, and what timers cause.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -28,7 +28,7 @@ fn multicall(calls: &[(&str, &[Value])]) -> Vec<u8> {
     write_call("system.multicall", |params| params.param(|writer| writer.value(&calls)))
 }
 
-/// What a multicall answers: for each call its value, or the code of its fault.
+/// The answer to a multicall: for each call its value, or the code of its fault.
 #[track_caller]
 fn answers(answer: Answer) -> Vec<Result<Value, i32>> {
     let Ok(Value::Array(answers)) = answer else { panic!("{answer:?}") };
@@ -43,7 +43,7 @@ fn answers(answer: Answer) -> Vec<Result<Value, i32>> {
     answers.iter().map(one).collect()
 }
 
-/// Cuts a leader off from the others. It leads on until it hears of another leader.
+/// Isolates a leader from the others. It stays the leader until it hears of another one.
 fn cut_off(cluster: &mut Cluster, leader: u8) {
     cluster.isolated.insert(leader);
 }
@@ -202,7 +202,7 @@ fn a_deadline_that_has_not_come_changes_nothing() {
     assert!(cluster.leader().is_some());
 }
 
-/// Other calls come between those of a multicall, and the news of a commit leaves before a later call of it crashes the
+/// Other calls run between those of a multicall, and the news of a commit is sent before a later call of it crashes the
 /// server.
 #[test]
 fn a_multicall_takes_turns_with_everything_else() {
@@ -218,8 +218,8 @@ fn a_multicall_takes_turns_with_everything_else() {
     }
 }
 
-/// Calls of all kinds, hang-ups and servers that come and go: each call is answered once, and those that wait for nobody
-/// at once.
+/// Calls of all kinds, disconnecting clients, and servers that come and go: each call is answered once, and a call that
+/// need not wait is answered immediately.
 #[test]
 fn whatever_comes_in_every_call_is_answered_once() {
     for seed in 0..100 {
@@ -262,7 +262,7 @@ fn whatever_comes_in_every_call_is_answered_once() {
         for called in &waiting {
             assert!(cluster.answers.contains_key(called), "seed {seed}: {called:?} waits for ever");
         }
-        // Nothing is left of any of them: every place is free, and only the cached map counts.
+        // Nothing is left of any of them: every slot is free, and only the cached map counts.
         let leader = cluster.leader().unwrap_or_else(|| panic!("seed {seed}: nobody leads"));
         let map = cluster.answer(leader, &Ask::Files);
         assert!(map.is_ok(), "seed {seed}: {map:?}");

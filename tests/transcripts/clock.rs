@@ -1,4 +1,5 @@
-//! The servers' timers. Time passes only at the command `pass`; at all others the scenario says which timer runs out.
+//! The servers' timers. Time passes only at the command `pass`; at all other commands the scenario says which timer
+//! expires.
 
 use surfstore::raft::{
     ELECTION_SPREAD_MS, FATE_MS, HEARTBEAT_MS, SILENCE_MS, START_MS, ServerId, Timer,
@@ -75,7 +76,7 @@ impl Clock {
         }
     }
 
-    /// The next timer that runs out, if one does until then.
+    /// The next timer that expires, if one does until then.
     pub(crate) fn next(&self, until: u64) -> Option<(u64, ServerId, Timer)> {
         let due = |(id, timers): (u8, &Timers)| {
             let role = timers.role.map(|(timer, time)| (time, ServerId(id), timer));

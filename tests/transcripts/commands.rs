@@ -46,14 +46,14 @@ pub(crate) const COMMANDS: [(&str, &str); 28] = [
     ("back", "back to NAME"),
 ];
 
-/// Those about links and what is under way on them.
+/// The commands about links and what is in flight on them.
 const LINK_COMMANDS: [&str; 9] =
     ["deliver", "settle", "drop", "delay", "release", "expire", "duplicate", "cut", "heal"];
 
-/// A hash that makes an update as large as an append may be, so that it travels alone.
+/// A hash that makes an update as large as an append may be, so that it is sent alone.
 const LARGE: &str = "1MiB";
 
-/// Does what the command says, on the stage that the first one set up; the lines that come of it.
+/// Executes the command on the stage that the first one set up. Returns the resulting lines.
 pub(crate) fn perform(stage: &mut Option<Stage>, command: &str) -> Result<Vec<String>, String> {
     let words: Vec<_> = command.split_whitespace().collect();
     if let ["servers", count] = words.as_slice() {
@@ -137,7 +137,7 @@ impl Stage {
         if self.has_ended(id) { Err(format!("the process of {name} has ended")) } else { Ok(id) }
     }
 
-    /// The commands about what is under way, and about the links themselves.
+    /// The commands about messages in flight, and about the links themselves.
     fn on_links(&mut self, verb: &str, words: &[&str]) -> Result<(), String> {
         if !LINK_COMMANDS.contains(&verb) {
             return Err(usage(&[verb]));
@@ -171,7 +171,7 @@ impl Stage {
         count
     }
 
-    /// A call of the operator, which is always done; said where nothing comes of it.
+    /// A call of the operator, which is always executed; if it has no effect, a line says so.
     fn control(&mut self, id: ServerId, call: Call) -> Result<(), String> {
         let before = self.server(id).clone();
         self.ask(id, call);
@@ -181,8 +181,8 @@ impl Stage {
         Ok(())
     }
 
-    /// Every follower loses patience, this one first, and messages arrive until it leads. What it then sends is left
-    /// under way.
+    /// Every follower's election timer expires, this server's first, and messages arrive until it leads. What it then
+    /// sends stays in flight.
     fn elect(&mut self, id: ServerId) -> Result<(), String> {
         for follower in self.ids() {
             let is_peer = self.set(id) == self.set(follower);
@@ -215,7 +215,7 @@ impl Stage {
         let command = Command::Roster(Arc::new(Roster { history: first, members }));
         let entry = |term: &u64| Entry { term: Term(*term), command: command.clone() };
         let leader = self.server(ServerId((id.0 + 1) % self.size()));
-        // It has the entry of its own term besides.
+        // It also has the entry of its own term.
         let last_log = Position { term: Term(term), index: LogIndex(terms.len() as u64).next() };
         let request = AppendEntries {
             sender: Identity {
@@ -229,7 +229,7 @@ impl Stage {
             entries: terms.iter().map(entry).collect(),
             leader_commit: LogIndex::default(),
             round: Round::default().next(),
-            // So that it is known who holds what, but nobody as the leader.
+            // So that it is known who holds what, but no server is known as the leader.
             has_majority: false,
         };
         match self.ask(id, Call::AppendEntries(request)) {

@@ -1,4 +1,4 @@
-//! Which links between servers a command speaks of.
+//! Which links between servers a command refers to.
 
 use surfstore::raft::ServerId;
 

@@ -1,7 +1,7 @@
 //! Transcripts: scripted runs of a cluster of shipped cores, compared line by line with the text in `scenarios`.
 //!
-//! A scenario is a text file that tells what was done to the servers and what each of them did. `docs/transcripts.md`
-//! says how to read and write one.
+//! A scenario is a text file that says what was done to the servers and what each of them did. `docs/transcripts.md`
+//! describes how to read and write one.
 
 #![allow(missing_docs)]
 
@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use commands::COMMANDS;
 use script::Script;
 
-/// What is to be done with a scenario whose servers do something else than its text says.
+/// What to do with a scenario whose servers behave differently from its text.
 const REWRITE: &str = "TRANSCRIPTS=write cargo test --test transcripts";
 
 /// Every file in the folder of scenarios, by name.
@@ -45,7 +45,7 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).expect("a scenario can be read")
 }
 
-/// Whether the scenarios are to be written rather than compared.
+/// Whether the scenarios are written instead of compared.
 fn is_write() -> bool {
     match std::env::var("TRANSCRIPTS") {
         Err(_) => false,

@@ -1,4 +1,4 @@
-//! What is under way between the servers. The network does nothing by itself: the scenario says what arrives.
+//! What is in flight between the servers. The network does nothing by itself: the scenario says what arrives.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,10 +6,10 @@ use surfstore::raft::{Failure, Request, Response, ServerId};
 
 use crate::links::Links;
 
-/// A request, or what came of it, on its way.
+/// A request, or its outcome, in flight.
 #[derive(Clone)]
 pub(crate) struct Message {
-    /// The request's number, which what comes of it shares.
+    /// The request's number, which its outcome shares.
     pub(crate) exchange: u64,
     pub(crate) from: ServerId,
     pub(crate) to: ServerId,
@@ -20,7 +20,7 @@ pub(crate) struct Message {
 pub(crate) enum Body {
     Request(Request),
     Response(Response),
-    /// Why there is no response, as far as whoever answers in its place shows it.
+    /// Why there is no response, as far as the program that answers in its place shows it.
     Failure(Failure),
 }
 
@@ -51,7 +51,7 @@ impl Network {
         self.under_way.push(Message { exchange, from: by, to, body: Body::Request(request) });
     }
 
-    /// Sends back what came of a request.
+    /// Sends back the outcome of a request.
     pub(crate) fn answer(&mut self, request: &Message, body: Body) {
         let Message { exchange, from, to, .. } = *request;
         self.under_way.push(Message { exchange, from: to, to: from, body });
@@ -69,12 +69,12 @@ impl Network {
         self.open.iter().filter_map(on_links).collect()
     }
 
-    /// Takes all that is under way on the links, oldest first.
+    /// Takes everything that is in flight on the links, oldest first.
     pub(crate) fn take(&mut self, links: &Links) -> Vec<Message> {
         self.under_way.extract_if(.., |message| links.contain(message.from, message.to)).collect()
     }
 
-    /// Takes the oldest message that is under way on the links.
+    /// Takes the oldest message that is in flight on the links.
     pub(crate) fn take_first(&mut self, links: &Links) -> Option<Message> {
         let on_links = |message: &Message| links.contain(message.from, message.to);
         let first = self.under_way.iter().position(on_links)?;
@@ -85,7 +85,7 @@ impl Network {
         self.held_back.extend(messages);
     }
 
-    /// Lets go on what was held back on the links; how much that was.
+    /// Releases what was held back on the links. Returns how much that was.
     pub(crate) fn release(&mut self, links: &Links) -> usize {
         let before = self.under_way.len();
         let on_links = |message: &mut Message| links.contain(message.from, message.to);
@@ -93,7 +93,7 @@ impl Network {
         self.under_way.len() - before
     }
 
-    /// Doubles what is under way on the links; how much that was.
+    /// Duplicates what is in flight on the links. Returns how much that was.
     pub(crate) fn duplicate(&mut self, links: &Links) -> usize {
         let on_links = |message: &&Message| links.contain(message.from, message.to);
         let copies: Vec<_> = self.under_way.iter().filter(on_links).cloned().collect();
@@ -112,7 +112,7 @@ impl Network {
         self.cut.remove(&link)
     }
 
-    /// The server's process ends: nobody waits for the outcome of its requests any more, which go their way.
+    /// The server's process ends: no sender waits for the outcome of its requests any more, but they stay in flight.
     pub(crate) fn end(&mut self, id: ServerId) {
         self.open.retain(|_, open| open.by != id);
         self.ended.insert(id, self.exchanges);

@@ -1,4 +1,4 @@
-//! What must hold of any run, whatever its transcript says: a scenario that breaks it is neither passed nor written.
+//! What must hold for any run, whatever its transcript says: a scenario that violates it neither passes nor is written.
 
 use std::collections::BTreeMap;
 
@@ -10,16 +10,16 @@ use surfstore::raft::{
 #[derive(Clone, Default)]
 pub(crate) struct Safety(BTreeMap<Incarnation, Past>);
 
-/// What has come to pass in a history.
+/// What has happened in a history.
 #[derive(Clone, Default)]
 struct Past {
     leaders: BTreeMap<Term, Member>,
-    /// Every committed entry, with the term in which it was first committed by anybody.
+    /// Every committed entry, with the term in which a server first committed it.
     committed: Vec<(Term, Entry)>,
 }
 
 impl Safety {
-    /// Takes note of what a server has become in a step.
+    /// Records the state of a server after a step.
     pub(crate) fn observe(&mut self, server: &Server) -> Result<(), &'static str> {
         let status = server.status();
         let Some(history) = status.history else { return Ok(()) };
@@ -36,15 +36,15 @@ impl Safety {
         past.observe_commits(server, &status)
     }
 
-    /// A process has ended. Where fewer than a majority of those are left that counted, only what the living hold must
-    /// be kept, and a term that none of them has reached may have another leader.
+    /// A process has ended. If fewer than a majority of those that counted are left, only what the living processes
+    /// hold must be kept, and a term that none of them has reached may have another leader.
     pub(crate) fn process_ended(&mut self, living: &[Server]) {
         self.0.values_mut().for_each(|past| past.survive_in(living));
     }
 }
 
 impl Past {
-    /// Whether a leader has all that was committed in the terms before its own.
+    /// Whether a leader has everything that was committed in the terms before its own.
     fn is_complete(&self, leader: &Server, term: Term) -> bool {
         (1..).zip(&self.committed).all(|(index, (committed_in, entry))| {
             term <= *committed_in || leader.log().get(LogIndex(index)) == Some(entry)
@@ -80,7 +80,7 @@ impl Past {
         self.committed.truncate(held);
     }
 
-    /// Who counts, by what is committed.
+    /// The servers that count, according to what is committed.
     fn roster(&self) -> Option<&Roster> {
         self.committed.iter().rev().find_map(|(_, entry)| match &entry.command {
             Command::Roster(roster) => Some(&**roster),

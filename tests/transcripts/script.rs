@@ -1,4 +1,4 @@
-//! A scenario as text: comments, commands and, after each command, what came of it.
+//! A scenario as text: comments, commands and, after each command, its result.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -13,7 +13,7 @@ struct Item {
     number: usize,
     /// A comment, an empty line or a command.
     line: String,
-    /// What comes of a command.
+    /// The result of a command.
     expected: Vec<String>,
     got: Vec<String>,
 }
@@ -48,7 +48,7 @@ impl Script {
         let mut stage = None;
         for item in &mut self.0 {
             if let Some(command) = item.line.strip_prefix("> ") {
-                // A server that finds itself wrong panics: the command that brought it there is named all the same.
+                // A server that detects a bug in itself panics: the command that led to it is named all the same.
                 let step = AssertUnwindSafe(|| perform(&mut stage, command));
                 let stopped = || Err("a server stopped itself; its words are above".into());
                 item.got = catch_unwind(step)
@@ -75,7 +75,7 @@ impl Script {
         Some(format!("{file}:{number}: after `{command}`\n  expected{expected}\n  got     {got}"))
     }
 
-    /// The scenario with what came of it.
+    /// The scenario with its results.
     pub(crate) fn text(&self) -> String {
         let lines = self.0.iter().flat_map(|item| std::iter::once(&item.line).chain(&item.got));
         lines.map(|line| format!("{line}\n")).collect()

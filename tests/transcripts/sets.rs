@@ -1,11 +1,11 @@
-//! Whom a process's configuration names. Processes may disagree: one that was started with another file is in another
-//! set, and may be at an address that is in both.
+//! The servers that a process's configuration names. Processes may disagree: a process that was started with another
+//! file belongs to another set, and may be at an address that both sets have.
 
 use surfstore::raft::{Cluster, ServerId};
 
 use crate::links::server;
 
-/// The greatest number of servers of a set, and of places on the stage.
+/// The maximum number of servers of a set, and of places on the stage.
 pub(crate) const SIZE_MAX: u8 = 10;
 
 /// The places of a set's servers on the stage, in the order of their ids. The place of S1 is 0.
@@ -40,7 +40,7 @@ impl Set {
         Some(Cluster::new(self.id(place)?, size)?.named(names))
     }
 
-    /// Where the server of that id is.
+    /// The place of the server with that id.
     pub(crate) fn place(&self, id: ServerId) -> ServerId {
         self.0[usize::from(id.0)]
     }

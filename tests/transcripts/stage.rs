@@ -1,6 +1,6 @@
-//! The stage on which a scenario is played: servers, what is under way between them, their timers and their callers.
+//! The stage on which a scenario is played: servers, what is in flight between them, their timers and their callers.
 //!
-//! It does what it is told, takes down what every server does, and decides nothing.
+//! It does what it is told, records what every server does, and decides nothing.
 
 use std::collections::BTreeMap;
 
@@ -19,22 +19,22 @@ use crate::text;
 /// The id of every call that a peer or an operator makes: both are answered at once.
 const AT_ONCE: CallId = CallId(0);
 
-/// How many messages may arrive at one command.
+/// How many messages may arrive in one command.
 const ARRIVALS_MAX: usize = 10_000;
 
-/// What is told of a step.
+/// What is recorded of a step.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Told {
     /// All of it: changes, timers, messages and answers.
     Everything,
-    /// What it changed, and answers to callers.
+    /// Its changes, and answers to callers.
     Changes,
 }
 
 /// What is at a place of the stage.
 #[derive(Clone)]
 struct Host {
-    /// Whom the configuration names with which its process was started.
+    /// The servers that the configuration names with which its process was started.
     set: Set,
     /// The process; `None` before it begins, and once it has ended.
     server: Option<Server>,
@@ -48,7 +48,7 @@ pub(crate) struct Stage {
     pub(crate) clock: Clock,
     pub(crate) network: Network,
     told: Told,
-    /// The time to put before each line, where time passes.
+    /// The time to write before each line, if time passes.
     time: Option<u64>,
     safety: Safety,
     last_call: u64,
@@ -97,7 +97,7 @@ impl Stage {
         self.perform(id, effects);
     }
 
-    /// Starts a process where there is none; with a set, one that has read another configuration than the one before.
+    /// Starts a process if there is none; with a set, one that has read another configuration than the one before.
     pub(crate) fn launch(&mut self, id: ServerId, set: Option<Set>) -> Result<(), String> {
         let name = text::server_name(id);
         if !self.has_ended(id) {
@@ -114,7 +114,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Ends a process: its memory is gone. What it has sent is on its way.
+    /// Ends a process: its memory is lost. What it has sent stays in flight.
     pub(crate) fn end(&mut self, id: ServerId) {
         let Some(server) = self.hosts[usize::from(id.0)].server.take() else { return };
         let Incarnation(number) = server.status().incarnation;
@@ -154,7 +154,7 @@ impl Stage {
         &self.hosts[usize::from(id.0)].set
     }
 
-    /// What was taken down since the last call, unless a rule of Raft was broken.
+    /// What was recorded since the last call, unless a rule of Raft was violated.
     pub(crate) fn take_lines(&mut self) -> Result<Vec<String>, String> {
         match self.broken.take() {
             Some(broken) => Err(broken),
@@ -167,7 +167,7 @@ impl Stage {
         self.out.push(format!("  {time}{line}"));
     }
 
-    /// Tells no more than changes and answers of what the work brings about.
+    /// Records only changes and answers while the work runs.
     pub(crate) fn quietly(
         &mut self,
         work: impl FnOnce(&mut Stage) -> Result<(), String>,
@@ -184,7 +184,8 @@ impl Stage {
         }
     }
 
-    /// Takes a server one step on and says what came of it; the answer, if the event was a call answered at once.
+    /// Lets a server handle one event and records the result. Returns the answer, if the event was a call that is
+    /// answered at once.
     pub(crate) fn step(&mut self, id: ServerId, event: Event) -> Option<Reply> {
         let quiet = matches!(event, Event::Unanswered { .. });
         let before = self.server(id).clone();
@@ -204,7 +205,7 @@ impl Stage {
         self.perform(id, effects)
     }
 
-    /// Checks what a server has become.
+    /// Checks the state of a server.
     fn note(&mut self, id: ServerId) {
         let server = self.hosts[usize::from(id.0)].server.as_ref();
         if let Some(Err(rule)) = server.map(|server| self.safety.observe(server)) {
@@ -253,7 +254,7 @@ impl Stage {
         self.step(id, Event::Call(AT_ONCE, call))
     }
 
-    /// Lets a timer run out that runs.
+    /// Lets a running timer expire.
     pub(crate) fn time_out(&mut self, id: ServerId, timer: Timer) -> Result<(), String> {
         if !self.clock.expire(id, timer) {
             let running = self.clock.role_timer(id).map_or("none", text::timer_name);
@@ -268,7 +269,7 @@ impl Stage {
         self.saved.insert(name.into(), self.clone());
     }
 
-    /// Begins again where something else could have happened.
+    /// Starts over, to try what else could have happened.
     pub(crate) fn go_back(&mut self, name: &str) -> Result<(), String> {
         let stage = self.saved.get(name).cloned().ok_or(format!("nothing is saved as {name}"))?;
         *self = Stage { saved: std::mem::take(&mut self.saved), ..stage };
@@ -335,7 +336,7 @@ impl Stage {
         self.give_up(message.exchange, Failure::Silent);
     }
 
-    /// The sender of a request waits for its outcome no longer.
+    /// The sender of a request stops waiting for its outcome.
     fn give_up(&mut self, exchange: u64, failure: Failure) {
         if let Some(Open { by: asker, to, request }) = self.network.close(exchange) {
             let by = self.known_as(to, asker);
@@ -343,14 +344,15 @@ impl Stage {
         }
     }
 
-    /// The senders of all requests on the links wait no longer, wherever request or reply may be; how many there were.
+    /// The senders of all requests on the links stop waiting, wherever request or reply may be. Returns how many there
+    /// were.
     pub(crate) fn expire(&mut self, links: &Links) -> usize {
         let exchanges = self.network.waiting(links);
         exchanges.iter().for_each(|exchange| self.give_up(*exchange, Failure::Silent));
         exchanges.len()
     }
 
-    /// Lets messages arrive on the links until none is under way; how many did.
+    /// Lets messages arrive on the links until none is in flight. Returns how many did.
     pub(crate) fn settle(&mut self, links: &Links) -> Result<usize, String> {
         let mut count = 0;
         while let Some(message) = self.network.take_first(links) {
@@ -365,7 +367,7 @@ impl Stage {
         Ok(count)
     }
 
-    /// Lets time pass: timers run out when they are due, and messages take no time.
+    /// Lets time pass: timers expire when they are due, and messages take no time.
     pub(crate) fn pass(&mut self, duration: u64) -> Result<(), String> {
         let start = self.clock.now;
         let end = start + duration;

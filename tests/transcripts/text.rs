@@ -19,7 +19,7 @@ pub(crate) fn server_name(id: ServerId) -> String {
     format!("S{}", id.0 + 1)
 }
 
-/// What the first process of a server draws. Whoever begins anew counts on from there.
+/// What the first process of a server draws. A later process counts on from there.
 pub(crate) fn first_incarnation(id: ServerId) -> Incarnation {
     Incarnation((u64::from(id.0) + 1) * INCARNATIONS_MAX)
 }
@@ -161,7 +161,7 @@ pub(crate) fn file_map(files: &Files) -> String {
     }
 }
 
-/// What a step changed that other servers, callers or the paper's figures could tell, in few words.
+/// The changes in a step that other servers, callers or the paper's figures could see, in few words.
 pub(crate) fn change(set: &Set, before: &Server, after: &Server) -> Vec<String> {
     let (old, new) = (before.status(), after.status());
     let mut changes = Vec::new();
@@ -209,8 +209,8 @@ fn log_change(before: &Server, after: &Server) -> Vec<String> {
     changes
 }
 
-/// Who counts from now on, or does no longer. Whom the first roster of a history names is told of the server that founds
-/// it, not of those that take it over.
+/// Which servers count from now on, or no longer do. The members of the first roster of a history are reported for the
+/// server that founds it, not for those that adopt it.
 fn roster_change(before: &Server, after: &Server) -> Vec<String> {
     let Some(new) = after.log().roster() else { return Vec::new() };
     let Some(old) = before.log().roster() else {
@@ -240,7 +240,7 @@ pub(crate) fn timers(effects: &[Effect]) -> Vec<String> {
         Effect::Send { .. } | Effect::Reply(..) => None,
     };
     let mut timers: Vec<_> = effects.iter().filter_map(timer).collect();
-    // A new role arms its timer, and so may the message that brought it about.
+    // A new role arms its timer, and the message that caused it may do so too.
     timers.dedup();
     timers
 }
@@ -267,7 +267,8 @@ pub(crate) fn row(server: &Server) -> String {
     log.map(|entry| entry.term.0.to_string()).collect::<Vec<_>>().join(" ")
 }
 
-/// A line of the table of rosters: which incarnation the server is, whom its log names, and which of the living not.
+/// A line of the table of rosters: the incarnation of the server, the members of its log's roster, and which living
+/// servers are not members.
 pub(crate) fn roster<'a>(server: &Server, living: impl Iterator<Item = &'a Server>) -> String {
     let mut text = format!("is {}", incarnation(server.status().incarnation));
     let Some(roster) = server.log().roster() else { return text + "  no roster" };

@@ -1,4 +1,4 @@
-//! Calls as the clients of three languages send them.
+//! Calls as clients in three languages send them.
 
 use super::array;
 use surfstore::value::Value;

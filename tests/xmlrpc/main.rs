@@ -1,5 +1,4 @@
-//! XML-RPC documents as the wire brings them, hostile ones included, and as the clients of other languages write and read
-//! them.
+//! XML-RPC documents as they arrive, hostile ones included, and as clients in other languages write and read them.
 
 #![allow(missing_docs)]
 
@@ -22,7 +21,7 @@ fn call_with(value: &str) -> String {
     )
 }
 
-/// What the server makes of one `value` element, or the fault code of its refusal.
+/// How the server reads one `value` element, or the fault code of its refusal.
 fn read_value(value: &str) -> Result<Value, i32> {
     let call = parse_call(call_with(value).as_bytes()).map_err(|error| error.code())?;
     let [value] = <[Value; 1]>::try_from(call.params).expect("one parameter was sent");
@@ -34,7 +33,7 @@ fn outcome(document: impl AsRef<[u8]>) -> Result<String, i32> {
     parse_call(document.as_ref()).map(|call| call.method).map_err(|error| error.code())
 }
 
-/// The value in an answer that was written here.
+/// The value in an answer that the server wrote.
 fn answered(document: &[u8]) -> Value {
     parse_response(document).expect("the answer is readable").expect("the answer is no fault")
 }

@@ -1,4 +1,4 @@
-//! Python's `xmlrpc.client` and this crate read each other's documents, delicate strings included.
+//! Python's `xmlrpc.client` and this crate read each other's documents, difficult strings included.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -41,7 +41,7 @@ fn in_rust() -> Value {
     ])
 }
 
-/// Runs a program with `document` as its input, the values as `values`, and gives back what it prints.
+/// Runs a program with `document` as its input and the values as `values`, and returns what it prints.
 fn python(program: &str, document: &[u8]) -> Vec<u8> {
     let program = format!(
         "import sys, xmlrpc.client as x\nvalues = {IN_PYTHON}\ndocument = sys.stdin.buffer.read()\n{program}"

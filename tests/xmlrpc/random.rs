@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use surfstore::value::{Double, Value};
 use surfstore::xmlrpc::{parse_call, parse_response, response_bytes, write_call, write_response};
 
-/// Text of characters that XML can carry, with many that need care.
+/// Text of characters that XML allows, with many that need escaping.
 fn text() -> impl Strategy<Value = String> {
     let delicate = prop::sample::select(vec![
         '&', '<', '>', ']', '\r', '\n', '\t', ' ', '"', '\u{FFFD}', '\u{7F}', 'é', '😀',
@@ -48,7 +48,7 @@ fn document() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Places in a document, and the scraps that are put over what stands there.
+/// Positions in a document, and the fragments that overwrite what is there.
 type Damage = Vec<(prop::sample::Index, usize, Vec<u8>)>;
 
 fn damaged(document: Vec<u8>, damage: Damage) -> Vec<u8> {
@@ -125,7 +125,7 @@ proptest! {
     #[test]
     fn a_damaged_document_is_answered(document in document(), damage in damage()) {
         let document = damaged(document, damage);
-        // Whatever was read can be written and is then read as the same.
+        // Everything that was read can be written, and is then read as the same.
         if let Ok(call) = parse_call(&document) {
             let again = write_call(&call.method, |params| {
                 call.params.iter().for_each(|value| params.param(|writer| writer.value(value)));
@@ -134,7 +134,7 @@ proptest! {
         }
     }
 
-    /// A line break behind it keeps it from being known for what it is.
+    /// A line break after it prevents it from being recognised.
     #[test]
     fn a_message_is_read_as_the_parser_reads_it(
         bytes in prop::collection::vec(any::<u8>(), 0..20),
@@ -155,7 +155,7 @@ proptest! {
     fn a_document_cut_short_is_no_call(document in document(), place in any::<prop::sample::Index>()) {
         let cut = &document[..place.index(document.len())];
         let code = parse_call(cut).expect_err("it is cut short").code();
-        // A cut through a character leaves bytes that are not UTF-8.
+        // A cut inside a character leaves bytes that are not UTF-8.
         prop_assert!(code == -32700 || (code == -32702 && std::str::from_utf8(cut).is_err()), "{}", code);
     }
 }

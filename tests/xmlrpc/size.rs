@@ -1,7 +1,7 @@
-//! Documents that are big in one respect cost time and memory in proportion, and no stack.
+//! Documents that are large in one respect cost time and memory in proportion, and no stack.
 //!
-//! Nothing here measures time. What is not linear in these sizes would take hours, and what recurses would overflow a
-//! thread's stack, which is made small for the purpose.
+//! Nothing here measures time. Work that is not linear in these sizes would take hours, and recursion would overflow
+//! the stack of a thread, which is made small for this purpose.
 
 use super::{call_with, outcome, read_value};
 use surfstore::value::Value;
@@ -101,7 +101,7 @@ fn a_doubled_member_is_found_among_a_hundred_thousand() {
 
 #[test]
 fn a_long_doctype_is_refused_where_it_begins() {
-    // It has no end, which would be the complaint of whoever had read it.
+    // It has no end; a parser that read it to the end would report that instead.
     let endless = format!("<!DOCTYPE a [{}", "<!ENTITY a 'b'>".repeat(MANY));
     let refusal = parse_call(endless.as_bytes()).expect_err("no DOCTYPE is accepted");
     assert_eq!(refusal.code(), -32700);

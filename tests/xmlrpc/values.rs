@@ -1,4 +1,4 @@
-//! What the elements of each type are read as.
+//! How the elements of each type are read.
 
 use super::{array, read_value, structure};
 use surfstore::value::{DEPTH_MAX, Double, Value};

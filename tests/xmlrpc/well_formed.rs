@@ -1,4 +1,4 @@
-//! What is no XML is refused as such, before anything else is said about it.
+//! Documents that are not XML are refused as such, before any other check.
 
 use super::{call_with, outcome, read_value};
 use surfstore::value::Value;
