@@ -11,13 +11,13 @@ use crate::outcomes::assert_lost;
 use crate::settings::note;
 use crate::wait::{PATIENCE, holds_for, wait_until};
 
-/// How long it is watched that nothing is committed.
+/// How long a test checks that nothing is committed.
 const NOTHING: Duration = Duration::from_secs(2);
 
-/// Within which time a blocked client is answered once the majority is back.
+/// The time within which a blocked client is answered once the majority is back.
 const ANSWERED: Duration = Duration::from_secs(2);
 
-/// Watches that these calls stay blocked, and that no server shows the file.
+/// Checks for a while that these calls stay blocked, and that no server shows the file.
 #[track_caller]
 fn nothing_is_committed(network: &Network, blocked: &[&Pending], name: &str, version: i64) {
     holds_for(NOTHING, "nothing is committed", || {
@@ -26,7 +26,7 @@ fn nothing_is_committed(network: &Network, blocked: &[&Pending], name: &str, ver
     });
 }
 
-/// Begins updates of files of their own, all of them for version 1.
+/// Starts updates, each of its own file, all of them for version 1.
 fn begin_updates(
     network: &Network,
     id: usize,
@@ -66,7 +66,7 @@ fn every_update_is_sent_to_each_follower_once() {
     network.await_version(&network.running(), "a", 1 + UPDATES as i64);
     let sent = passed() - before;
     note(&format!("{sent} bytes were sent for {} to two followers", UPDATES * BYTES));
-    // Entries travel as base64, which takes a third more.
+    // Entries are sent as base64, which takes a third more.
     assert!(sent <= 2 * UPDATES * BYTES * 4 / 3 + 50_000, "{sent} bytes were sent");
 }
 
@@ -131,7 +131,7 @@ fn a_follower_that_was_away_for_four_updates_is_level_again_at_once() {
         network.await_version(&[away], "a", version);
         let took = start.elapsed();
         note(&format!("caught up after {took:?} (cut off: {cut})"));
-        // An append that was under way when it was cut off may have to be given up first.
+        // An append that was in flight when it was cut off may have to time out first.
         let bar = Duration::from_secs(if cut { 2 } else { 1 });
         assert!(took <= bar, "caught up only after {took:?}");
         version += 1;
@@ -213,7 +213,7 @@ fn leaders_with_fifty_lost_updates_each_are_brought_level_quickly() {
     let (network, first) = Network::led(5);
     network.agree(first, &network.running(), "a", 1);
 
-    // The leader is left with one follower, and takes updates that cannot be committed.
+    // The leader is left with one follower, and receives updates that cannot be committed.
     let others = network.others(first);
     let (pair, three) = ([first, others[0]], &others[1..]);
     network.split(&[&pair, three]);
@@ -225,13 +225,13 @@ fn leaders_with_fifty_lost_updates_each_are_brought_level_quickly() {
     let won = begin_updates(&network, second, names("won"));
     assert!(won.into_iter().all(|update| update.answer(PATIENCE) == TRUE));
 
-    // Of the three, the leader is left with one follower as well, and takes more in vain.
+    // Of these three, the leader is left with one follower as well, and receives more updates that cannot be committed.
     let rest: Vec<_> = three.iter().copied().filter(|id| *id != second).collect();
     network.split(&[&pair, &[second, rest[0]], &[rest[1]]]);
     let lost_too = begin_updates(&network, second, names("lost too"));
     thread::sleep(Duration::from_millis(200));
 
-    // The first two and the third of the three have a majority, and the latter alone has what was won.
+    // The first two and the third of the three are a majority. Only the third has what was committed.
     let majority = [first, others[0], rest[1]];
     network.split(&[&majority]);
     let start = Instant::now();

@@ -1,5 +1,5 @@
-//! Clients that read and update while servers are crashed, cut off, paused and relaunched: what they were told must be
-//! linearizable, and in the end all servers must be equal.
+//! Clients that read and update while servers are crashed, cut off, paused and relaunched: their answers must be
+//! linearizable, and at the end all servers must be equal.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,17 +20,17 @@ use crate::way::{Rough, Way};
 const SERVERS: usize = 5;
 const FILES: [&str; 3] = ["a.txt", "b.txt", "c.txt"];
 
-/// After which time a client hangs up.
+/// The time after which a client disconnects.
 const PATIENCE_OF_CLIENTS: Duration = Duration::from_millis(700);
 
-/// How many updates a client may ask for: numbers in hash lists have 32 bits.
+/// How many updates a client may request: numbers in hash lists have 32 bits.
 const UPDATES_MAX: u64 = 20_000_000;
 
-/// A bad network. A lost message takes its connection along, which is worse than what befalls packets of TCP: the
-/// sender waits in vain for as long as it may.
+/// A bad network. A lost message takes its connection with it, which is worse than the loss of TCP packets: the sender
+/// waits until its timeout.
 const ROUGH: Rough = Rough { delay: 0..=15, lost: 1, late: 0 };
 
-/// How many updates and reads have to succeed, so that a run proves something.
+/// How many updates and reads must succeed, so that a run proves something.
 const PROOF_MIN: usize = 50;
 
 /// How many updates and reads have succeeded so far, by all clients.
@@ -54,12 +54,12 @@ impl Successes {
     }
 }
 
-/// A client that stays with a server for as long as that leads, and remembers what it was told.
+/// A client that stays with a server as long as it leads, and records its answers.
 struct Caller {
     servers: Vec<Client>,
     /// The server that it calls.
     at: usize,
-    /// The versions that it believes in.
+    /// The current versions, as far as it knows.
     known: BTreeMap<&'static str, i64>,
     /// The value of its last update.
     value: u64,
@@ -69,7 +69,7 @@ struct Caller {
 }
 
 impl Caller {
-    /// Calls until it is told to stop, and gives what it was told.
+    /// Calls until it is told to stop. Returns what it recorded.
     fn call_until(mut self, is_over: &AtomicBool, successes: &Successes) -> Vec<Call> {
         while !is_over.load(Ordering::Relaxed) {
             self.call();
@@ -93,7 +93,7 @@ impl Caller {
         thread::sleep(Duration::from_millis(2));
     }
 
-    /// A read; `None` if it failed, of which nothing follows.
+    /// A read; `None` if it failed, from which nothing follows.
     fn read(&mut self) -> Option<Did> {
         let answer = self.servers[self.at].try_call("surfstore.getfileinfomap", &[]).ok()?;
         match answer {
@@ -115,7 +115,7 @@ impl Caller {
     fn update(&mut self) -> Option<Did> {
         let name = self.rng.choice(FILES).unwrap();
         let known = self.known.get(name).copied().unwrap_or_default();
-        // Now and then a version that may be taken already.
+        // Sometimes a version that may be taken already.
         let version = if self.rng.u8(0..10) == 0 { known } else { known + 1 };
         self.value += 1;
         let own = Update { name: name.to_owned(), version, value: self.value };
@@ -126,14 +126,14 @@ impl Caller {
                 Some(Did::Wrote(own))
             }
             Ok(answer) if answer == FALSE => {
-                // It may be that many behind.
+                // It may lag that far behind.
                 self.known.insert(name, known + 1);
                 Some(Did::Refused(own))
             }
             Ok(Err(fault)) if [1, 2, 4].contains(&fault.code) => None,
             Ok(Err(fault)) if fault.code == 3 => Some(Did::Unknown(own)),
             Ok(answer) => panic!("an update was answered with {answer:?}"),
-            // Its patience is at an end.
+            // It has reached its timeout.
             Err(_) => Some(Did::Unknown(own)),
         }
     }
@@ -150,16 +150,17 @@ fn map_of(files: Files) -> Map {
     files.into_iter().map(|(name, (version, hashes))| (name, (version, value(hashes)))).collect()
 }
 
-/// Pairs of blows, of which the first often meets the leader.
+/// Pairs of faults, of which the first often hits the leader.
 const HARD: [(usize, usize); 5] = [(0, 7), (1, 2), (3, 6), (4, 5), (1, 0)];
 
-/// Pairs of which one takes a server's memory: without the leader, or shortly before something else befalls the others.
+/// Pairs with one fault that loses a server's memory: while there is no leader, or shortly before another fault hits
+/// the others.
 const FORGETFUL: [(usize, usize); 5] = [(8, 0), (8, 1), (8, 4), (0, 8), (1, 8)];
 
-/// What is no blow: everything is as it was.
+/// No fault: everything is as before.
 const PEACE: usize = 9;
 
-/// One blow. All are over at the next one, except for servers that are crashed or cut off.
+/// One fault. All have ended by the next one, except that servers stay crashed or cut off.
 fn strike(network: &mut Network, blow: usize, base: &Way, rng: &mut Rng) {
     let mut all = network.running();
     rng.shuffle(&mut all);
@@ -185,7 +186,7 @@ fn strike(network: &mut Network, blow: usize, base: &Way, rng: &mut Rng) {
     }
 }
 
-/// Ends the clients' work when it is dropped, even by a failure.
+/// Ends the clients' work when it is dropped, even after a failure.
 struct Over<'a>(&'a AtomicBool);
 
 impl Drop for Over<'_> {
@@ -194,24 +195,25 @@ impl Drop for Over<'_> {
     }
 }
 
-/// What befalls clients.
+/// The conditions for clients.
 struct Course {
-    /// How many there are.
+    /// How many clients there are.
     clients: u64,
-    /// For how long at least. It goes on until enough has succeeded: how much does in a bad network is chance.
+    /// The minimum duration. The run goes on until enough calls have succeeded, because in a bad network their number
+    /// is random.
     time: Duration,
-    /// The network between blows.
+    /// The network between faults.
     base: Way,
-    /// The blows.
+    /// The faults.
     pairs: [(usize, usize); 5],
 }
 
-/// What each server has applied of each file, by a process that has kept its memory since.
+/// Which version of each file each server has applied, by a process that has kept its memory since.
 #[derive(Default)]
 struct Applied([(String, [i64; FILES.len()]); SERVERS]);
 
 impl Applied {
-    /// Checks that nothing that a process applied was taken back.
+    /// Checks that nothing that a process applied was undone.
     fn look(&mut self, network: &Network) {
         for (id, before) in self.0.iter_mut().enumerate() {
             let now = FILES.map(|name| network.at(id).version(name));
@@ -226,7 +228,7 @@ impl Applied {
     }
 }
 
-/// Lets clients call while blows fall, then makes peace and gives all calls.
+/// Lets clients call while faults occur, then repairs everything. Returns all calls.
 fn churn(network: &mut Network, course: &Course) -> Vec<Call> {
     let Course { clients, time, ref base, pairs } = *course;
     let mut rng = random();
@@ -255,14 +257,14 @@ fn churn(network: &mut Network, course: &Course) -> Vec<Call> {
         };
         while !is_due() || !blows.is_empty() {
             if blows.is_empty() {
-                // Two blows, and then peace, so that work gets done and every server counts.
+                // Two faults, and then a pause, so that calls succeed and every server counts.
                 let mut pairs = pairs;
                 rng.shuffle(&mut pairs);
                 blows = pairs.iter().flat_map(|(first, second)| [PEACE, *second, *first]).collect();
             }
             let blow = blows.pop().unwrap();
             strike(network, blow, base, &mut rng);
-            // Another leader takes its time.
+            // The election of another leader takes a while.
             let time = if blow < 2 { 1500..2000 } else { 100..500 };
             thread::sleep(Duration::from_millis(rng.u64(time)));
             applied.look(network);
@@ -275,14 +277,14 @@ fn churn(network: &mut Network, course: &Course) -> Vec<Call> {
     calls
 }
 
-/// Once there is peace, all servers are equal, and a last read sees the map.
+/// After the repair, all servers are equal, and a last read returns the map.
 fn last_read(network: &Network, clock: Instant) -> Call {
     let from = u64::try_from(clock.elapsed().as_nanos()).unwrap();
     let map = map_of(network.settle());
     Call { from, until: u64::try_from(clock.elapsed().as_nanos()).unwrap(), did: Did::Read(map) }
 }
 
-/// Checks what the clients were told, and that it was not too little to prove anything.
+/// Checks the clients' answers, and that there were enough to prove something.
 fn judge(network: &Network, calls: &[Call], started: Instant) {
     let count = |is: fn(&Did) -> bool| calls.iter().filter(|call| is(&call.did)).count();
     let wrote = count(|did| matches!(did, Did::Wrote(_)));
@@ -304,7 +306,7 @@ fn judge(network: &Network, calls: &[Call], started: Instant) {
     assert!(3 <= terms, "the run proves nothing: {terms} terms went by");
 }
 
-/// A course for as long and with as many clients as the environment says.
+/// A run for as long and with as many clients as the environment says.
 fn course(seconds: &str, base: Way, pairs: [(usize, usize); 5]) -> Course {
     let time = Duration::from_secs(number(seconds, 5));
     Course { clients: number("CLIENTS", 5), time, base, pairs }
@@ -319,7 +321,7 @@ fn what_clients_are_told_while_servers_come_and_go_is_linearizable() {
     judge(&network, &calls, start);
 }
 
-/// A single one forgets at a time, and counts again before the next.
+/// Only one at a time loses its memory, and it counts again before the next.
 #[test]
 fn what_clients_are_told_while_processes_are_relaunched_and_others_come_and_go_is_linearizable() {
     let (mut network, _) = Network::led(SERVERS);
@@ -328,7 +330,7 @@ fn what_clients_are_told_while_processes_are_relaunched_and_others_come_and_go_i
     judge(&network, &calls, start);
 }
 
-/// The memory in KiB and the number of descriptors that each server has.
+/// The memory in KiB and the number of descriptors of each server.
 fn held(network: &mut Network) -> Vec<(u64, usize)> {
     let of = |process: u32| {
         let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
@@ -349,12 +351,12 @@ fn what_clients_are_told_in_a_bad_network_is_linearizable_and_servers_hold_no_mo
     let calls = churn(&mut network, &course("SOAK_SECONDS", Way::Rough(ROUGH), HARD));
     judge(&network, &calls, start);
     let mut after = Vec::new();
-    // Whoever led meanwhile keeps two connections to each of the others, and they theirs to it.
+    // Every server that led meanwhile keeps two connections to each of the others, and they keep theirs to it.
     let lanes = 4 * (SERVERS - 1);
     wait_until(PATIENCE, "the servers hold no more descriptors than they need", || {
         after = held(&mut network);
         before.iter().zip(&after).all(|(before, after)| after.1 <= before.1 + lanes)
     });
-    // The log is kept whole, so memory grows with the updates.
+    // The log is never compacted, so memory grows with the updates.
     note(&format!("memory in KiB and descriptors before {before:?}, after {after:?}"));
 }

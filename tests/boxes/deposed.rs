@@ -1,6 +1,6 @@
-//! Leaders that others have replaced and that do not know it: cut off, or stopped for a while by the system.
+//! Leaders that have been replaced and do not know it: cut off, or suspended for a while by the system.
 //!
-//! Whatever they are asked is answered truly or not at all.
+//! Every call to them gets a correct answer or none.
 
 use std::thread;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::outcomes::{assert_lost, assert_not_stale};
 use crate::wait::{PATIENCE, SEVERAL_ELECTIONS, holds_for, wait_until};
 use crate::way::Way;
 
-/// How long a leader that lost its majority is watched to answer nothing.
+/// How long a test checks that a leader without a majority answers nothing.
 const SILENT: Duration = Duration::from_secs(2);
 
 fn begin_read(network: &Network, id: usize) -> Pending {
@@ -37,7 +37,7 @@ fn a_deposed_leader_answers_no_read_from_memory_whichever_way_it_was_cut_off() {
             network.one(&others, "a", 2);
             let late = begin_read(&network, leader);
             let lost = network.begin_update(leader, "lost", 1);
-            // One that is not heard, but hears, learns that it is deposed.
+            // A leader whose messages are lost, but which receives, learns that it is deposed.
             if deaf {
                 holds_for(SILENT, "the deposed leader answers nothing", || {
                     [&early, &late, &lost].into_iter().all(Pending::is_blocked)
@@ -58,7 +58,7 @@ fn a_deposed_leader_that_cannot_learn_what_became_of_an_update_says_that_it_is_u
     let (network, leader) = Network::led(3);
     network.one(&network.running(), "a", 1);
     let [next, other] = network.others(leader)[..] else { panic!("there are three") };
-    // One follower takes the update, and cannot say so; then it leads the other, and commits what it took.
+    // One follower stores the update but cannot acknowledge it; then it leads the other, and commits the update.
     network.proxy.set((next, leader), Way::Cut);
     network.set_both((leader, other), &Way::Cut);
     let update = network.begin_update(leader, "taken", 1);
@@ -87,7 +87,7 @@ fn a_leader_that_was_paused_answers_no_read_from_memory_and_loses_no_update_it_a
         let (leader, _) = network.leader_among(&all);
         let others = network.others(leader);
         network.pause(&[leader]);
-        // These wait in its sockets, for the moment it wakes up.
+        // These wait in its sockets until it wakes up.
         let early = begin_read(&network, leader);
         let update = network.begin_update(leader, &format!("paused {round}"), 1);
         version += 1;

@@ -11,7 +11,7 @@ use crate::turns::Turn;
 use crate::wait::{ELECTION, holds_for};
 use crate::way::{Rough, Way};
 
-/// How long a server that is alone is watched not to be elected: it stands after 1.5 s at the latest.
+/// How long a test checks that a server that is alone is not elected: it starts an election after 1.5 s at the latest.
 const ALONE: Duration = Duration::from_secs(2);
 
 /// MIT `InitialElection`.
@@ -25,7 +25,7 @@ fn every_size_of_cluster_elects_one_leader_in_time_and_keeps_it_while_nothing_ha
         let leader = cluster.leader();
         (leader, start.elapsed(), cluster)
     };
-    // Not all at once: a server that the machine does not let run for 750 ms loses its followers, and rightly so.
+    // Not all at once: a server that the machine does not schedule for 750 ms loses its followers, as it should.
     for sizes in [1..=6, 7..=8, 9..=10] {
         let clusters: Vec<_> = thread::scope(|scope| {
             let starts: Vec<_> = sizes.map(|size| scope.spawn(move || elect(size))).collect();
@@ -90,7 +90,7 @@ fn whichever_three_of_seven_servers_are_cut_off_the_others_have_a_leader() {
     assert!(longest <= ELECTION);
 }
 
-/// Round trips of up to 30 ms are what elections are made for.
+/// Elections are designed for round trips of up to 30 ms.
 #[test]
 fn a_network_that_takes_its_time_moves_no_election() {
     let (network, leader) = Network::led(5);

@@ -1,8 +1,8 @@
-//! The checker of histories, checked by histories made by hand.
+//! Tests of the checker of histories, with handmade histories.
 //!
-//! A line is a call: when it began and ended, what it asked, and how it ended. `0-2 f1x true` is an update of the file f to
-//! version 1 with the value x; it may also end with `false`, `failed` (a definite fault) or `unknown`. `3-4 read f1x` is a
-//! read that saw just that.
+//! A line is a call: when it began and ended, what it asked, and how it ended. `0-2 f1x true` is an update of the file
+//! f to version 1 with the value x; it may also end with `false`, `failed` (a definite fault) or `unknown`. `3-4 read
+//! f1x` is a read that saw exactly that.
 
 use crate::history::{Call, Did, Map, Update, linearize};
 

@@ -1,23 +1,24 @@
-//! Whether what clients were told is linearizable: whether every call could have taken effect at one moment between its
-//! begin and its end, in a map where a file's version only ever goes up by one.
+//! Whether the answers to clients are linearizable: whether every call could have taken effect at one moment between
+//! its start and its end, in a map in which a file's version only ever increases by one.
 //!
-//! The check follows time (Lowe, "Testing for linearizability", 2017). It keeps every state that the map may be in, and
-//! the calls that have taken effect by then. When a call ends, it must have taken effect, so each state is carried on by
-//! calls under way until it has; a state that cannot be is dropped. When none is left, no order explains the answers.
+//! The check follows time (Lowe, "Testing for linearizability", 2017). It keeps every state that the map may be in,
+//! with the calls that have taken effect in it. When a call ends, it must have taken effect, so each state is extended
+//! by pending calls until it has; a state in which it cannot is dropped. If no state is left, no order explains the
+//! answers.
 //!
-//! The checker knows no servers and no faults of theirs: who records a history says what became of each call.
+//! The checker knows nothing about servers and their faults: whoever records a history gives the outcome of each call.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The version of every file and whose update it is.
+/// The version of every file, and the update that wrote it.
 pub(crate) type Map = BTreeMap<String, (i64, u64)>;
 
-/// A call, and what became of it.
+/// A call and its outcome.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Call {
-    /// The moment it began.
+    /// When it started.
     pub(crate) from: u64,
-    /// The moment it ended.
+    /// When it ended.
     pub(crate) until: u64,
     pub(crate) did: Did,
 }
@@ -31,7 +32,7 @@ pub(crate) enum Did {
     Wrote(Update),
     /// It was answered with false: the version was not the next.
     Refused(Update),
-    /// Nobody knows: it takes effect at any time after its begin, or never.
+    /// Its outcome is unknown: it takes effect at any time after its start, or never.
     Unknown(Update),
     /// It was answered with a definite fault: it never takes effect.
     Failed,
@@ -45,7 +46,7 @@ pub(crate) struct Update {
     pub(crate) value: u64,
 }
 
-/// A state the map may be in, with the calls under way that have taken effect.
+/// A state that the map may be in, with the pending calls that have taken effect.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Possible {
     map: Map,
@@ -53,7 +54,7 @@ struct Possible {
 }
 
 impl Call {
-    /// The call ends when its answer comes; one without an answer never does.
+    /// The call ends when its answer arrives; a call without an answer never ends.
     fn ends(&self) -> bool {
         !matches!(self.did, Did::Unknown(_) | Did::Failed)
     }
@@ -88,7 +89,7 @@ impl Update {
 ///
 /// # Errors
 ///
-/// Names the first call that nothing explains, and the maps that were possible before.
+/// Names the first call that nothing explains, and the maps that were possible before it.
 pub(crate) fn linearize(calls: &[Call]) -> Result<(), String> {
     let mut events: Vec<(u64, bool, usize)> = Vec::new();
     for (number, call) in calls.iter().enumerate() {
@@ -97,7 +98,7 @@ pub(crate) fn linearize(calls: &[Call]) -> Result<(), String> {
             events.push((call.until, true, number));
         }
     }
-    // What begins in the moment in which something else ends may have come first.
+    // A call that starts at the moment when another one ends may have come first.
     events.sort_unstable();
     let mut under_way = BTreeSet::new();
     let mut possible = BTreeSet::from([Possible { map: Map::new(), done: BTreeSet::new() }]);
@@ -117,7 +118,7 @@ pub(crate) fn linearize(calls: &[Call]) -> Result<(), String> {
             return Err(format!("nothing explains {:?} after {maps:?}", calls[number]));
         }
         under_way.remove(&number);
-        // An unknown update is the next one nowhere any more once its version is there everywhere.
+        // An unknown update cannot be the next one any more once every state has its version.
         under_way.retain(|number| is_of_use(&calls[*number].did, &after));
         possible = after.into_iter().map(|state| state.forget_all_but(&under_way)).collect();
     }
@@ -133,7 +134,7 @@ fn is_of_use(did: &Did, possible: &BTreeSet<Possible>) -> bool {
 }
 
 impl Possible {
-    /// Has the calls take effect that change nothing and whose answer this map gives: it never does harm.
+    /// Applies the calls that change nothing and whose answer this map gives, which never does harm.
     fn settle(mut self, calls: &[Call], under_way: &BTreeSet<usize>) -> Possible {
         let told = |number: &&usize| calls[**number].did.is_told_by(&self.map);
         let told: Vec<_> = under_way.iter().filter(told).copied().collect();
@@ -141,7 +142,7 @@ impl Possible {
         self
     }
 
-    /// Forgets calls that are no longer under way, by which alone two states might differ.
+    /// Removes calls that are no longer pending, so that two states do not differ by them alone.
     fn forget_all_but(mut self, under_way: &BTreeSet<usize>) -> Possible {
         self.done.retain(|number| under_way.contains(number));
         self

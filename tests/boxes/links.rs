@@ -1,4 +1,4 @@
-//! The proxy itself, between two sockets that are no servers.
+//! The proxy itself, between two sockets that are not servers.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use crate::way::{Rough, Way};
 const THERE: (usize, usize) = (0, 1);
 const BACK: (usize, usize) = (1, 0);
 
-/// A proxy with a connection of server 0 to server 1: the proxy, where 1 listens, 0's end, and 1's end.
+/// A proxy with a connection of server 0 to server 1: the proxy, the listener of 1, 0's end, and 1's end.
 fn linked() -> (Proxy, TcpListener, TcpStream, TcpStream) {
     let ports = [free_port(), free_port()];
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, ports[1])).unwrap();
@@ -28,12 +28,12 @@ fn connect(proxy: &Proxy) -> std::io::Result<TcpStream> {
     Ok(near)
 }
 
-/// Whether what is sent comes out at the other end, alone.
+/// Whether what is sent arrives at the other end, and nothing else.
 fn arrives(mut from: &TcpStream, to: &TcpStream) -> bool {
     from.write_all(b"hello").is_ok() && read(to) == Some(b"hello".into())
 }
 
-/// What comes within a while: nothing at the end of the connection, `None` if it is silent.
+/// What arrives within a while: empty at the end of the connection, `None` if nothing arrives.
 fn read(mut to: &TcpStream) -> Option<Vec<u8>> {
     let mut chunk = [0; 100];
     match to.read(&mut chunk) {

@@ -1,4 +1,4 @@
-//! Peers that are dead in different ways: whoever is left is not delayed by them, and does not hammer at their doors.
+//! Peers that are dead in different ways: they do not delay the other servers, and the others do not flood them.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use crate::network::Network;
 use crate::settings::{note, number};
 use crate::way::Way;
 
-/// The median time of an update, of a file that has that version, which is moved on.
+/// The median time of an update of a file that has that version, which is incremented.
 fn latency(network: &Network, leader: usize, version: &mut i64) -> Duration {
     let mut took: Vec<_> = (0..101)
         .map(|_| {
@@ -38,7 +38,7 @@ fn peers_that_swallow_everything_delay_nothing_and_move_no_election() {
         after = after.max(latency(&network, leader, &mut version));
     }
     note(&format!("an update takes {before:?}, and {after:?} with two of five black-holed"));
-    // To wait for a heartbeat, or for one to be given up, would take 250 ms and more.
+    // Waiting for a heartbeat, or for one to time out, would take 250 ms and more.
     assert!(after <= 2 * before + Duration::from_millis(20), "from {before:?} to {after:?}");
     assert!(network.others(leader)[2..].iter().all(|id| network.at(*id).state().term == term));
     assert!(network.at(leader).is_leader());
@@ -60,7 +60,7 @@ fn a_peer_whose_port_is_closed_is_tried_ten_times_a_second_at_most() {
     let before = failures(&network);
     let start = Instant::now();
     let mut version = 1;
-    // At rest, and while there is something to send.
+    // While idle, and while there is something to send.
     thread::sleep(Duration::from_secs(WATCHED.into()) / 2);
     while start.elapsed() < Duration::from_secs(WATCHED.into()) {
         version += 1;

@@ -1,8 +1,8 @@
-//! Servers with machines of their own, as far as one machine can play them: a network namespace for each, with its own
-//! address and its own names for the others, and a cable to a bridge. A cable that is pulled loses packets silently, as
-//! no socket on one machine does.
+//! Servers on separate machines, as far as one machine can emulate them: a network namespace for each, with its own
+//! address and its own names for the others, and a virtual cable to a bridge. An unplugged cable loses packets
+//! silently, which sockets on one machine never do.
 //!
-//! Needs Linux, iproute2 and the rights of root.
+//! Needs Linux, iproute2 and root.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,31 +26,31 @@ const PORT: u16 = 9000;
 /// How many machines there are.
 const SIZE: usize = 5;
 
-/// What the names of all machines begin with, before the number of the process that plays them.
+/// The prefix of the names of all machines, before the id of the process that emulates them.
 const MARK: &str = "surf";
 
-/// The namespaces, their cables and the bridge; all gone when it is dropped.
+/// The namespaces, their cables and the bridge; all are removed when it is dropped.
 struct Machines {
-    /// What the names of everything here begin with.
+    /// The prefix of the names of everything here.
     mark: String,
     /// The first three bytes of all addresses.
     subnet: String,
 }
 
 impl Machines {
-    /// Machines, unless this one cannot play them, for this reason.
+    /// The machines, or the reason why this machine cannot emulate them.
     fn new() -> Result<Machines, String> {
         Machines::sweep();
         let number = process::id();
-        // From the addresses that are set aside for tests of networks.
+        // From the addresses that are reserved for benchmarks of networks.
         let subnet = format!("198.{}.{}", 18 + (number >> 8) % 2, number % 0x100);
         let machines = Machines { mark: format!("{MARK}{number:x}"), subnet };
-        // What exists by then is taken down where this fails.
+        // If this fails, what exists by then is removed.
         machines.build()?;
         Ok(machines)
     }
 
-    /// Takes down what runs have left that were ended before they could.
+    /// Removes what was left by runs that were killed.
     fn sweep() {
         for line in ip("netns list").unwrap_or_default().lines() {
             let mark = line.split(['-', ' ']).next().unwrap_or_default();
@@ -98,17 +98,17 @@ impl Machines {
         format!("{}.{}", self.subnet, id + 1)
     }
 
-    /// Where the system looks for the files that a namespace has in place of those in `/etc`.
+    /// Where the system looks for the files that replace those in `/etc` for a namespace.
     fn etc(&self, id: usize) -> PathBuf {
         Path::new("/etc/netns").join(self.name(id))
     }
 
-    /// Pulls a server's cable, or puts it back.
+    /// Unplugs a server's cable, or plugs it in.
     fn set_cable(&self, id: usize, state: &str) {
         ip(&format!("link set {} {state}", self.cable(id))).unwrap();
     }
 
-    /// How many connections the server has begun to make.
+    /// How many connections the server has started to make.
     fn connections_begun(&self, id: usize) -> u64 {
         let counters = ip(&format!("netns exec {} cat /proc/net/snmp", self.name(id))).unwrap();
         let lines: Vec<Vec<&str>> = counters
@@ -126,7 +126,7 @@ impl Drop for Machines {
         // Some of it may not exist.
         for id in 0..SIZE {
             let name = self.name(id);
-            // Servers that were left behind would keep their namespace.
+            // Servers that were left running would keep their namespace.
             let left = ip(&format!("netns pids {name}")).unwrap_or_default();
             for process in left.lines().filter_map(|line| Pid::from_raw(line.trim().parse().ok()?))
             {
@@ -145,14 +145,14 @@ fn host(id: usize) -> String {
     format!("metadata{id}.test")
 }
 
-/// The command `ip`, which is not where every root looks for commands.
+/// The command `ip`, which is not on every root's `PATH`.
 fn ip_command() -> Command {
     let mut command = Command::new("ip");
     command.env("PATH", format!("{}:/usr/sbin:/sbin", env::var("PATH").unwrap_or_default()));
     command
 }
 
-/// Runs `ip` and gives what it prints.
+/// Runs `ip` and returns its output.
 fn ip(arguments: &str) -> Result<String, String> {
     let output = ip_command()
         .args(arguments.split(' '))
@@ -168,7 +168,7 @@ fn ip(arguments: &str) -> Result<String, String> {
 
 /// Starts a server on its machine, and waits until it answers.
 fn start(cluster: &mut Cluster, machines: &Machines, id: usize) {
-    // The even ones are named, the odd ones called by their addresses.
+    // The even ones have names, the odd ones addresses.
     let place = |id: usize| if id.is_multiple_of(2) { host(id) } else { machines.address(id) };
     let places: Vec<_> = (0..SIZE).map(|id| format!("{}:{PORT}", place(id))).collect();
     let server = cluster.command_with(id, &places);
@@ -223,7 +223,7 @@ fn five_machines_agree_through_crashes_the_end_of_a_process_and_pulled_cables() 
     cluster.agree(leader, &all, "a", 6);
 }
 
-/// Pulls the cable of the leader, then those of two more; puts all back, and gives the leader.
+/// Unplugs the cable of the leader, then those of two more; plugs all in again, and returns the leader.
 fn pull_cables(cluster: &Cluster, machines: &Machines, old: usize) -> usize {
     let others = cluster.others(old);
     machines.set_cable(old, "down");
@@ -239,7 +239,7 @@ fn pull_cables(cluster: &Cluster, machines: &Machines, old: usize) -> usize {
         machines.set_cable(*id, "up");
     }
     let start = Instant::now();
-    // Those that were away may hold out for the old leader or the new one, but not for long.
+    // The servers that were away may prefer the old leader or the new one, but not for long.
     assert!(answered(&blocked, ELECTION), "nobody leads in time after the cables are back");
     wait_until(ELECTION, "one leads whom all follow", || {
         let terms: Vec<_> =

@@ -1,4 +1,4 @@
-//! A cluster whose servers reach each other through the proxy alone. Clients reach each of them directly.
+//! A cluster whose servers reach each other only through the proxy. Clients reach each of them directly.
 
 use std::collections::BTreeSet;
 use std::ops::{Deref, DerefMut};
@@ -22,19 +22,19 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// A cluster of which nothing runs yet, in an open network.
+    /// A cluster in an open network, without running servers.
     pub(crate) fn stopped(size: usize) -> Network {
         Network::in_turn(size, Arc::new(Turn::take()))
     }
 
-    /// The same, in a turn that it shares with others.
+    /// The same, in a turn that it shares with other clusters.
     pub(crate) fn in_turn(size: usize, turn: Arc<Turn>) -> Network {
         let ports: Vec<_> = (0..size).map(|_| free_port()).collect();
         let addresses: Vec<_> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
         Network { cluster: Cluster::of(&addresses, turn), proxy: Proxy::between(&ports) }
     }
 
-    /// A cluster that runs and in which every server counts, with its leader.
+    /// A running cluster in which every server counts, with its leader.
     pub(crate) fn led(size: usize) -> (Network, usize) {
         let mut network = Network::stopped(size);
         network.start(0..size);
@@ -42,8 +42,8 @@ impl Network {
         (network, leader)
     }
 
-    /// The leader, once every server counts. One takes nothing from a leader that calls the servers by other names before
-    /// it has reached that leader itself, which it tries once it has heard of none for long enough.
+    /// The leader, once every server counts. A server refuses a leader whose configuration has other names for the
+    /// servers until it has reached that leader itself. It tries to once it has heard from no leader for long enough.
     #[track_caller]
     fn whole(&self) -> usize {
         let leader = self.leader();
@@ -51,7 +51,8 @@ impl Network {
         leader
     }
 
-    /// Does the same in clusters of their own, with their leaders, for each of the cases at once: most of it is waiting.
+    /// Does the same for all of the cases at once, each in its own cluster with its leader: most of the time is
+    /// waiting.
     pub(crate) fn led_for_each<T: Copy + Sync>(
         size: usize,
         cases: &[T],
@@ -96,30 +97,30 @@ impl Network {
         }
     }
 
-    /// Ends processes and starts them anew, so that they have lost their memory. Waits until they answer.
+    /// Ends processes and starts them again, so that they have lost their memory. Waits until they answer.
     pub(crate) fn relaunch(&mut self, ids: &[usize]) {
         ids.iter().for_each(|id| self.kill(*id));
         self.start(ids.iter().copied());
     }
 
-    /// All ways between two servers.
+    /// Both directions between two servers.
     fn directions(&self) -> impl Iterator<Item = Direction> + use<> {
         let size = self.size();
         (0..size).flat_map(move |from| (0..size).map(move |to| (from, to)))
     }
 
-    /// Decides what becomes of what goes either way between two servers.
+    /// Sets how the network treats what is sent in either direction between two servers.
     pub(crate) fn set_both(&self, (a, b): Direction, way: &Way) {
         self.proxy.set((a, b), way.clone());
         self.proxy.set((b, a), way.clone());
     }
 
-    /// Decides what becomes of what goes any way.
+    /// Sets how the network treats everything that is sent.
     pub(crate) fn set_all(&self, way: &Way) {
         self.directions().for_each(|direction| self.proxy.set(direction, way.clone()));
     }
 
-    /// Opens all ways.
+    /// Opens all directions.
     pub(crate) fn heal(&self) {
         self.set_all(&Way::Open);
     }
@@ -129,7 +130,7 @@ impl Network {
         self.set_around(ids, &Way::Cut);
     }
 
-    /// Opens all ways from and to servers.
+    /// Opens all directions from and to servers.
     pub(crate) fn connect(&self, ids: &[usize]) {
         self.set_around(ids, &Way::Open);
     }
@@ -142,14 +143,14 @@ impl Network {
         }
     }
 
-    /// Leaves the network with no ways but those between servers of the same group.
+    /// Leaves only the directions between servers of the same group open.
     pub(crate) fn split(&self, groups: &[&[usize]]) {
         self.keep(|(from, to)| {
             groups.iter().any(|group| group.contains(&from) && group.contains(&to))
         });
     }
 
-    /// Leaves the network with no ways but those, both of each.
+    /// Leaves only these links open, both directions of each.
     pub(crate) fn keep_links(&self, links: &[Direction]) {
         self.keep(|(from, to)| links.contains(&(from, to)) || links.contains(&(to, from)));
     }
@@ -161,23 +162,23 @@ impl Network {
         }
     }
 
-    /// Stops processes by SIGSTOP. Who asks them waits until they are resumed.
+    /// Stops processes by SIGSTOP. Calls to them wait until they are resumed.
     pub(crate) fn pause(&mut self, ids: &[usize]) {
         ids.iter().for_each(|id| self.signal(*id, Signal::STOP));
     }
 
-    /// Has processes go on that were stopped.
+    /// Resumes processes that were stopped.
     pub(crate) fn resume(&mut self, ids: &[usize]) {
         ids.iter().for_each(|id| self.signal(*id, Signal::CONT));
     }
 
-    /// Those of the servers that say they lead.
+    /// The servers among these that say they lead.
     #[track_caller]
     pub(crate) fn leaders_among(&self, ids: &[usize]) -> Vec<usize> {
         ids.iter().copied().filter(|id| self.at(*id).is_leader()).collect()
     }
 
-    /// The one leader among servers that reach each other and know no other, and how long it took to find.
+    /// The one leader among servers that reach each other and no other server, and how long it took to find.
     #[track_caller]
     pub(crate) fn leader_among(&self, ids: &[usize]) -> (usize, Duration) {
         let start = Instant::now();

@@ -1,4 +1,4 @@
-//! What clients ask of a cluster in a network, and what has to come of it.
+//! What clients request of a cluster in a network, and the outcomes that they must get.
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -8,14 +8,14 @@ use crate::client::{Answer, FALSE, Files, Pending, TRUE, files, hash, update};
 use crate::network::Network;
 use crate::wait::{PATIENCE, wait_until};
 
-/// Within which time an agreement is reached by a leader that may still have to be elected.
+/// The time within which a leader, which may still have to be elected, reaches an agreement.
 const AGREEMENT: Duration = Duration::from_secs(10);
 
-/// Within which time an agreement that was reached shows on every server within reach.
+/// The time within which an agreement shows on every reachable server.
 const SHOWN: Duration = Duration::from_secs(2);
 
 impl Network {
-    /// MIT's `one`: has the version accepted, and waits until all of these servers have it.
+    /// MIT's `one`: repeats the version until it is accepted, and waits until all of these servers have it.
     #[track_caller]
     pub(crate) fn one(&self, ids: &[usize], name: &str, version: i64) {
         self.accepted(ids, name, version);
@@ -26,7 +26,7 @@ impl Network {
         }
     }
 
-    /// Has the version accepted by whichever of the servers leads, however often it has to be asked for.
+    /// Repeats the version at whichever of the servers leads until it is accepted.
     #[track_caller]
     pub(crate) fn accepted(&self, ids: &[usize], name: &str, version: i64) {
         let own = hash(&format!("{name} {version}"));
@@ -43,8 +43,8 @@ impl Network {
         });
     }
 
-    /// Waits until an update of a new file is accepted, and says who leads then and how long it took. A leader that has
-    /// no majority says that it leads, and keeps its callers waiting.
+    /// Waits until an update of a new file is accepted. Returns who leads then and how long it took. A leader without a
+    /// majority says that it leads, and keeps its callers waiting.
     #[track_caller]
     pub(crate) fn working_leader(&self, name: &str) -> (usize, Duration) {
         let start = Instant::now();
@@ -61,17 +61,17 @@ impl Network {
             done.is_some_and(|place| begun.remove(place).answer(SHOWN) == TRUE)
         });
         let took = start.elapsed();
-        // It need not be the one that was asked, whose last entries may have been the next leader's first.
+        // It need not be the server that was called, whose last entries may have been those of the next leader.
         (self.leaders().into_iter().max_by_key(term).unwrap(), took)
     }
 
-    /// Begins an update with a value of its own.
+    /// Starts an update with a unique value.
     pub(crate) fn begin_update(&self, id: usize, name: &str, version: i64) -> Pending {
         let own = hash(&format!("{name} {version} at {id}"));
         self.at(id).begin("surfstore.updatefile", &update(name, version, &own))
     }
 
-    /// Opens all ways, waits until all servers have the same log and have applied it, and gives the map.
+    /// Opens all directions, waits until all servers have the same log and have applied it, and returns the map.
     #[track_caller]
     pub(crate) fn settle(&self) -> Files {
         self.heal();
@@ -102,7 +102,7 @@ pub(crate) fn answered(call: &Pending, within: Duration) -> bool {
     !call.is_blocked()
 }
 
-/// Checks that an update which a leader lost was not accepted, and says whether its fate was known.
+/// Checks that an update that a leader lost was not accepted. Returns whether its fate was known.
 #[track_caller]
 pub(crate) fn assert_lost(answer: &Answer) -> bool {
     match answer {
@@ -111,7 +111,7 @@ pub(crate) fn assert_lost(answer: &Answer) -> bool {
     }
 }
 
-/// Checks that a read, which began when the file had that version, failed or saw no less.
+/// Checks that a read that started when the file had that version failed or saw no older one.
 #[track_caller]
 pub(crate) fn assert_not_stale(answer: Answer, name: &str, version: i64) {
     match answer {

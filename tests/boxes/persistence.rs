@@ -54,7 +54,7 @@ fn of_those_restored_the_one_that_has_what_was_agreed_on_leads() {
         network.one(&[leader, next(3), next(4)], "a", 3 * round + 2);
         network.crash(&[leader, next(3), next(4)]);
         network.restore(&[next(1), next(2)]);
-        // They have a start over the third, and ask it for their votes.
+        // They start an election before the third, and ask it for its vote.
         thread::sleep(Duration::from_millis(1500));
         network.restore(&[next(3)]);
         network.one(&[next(1), next(2), next(3)], "a", 3 * round + 3);
@@ -80,7 +80,7 @@ fn a_leader_that_crashed_and_a_follower_that_lacks_its_updates_agree_without_the
     network.one(&all, "a", 4);
 }
 
-/// MIT `Persist1`, as far as it goes without a disk.
+/// MIT `Persist1`, as far as is possible without a disk.
 #[test]
 fn followers_whose_processes_are_relaunched_one_at_a_time_are_brought_level_and_lose_nothing() {
     let (mut network, leader) = Network::led(3);
@@ -99,12 +99,12 @@ fn followers_whose_processes_are_relaunched_one_at_a_time_are_brought_level_and_
     network.one(&all, "a", version + 1);
 }
 
-/// What was asked of leaders that were lost soon after, each for a file of its own.
+/// The updates that were requested from leaders that were lost soon after, each of its own file.
 #[derive(Default)]
 struct Asked(Vec<(String, Pending)>);
 
 impl Asked {
-    /// Waits for some of the servers to lead, though not for long, asks these for a few updates, and gives them.
+    /// Waits for some of the servers to lead, but not for long, requests a few updates from them, and returns these.
     fn ask(&mut self, network: &Network, ids: &[usize]) -> Vec<usize> {
         let start = Instant::now();
         let mut leaders = Vec::new();
@@ -120,7 +120,7 @@ impl Asked {
         leaders
     }
 
-    /// Checks that what was accepted is there, and what was refused is not.
+    /// Checks that what was accepted is present, and what was refused is not.
     fn check(self, files: &Files) {
         let (asked, mut accepted, mut refused) = (self.0.len(), 0, 0);
         for (name, update) in self.0 {
@@ -183,7 +183,7 @@ fn leaders_that_are_cut_off_right_after_they_took_an_update_lose_nothing_in_a_ba
     network.set_all(&rough(0));
     let (mut up, mut asked) = (all.clone(), Asked::default());
     for round in 0..rounds {
-        // From a fifth of the way on, some come too late for those who wait for them, but not for those they are sent to.
+        // After a fifth of the time, some messages come too late for those who wait for them, but still arrive.
         let way = rough(if rounds <= 5 * round { 20 } else { 0 });
         let leaders = asked.ask(&network, &up);
         pause(&mut rng);

@@ -1,9 +1,10 @@
-//! A network between servers: one TCP port for each ordered pair of them, in whose hand it lies what arrives.
+//! A network between servers: one TCP port for each ordered pair of them, which controls what arrives.
 //!
-//! A request and its reply share a connection, so a connection that server `i` makes to server `j` has two ways:
-//! requests go `i` -> `j` on it, and replies `j` -> `i`. What befalls the way `i` -> `j` befalls it on all connections
-//! between the two, whoever made them. Bytes of one connection are never reordered, doubled or changed, for TCP never
-//! does that; it can happen to whole requests on different connections, and in the simulation to all.
+//! A request and its reply share a connection, so a connection that server `i` makes to server `j` has two directions:
+//! requests go `i` -> `j` on it, and replies `j` -> `i`. A fault of the direction `i` -> `j` applies to all connections
+//! between the two, whichever of them made the connection. Bytes of one connection are never reordered, doubled or
+//! changed, because TCP never does that; it can happen to whole requests on different connections, and in the
+//! simulation to all.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Shutdown};
@@ -24,10 +25,10 @@ use crate::way::{Direction, Rough, Way};
 pub(crate) struct Proxy {
     ports: BTreeMap<Direction, u16>,
     links: Arc<Links>,
-    /// Those who accept connections, and carry what comes over them. A port without one is closed.
+    /// The tasks that accept connections and forward what is sent over them. A port without one is closed.
     listeners: Mutex<BTreeMap<Direction, Task<()>>>,
     executor: Arc<Executor<'static>>,
-    /// The thread that does it all, and what ends it when it is dropped.
+    /// The thread that does all of this, and what ends it when it is dropped.
     thread: Option<(Sender<()>, JoinHandle<()>)>,
 }
 
@@ -44,7 +45,7 @@ impl Proxy {
         let (ports, listeners) = (BTreeMap::new(), Mutex::default());
         let mut proxy = Proxy { ports, links, listeners, executor, thread: Some((over, thread)) };
         for link in pairs.filter(|(from, to)| from != to) {
-            // Another run may take a port between the look at it and this.
+            // Another run may take a port between this check and its use.
             let bind = |port| Some((port, listener(port).ok()?));
             let (port, listener) = iter::repeat_with(free_port).find_map(bind).unwrap();
             proxy.ports.insert(link, port);
@@ -53,28 +54,28 @@ impl Proxy {
         proxy
     }
 
-    /// The port under which `from` calls `to`.
+    /// The port on which `from` calls `to`.
     pub(crate) fn port(&self, link: Direction) -> u16 {
         self.ports[&link]
     }
 
-    /// Decides what becomes of what goes that way from now on.
+    /// Sets how what is sent in that direction is treated from now on.
     pub(crate) fn set(&self, direction: Direction, way: Way) {
         self.links.ways.lock().unwrap().insert(direction, way);
     }
 
-    /// How many bytes have passed that way.
+    /// How many bytes have passed in that direction.
     pub(crate) fn passed(&self, direction: Direction) -> usize {
         self.links.passed.lock().unwrap().get(&direction).copied().unwrap_or_default()
     }
 
-    /// Closes the port under which `from` calls `to`, and all connections made there.
+    /// Closes the port on which `from` calls `to`, and all connections made there.
     pub(crate) fn refuse(&self, link: Direction) {
         let listener = self.listeners.lock().unwrap().remove(&link);
         smol::block_on(listener.expect("the port is open").cancel());
     }
 
-    /// Opens the port under which `from` calls `to`.
+    /// Opens the port on which `from` calls `to`.
     pub(crate) fn accept(&self, link: Direction) {
         self.listen(link, listener(self.port(link)).unwrap());
     }
@@ -98,7 +99,7 @@ impl Drop for Proxy {
     }
 }
 
-/// What the connections share.
+/// The state that the connections share.
 #[derive(Default)]
 struct Links {
     servers: Box<[u16]>,
@@ -111,7 +112,7 @@ impl Links {
         self.ways.lock().unwrap().get(&direction).cloned().unwrap_or_default()
     }
 
-    /// Takes connections, all of which end with this.
+    /// Accepts connections, all of which end when this ends.
     async fn listen(self: Arc<Links>, listener: TcpListener, link: Direction) {
         let connections = Executor::new();
         let accept = async {
@@ -134,7 +135,7 @@ impl Links {
         let _ = future::zip(there, back).await;
     }
 
-    /// Carries bytes one way until they end.
+    /// Forwards bytes in one direction until they end.
     async fn carry(
         &self,
         mut source: TcpStream,
@@ -144,7 +145,7 @@ impl Links {
         sink.set_nodelay(true)?;
         let mut chunk = vec![0; 64 << 10];
         loop {
-            // A connection that broke has ended.
+            // A broken connection has ended.
             let count = source.read(&mut chunk).await.unwrap_or_default();
             if !self.passes(direction).await {
                 swallow(source).await;
@@ -158,7 +159,7 @@ impl Links {
         }
     }
 
-    /// Waits until what is at the beginning of the way is at its end. Whether it gets there.
+    /// Waits until what is at one end of the direction has reached the other. Returns whether it gets there.
     async fn passes(&self, direction: Direction) -> bool {
         loop {
             match self.way(direction) {
@@ -175,7 +176,7 @@ impl Links {
     }
 }
 
-/// Takes all that comes, until it ends.
+/// Reads everything that arrives, until the end.
 async fn swallow(mut source: TcpStream) {
     let mut chunk = [0; 4096];
     while source.read(&mut chunk).await.is_ok_and(|count| 0 < count) {}

@@ -1,5 +1,5 @@
-//! Processes that end and are started anew while the network is cut, so that not everybody sees it happen. One that has
-//! forgotten what it acknowledged must not help anybody who lacks it.
+//! Processes that end and are restarted while the network is cut, so that not every server sees it. A process that has
+//! forgotten what it acknowledged must not help a server that lacks it.
 
 use crate::client::{Pending, hash};
 use crate::network::Network;
@@ -7,7 +7,8 @@ use crate::outcomes::{assert_lost, assert_not_stale};
 use crate::wait::{PATIENCE, SEVERAL_ELECTIONS, holds_for, wait_until};
 use crate::way::Way;
 
-/// Opens all ways, and checks that the file has that version, as it was acknowledged, and that all servers go on with it.
+/// Opens all directions, and checks that the file has that version, as it was acknowledged, and that all servers
+/// continue from it.
 #[track_caller]
 fn goes_on(network: &Network, name: &str, version: i64) {
     let files = network.settle();
@@ -25,7 +26,7 @@ fn a_stale_leader_confirms_nothing_with_a_follower_that_was_relaunched_while_it_
     let third = 3 - old - new;
     network.agree(new, &others, "a", 1);
 
-    // Of those who acknowledged it, one process ends, and the next one meets the old leader alone.
+    // Of the servers that acknowledged it, one process ends, and the next one meets only the old leader.
     network.set_both((new, third), &Way::Cut);
     network.relaunch(&[third]);
     network.set_both((old, third), &Way::Open);

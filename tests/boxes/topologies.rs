@@ -8,10 +8,11 @@ use crate::settings::note;
 use crate::wait::{ELECTION, holds_for};
 use crate::way::{Direction, Way};
 
-/// How long it is watched that nobody is elected: who hears no leader stands after 1.5 s at the latest.
+/// How long a test checks that no leader is elected: a server that hears no leader starts an election after 1.5 s at
+/// the latest.
 const WATCHED: Duration = Duration::from_secs(2);
 
-/// Checks that somebody leads with a majority in time, and gives that.
+/// Checks that a server leads with a majority in time, and returns it.
 #[track_caller]
 fn led_again(network: &Network, name: &str) -> usize {
     let (leader, took) = network.working_leader(name);
@@ -93,7 +94,7 @@ fn two_of_three_servers_that_lose_each_other_do_not_take_turns_in_leading() {
     assert_eq!(network.at(leader).state().term, term, "who was cut off unseats nobody");
 }
 
-/// The same with five: wherever the leader stands in the line, somebody leads who reaches both neighbours.
+/// The same with five: wherever the leader is in the line, a server leads that reaches both neighbours.
 #[test]
 fn in_a_line_of_five_servers_one_of_the_middle_three_leads() {
     Network::led_for_each(5, &[0, 2], |network, leader, place| {
@@ -119,7 +120,7 @@ fn a_follower_that_loses_only_its_leader_unseats_nobody_whichever_way_is_cut() {
                 let way = if is_cut { Way::Cut } else { Way::Open };
                 network.proxy.set(direction, way);
             }
-            // At rest, while nobody could be refused a vote for what it lacks.
+            // While idle, so that no server could be refused a vote for an entry that it lacks.
             holds_for(WATCHED, "the leader stays", || {
                 network.at(leader).state().term == term && network.leaders() == [leader]
             });

@@ -1,4 +1,4 @@
-//! The addresses that a configuration may name beside `localhost`.
+//! The addresses besides `localhost` that a configuration may name.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
@@ -9,7 +9,7 @@ use crate::harness::Cluster;
 use crate::turns::Turn;
 use crate::wait::loud_note;
 
-/// A cluster on that host which has elected a leader and agreed on something.
+/// A cluster on that host that has elected a leader and agreed on an update.
 fn agreed_on(host: &str) -> Cluster {
     let mut cluster = Cluster::on(host, 3, Arc::new(Turn::take()));
     cluster.start(0..3);
@@ -30,16 +30,16 @@ fn port(cluster: &Cluster, id: usize) -> u16 {
     cluster.at(id).address().rsplit(':').next().unwrap().parse().unwrap()
 }
 
-/// An IPv4 address of this machine that others may reach it by.
+/// An IPv4 address of this machine that other machines may use to reach it.
 fn own_address() -> Option<IpAddr> {
-    // Connecting chooses a way to that address, which is reserved for documentation, and sends nothing.
+    // Connecting selects a route to that address, which is reserved for documentation, and sends nothing.
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
     socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
     let address = socket.local_addr().ok()?.ip();
     (!address.is_loopback() && !address.is_unspecified()).then_some(address)
 }
 
-/// The name of this machine, if it leads to any address.
+/// The name of this machine, if it resolves.
 fn own_name() -> Option<String> {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?.trim().to_owned();
     let is_known =

@@ -1,4 +1,4 @@
-//! Calls that wait for a majority: for as long as it is missing, and with the right answer in the end.
+//! Calls that wait for a majority: as long as there is none, and with the correct answer at the end.
 
 use std::fs;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use crate::client::{Client, Pending, TRUE, assert_fault, files, hash, update};
 use crate::harness::Cluster;
 use crate::wait::{PATIENCE, holds_for, wait_until};
 
-/// How long calls are seen to be blocked, where nothing else is said.
+/// How long a test checks that calls are blocked, unless it says otherwise.
 const BLOCKED: Duration = Duration::from_secs(3);
 
-/// How long a call may take to end whose server is crashed: it ends at once.
+/// How long a call may take to end after its server is crashed: it ends at once.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 fn begin_update(server: &Client, name: &str, version: i64) -> Pending {
@@ -23,14 +23,14 @@ fn begin_read(server: &Client) -> Pending {
     server.begin("surfstore.getfileinfomap", &[])
 }
 
-/// Watches that the calls stay blocked while their server goes on leading.
+/// Checks for a while that the calls stay blocked while their server stays the leader.
 #[track_caller]
 fn stays_blocked(time: Duration, server: &Client, calls: &[&Pending]) {
     holds_for(time, "the calls are blocked", || calls.iter().all(|call| call.is_blocked()));
     assert!(server.is_leader(), "a leader without a majority goes on leading");
 }
 
-/// Checks that a read answered with that version of a file, or the one before it: they came at the same time.
+/// Checks that a read returned that version of a file, or the one before it: they ran at the same time.
 #[track_caller]
 fn saw_version_or_the_one_before(read: Pending, name: &str, version: i64) {
     let files = files(read.answer(PATIENCE).unwrap());
@@ -59,8 +59,8 @@ fn calls_block_while_the_others_are_crashed_and_are_answered_when_one_is_restore
     assert_eq!(cluster.leaders(), [id]);
 }
 
-/// The one that is relaunched does not count, so the leader alone cannot go on. Everybody's vote makes the other one the
-/// leader, which has got the update.
+/// The relaunched server does not count, so the leader alone cannot commit. Everybody's vote makes the other server the
+/// leader, which has the update.
 #[test]
 fn calls_block_while_the_others_are_killed_and_the_update_is_kept_when_one_is_relaunched() {
     let (mut cluster, id) = Cluster::led(3);
@@ -157,7 +157,7 @@ fn two_hundred_blocked_calls_are_all_answered_when_the_majority_returns() {
     assert_eq!(cluster.leaders(), [id]);
 }
 
-/// Ten times in each of five clusters, which makes it fifty times in a fifth of the time.
+/// Ten times in each of five clusters, which is fifty times in a fifth of the time.
 #[test]
 fn three_of_five_that_return_at_once_keep_the_leader_and_its_blocked_calls_fifty_times() {
     let clusters = Cluster::several(5, 5);
@@ -190,7 +190,7 @@ fn three_of_five_return(cluster: &Cluster, id: usize, round: i64) {
     assert_eq!(leader.state().term, term, "nobody stood for election");
 }
 
-/// The memory in bytes that a process holds.
+/// The memory of a process, in bytes.
 fn memory(process: u32) -> usize {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
@@ -209,7 +209,7 @@ fn a_call_that_waits_does_not_hold_the_document_that_it_came_in() {
     let call = "<methodCall><methodName>getfileinfomap</methodName></methodCall>";
     let document: Arc<[u8]> = format!("{call}{}", " ".repeat(BLANKS)).into_bytes().into();
     let before = memory(process);
-    // One after another, so that the requests under way do not count.
+    // One after another, so that the memory of requests in flight does not count.
     let reads: Vec<_> = (1..=CALLS)
         .map(|count| {
             let (client, document) = (leader.another(), Arc::clone(&document));

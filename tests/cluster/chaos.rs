@@ -1,7 +1,8 @@
-//! Random crashes and restores while clients update and read; then peace, and nothing that was answered may be untrue.
+//! Random crashes and restores while clients update and read; then all servers are restored, and no answer may turn out
+//! to be wrong.
 //!
-//! Every update brings a value of its own, so that it is known whose update a version is. A failed run names its seed,
-//! which `SEED` in the environment takes; it repeats the crashes, not the clients.
+//! Every update writes a unique value, so that each version can be assigned to its update. A failed run prints its
+//! seed, which can be given in `SEED` in the environment; it repeats the crashes, not the clients.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -20,24 +21,24 @@ const SERVERS: usize = 5;
 const CLIENTS: usize = 4;
 const FILES: [&str; 3] = ["a.txt", "b.txt", "c.txt"];
 
-/// How long there is chaos.
+/// How long the chaos lasts.
 const CHAOS: Duration = Duration::from_secs(15);
 
 /// A version of a file.
 type Version = (String, i64);
 
-/// What clients have been told so far.
+/// What clients have learned so far.
 #[derive(Default)]
 struct History {
-    /// What each version was seen or acknowledged to be. No version is ever two things.
+    /// What each version was seen or acknowledged to be. No version ever has two contents.
     known: BTreeMap<Version, Value>,
-    /// The newest version of each file that was seen or acknowledged. No later read may miss it.
+    /// The newest version of each file that was seen or acknowledged. Every later read must see it.
     newest: BTreeMap<String, i64>,
-    /// Updates that were answered to have no effect. None of these may be seen.
+    /// Updates that were answered as having no effect. None of them may be seen.
     refused: Vec<(Version, Value)>,
     /// How many updates were acknowledged.
     acknowledged: usize,
-    /// How many updates were left open.
+    /// How many updates have an unknown outcome.
     unknown: usize,
 }
 
@@ -49,7 +50,7 @@ impl History {
         *newest = version.max(*newest);
     }
 
-    /// Takes in what was read, by a read that began when `newest` was known.
+    /// Records the result of a read that started when `newest` was known.
     fn saw(&mut self, files: &Files, newest: &BTreeMap<String, i64>) {
         for (name, version) in newest {
             let seen = files.get(name).map_or(0, |(seen, _)| *seen);
@@ -61,7 +62,7 @@ impl History {
     }
 }
 
-/// A client that stays with a server for as long as that leads.
+/// A client that stays with a server as long as it leads.
 struct Caller<'a> {
     servers: Vec<Client>,
     /// The server that it calls.
@@ -73,7 +74,7 @@ struct Caller<'a> {
 }
 
 impl Caller<'_> {
-    /// Reads, and updates a file, if this server leads; else goes to another.
+    /// Reads, and updates a file, if this server leads; otherwise moves to another server.
     fn read_and_update(&mut self) {
         let server = &self.servers[self.at];
         let newest = self.history.lock().unwrap().newest.clone();
@@ -90,9 +91,9 @@ impl Caller<'_> {
         let own = hash(&format!("client {} attempt {}", self.number, self.attempts));
         let name = self.rng.choice(FILES).unwrap();
         let last = seen.get(name).map_or(0, |(version, _)| *version);
-        // Now and then a version that cannot be the next, even if others are quick.
+        // Sometimes a version that cannot be the next, even if other clients are quick.
         let version = if self.rng.u8(0..10) == 0 { last } else { last + 1 };
-        // Another server than was read from, now and then: it may not lead.
+        // Sometimes another server than the one that was read from, which may not lead.
         let server =
             if self.rng.u8(0..10) == 0 { self.rng.choice(&self.servers).unwrap() } else { server };
         let answer = server.call("surfstore.updatefile", &update(name, version, &own));
@@ -113,7 +114,7 @@ impl Caller<'_> {
     }
 }
 
-/// One blow of chaos.
+/// One fault.
 fn strike(cluster: &Cluster, blow: usize, rng: &mut Rng) {
     let mut all = cluster.running();
     rng.shuffle(&mut all);
@@ -130,14 +131,14 @@ fn strike(cluster: &Cluster, blow: usize, rng: &mut Rng) {
     }
 }
 
-/// Strikes for a while, and then lets all servers take part.
+/// Causes faults for a while, and then restores all servers.
 fn rage(cluster: &Cluster, rng: &mut Rng) {
     let start = Instant::now();
     let mut blows = Vec::new();
     let mut applied = [[0; FILES.len()]; SERVERS];
     while start.elapsed() < CHAOS {
         if blows.is_empty() {
-            // All servers are restored more often than anything else befalls them, so that work gets done.
+            // Restoring all servers is more frequent than any fault, so that calls succeed.
             blows = vec![0, 1, 2, 3, 3, 4, 5];
             rng.shuffle(&mut blows);
         }
@@ -191,13 +192,13 @@ fn nothing_acknowledged_is_lost_and_nothing_refused_is_seen_through_random_crash
     assert!(2 <= terms, "the run proves nothing: {terms} terms went by");
 }
 
-/// Once there is peace: all servers are equal, and the map is what the clients were told.
+/// After the restore, all servers are equal, and the map is what the clients were told.
 fn settle(cluster: &Cluster, history: &History) {
     for (version, own) in &history.refused {
         assert_ne!(history.known.get(version), Some(own), "{version:?} was refused and is there");
     }
     let mut map = None;
-    // The map is read at one server after another, each of which leads in its turn.
+    // The map is read at one server after another; each is made the leader in turn.
     for _ in 0..3 {
         let leader = cluster.leader();
         let files = cluster.at(leader).files().unwrap();

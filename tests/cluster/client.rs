@@ -1,4 +1,4 @@
-//! A blocking XML-RPC client with a connection that it keeps, and the methods that tests call with it.
+//! A blocking XML-RPC client with a persistent connection, and the methods that tests call with it.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -12,19 +12,19 @@ use surfstore::xmlrpc::{Fault, parse_response, write_call};
 
 use crate::wait::{PATIENCE, wait_until};
 
-/// What a call is answered with.
+/// The answer to a call.
 pub(crate) type Answer = Result<Value, Fault>;
 
 /// The file map: name -> version and hash list.
 pub(crate) type Files = BTreeMap<String, (i64, Value)>;
 
-/// The answer of a call that was done.
+/// The answer of a call that succeeded.
 pub(crate) const TRUE: Answer = Ok(Value::Boolean(true));
 
-/// The answer of an update whose version is not the next.
+/// The answer to an update whose version is not the next.
 pub(crate) const FALSE: Answer = Ok(Value::Boolean(false));
 
-/// What a server says of itself, without what time alone changes.
+/// The status of a server, without the members that change with time alone.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct State {
     pub(crate) role: Value,
@@ -36,7 +36,7 @@ pub(crate) struct State {
     pub(crate) waiting_calls: i64,
 }
 
-/// A client of one server. Its calls come one after another over one connection, made anew where the last one ended.
+/// A client of one server. Its calls are made one after another over one connection, which is made again after it ends.
 #[derive(Debug)]
 pub(crate) struct Client {
     address: String,
@@ -49,7 +49,7 @@ impl Client {
         Client { address: address.to_owned(), patience: 2 * PATIENCE, kept: Mutex::new(None) }
     }
 
-    /// A client of the same server that hangs up when an answer takes longer than that.
+    /// A client of the same server that disconnects if an answer takes longer than that.
     #[allow(dead_code, reason = "the tests of networks use it")]
     pub(crate) fn impatient(&self, patience: Duration) -> Client {
         Client { patience, ..self.another() }
@@ -60,7 +60,7 @@ impl Client {
         &self.address
     }
 
-    /// A client of the same server with a connection of its own.
+    /// A client of the same server with a separate connection.
     pub(crate) fn another(&self) -> Client {
         Client::new(&self.address)
     }
@@ -110,7 +110,7 @@ impl Client {
         self.send(&document(method, params))
     }
 
-    /// Calls a method over a connection of its own, without waiting for the answer.
+    /// Calls a method over a separate connection, without waiting for the answer.
     pub(crate) fn begin(&self, method: &str, params: &[Value]) -> Pending {
         let client = self.another();
         let document = document(method, params);
@@ -210,7 +210,7 @@ impl Client {
     }
 }
 
-/// A call that was begun.
+/// A call that was started.
 #[must_use]
 pub(crate) struct Pending {
     call: JoinHandle<io::Result<Answer>>,
@@ -222,7 +222,7 @@ impl Pending {
         !self.call.is_finished()
     }
 
-    /// The answer, which must come within that time.
+    /// The answer, which must arrive within that time.
     #[track_caller]
     pub(crate) fn answer(self, within: Duration) -> Answer {
         wait_until(within, "a call that was begun is answered", || !self.is_blocked());
@@ -264,7 +264,7 @@ pub(crate) fn files(answer: Value) -> Files {
     members.into_iter().map(file).collect()
 }
 
-/// Checks that a call failed with this code, and a message that begins like this.
+/// Checks that a call failed with this code, and with a message that begins like this.
 #[track_caller]
 pub(crate) fn assert_fault(answer: &Answer, code: i32, begin: &str) {
     let Err(fault) = answer else { panic!("no fault {code} but {answer:?}") };
@@ -276,7 +276,7 @@ fn document(method: &str, params: &[Value]) -> Vec<u8> {
     write_call(method, |out| params.iter().for_each(|value| out.param(|out| out.value(value))))
 }
 
-/// Whether an idle connection is still open, with nothing in it that nobody asked for.
+/// Whether an idle connection is still open, without any unexpected data in it.
 fn is_quiet(stream: &TcpStream) -> bool {
     stream.set_nonblocking(true).unwrap();
     let peeked = stream.peek(&mut [0]);
@@ -284,7 +284,7 @@ fn is_quiet(stream: &TcpStream) -> bool {
     peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
 
-/// Reads a response of known length. Every outcome of XML-RPC, faults included, comes with status 200.
+/// Reads a response of known length. Every XML-RPC outcome, faults included, has status 200.
 fn read_http(connection: &mut BufReader<TcpStream>) -> io::Result<Vec<u8>> {
     let status = read_line(connection)?;
     if !status.starts_with("HTTP/1.1 200 ") {

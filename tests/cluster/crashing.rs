@@ -1,4 +1,4 @@
-//! What a crashed server and a follower answer, and that a restored server takes part again.
+//! What a crashed server and a follower answer, and that a restored server works again.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn calls_for_leaders() -> [(&'static str, Vec<Value>); 5] {
     ]
 }
 
-/// The calls that a crashed server refuses, beside those for leaders.
+/// The calls that a crashed server refuses, in addition to those for leaders.
 fn calls_for_the_living() -> [(&'static str, Vec<Value>); 7] {
     let block = Value::Base64(b"block".as_slice().into());
     [

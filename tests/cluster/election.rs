@@ -1,4 +1,4 @@
-//! Elections: one leader with a majority, within 5 s; none without; nobody unseats it without need.
+//! Elections: one leader within 5 s if there is a majority, none otherwise; no leader is unseated without need.
 
 use crate::client::assert_fault;
 use crate::harness::Cluster;
@@ -41,7 +41,7 @@ fn leaders_that_are_killed_are_replaced_until_no_majority_is_left_and_after_it_i
     leaders_are_replaced(Cluster::kill, |cluster, ids| cluster.start(ids.iter().copied()));
 }
 
-/// The handout's strategy at N = 5: leaders are lost one after another, until two servers are left, then all return.
+/// The handout's strategy at N = 5: leaders are lost one after another until two servers are left, then all return.
 fn leaders_are_replaced(lose: Loss, regain: Return) {
     let (mut cluster, mut leader) = Cluster::led(5);
     let mut up = cluster.running();
@@ -59,7 +59,7 @@ fn leaders_are_replaced(lose: Loss, regain: Return) {
     up.retain(|id| *id != leader);
     lost.push(leader);
     holds_for(SEVERAL_ELECTIONS, "two of five elect nobody", || cluster.leaders().is_empty());
-    // The last to go has everything that was agreed on; those that went before lack some of it.
+    // The last server that was lost has everything that was agreed on; the earlier ones lack some of it.
     regain(&mut cluster, &lost[2..]);
     leader = cluster.leader();
     regain(&mut cluster, &lost[..2]);
@@ -76,7 +76,7 @@ fn a_server_that_missed_an_update_is_not_elected_in_place_of_one_that_has_it() {
         cluster.crash(&[behind]);
         cluster.agree(leader, &[leader, level], "a.txt", version);
         cluster.crash(&[leader, level]);
-        // It gets a start over the other, and asks it for its vote again and again.
+        // It starts an election before the other, and asks it for its vote again and again.
         cluster.restore(&[behind]);
         wait_until(ELECTION, "it stands for election", || {
             cluster.at(behind).state().role == "candidate".into()

@@ -1,4 +1,4 @@
-//! A cluster of servers, each a process of its own.
+//! A cluster of servers, each a separate process.
 
 use std::fmt::Write;
 use std::fs::{self, File};
@@ -14,7 +14,7 @@ use crate::client::{Client, TRUE, hash};
 use crate::turns::{Turn, free_port};
 use crate::wait::{ELECTION, PATIENCE, wait_until};
 
-/// The script, with the release binary built, so that no server has to wait for that.
+/// The script, with the release binary already built, so that no server has to wait for the build.
 static SCRIPT: LazyLock<&str> = LazyLock::new(|| {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/run-server.sh");
     let output = command(script, Path::new("absent"), 0).output().unwrap();
@@ -24,7 +24,7 @@ static SCRIPT: LazyLock<&str> = LazyLock::new(|| {
 
 fn command(script: &str, config: &Path, id: usize) -> Command {
     let mut command = Command::new(script);
-    // The folder that these tests were built in, where the server is built too.
+    // The folder that these tests were built in, in which the server is built too.
     let target = Path::new(env!("CARGO_BIN_EXE_surfstore-server")).ancestors().nth(2).unwrap();
     command.arg(config).arg(id.to_string()).env("CARGO_TARGET_DIR", target).stdin(Stdio::null());
     command
@@ -39,9 +39,9 @@ fn config(addresses: &[String]) -> String {
     config
 }
 
-/// A set of servers of which any may be running. All are killed when it is dropped.
+/// A set of servers, any of which may be running. All are killed when it is dropped.
 ///
-/// What they write is kept in files, and shown if the test fails.
+/// Their output is kept in files, and shown if the test fails.
 pub(crate) struct Cluster {
     folder: TempDir,
     servers: Vec<Client>,
@@ -50,18 +50,18 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// A cluster on `localhost` of which nothing runs yet.
+    /// A cluster on `localhost`, without running servers.
     pub(crate) fn stopped(size: usize) -> Cluster {
         Cluster::on("localhost", size, Arc::new(Turn::take()))
     }
 
-    /// A cluster on that host of which nothing runs yet.
+    /// A cluster on that host, without running servers.
     pub(crate) fn on(host: &str, size: usize, turn: Arc<Turn>) -> Cluster {
         let addresses: Vec<_> = (0..size).map(|_| format!("{host}:{}", free_port())).collect();
         Cluster::of(&addresses, turn)
     }
 
-    /// A cluster of servers that are called there, of which nothing runs yet.
+    /// A cluster of servers at these addresses, without running servers.
     pub(crate) fn of(addresses: &[String], turn: Arc<Turn>) -> Cluster {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("config"), config(addresses)).unwrap();
@@ -70,7 +70,7 @@ impl Cluster {
         Cluster { folder, servers, processes, _turn: turn }
     }
 
-    /// A cluster that runs, with its leader.
+    /// A running cluster with its leader.
     pub(crate) fn led(size: usize) -> (Cluster, usize) {
         let mut cluster = Cluster::stopped(size);
         cluster.start(0..size);
@@ -78,7 +78,7 @@ impl Cluster {
         (cluster, leader)
     }
 
-    /// Clusters that run, each with a leader, in one turn: for tests that wait much and load little.
+    /// Running clusters, each with a leader, in one turn: for tests that wait a lot and cause little load.
     pub(crate) fn several(count: usize, size: usize) -> Vec<Cluster> {
         let turn = Arc::new(Turn::take());
         let started = |_| {
@@ -106,14 +106,14 @@ impl Cluster {
         }
     }
 
-    /// The command that starts a server and keeps what it writes in files.
+    /// The command that starts a server and keeps its output in files.
     pub(crate) fn command(&self, id: usize) -> Command {
         let mut command = command(&SCRIPT, &self.config(), id);
         self.keep_output(id, &mut command);
         command
     }
 
-    /// The command that starts a server which calls the others, and itself, by these addresses.
+    /// The command that starts a server whose configuration has these addresses for the others and itself.
     pub(crate) fn command_with(&self, id: usize, addresses: &[String]) -> Command {
         let file = self.folder.path().join(format!("config{id}"));
         fs::write(&file, config(addresses)).unwrap();
@@ -122,7 +122,7 @@ impl Cluster {
         command
     }
 
-    /// Has the command that starts a server keep what it writes in files.
+    /// Makes the command that starts a server keep its output in files.
     pub(crate) fn keep_output(&self, id: usize, command: &mut Command) {
         let log = |stream: &str| {
             File::options().create(true).append(true).open(self.log(id, stream)).unwrap()
@@ -130,13 +130,13 @@ impl Cluster {
         command.stdout(log("stdout")).stderr(log("stderr"));
     }
 
-    /// Starts a server by that command, and leaves it to the caller to wait.
+    /// Starts a server by that command. The caller has to wait for it.
     pub(crate) fn launch(&mut self, id: usize, mut command: Command) {
         assert!(self.processes[id].is_none(), "server {id} runs already");
         self.processes[id] = Some(command.spawn().unwrap());
     }
 
-    /// The process of a server that runs.
+    /// The process of a running server.
     pub(crate) fn process(&mut self, id: usize) -> &mut Child {
         self.processes[id].as_mut().expect("the server runs")
     }
@@ -155,28 +155,28 @@ impl Cluster {
         process.wait().unwrap();
     }
 
-    /// Ends processes and starts them anew, so that they have lost their memory. Waits until they answer.
+    /// Ends processes and starts them again, so that they have lost their memory. Waits until they answer.
     pub(crate) fn relaunch(&mut self, ids: &[usize]) {
         ids.iter().for_each(|id| self.kill(*id));
         self.start(ids.iter().copied());
     }
 
-    /// Stops a process, or lets it go on: its port takes connections all the time, and nothing is answered.
+    /// Suspends a process, or resumes it: its port accepts connections all the time, but nothing is answered.
     pub(crate) fn signal(&mut self, id: usize, signal: Signal) {
         kill_process(Pid::from_child(self.process(id)), signal).unwrap();
     }
 
-    /// The lines that the server has written to stderr, over all its lives.
+    /// The lines that the server has written to stderr, over all its processes.
     pub(crate) fn lines(&self, id: usize) -> Vec<String> {
         self.written(id, "stderr").lines().map(str::to_owned).collect()
     }
 
-    /// How many of its lines have this in them.
+    /// How many of its lines contain this.
     pub(crate) fn said(&self, id: usize, what: &str) -> usize {
         self.lines(id).iter().filter(|line| line.contains(what)).count()
     }
 
-    /// Waits until all servers that run count, for all of them.
+    /// Waits until all running servers count, according to all of them.
     #[track_caller]
     pub(crate) fn await_whole(&self) {
         wait_until(PATIENCE, "every server that runs counts", || {
@@ -196,7 +196,7 @@ impl Cluster {
         fs::read_to_string(self.log(id, stream)).unwrap_or_default()
     }
 
-    /// The client of a server. Calls that may block are begun instead, for all share it.
+    /// The client of a server. Calls that may block are started instead, because all share this client.
     pub(crate) fn at(&self, id: usize) -> &Client {
         &self.servers[id]
     }
@@ -205,12 +205,12 @@ impl Cluster {
         self.servers.len()
     }
 
-    /// The servers that run, crashed or not.
+    /// The running servers, crashed or not.
     pub(crate) fn running(&self) -> Vec<usize> {
         (0..self.size()).filter(|id| self.processes[*id].is_some()).collect()
     }
 
-    /// The servers that run, except that one.
+    /// The running servers, except that one.
     pub(crate) fn others(&self, id: usize) -> Vec<usize> {
         self.running().into_iter().filter(|other| *other != id).collect()
     }
@@ -221,7 +221,7 @@ impl Cluster {
         self.running().into_iter().filter(|id| self.at(*id).is_leader()).collect()
     }
 
-    /// The one leader, which must be there within the time of an election.
+    /// The one leader, which must exist within the time of an election.
     #[track_caller]
     pub(crate) fn leader(&self) -> usize {
         let mut leaders = Vec::new();
@@ -273,7 +273,7 @@ impl Drop for Cluster {
 }
 
 impl Cluster {
-    /// Shows what every server wrote.
+    /// Shows the output of every server.
     #[expect(clippy::print_stderr, reason = "the test harness shows it where a test fails")]
     fn show(&self) {
         for (id, server) in self.servers.iter().enumerate() {

@@ -1,8 +1,8 @@
-//! Clusters of real processes, started through `run-server.sh` and held to what callers are promised.
+//! Clusters of real processes, started through `run-server.sh`, must keep the promises to callers.
 //!
-//! The servers are black boxes here: everything is seen through XML-RPC, stderr and exit codes.
+//! The servers are black boxes here: the tests use only XML-RPC, stderr and exit codes.
 //!
-//! - `harness`, `client`, `turns` and `wait` start servers, talk to them and wait for what they do;
+//! - `harness`, `client`, `turns` and `wait` start servers, call them and wait for what they do;
 //! - the other modules are the tests, one module per promise.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]

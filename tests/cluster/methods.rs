@@ -1,4 +1,4 @@
-//! Names of methods, what the servers say about them, and the blocks that each server keeps for itself.
+//! The names of methods, what the servers report about them, and the blocks that each server stores for itself.
 
 use surfstore::value::Value;
 
@@ -50,7 +50,7 @@ fn what_the_servers_say_about_their_methods_is_true() {
     }
 }
 
-/// Checks that a listed method has a help text, and that it wants as many parameters as its signature says.
+/// Checks that a listed method has a help text, and takes as many parameters as its signature says.
 fn assert_described_as_it_is(server: &Client, method: &Value) {
     let Value::String(name) = method else { panic!("{method:?}") };
     let help = server.call("system.methodHelp", std::slice::from_ref(method));

@@ -18,7 +18,7 @@ fn update_call(name: &str, version: i64) -> Value {
     call("surfstore.updatefile", &update(name, version, &hash("x")))
 }
 
-/// What a caller gets for each of the calls: the answer in an array of its own, or the fault's struct.
+/// The result of each of the calls: the answer in an array, or the fault's struct.
 #[track_caller]
 fn answers(answer: Answer) -> Vec<Answer> {
     let Ok(Value::Array(answers)) = answer else { panic!("multicall answered {answer:?}") };

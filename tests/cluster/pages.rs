@@ -1,4 +1,4 @@
-//! What is to be had by GET, from servers that run.
+//! The pages that running servers return for GET.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use crate::client::{Client, assert_fault, hash, update};
 use crate::harness::Cluster;
 use crate::wait::{PATIENCE, wait_until};
 
-/// The response to a request, with its connection closed after it.
+/// The response to a request, after which the connection is closed.
 fn ask(server: &Client, method: &str, target: &str) -> String {
     let mut stream = TcpStream::connect(server.address()).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();

@@ -1,4 +1,4 @@
-//! A server as a process: its exit codes, the signals that end it, and what it writes.
+//! A server as a process: its exit codes, the signals that end it, and its output.
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
@@ -10,7 +10,7 @@ use crate::client::{FALSE, TRUE, hash, update};
 use crate::harness::Cluster;
 use crate::wait::{ELECTION, PATIENCE, SEVERAL_ELECTIONS, holds_for, loud_note, wait_until};
 
-/// How a server's process ends, which it must do within that time.
+/// The exit of a server's process, which must come within that time.
 #[track_caller]
 fn end(cluster: &mut Cluster, id: usize, within: Duration) -> ExitStatus {
     let mut ended = None;
@@ -36,7 +36,7 @@ fn a_port_that_is_taken_ends_the_start_with_one_line_and_exit_code_1() {
 
 #[test]
 fn sigterm_and_sigint_end_a_server_at_once_though_calls_are_blocked() {
-    // A shell that starts a job in the background has it ignore SIGINT, and all that the job starts.
+    // A shell that starts a job in the background makes it, and everything that it starts, ignore SIGINT.
     let ignored = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = ignored.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let ignored = ignored.map_or(0, |mask| u64::from_str_radix(mask.trim(), 16).unwrap());
@@ -59,7 +59,7 @@ fn sigterm_and_sigint_end_a_server_at_once_though_calls_are_blocked() {
     }
 }
 
-/// Makes calls of all sorts, at the leader and at the others.
+/// Makes calls of all kinds, at the leader and at the others.
 fn make_calls(cluster: &Cluster, leader: usize) {
     for version in 1..=50 {
         let next = update("a.txt", version, &hash("x"));
@@ -124,7 +124,7 @@ fn a_server_goes_on_though_nobody_reads_what_it_writes_and_its_reader_leaves() {
     cluster.launch(0, command);
     cluster.await_answer(0);
     let reader = cluster.process(0).stderr.take().unwrap();
-    // A line each; a pipe holds 64 KiB.
+    // Each writes a line; a pipe holds 64 KiB.
     (0..2_000).for_each(|_| {
         cluster.crash(&[0]);
         cluster.restore(&[0]);

@@ -1,4 +1,4 @@
-//! Calls that are no calls, or not of any method, or forged: each gets its fault and changes nothing.
+//! Calls that are not calls, or of no method, or forged: each gets its fault and changes nothing.
 
 use surfstore::config::Config;
 use surfstore::raft::NUMBER_MAX;
@@ -13,7 +13,7 @@ fn structure(members: &[(&str, Value)]) -> Value {
     Value::Struct(members.iter().map(|(name, value)| ((*name).into(), value.clone())).collect())
 }
 
-/// A cluster with a file, and the states of its servers, which have settled.
+/// A cluster with a file, and the states of its servers, which have become stable.
 fn settled() -> (Cluster, usize, Vec<State>) {
     let (cluster, leader) = Cluster::led(3);
     cluster.await_whole();
@@ -23,8 +23,8 @@ fn settled() -> (Cluster, usize, Vec<State>) {
     (cluster, leader, states)
 }
 
-/// The same after a second election, so that there is a term that is over. A request of that term is harmless in
-/// itself: if all of it is right, it is answered and changes nothing.
+/// The same after a second election, so that there is a past term. A request of that term is harmless in itself: if all
+/// of it is right, it is answered and changes nothing.
 fn settled_in_a_later_term() -> (Cluster, usize, Vec<State>) {
     let (cluster, first, _) = settled();
     cluster.crash(&[first]);
@@ -167,7 +167,7 @@ fn documents_that_are_no_calls_are_refused_and_change_nothing() {
     assert_unchanged(&cluster, leader, &before);
 }
 
-/// A member of a peer's request in which every member is right, and what is wrong to put in its place.
+/// A member of a peer's request in which every member is right, and wrong values to replace it.
 type Forgery = (&'static str, Vec<Value>);
 
 /// Terms, indexes and counters that no server has.
@@ -182,18 +182,18 @@ fn impossible_numbers() -> Vec<Value> {
     ]
 }
 
-/// What a request says of its sender.
+/// The identity of a request's sender.
 #[derive(Clone, Copy)]
 struct Sender {
     id: usize,
     names: i64,
     term: i64,
-    /// The history and the last entry: its index and its term.
+    /// The history, and the index and term of the last entry.
     log: (i64, i64, i64),
 }
 
 impl Sender {
-    /// A server of the set, in a later life than the one that there is.
+    /// A server of the set, in a later incarnation than the present one.
     fn of(cluster: &Cluster, id: usize, term: i64, log: (i64, i64, i64)) -> Sender {
         let digest = Config::read(&cluster.config()).unwrap().digest() % NUMBER_MAX;
         Sender { id, names: i64::try_from(digest).unwrap(), term, log }
@@ -210,7 +210,7 @@ impl Sender {
         list(self.numbers())
     }
 
-    /// Everything that is wrong with one of its numbers, these values for some of them included.
+    /// The sender with wrong values in one of its numbers; some of them also get these values.
     fn wrong(self, more: &[(usize, i64)]) -> Vec<Value> {
         let with = |place: usize, value: Value| {
             let mut numbers = self.numbers();
@@ -238,7 +238,7 @@ const IS_FOUNDED: usize = 6;
 const LAST_INDEX: usize = 7;
 const LAST_TERM: usize = 8;
 
-/// Numbers of a sender, each of which no peer of that server has.
+/// Numbers of a sender that no peer of that server has.
 fn impossible_processes(target: usize) -> Vec<(usize, i64)> {
     let ids = [target as i64, 3, 256].map(|id| (ID, id));
     let sizes = [2, 4, 256].map(|size| (SIZE, size));
@@ -296,7 +296,7 @@ fn forged_accounts_of_who_has_ended_are_refused_and_change_nothing() {
                 ("account", account),
             ])
         };
-        // The sender, in its incarnation, and another one live.
+        // The sender, in its incarnation, and another living server.
         let mut living = [0, 0, 0];
         living[target] = 6;
         living[peer] = 5;
@@ -368,7 +368,7 @@ fn forged_appends_are_refused_and_change_nothing() {
             roster(&[0, -1]),
             roster(&[0, 7, 0, 8]),
             roster(&[0, 7, 1, 7]),
-            // A term opens with a roster.
+            // A term begins with a roster.
             list([list([term.into(), list(["a.txt".into(), 2.into(), list([])])])]),
             update(list([])),
             update(list(["a.txt".into(), 2.into()])),
@@ -401,12 +401,12 @@ fn forged_appends_are_refused_and_change_nothing() {
     assert_unchanged(&cluster, leader, &before);
 }
 
-/// A message of these parts, which have names only here.
+/// A message with these parts, which have names only here.
 fn message(parts: &[(&'static str, Value)]) -> Value {
     Value::Array(parts.iter().map(|(_, part)| part.clone()).collect())
 }
 
-/// Sends a peer's request with each of its parts in turn missing or wrong, and with none; and once as it is right.
+/// Sends a peer's request with each of its parts in turn missing or wrong, and without any; and once as it is right.
 #[track_caller]
 fn assert_forgeries_refused(
     server: &Client,

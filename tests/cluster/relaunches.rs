@@ -1,4 +1,4 @@
-//! Processes that end and are started anew, without their memory: they do not count before they have been brought in, and
+//! Processes that end and are restarted without their memory: they do not count until they have been brought in, and
 //! what the others know is kept.
 
 use rustix::process::Signal;
@@ -7,11 +7,11 @@ use crate::client::{TRUE, hash, update};
 use crate::harness::Cluster;
 use crate::wait::{ELECTION, PATIENCE, SEVERAL_ELECTIONS, holds_for, wait_until};
 
-/// Checks that the set still has the version, and goes on with the next.
+/// Checks that the set still has the version, and accepts the next.
 #[track_caller]
 fn goes_on(cluster: &Cluster, name: &str, version: i64) {
     let mut leader = 0;
-    // A leader that has lost its majority is asked as well, and says that it leads until another one does.
+    // A leader that has lost its majority is asked as well, and says that it leads until another server does.
     wait_until(PATIENCE, "a leader confirms the map", || {
         leader = cluster.leader();
         let files = cluster.at(leader).files();
@@ -43,7 +43,7 @@ fn a_relaunched_follower_is_a_guest_and_counts_once_a_majority_without_it_has_br
     cluster.restore(&[crashed]);
     assert_eq!(waits.answer(PATIENCE), TRUE);
     cluster.await_whole();
-    // Now it counts: the majority is it and the leader.
+    // Now it counts: it and the leader are the majority.
     cluster.crash(&[crashed]);
     cluster.agree(leader, &[leader, relaunched], "a.txt", 3);
 }
@@ -109,7 +109,7 @@ fn a_set_waits_for_a_silent_server_that_alone_has_the_files_and_says_so_once() {
     cluster.agree(leader, &cluster.running(), "a.txt", 1);
     let silent = cluster.others(leader)[0];
     let others = cluster.others(silent);
-    // One that is still there knows that there is a history, so the two cannot found another one.
+    // One server that is still up knows that there is a history, so the two cannot found another one.
     cluster.relaunch(&[others[0]]);
     cluster.await_whole();
     cluster.signal(silent, Signal::STOP);
@@ -139,7 +139,7 @@ fn two_histories_with_updates_stay_apart_and_say_so_until_one_is_started_anew() 
     cluster.signal(1, Signal::STOP);
     cluster.relaunch(&[0]);
     cluster.start([2]);
-    // Neither of the two has heard of the first history, and they do not wait for a silent server longer than a ballot.
+    // Neither of the two has heard of the first history, and they do not wait longer than a ballot for a silent server.
     let among =
         |cluster: &Cluster, ids: [usize; 2]| ids.into_iter().find(|id| cluster.at(*id).is_leader());
     wait_until(ELECTION, "the two found another", || among(&cluster, [0, 2]).is_some());

@@ -1,4 +1,4 @@
-//! What is agreed on is seen on all servers, in the order of its versions, and nothing else is.
+//! What is agreed on, and nothing else, appears on all servers, in the order of its versions.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use crate::harness::Cluster;
 use crate::wait::{ELECTION, wait_until};
 use surfstore::value::Value;
 
-/// The time within which every follower shows what was answered with True.
+/// The time within which every follower shows an update that was answered with True.
 const SHOWN: Duration = Duration::from_millis(100);
 
 #[test]
@@ -120,7 +120,7 @@ fn the_largest_update_is_replicated_without_an_election() {
     let term = leader.state().term;
     let many: Box<[Value]> =
         (0..40_000).map(|n| Value::from(format!("{n:064}").as_str())).collect();
-    // A little less than 4 MiB, for the document has tags as well.
+    // A little less than 4 MiB, because the document has tags as well.
     let updates = [Value::Array(many), hash(&"x".repeat(4 * MIB - 1024))];
     for (version, hashes) in (1..).zip(&updates) {
         assert_eq!(leader.update("a.txt", version, hashes), TRUE);
@@ -150,7 +150,7 @@ fn a_follower_that_was_killed_is_brought_level_once_relaunched() {
             && cluster.at(follower).version("a.txt") == 40
     });
     assert_eq!(cluster.leaders(), [leader]);
-    // The other follower is lost now: what was agreed on lives in the relaunched one.
+    // The other follower is lost now: what was agreed on survives in the relaunched one.
     let other = cluster.others(leader).into_iter().find(|id| *id != follower).unwrap();
     cluster.kill(other);
     cluster.agree(leader, &[follower], "a.txt", 41);

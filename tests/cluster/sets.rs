@@ -1,4 +1,4 @@
-//! Servers that were started with different configurations: they do not mix, and say so.
+//! Servers that were started with different configurations: they do not mix, and report it.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ fn addresses(cluster: &Cluster) -> Vec<String> {
     (0..cluster.size()).map(|id| cluster.at(id).address().to_owned()).collect()
 }
 
-/// Makes one of these the leader, by crashing others that are, and gives it.
+/// Makes one of these the leader, by crashing other leaders, and returns it.
 #[track_caller]
 fn led_by_one_of(cluster: &Cluster, ids: &[usize]) -> usize {
     loop {
@@ -28,7 +28,7 @@ fn led_by_one_of(cluster: &Cluster, ids: &[usize]) -> usize {
 #[test]
 fn a_server_with_another_size_of_configuration_is_refused_and_both_say_so_once() {
     let (mut cluster, _) = Cluster::led(5);
-    // A leader that the small configuration knows, so that each has the other's requests.
+    // A leader that the small configuration names, so that each receives the other's requests.
     let leader = led_by_one_of(&cluster, &[1, 2]);
     cluster.agree(leader, &cluster.running(), "a.txt", 1);
     cluster.kill(0);
@@ -44,7 +44,7 @@ fn a_server_with_another_size_of_configuration_is_refused_and_both_say_so_once()
     });
     // Two of five are up now; if they counted each other, they would be two of its three.
     cluster.crash(&[2, 3, 4]);
-    // It has two peers, of each of which it tells.
+    // It has two peers, and logs a line for each.
     holds_for(
         SEVERAL_ELECTIONS,
         "it leads nobody, takes nothing, and is not told of again",
@@ -88,11 +88,11 @@ fn two_sets_that_share_an_address_do_not_mix_and_say_so() {
             && a.at(leader_of_a).is_leader()
             && b.at(leader_of_b).is_leader()
     });
-    // What the second set acknowledges with the shared server alone, that server holds.
+    // An update that only the second set and the shared server acknowledge is stored by that server.
     b.crash(&[1 - leader_of_b]);
     b.agree(leader_of_b, &[leader_of_b, 2], "of-b", 2);
     b.restore(&[1 - leader_of_b]);
-    // The address goes back to the first set, which takes its own server in again.
+    // The address goes back to the first set, which brings its own server in again.
     b.kill(2);
     a.start([2]);
     a.await_whole();

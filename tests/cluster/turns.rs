@@ -1,17 +1,17 @@
-//! What tests share that run at the same time: the machine, and its ports.
+//! What tests share that run at the same time: the machine and its ports.
 
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::process;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Condvar, LazyLock, Mutex};
 
-/// How many tests may have servers running at once, so that the load moves no election.
+/// How many tests may have running servers at once, so that the load causes no election.
 const TURNS_MAX: usize = 3;
 
 static TAKEN: Mutex<usize> = Mutex::new(0);
 static GIVEN_BACK: Condvar = Condvar::new();
 
-/// The right to have servers running; given back when it is dropped.
+/// The right to run servers; returned when it is dropped.
 pub(crate) struct Turn(());
 
 impl Turn {
@@ -31,17 +31,17 @@ impl Drop for Turn {
     }
 }
 
-/// The ports that servers of tests get: below those that any system gives to outgoing connections, one of which could
+/// The ports of the tests' servers: below those that any system gives to outgoing connections, one of which could
 /// otherwise take the port of a server that is down for a while.
 const PORTS: std::ops::Range<u16> = 10_000..16_000;
 
-/// The port to try next. It begins elsewhere in each process, for several may be running these tests.
+/// The next port to try. It starts elsewhere in each process, because several may run these tests.
 static NEXT_PORT: LazyLock<AtomicU16> = LazyLock::new(|| {
     let ports = u32::from(PORTS.end - PORTS.start);
     AtomicU16::new(u16::try_from(process::id().wrapping_mul(137) % ports).unwrap())
 });
 
-/// A port that nobody listens on, and that no other test of this process gets.
+/// A port that is not in use and that no other test of this process gets.
 pub(crate) fn free_port() -> u16 {
     let ports = PORTS.end - PORTS.start;
     (0..ports)
@@ -50,7 +50,7 @@ pub(crate) fn free_port() -> u16 {
         .expect("a free port")
 }
 
-/// Whether nobody listens on the port on any interface. A machine may lack IPv6.
+/// Whether the port is free on all interfaces. A machine may lack IPv6.
 fn is_free(port: u16) -> bool {
     let v6 = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port));
     let taken = v6.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse);

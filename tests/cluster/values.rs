@@ -1,4 +1,4 @@
-//! What is stored comes back as it was sent: hash lists with the types of their elements, file names to the byte.
+//! Everything stored is returned as it was sent: hash lists with the types of their elements, file names byte for byte.
 
 use std::iter;
 
@@ -72,7 +72,7 @@ fn names() -> Vec<String> {
     names
 }
 
-/// The map as another server gives it, once it leads in place of this one.
+/// The map as another server returns it, once it leads in place of this one.
 fn files_at_the_next_leader(cluster: &Cluster, leader: usize) -> Files {
     cluster.at(leader).crash();
     cluster.at(cluster.leader()).files().unwrap()

@@ -1,4 +1,4 @@
-//! Waiting for conditions, with an end; and watching that they hold, for a while.
+//! Waiting until a condition holds, with a timeout, and checking for a while that it keeps holding.
 
 use std::io::{self, Write};
 use std::thread;
@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 /// The time within which a leader is elected once a majority is up.
 pub(crate) const ELECTION: Duration = Duration::from_secs(5);
 
-/// How long anything may take for which no bound is promised: long enough for a busy machine.
+/// The maximum time for anything without a promised bound: long enough for a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Long enough for several elections in a row to fail: a candidate stands anew after 1.5 s at the latest.
+/// Long enough for several elections in a row to fail: a candidate starts another ballot after 1.5 s at the latest.
 pub(crate) const SEVERAL_ELECTIONS: Duration = Duration::from_secs(4);
 
-/// The time between two looks at a condition.
+/// The time between two checks of a condition.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Waits until the condition holds, and no longer than that.
+/// Waits until the condition holds, at most that long.
 #[track_caller]
 pub(crate) fn wait_until(within: Duration, what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -26,7 +26,7 @@ pub(crate) fn wait_until(within: Duration, what: &str, mut condition: impl FnMut
     }
 }
 
-/// Watches that the condition holds all the time.
+/// Checks that the condition holds all the time.
 #[track_caller]
 pub(crate) fn holds_for(time: Duration, what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -36,8 +36,8 @@ pub(crate) fn holds_for(time: Duration, what: &str, mut condition: impl FnMut() 
     }
 }
 
-/// Says what could not be tried on this machine, so that it is seen though the test passes.
+/// Reports what could not be tested on this machine, so that it is visible although the test passes.
 pub(crate) fn loud_note(what: &str) {
-    // What is printed by macros is shown for tests that fail only.
+    // The output of macros is shown only for failed tests.
     let _ = writeln!(io::stderr(), "\n*** NOT TESTED: {what} ***");
 }

@@ -1,5 +1,5 @@
-//! Apache XML-RPC for Java, whose last version no package carries: what it sends, byte for byte, by its default
-//! transport and by its "lite" one, and the answers, whose every byte its reader must understand.
+//! Apache XML-RPC for Java, whose last version is in no package: what it sends, byte for byte, by its default transport
+//! and by its "lite" one, and the answers, of which its parser must understand every byte.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -11,11 +11,11 @@ use crate::wait::{PATIENCE, wait_until};
 
 const NAME: &str = "naïve 名 &amp; &lt;x&gt;.txt";
 
-/// How documents begin, without and with the extensions that a client may switch on.
+/// How documents begin, without and with the extensions that a client may enable.
 const BEGINNINGS: [&str; 2] =
     ["<methodCall>", "<methodCall xmlns:ex=\"http://ws.apache.org/xmlrpc/namespaces/extensions\">"];
 
-/// The document of a call: strings have no type, numbers are `i4`, and what is empty is one tag.
+/// The document of a call: strings have no type, numbers are `i4`, and an empty element is one tag.
 fn document(beginning: &str, method: &str, values: &[&str]) -> String {
     let params: String =
         values.iter().map(|value| format!("<param><value>{value}</value></param>")).collect();
@@ -29,7 +29,7 @@ fn document(beginning: &str, method: &str, values: &[&str]) -> String {
     )
 }
 
-/// What `java.net.HttpURLConnection` makes of a document.
+/// What `java.net.HttpURLConnection` sends for a document.
 fn by_default(document: &str) -> String {
     format!(
         "POST /RPC2 HTTP/1.1\r\nContent-Type: text/xml\r\n\
@@ -41,7 +41,7 @@ fn by_default(document: &str) -> String {
     )
 }
 
-/// What the lite transport makes of a document, before it closes its side of the connection.
+/// What the lite transport sends for a document, before it closes its side of the connection.
 fn by_lite(document: &str) -> String {
     format!(
         "POST /RPC2 HTTP/1.0\r\nUser-Agent: Apache XML RPC 3.1.3 (Lite HTTP Transport)\r\n\
@@ -50,8 +50,8 @@ fn by_lite(document: &str) -> String {
     )
 }
 
-/// The document that answers a call by the lite transport, which insists on a reason after the status, and reads as
-/// many bytes as it is told, or up to the end.
+/// The document that answers a call of the lite transport, which requires a reason phrase after the status, and reads
+/// as many bytes as announced, or up to the end.
 #[track_caller]
 fn answer_to_lite(server: &Client, document: &str) -> String {
     let mut stream = TcpStream::connect(server.address()).unwrap();
@@ -107,7 +107,7 @@ fn all_calls_of_its_default_transport_are_answered_over_one_connection() {
         assert_eq!(call(beginning, "restore", &[]), TRUE);
         wait_until(PATIENCE, "it leads again", || cluster.at(leader).is_leader());
     }
-    // With the extensions, a `long` of Java comes in a type of theirs.
+    // With the extensions, a Java `long` has a type of theirs.
     let long = "<ex:i8>3</ex:i8>";
     let longs = "<array><data><value><ex:i8>4</ex:i8></value></data></array>";
     assert_eq!(call(BEGINNINGS[1], "updatefile", &[NAME, long, longs]), TRUE);

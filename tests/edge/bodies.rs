@@ -1,4 +1,4 @@
-//! Bodies of requests: where they end, and what becomes of those that do not.
+//! Bodies of requests: where they end, and what happens if they do not.
 
 use std::time::Duration;
 
@@ -130,7 +130,7 @@ fn a_call_whose_body_is_cut_short_is_not_made() {
         wait_until(PATIENCE, "an answer is there, unread", || {
             connection.stream().peek(&mut [0]).is_ok_and(|count| count == 1)
         });
-        // To close a connection with unread bytes is to reset it.
+        // Closing a connection with unread bytes resets it.
         drop(connection);
     }
     holds_for(Duration::from_millis(300), "no call was made", || !server.is_crashed());

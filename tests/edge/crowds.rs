@@ -1,4 +1,4 @@
-//! Crowds: what connections and callers may cost while they are there, and after.
+//! Crowds: what connections and callers may cost while they exist, and afterwards.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -16,28 +16,28 @@ use crate::raw::{Raw, ping};
 use crate::servers::assert_unharmed;
 use crate::wait::{ELECTION, PATIENCE, loud_note, wait_until};
 
-/// What the first crowd may leave behind, in bytes, for the next ones to use: the system gets back only the end of the
-/// heap, and the tables that a crowd made longer lie above what was kept for each of its members.
+/// What the first crowd may leave behind, in bytes, for the next ones to reuse: the system gets back only the end of
+/// the heap, and the tables that a crowd made longer lie above what was kept for each of its members.
 const FIRST_CROWD: u64 = 3 << 20;
 
-/// What an update takes in the log at most, in bytes, if its name and its list are short.
+/// The maximum size of an update in the log, in bytes, if its name and its list are short.
 const ENTRY: u64 = 512;
 
-/// Has this process take the descriptors that its crowds need. Whether it may.
+/// Raises this process's limit on descriptors for its crowds. Returns whether that succeeded.
 fn may_open(descriptors: u64) -> bool {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     current.is_none_or(|current| descriptors <= current)
         || setrlimit(Resource::Nofile, Rlimit { current: Some(descriptors), maximum }).is_ok()
 }
 
-/// Connects and leaves at once, now with a request and now without, until it is told to stop.
+/// Connects and disconnects at once, alternately with and without a request, until it is told to stop.
 fn storm(server: &Client, is_over: &AtomicBool, count: &AtomicUsize) {
     let mut asks = false;
     while !is_over.load(Ordering::Relaxed) {
         if let Ok(mut stream) = TcpStream::connect(server.address()) {
             asks = !asks;
             if asks {
-                // The answer finds nobody, or is left unread: the connection is reset.
+                // The answer finds no reader, or is left unread: the connection is reset.
                 let _ = stream.write_all(&ping());
             }
         }
@@ -46,7 +46,7 @@ fn storm(server: &Client, is_over: &AtomicBool, count: &AtomicUsize) {
     }
 }
 
-/// Figures are shown where the output of a test is.
+/// Figures are printed with the output of a test.
 #[expect(clippy::print_stderr, reason = "a test shows its figures")]
 fn note(figures: &str) {
     eprintln!("{figures}");
@@ -65,7 +65,7 @@ fn a_set_under_a_storm_elects_and_updates_in_time_and_gives_its_memory_back() {
     let idle: Vec<_> = (0..2000).map(connect).collect();
     let mut slow: Vec<_> = (0..200).map(connect).collect();
     let next = thread::scope(|scope| {
-        // A byte a second each; those that are refused or closed are made anew.
+        // A byte a second each; connections that are refused or closed are made again.
         scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
                 for (number, stream) in slow.iter_mut().enumerate() {
@@ -106,7 +106,7 @@ fn a_set_under_a_storm_elects_and_updates_in_time_and_gives_its_memory_back() {
     assert_unharmed(&cluster);
 }
 
-/// Ends an attack when it is dropped, even if a check fails: the scope waits for whoever attacks.
+/// Ends an attack when it is dropped, even if a check fails, because the scope waits for all attackers.
 pub(crate) struct Over<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for Over<'_> {
@@ -142,7 +142,7 @@ fn ten_thousand_callers_that_leave_a_leader_without_a_majority_leave_nothing_beh
         wait_until(RETURNED, "nobody waits any more", || {
             cluster.at(leader).state().waiting_calls == 0
         });
-        // What a caller that left wanted updated is in the log all the same.
+        // The update of a caller that disconnected is in the log all the same.
         await_memory(&mut cluster, leader, before + wave * 500 * ENTRY);
         if wave == 0 {
             before = resident(&mut cluster, leader);
@@ -159,7 +159,7 @@ fn ten_thousand_callers_that_leave_a_leader_without_a_majority_leave_nothing_beh
     assert_unharmed(&cluster);
 }
 
-/// What comes, does a little, and is held until all leave.
+/// Connections that do a little and are held until all of them leave.
 type Come = fn(&Client) -> Raw;
 
 #[test]

@@ -1,4 +1,4 @@
-//! Deadlines: whoever is too slow is dropped in time, and keeps nobody else waiting.
+//! Deadlines: a slow caller is dropped in time, and keeps no other caller waiting.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -14,7 +14,7 @@ use crate::harness::Cluster;
 use crate::raw::{Raw, call, ping, post};
 use crate::servers::assert_unharmed;
 
-/// How much later than its deadline a connection may end: the supervisor's round, and a busy machine.
+/// How much later than its deadline a connection may end: the supervisor's interval, and a busy machine.
 const SLACK: Duration = Duration::from_secs(2);
 
 const BEGIN: &str = "POST / HTTP/1.1\r\nHost: a\r\n";
@@ -87,7 +87,7 @@ fn a_connection_that_is_idle_is_closed_after_30_s(server: &Client) {
     assert_took(start, 30);
 }
 
-/// The file map is too big for what sockets take unread.
+/// The file map is larger than what sockets buffer.
 fn an_answer_that_is_not_read_is_given_up_after_10_s(server: &Client) {
     let mut connection = Raw::to(server);
     connection.send(post(&call("surfstore.getfileinfomap")).repeat(8)).unwrap();
@@ -111,7 +111,7 @@ fn others_are_served_meanwhile(server: &Client) {
     assert!(slow < Duration::from_millis(100), "the 99th percentile is {slow:?}");
 }
 
-/// All at once, for each takes as long as its deadline.
+/// All at once, because each takes as long as its deadline.
 #[test]
 fn whoever_is_too_slow_is_dropped_at_the_deadline_and_others_are_served_meanwhile() {
     let (cluster, id) = Cluster::led(1);
@@ -138,7 +138,7 @@ fn whoever_is_too_slow_is_dropped_at_the_deadline_and_others_are_served_meanwhil
     assert_unharmed(&cluster);
 }
 
-/// What slow callers send first: a part of a head, of a body, or more requests than sockets take answers to.
+/// What slow callers send first: a part of a head, of a body, or more requests than sockets can buffer answers to.
 fn beginning(number: usize) -> Vec<u8> {
     match number % 10 {
         0..5 => b"P".to_vec(),
@@ -147,7 +147,7 @@ fn beginning(number: usize) -> Vec<u8> {
     }
 }
 
-/// A slow caller that has sent its beginning.
+/// A slow caller that has sent its first bytes.
 fn come_slowly(server: &Client, number: usize) -> TcpStream {
     let mut stream = TcpStream::connect(server.address()).unwrap();
     stream.set_read_timeout(Some(SLACK)).unwrap();
@@ -155,7 +155,7 @@ fn come_slowly(server: &Client, number: usize) -> TcpStream {
     stream
 }
 
-/// Moves a byte of each caller a second until it is told to stop. Whoever was dropped comes again.
+/// Sends one byte for each caller per second until it is told to stop. Callers that were dropped connect again.
 fn dawdle(server: &Client, crowd: &mut [TcpStream], is_over: &AtomicBool) {
     let pause = Duration::from_secs(1) / u32::try_from(crowd.len()).unwrap();
     for number in (0..crowd.len()).cycle() {
@@ -173,7 +173,7 @@ fn dawdle(server: &Client, crowd: &mut [TcpStream], is_over: &AtomicBool) {
     }
 }
 
-/// How late the last of a hundred pings and updates is, over some seconds.
+/// How late the slowest of a hundred pings and updates is, over some seconds.
 fn late(server: &Client, versions: &mut impl Iterator<Item = i64>) -> Duration {
     let start = Instant::now();
     let mut took = Vec::new();
@@ -188,7 +188,7 @@ fn late(server: &Client, versions: &mut impl Iterator<Item = i64>) -> Duration {
     took[took.len() * 99 / 100]
 }
 
-/// How much later, `tests/measure.py attack` measures; here nobody must be kept waiting.
+/// `tests/measure.py attack` measures the delay; here no call may be kept waiting.
 #[test]
 fn two_hundred_callers_of_a_byte_a_second_keep_nobody_else_waiting() {
     let (cluster, id) = Cluster::led(3);

@@ -1,4 +1,4 @@
-//! Descriptors: as many as there may be, and what happens without.
+//! Descriptors: the maximum number of them, and what happens if there are none left.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -67,7 +67,7 @@ fn calls_that_wait_leave_places_for_peers_and_other_callers() {
     let waiting = || usize::try_from(cluster.at(leader).state().waiting_calls).unwrap();
     let mut reads = Vec::new();
     for count in 1..=CALLS {
-        // One by one: so many at once would find no place at all.
+        // One by one: so many at once would not find a free slot.
         let read = cluster.at(leader).begin("surfstore.getfileinfomap", &[]);
         wait_until(PATIENCE, "it waits or is refused", || waiting() == count || !read.is_blocked());
         reads.push(read);

@@ -1,4 +1,4 @@
-//! Documents that are no calls: which fault they get, how soon, and that they leave no trace.
+//! Documents that are not calls: which fault they get, how soon, and that they leave no trace.
 
 use std::time::{Duration, Instant};
 
@@ -6,12 +6,12 @@ use crate::client::{Client, TRUE, assert_fault};
 use crate::raw::{Raw, assert_refused, post};
 use crate::servers::{assert_unharmed, shared};
 
-/// A call of `crash` that goes on like this after the name.
+/// A call of `crash` with this text after the name.
 fn crash_and(rest: &str) -> String {
     format!("<methodCall><methodName>surfstore.crash</methodName>{rest}</methodCall>")
 }
 
-/// The code of the fault that a document gets.
+/// The fault code for a document.
 #[track_caller]
 fn code_of(server: &Client, document: &[u8]) -> i32 {
     let mut connection = Raw::to(server);
@@ -58,7 +58,7 @@ fn what_is_not_one_whole_document_is_not_well_formed() {
 #[test]
 fn a_doctype_is_refused_at_once_and_nothing_is_fetched() {
     let cluster = shared();
-    // A file that would be seen to be read, for it has no end.
+    // A file whose reading would be noticed, because it has no end.
     let outside = "<!ENTITY a SYSTEM \"file:///dev/zero\">";
     let laughs: String = (1..30)
         .map(|n| format!("<!ENTITY a{n} \"{}\">", format!("&a{};", n - 1).repeat(10)))
@@ -78,7 +78,7 @@ fn a_doctype_is_refused_at_once_and_nothing_is_fetched() {
     assert_unharmed(&cluster);
 }
 
-/// What that takes, `cargo bench --bench readers` measures.
+/// `cargo bench --bench readers` measures what that costs.
 #[test]
 fn a_doctype_of_8_mib_is_refused_where_it_begins_whatever_follows() {
     let cluster = shared();
@@ -94,7 +94,7 @@ fn a_doctype_of_8_mib_is_refused_where_it_begins_whatever_follows() {
             messages.push(fault.message);
         }
     }
-    // A reader that had gone on would have found something else to complain of.
+    // A parser that had gone on would have reported another error.
     messages.dedup();
     assert_eq!(messages.len(), 1, "{messages:?}");
     assert!(messages[0].contains("DOCTYPE"), "{messages:?}");

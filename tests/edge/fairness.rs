@@ -1,4 +1,4 @@
-//! Callers that keep the server busy, and the others, who get their turns all the same.
+//! Callers that keep the server busy, and the other callers, which must be served all the same.
 
 use std::fs;
 use std::io::Read;
@@ -15,8 +15,7 @@ use crate::raw::{Raw, post};
 use crate::servers::assert_unharmed;
 use crate::wait::{ELECTION, PATIENCE, wait_until};
 
-/// How long anybody else may have to wait, on a machine that does much besides. Without its turn a ping takes as long as
-/// the flood.
+/// How long any other caller may have to wait, on a busy machine. Without fairness, a ping takes as long as the flood.
 const TURN: Duration = Duration::from_millis(500);
 
 const FLOOD: Duration = Duration::from_secs(3);
@@ -34,7 +33,7 @@ fn a_flood_of_requests_over_one_connection_keeps_nobody_else_waiting() {
             let mut answers = flood.stream().try_clone().unwrap();
             let (over_at, requests) = (over.0, request.repeat(200));
             scope.spawn(move || {
-                // To the end, which the other side makes.
+                // To the end, which the other side causes.
                 let mut buffer = vec![0; 1 << 20];
                 while answers.read(&mut buffer).is_ok_and(|count| 0 < count) {}
             });

@@ -1,4 +1,4 @@
-//! Floods: requests without end, and more bodies than there is room for.
+//! Floods: endless requests, and more bodies than there is room for.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -14,22 +14,23 @@ use crate::wait::{PATIENCE, wait_until};
 
 const BEGIN: &str = "POST / HTTP/1.1\r\nHost: a\r\n";
 
-/// How much is sent of what has no end.
+/// How much is sent of an endless request.
 const FLOOD: usize = 300 << 20;
 
-/// How soon the connection of such a sender ends: what it sends is read for two seconds, so that it sees the answer.
+/// How soon the connection of such a sender ends: its bytes are read for two seconds, so that it sees the answer.
 const ENDED: Duration = Duration::from_secs(5);
 
-/// What a server's memory may grow by besides what it has to keep: buffers, and pages that it had not touched before.
+/// How much a server's memory may grow besides what it has to keep: buffers, and pages that it had not touched before.
 const SLACK: u64 = 4 << 20;
 
-/// What a body has at most, in bytes.
+/// The maximum size of a body, in bytes.
 const BODY: u64 = 8 << 20;
 
-/// What the bodies of all connections have at most, in bytes.
+/// The maximum size of the bodies of all connections, in bytes.
 const BODIES: u64 = 64 << 20;
 
-/// Sends so many bytes, and then a few now and then, until the server takes no more. How many it took, and how long.
+/// Sends so many bytes, and then a few from time to time, until the server accepts no more. Returns how many it
+/// accepted, and how long that took.
 fn push(mut stream: TcpStream, piece: &[u8]) -> (usize, Duration) {
     let start = Instant::now();
     let mut taken = 0;
@@ -42,7 +43,8 @@ fn push(mut stream: TcpStream, piece: &[u8]) -> (usize, Duration) {
     (taken, start.elapsed())
 }
 
-/// Checks that what begins like this, and goes on like that without end, is refused, and that its connection ends.
+/// Checks that a request that begins like this, and continues like that without end, is refused, and that its
+/// connection ends.
 #[track_caller]
 fn assert_dammed(server: &Client, begin: &str, piece: &[u8], status: u16) {
     let mut connection = Raw::to(server);
@@ -98,14 +100,14 @@ fn bodies_of_300_mb_are_refused_and_kept_no_further_than_to_the_bound() {
     assert_unharmed(&cluster);
 }
 
-/// A ping with as much blank behind it as a body may have, nearly.
+/// A ping with almost as much whitespace after it as a body may have.
 fn big_ping() -> Vec<u8> {
     let call = call("surfstore.ping");
     let blanks = vec![b' '; usize::try_from(BODY).unwrap() - (100 << 10) - call.len()];
     post(&[call, blanks].concat())
 }
 
-/// Sends all of a request but its end, and waits until the server has taken it.
+/// Sends a request except its end, and waits until the server has read it.
 fn send_nearly_all<'a>(cluster: &mut Cluster, id: usize, request: &'a [u8]) -> (Raw, &'a [u8]) {
     let before = resident(cluster, id);
     let mut connection = Raw::to(cluster.at(id));
@@ -127,10 +129,10 @@ fn bodies_beyond_64_mib_in_all_are_refused_with_503_and_cost_no_other_its_place(
         let held: Vec<_> = (0..room).map(|_| send_nearly_all(&mut cluster, id, &request)).collect();
         for _ in 0..4 {
             let mut late = Raw::to(cluster.at(id));
-            // The server may have closed before all is sent.
+            // The server may close before everything is sent.
             let _ = late.send(&request);
             assert_eq!(late.response().status, 503);
-            // Not even while the one that was refused is still open.
+            // Not even while the refused one is still open.
             let mut small = Raw::to(cluster.at(id));
             small.send(ping()).unwrap();
             assert_eq!(small.response().answer(), TRUE, "small calls are not kept out");

@@ -1,8 +1,8 @@
-//! Messages that a stranger sends as if a peer had: they change nothing that only peers may change, and prevent no
+//! Messages that a stranger sends in the name of a peer: they change nothing that only peers may change, and prevent no
 //! election.
 //!
-//! The stranger knows what anybody can find out who reaches the servers: each tells who it is to whoever asks it for a
-//! vote.
+//! The stranger knows everything that anyone who reaches the servers can find out: each server identifies itself to
+//! anyone who asks it for a vote.
 
 use surfstore::value::Value;
 use surfstore::xmlrpc::write_call;
@@ -14,10 +14,10 @@ use crate::raw::{Raw, assert_refused, post};
 use crate::servers::assert_unharmed;
 use crate::wait::{ELECTION, PATIENCE, wait_until};
 
-/// Numbers that no term, index or counter has, and no process: the greatest is 2^53.
+/// Numbers that no term, index, counter or process has: the maximum is 2^53.
 const ABSURD: [i64; 4] = [-1, (1 << 53) + 1, i64::MAX, i64::MIN];
 
-/// What every message says of its sender, in this order.
+/// The identity of a sender in every message, in this order.
 const SENDER: [&str; 9] = [
     "id",
     "size",
@@ -30,7 +30,7 @@ const SENDER: [&str; 9] = [
     "lastLogTerm",
 ];
 
-/// What a server says of itself.
+/// The identity of a server.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Identity([i64; SENDER.len()]);
 
@@ -51,7 +51,7 @@ struct Scene {
 impl Scene {
     fn new() -> Scene {
         let (cluster, leader) = Cluster::led(3);
-        // From here on the log is at rest.
+        // From here on the log does not change.
         cluster.await_whole();
         cluster.agree(leader, &cluster.running(), "a", 1);
         let follower = cluster.others(leader)[0];
@@ -73,7 +73,8 @@ impl Scene {
         state
     }
 
-    /// What a server says of itself to whoever asks for its vote. A candidate of an empty log gets none.
+    /// The identity that a server shows to anyone who asks for its vote. A candidate with an empty log does not get the
+    /// vote.
     fn identity(&self, server: usize) -> Identity {
         let peer = i64::try_from((server + 1) % 3).unwrap();
         let nobody = Identity([peer, 3, 0, 1, 0, 0, 0, 0, 0]);
@@ -89,8 +90,7 @@ impl Scene {
         Identity(numbers.iter().map(number).collect::<Vec<_>>().try_into().unwrap())
     }
 
-    /// A heartbeat as the leader might send it to its follower, with some numbers of its sender and some parts
-    /// changed.
+    /// A heartbeat as the leader might send it to its follower, with some numbers of its sender and some parts changed.
     fn heartbeat(&self, changes: &[(&str, Value)]) -> Value {
         let state = self.state();
         let (index, term) = state.last_log;
@@ -106,13 +106,13 @@ impl Scene {
         message(self.identity(self.leader), &parts, changes)
     }
 
-    /// A pre-vote as the third server might ask the follower for, with such changes.
+    /// A pre-vote request as the third server might send it to the follower, with such changes.
     fn pre_vote(&self, changes: &[(&str, Value)]) -> Value {
         let parts = [("ballot", 1_000_000.into()), ("preVote", true.into())];
         message(self.identity(self.third()), &parts, changes)
     }
 
-    /// A vote as the third server might ask for it after that, in the next term.
+    /// A vote request as the third server might send it after that, in the next term.
     fn vote(&self, changes: &[(&str, Value)]) -> Value {
         let next = self.state().term + 1;
         self.pre_vote(&[changes, &[("term", next.into()), ("preVote", false.into())]].concat())
@@ -123,19 +123,19 @@ impl Scene {
         [0, 1, 2].map(|id| self.identity(id).number("incarnation").into())
     }
 
-    /// An entry with the roster that names all servers.
+    /// An entry with the roster of all servers.
     fn roster(&self, term: i64) -> Value {
         self.roster_of(self.identity(self.leader).number("history"), term)
     }
 
-    /// The same of another history.
+    /// The same for another history.
     fn roster_of(&self, history: i64, term: i64) -> Value {
         let [first, second, third] = self.living();
         let members = list([0.into(), first, 1.into(), second, 2.into(), third]);
         list([term.into(), history.into(), members])
     }
 
-    /// Sends the follower something after which it must be as before.
+    /// Sends the follower a message that must not change it.
     #[track_caller]
     fn changes_nothing(&self, method: &str, message: &Value) -> Answer {
         let seen = || (self.state(), self.identity(self.follower));
@@ -153,7 +153,7 @@ impl Scene {
         assert_fault(&answer, -32602, "wrong parameters");
     }
 
-    /// Checks that a forged append with these changes is refused as a correct server's may be.
+    /// Checks that a forged append with these changes is refused, as one of a correct server may be.
     #[track_caller]
     fn assert_refused_append(&self, changes: &[(&str, Value)]) {
         let answer = self.changes_nothing("surfstore.appendEntries", &self.heartbeat(changes));
@@ -170,7 +170,7 @@ impl Scene {
         }
     }
 
-    /// Checks that a forged request for everybody's vote that tells this account gets a fault.
+    /// Checks that a forged request for everybody's vote with this account gets a fault.
     #[track_caller]
     fn assert_no_account(&self, account: Value) {
         let vote = self.vote(&[("account", account)]);
@@ -178,8 +178,8 @@ impl Scene {
         assert_fault(&answer, -32602, "wrong parameters");
     }
 
-    /// Checks that the follower gives its vote, which ends the leader's term, and that another term comes in time although
-    /// nobody takes the vote.
+    /// Checks that the follower gives its vote, which ends the leader's term, and that another term comes in time
+    /// although the vote reaches no candidate.
     #[track_caller]
     fn assert_votes(&mut self, vote: &Value) {
         let over = self.state().term;
@@ -194,7 +194,7 @@ impl Scene {
         self.follower = self.cluster.others(self.leader)[0];
     }
 
-    /// Crashes the leader, and checks that another is elected in time, and that all is well after that.
+    /// Crashes the leader, and checks that another one is elected in time, and that everything works after that.
     #[track_caller]
     fn assert_elects(&mut self) {
         self.cluster.crash(&[self.leader]);
@@ -212,8 +212,8 @@ fn id(server: usize) -> Value {
     i64::try_from(server).unwrap().into()
 }
 
-/// A message of that sender with these parts. What is changed is one of the sender's numbers, or a part; a part that is
-/// not there yet is added.
+/// A message of that sender with these parts. Each change replaces one of the sender's numbers, or a part; a part that
+/// does not exist yet is added.
 fn message(sender: Identity, parts: &[(&str, Value)], changes: &[(&str, Value)]) -> Value {
     let change = |name: &str| changes.iter().find(|(changed, _)| *changed == name);
     let changed =
@@ -288,7 +288,7 @@ fn messages_of_servers_that_are_no_peers_or_do_not_lead_are_refused_and_prevent_
     let mut scene = Scene::new();
     for stranger in [id(scene.follower), 3.into(), 9.into(), 255.into(), 256.into(), (-1).into()] {
         scene.assert_no_append(&[("id", stranger.clone())]);
-        // Nobody is known to lead the term after.
+        // No leader of the following term is known.
         let next = scene.state().term + 1;
         let led = [("term", next.into()), ("lastLogTerm", next.into())];
         scene.assert_no_append(&[&[("id", stranger.clone())], &led[..]].concat());
@@ -323,8 +323,8 @@ fn messages_of_sets_processes_and_histories_that_cannot_be_are_refused_and_preve
     scene.assert_elects();
 }
 
-/// A founded server takes nothing from another history, and no process what is meant for another. Neither is a sign of
-/// an attacker: relaunched processes bring about both.
+/// A founded server accepts nothing from another history, and no process accepts messages for another process. Neither
+/// is a sign of an attacker: relaunched processes cause both.
 #[test]
 fn appends_of_another_history_or_for_another_process_are_refused_without_a_fault() {
     let mut scene = Scene::new();
@@ -340,7 +340,7 @@ fn appends_of_another_history_or_for_another_process_are_refused_without_a_fault
         scene.assert_refused_append(
             &[&changes, &start[..], &entries, &[("founded", 0.into())]].concat(),
         );
-        // One of another set may be in a term that this set has not reached.
+        // A server of another set may be in a term that this set has not reached.
         let far = scene.state().term + 5;
         let names = (scene.identity(scene.leader).number("names") + 1) % (1 << 53);
         let foreign = [("names", names.into()), ("term", far.into()), ("lastLogTerm", far.into())];
@@ -409,12 +409,12 @@ fn forged_rosters_are_refused_and_prevent_no_election() {
         // Of another history.
         of(0, all()),
         of(if own == 1 { 2 } else { 1 }, all()),
-        // With servers that there are not, and one server twice.
+        // With servers that do not exist, and with one server twice.
         of(own, list([3.into(), first.clone()])),
         of(own, list([255.into(), first.clone()])),
         of(own, list([256.into(), first.clone()])),
         of(own, list([0.into(), first.clone(), 0.into(), second.clone()])),
-        // One process as two servers, and half a member.
+        // One process as two servers, and an incomplete member.
         of(own, list([0.into(), first.clone(), 1.into(), first.clone()])),
         of(own, list([0.into(), first.clone(), 1.into()])),
         of(own, list([0.into(), 0.into(), 1.into(), second.clone()])),
@@ -444,7 +444,7 @@ fn forged_accounts_of_who_lives_are_refused_and_prevent_no_election() {
         list(account)
     };
     let [first, second, third] = living.clone();
-    // Incomplete, or of too many.
+    // Incomplete, or with too many.
     scene.assert_no_account(list([]));
     scene.assert_no_account(list([first.clone(), second.clone()]));
     scene.assert_no_account(list([first, second, third, 1.into()]));
@@ -521,7 +521,7 @@ fn an_append_behind_a_gap_and_a_pre_vote_against_a_leader_that_is_there_change_n
         let reply = scene.changes_nothing("surfstore.appendEntries", &scene.heartbeat(&gap));
         assert!(says(&reply.unwrap(), "success", false));
     }
-    // A candidate stands in the term after its own, and the last of all terms is 2^53.
+    // A candidate stands in the term after its own, and the last possible term is 2^53.
     for ahead in [0, 1, 1 << 53] {
         let term = (scene.state().term + ahead).min((1 << 53) - 1);
         let ballot = scene.pre_vote(&[("term", term.into())]);
@@ -531,7 +531,7 @@ fn an_append_behind_a_gap_and_a_pre_vote_against_a_leader_that_is_there_change_n
     scene.assert_elects();
 }
 
-/// An update of version 0, which never is the next: what an entry has after its term, spelled as shortly as can be.
+/// An update of version 0, which is never the next: what an entry has after its term, in its shortest form.
 const UPDATE: &str = "<value><array><data><value>b</value><value><i4>0</i4></value><value><array><data></data></array>\
                       </value></data></array></value>";
 
@@ -562,7 +562,7 @@ fn call_with(message: &Value) -> Vec<u8> {
     write_call("surfstore.appendEntries", |out| out.param(|out| out.value(message)))
 }
 
-/// As many as fit into a request: of 300 thousand 43 thousand, and 114 thousand if they are packed.
+/// As many as fit into a request: 43 thousand of 300 thousand, and 114 thousand if they are packed.
 #[test]
 fn an_append_of_as_many_entries_as_a_request_holds_is_judged_like_any_other() {
     let mut scene = Scene::new();
@@ -581,7 +581,7 @@ fn an_append_of_as_many_entries_as_a_request_holds_is_judged_like_any_other() {
         assert_fault(&send(&spell(&scene, count, 0)), -32602, "wrong parameters");
         assert_fault(&send(&spell(&scene, count, term + 1)), -32602, "wrong parameters");
         assert_eq!(scene.state(), before);
-        // The leader might have sent it: whoever can reach the servers can lie as a peer.
+        // The leader might have sent it: anyone who can reach the servers can pretend to be a peer.
         assert!(says(&send(&spell(&scene, count, term)).unwrap(), "success", true));
         let count = i64::try_from(count).unwrap();
         assert_eq!(scene.state().last_log, (before.last_log.0 + count + 1, term));

@@ -1,4 +1,4 @@
-//! Callers that wait for a majority, and leave.
+//! Callers that wait for a majority and disconnect.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::raw::{Raw, call, ping, post};
 use crate::servers::assert_unharmed;
 use crate::wait::{PATIENCE, wait_until};
 
-/// How soon it is noticed that a caller is gone.
+/// How soon the server notices that a caller has disconnected.
 const NOTICED: Duration = Duration::from_secs(1);
 
 /// A set whose leader has no majority.
@@ -62,7 +62,7 @@ fn a_caller_that_resets_its_connection_is_noticed_within_a_second() {
         let mut connection = Raw::to(cluster.at(leader));
         connection.send([ping(), request].concat()).unwrap();
         await_waiting(&cluster, leader, PATIENCE, 1);
-        // The answer to the first request is unread, so that this is a reset.
+        // The answer to the first request is unread, so this is a reset.
         drop(connection);
         await_waiting(&cluster, leader, NOTICED, 0);
     }

@@ -1,4 +1,4 @@
-//! Heads of requests: what is served, and which status what is not is refused with.
+//! Heads of requests: which ones are served, and the status of each refusal.
 
 use crate::client::TRUE;
 use crate::raw::{Raw, assert_refused, assert_served, call, ping, post_with, refusal};

@@ -1,8 +1,8 @@
-//! The edge of a running server: raw bytes over sockets, as odd clients, broken ones and attackers send them, and what
-//! comes back.
+//! The edge of a running server: raw bytes over sockets, as unusual clients, broken ones and attackers send them, and
+//! the responses.
 //!
-//! - `raw` and `servers` send the bytes and start the servers, with the harness of the cluster tests; `memory` looks at
-//!   what they take;
+//! - `raw` and `servers` send the bytes and start the servers, with the harness of the cluster tests; `memory` measures
+//!   their memory;
 //! - the other modules are the tests: the framing of requests, the documents within, and what connections may cost.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]

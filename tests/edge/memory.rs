@@ -1,4 +1,4 @@
-//! What the processes of servers take of memory, as the system counts it.
+//! The memory of server processes, as the system counts it.
 
 use std::fs;
 use std::thread;
@@ -6,21 +6,21 @@ use std::time::{Duration, Instant};
 
 use crate::harness::Cluster;
 
-/// What a server may take at any time, in bytes.
+/// How much memory a server may use at any time, in bytes.
 pub(crate) const RESIDENT_MAX: u64 = 256 << 20;
 
-/// What comes and goes without regard to what is measured, in bytes.
+/// How much memory varies independently of what is measured, in bytes.
 const PAGES: u64 = 512 << 10;
 
-/// How soon memory is given back after callers have left.
+/// How soon memory is given back after callers have disconnected.
 pub(crate) const RETURNED: Duration = Duration::from_secs(5);
 
-/// The memory that a server takes, in bytes.
+/// The memory that a server uses, in bytes.
 pub(crate) fn resident(cluster: &mut Cluster, id: usize) -> u64 {
     figure(cluster, id, "VmRSS:")
 }
 
-/// The most memory that a server ever took, in bytes.
+/// The maximum memory that a server ever used, in bytes.
 pub(crate) fn most_resident(cluster: &mut Cluster, id: usize) -> u64 {
     figure(cluster, id, "VmHWM:")
 }
@@ -31,7 +31,7 @@ fn figure(cluster: &mut Cluster, id: usize, name: &str) -> u64 {
     line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() << 10
 }
 
-/// Waits until a server's memory is back to within a tenth of what it was.
+/// Waits until a server's memory is within a tenth of what it was.
 #[track_caller]
 pub(crate) fn await_memory(cluster: &mut Cluster, id: usize, before: u64) {
     let start = Instant::now();

@@ -1,4 +1,4 @@
-//! A connection of bytes, and HTTP as far as answers need it.
+//! A connection for raw bytes, and as much of HTTP as responses need.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -14,7 +14,7 @@ pub(crate) struct Raw {
     stream: BufReader<TcpStream>,
 }
 
-/// What came back.
+/// The response.
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
@@ -33,12 +33,12 @@ impl Raw {
         Raw { stream: BufReader::new(stream) }
     }
 
-    /// Sends bytes, which the server may refuse to take to the end.
+    /// Sends bytes, which the server may not accept to the end.
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.stream.get_mut().write_all(bytes.as_ref())
     }
 
-    /// Says that nothing more is sent.
+    /// Half-closes the connection.
     pub(crate) fn finish(&self) {
         self.stream.get_ref().shutdown(Shutdown::Write).unwrap();
     }
@@ -74,7 +74,7 @@ impl Raw {
         line.strip_suffix("\r\n").map(str::to_owned).ok_or(ErrorKind::UnexpectedEof.into())
     }
 
-    /// Whether nothing has come for so long, and the connection is open.
+    /// Whether nothing has arrived for so long, and the connection is open.
     pub(crate) fn is_silent_for(&mut self, time: Duration) -> bool {
         self.stream.get_ref().set_read_timeout(Some(time)).unwrap();
         let outcome = self.stream.fill_buf().map(<[u8]>::len);
@@ -83,7 +83,7 @@ impl Raw {
             .is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
     }
 
-    /// Checks that the server has closed the connection, and said nothing more.
+    /// Checks that the server has closed the connection, without sending anything more.
     #[track_caller]
     pub(crate) fn assert_closed(&mut self) {
         let mut rest = Vec::new();
@@ -101,7 +101,7 @@ impl Raw {
 }
 
 impl Response {
-    /// What XML-RPC answers.
+    /// The XML-RPC answer.
     #[track_caller]
     pub(crate) fn answer(&self) -> Answer {
         assert_eq!(self.status, 200, "{}", String::from_utf8_lossy(&self.body));
@@ -131,12 +131,12 @@ pub(crate) fn post(document: &[u8]) -> Vec<u8> {
     post_with("", document)
 }
 
-/// A request for an answer from a server that is there.
+/// A request for an answer from a server that must answer.
 pub(crate) fn ping() -> Vec<u8> {
     post(&call("surfstore.ping"))
 }
 
-/// Checks that the bytes are refused with that status, and the connection closed.
+/// Checks that the bytes are refused with that status, and that the connection is closed.
 #[track_caller]
 pub(crate) fn assert_refused(server: &Client, bytes: impl AsRef<[u8]>, status: u16) {
     let response = refusal(server, bytes.as_ref());
@@ -150,14 +150,14 @@ pub(crate) fn assert_refused(server: &Client, bytes: impl AsRef<[u8]>, status: u
 #[track_caller]
 pub(crate) fn refusal(server: &Client, bytes: &[u8]) -> Response {
     let mut connection = Raw::to(server);
-    // The server may refuse before it has all.
+    // The server may refuse before it has received everything.
     let _ = connection.send(bytes);
     let response = connection.response();
     connection.assert_closed();
     response
 }
 
-/// Checks that the request of a ping is served, and that the connection goes on.
+/// Checks that a ping is served, and that the connection stays open.
 #[track_caller]
 pub(crate) fn assert_served(server: &Client, bytes: impl AsRef<[u8]>) {
     let mut connection = Raw::to(server);

@@ -1,4 +1,4 @@
-//! Callers that ask for much and do not read it.
+//! Callers that request much and do not read the answers.
 
 use std::fs;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use crate::raw::{Raw, call, post};
 use crate::servers::assert_unharmed;
 use crate::wait::wait_until;
 
-/// The file map takes 16 MiB, far more than sockets hold.
+/// The file map takes 16 MiB, far more than sockets buffer.
 const FILES: usize = 4;
 const FILE_BYTES: usize = (4 << 20) - 1000;
 
-/// Six times what may be held of answers.
+/// Six times the budget for answers.
 const READERS: i64 = 24;
 
-/// The most memory that a process has ever held, in MiB.
+/// The maximum memory that a process ever used, in MiB.
 fn peak(process: u32) -> usize {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
@@ -38,11 +38,11 @@ fn answers_that_nobody_takes_are_bounded_and_soon_make_room_for_others() {
     }
     let readers: Vec<_> = (1..=READERS)
         .map(|version| {
-            // Every reader is given a map of its own.
+            // Every reader gets a different map.
             assert_eq!(server.update("small", version, &hash("x")), TRUE);
             let mut reader = Raw::to(server);
             reader.send(post(&call("surfstore.getfileinfomap"))).unwrap();
-            // The next update would come before it otherwise, and several readers would share a map.
+            // Otherwise the next update would come first, and several readers would share a map.
             reader.stream().peek(&mut [0]).unwrap();
             reader
         })

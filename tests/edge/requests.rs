@@ -11,7 +11,7 @@ use crate::harness::Cluster;
 use crate::raw::{Raw, call, ping, post, post_with};
 use crate::servers::shared;
 
-/// Requests of which each is answered differently, and what the answer has to contain.
+/// Requests that are each answered differently, and what the answer must contain.
 fn numbered(count: usize) -> Vec<(Vec<u8>, String)> {
     let request = |number: usize| {
         let document =

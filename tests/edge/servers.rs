@@ -1,14 +1,14 @@
-//! The servers that are sent to.
+//! The servers that receive the bytes.
 
 use std::sync::{Arc, Mutex, Weak};
 
 use crate::client::TRUE;
 use crate::harness::Cluster;
 
-/// The server that tests share while any of them uses it.
+/// The server that tests share as long as any of them uses it.
 static SHARED: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
 
-/// A server that leads a set of one, for tests that leave no trace at it.
+/// The leader of a set of one, for tests that leave no trace at it.
 pub(crate) fn shared() -> Arc<Cluster> {
     let mut shared = SHARED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     shared.upgrade().unwrap_or_else(|| {
@@ -18,7 +18,7 @@ pub(crate) fn shared() -> Arc<Cluster> {
     })
 }
 
-/// Checks that every server answers, and that no part of one panicked meanwhile.
+/// Checks that every server answers, and that no part of one has panicked.
 #[track_caller]
 pub(crate) fn assert_unharmed(cluster: &Cluster) {
     for id in cluster.running() {

@@ -1,4 +1,4 @@
-//! Values as clients of many languages spell them: what is stored, and what is refused and leaves no trace.
+//! Values as clients in many languages write them: what is stored, and what is refused and leaves no trace.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,7 @@ use crate::raw::{Raw, call, post};
 use crate::servers::assert_unharmed;
 use crate::wait::PATIENCE;
 
-/// Updates a file with parameters that are spelled like this.
+/// Updates a file with parameters that are written like this.
 #[track_caller]
 fn update_spelled(server: &Client, name: &str, version: &str, hashes: &str) -> Answer {
     let params: String = [name, version, hashes]
@@ -253,7 +253,7 @@ fn a_thousand_crashes_and_restores_among_other_calls_do_no_harm() {
     assert_eq!(cluster.at(leader).begin("surfstore.ping", &[]).answer(PATIENCE), TRUE);
 }
 
-/// Makes every kind of call until the storm is over, and gives how many were answered.
+/// Makes every kind of call until the storm is over. Returns how many were answered.
 fn call_all(server: &Client, is_over: &AtomicBool) -> usize {
     let mut count = 0;
     while !is_over.load(Ordering::Relaxed) {
