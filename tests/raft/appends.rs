@@ -37,7 +37,7 @@ fn an_append_is_refused_unless_the_log_has_the_entry_before_it() {
     }
 }
 
-/// §5.3, end: a refusal names the last place that can still agree: nowhere beyond does the log have a term so low.
+/// §5.3, end: a refusal names the last place that can still agree: beyond it the log has no term so low.
 #[test]
 fn a_refusal_skips_the_whole_conflicting_term() {
     let server = follower_holding(3, &[1, 3, 3, 3]);
@@ -61,8 +61,8 @@ fn a_conflicting_entry_is_deleted_with_all_that_follow_it() {
     assert_eq!(terms(&server), [1, 1, 3]);
 }
 
-/// Figure 2, AppendEntries 3, only "if an existing entry conflicts": an append that came late must not take back what a
-/// later one brought.
+/// Figure 2, AppendEntries 3, only "if an existing entry conflicts": a late append must not undo what a later one
+/// brought.
 #[test]
 fn an_append_that_is_contained_in_the_log_deletes_nothing() {
     let server = follower_holding(3, &[1, 1, 2, 2]);
@@ -87,7 +87,7 @@ fn an_append_that_overlaps_the_log_adds_the_rest() {
     assert_eq!(terms(&server), [1, 1, 2, 2]);
 }
 
-/// Figure 2, AppendEntries 5: "min(leaderCommit, index of last new entry)". Whatever follows that may be a former
+/// Figure 2, AppendEntries 5: "min(leaderCommit, index of last new entry)". The entries after that may be a former
 /// leader's.
 #[test]
 fn commit_moves_only_as_far_as_the_append_has_verified_the_log() {
@@ -139,7 +139,7 @@ fn what_is_committed_is_applied_in_order_and_once() {
     }
 }
 
-/// The reply tells which append it answers, in the term that both are in.
+/// The reply says which append it answers, in the term that both are in.
 #[test]
 fn a_reply_echoes_the_number_of_the_append() {
     let request = AppendEntries { round: Round(41), ..append(6, at(0, 0), vec![]) };
@@ -149,8 +149,8 @@ fn a_reply_echoes_the_number_of_the_append() {
     assert_eq!(reply(&effects), Reply::Append(AppendReply { sender, round: Round(41), outcome }));
 }
 
-/// §5.3 and §5.4.3: the late append of a deposed leader is told of the newer term, even if what it brings has been
-/// overwritten and committed since.
+/// §5.3 and §5.4.3: the reply to the late append of a deposed leader has the newer term, even if what the append brings
+/// has been overwritten and committed since.
 #[test]
 fn a_former_leader_learns_of_the_newer_term_whatever_it_sends() {
     let late = append(2, at(1, 1), rosters(&[2, 2]));
@@ -159,7 +159,8 @@ fn a_former_leader_learns_of_the_newer_term_whatever_it_sends() {
     assert_eq!(server, committed_to_3());
 }
 
-/// What a correct leader cannot have sent is answered with a fault; neither the term nor anything else moves.
+/// An append that a correct leader cannot have sent is answered with a fault; neither the term nor anything else
+/// changes.
 #[test]
 fn a_forged_append_changes_nothing() {
     let max = NUMBER_MAX;
@@ -202,7 +203,8 @@ fn a_leader_takes_an_append_of_its_own_term_for_forged() {
     assert_eq!(server, leader(3));
 }
 
-/// What a correct candidate cannot have sent is answered with a fault; neither the term nor anything else moves.
+/// A request that a correct candidate cannot have sent is answered with a fault; neither the term nor anything else
+/// changes.
 #[test]
 fn a_forged_request_for_a_vote_changes_nothing() {
     let max = NUMBER_MAX;
@@ -218,7 +220,7 @@ fn a_forged_request_for_a_vote_changes_nothing() {
             ("an entry of the term it stands for", ask(kind, 9, at(9, 5))),
             ("an entry of a later term", ask(kind, 9, at(10, 5))),
         ];
-        // A pre-vote proposes the term after the candidate's own, which is 1 at least.
+        // A pre-vote proposes the term after the candidate's own, which is at least 1.
         let term_0 = RequestVote { kind: Vote, ..ask(PreVote, 1, at(0, 0)) };
         for (what, request) in table.into_iter().chain([("term 0", term_0)]) {
             for server in [leaderless(3), pre_candidate(3), candidate(3), leader(3)] {
@@ -231,7 +233,7 @@ fn a_forged_request_for_a_vote_changes_nothing() {
     }
 }
 
-/// The greatest numbers that pass are harmless.
+/// The greatest numbers that are accepted are harmless.
 #[test]
 fn the_greatest_numbers_that_are_allowed_overflow_nothing() {
     let max = NUMBER_MAX;
@@ -243,7 +245,7 @@ fn the_greatest_numbers_that_are_allowed_overflow_nothing() {
     assert_eq!(server.role(), RoleName::Candidate);
 }
 
-/// A reply with a term that nobody can have reached is no reply.
+/// A reply with a term that no server can have reached is ignored.
 #[test]
 fn a_reply_of_a_term_too_great_changes_nothing() {
     let (sender, outcome) = (identity(1, NUMBER_MAX + 1), AppendOutcome::Stale);

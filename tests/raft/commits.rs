@@ -15,7 +15,7 @@ fn naive_commit_index(held: &[u64]) -> u64 {
 }
 
 /// Lets each of the peers in `first` accept nothing, its first append, or its second as well, in every combination;
-/// `held` says what the others hold. Counts the combinations.
+/// `held` says what the others hold. Returns the number of combinations.
 fn check_all(server: &Server, first: &[(ServerId, AppendEntries)], held: &mut Vec<u64>) -> u32 {
     let Some(((peer, request), others)) = first.split_first() else {
         assert_eq!(commit_index(server), naive_commit_index(held), "{held:?}");
@@ -46,7 +46,7 @@ fn commit_follows_the_majority_of_all_servers_for_every_vector_of_match_indexes(
     }
 }
 
-/// §5.3: a single server holds what it appends on a majority.
+/// §5.3: on a single server, an entry is on a majority once it is appended.
 #[test]
 fn a_single_server_commits_at_once() {
     let server = server(0, 1);
@@ -57,7 +57,7 @@ fn a_single_server_commits_at_once() {
 }
 
 /// §5.4.2: "Raft never commits log entries from previous terms by counting replicas." Figure 8 (c): an entry of term 2
-/// is on a majority in term 3, and could still be overwritten. The entry is so large that it travels alone.
+/// is on a majority in term 3, and could still be overwritten. The entry is so large that it is sent alone.
 #[test]
 fn an_entry_of_an_earlier_term_is_not_committed_by_counting() {
     let large = entry(2, &"x".repeat(BATCH_BYTES_MAX), 1);
@@ -95,7 +95,7 @@ fn an_accepted_heartbeat_commits_nothing_beyond_what_it_verified() {
     assert_eq!(commit_index(&server), 0);
 }
 
-/// A refusal holds nothing, whatever place it names.
+/// A refusal does not show that the follower holds anything, whatever place it names.
 #[test]
 fn a_refusal_is_not_counted() {
     let (server, effects) = elect(follower_holding(3, &[1, 2]));
@@ -104,7 +104,8 @@ fn a_refusal_is_not_counted() {
     assert_eq!(commit_index(&server), 0);
 }
 
-/// §5.3: followers learn what is committed with the next append: here an empty one at once, not the next heartbeat.
+/// §5.3: followers learn what is committed with the next append: here with an empty one at once, not with the next
+/// heartbeat.
 #[test]
 fn a_commit_is_told_to_the_followers_at_once() {
     let (server, effects) = leader(3).step(update(1, "a", 1));
@@ -113,7 +114,7 @@ fn a_commit_is_told_to_the_followers_at_once() {
     assert_eq!(append_to(&news, 1).leader_commit, LogIndex(3));
 }
 
-/// A follower whose batch is still under way is told as well: its caller may ask it next.
+/// A follower whose batch is still in flight learns it as well: its caller may ask it next.
 #[test]
 fn a_commit_is_told_ahead_of_the_reply_to_a_batch_under_way() {
     let (server, effects) = leader(3).step(update(1, "a", 1));
@@ -125,7 +126,7 @@ fn a_commit_is_told_ahead_of_the_reply_to_a_batch_under_way() {
     assert_eq!(append_requests(&more), [], "it need not be told twice");
 }
 
-/// What a follower has verified stays so for the term, and so does what its leader has committed.
+/// What a follower has verified stays verified for the term, and so does what its leader has committed.
 #[test]
 fn entries_and_the_news_of_their_commit_may_arrive_in_either_order() {
     let entries = append(1, at(1, 1), rosters(&[1, 1]));
@@ -136,7 +137,7 @@ fn entries_and_the_news_of_their_commit_may_arrive_in_either_order() {
     }
 }
 
-/// Neither of the two outlives its term: the next leader has not verified the entries that another one sent.
+/// Neither of the two outlives its term: the next leader has not verified the entries that another leader sent.
 #[test]
 fn what_an_earlier_leader_verified_is_not_committed_by_the_next() {
     let server = after(follower(3), [appends(append(1, at(1, 1), rosters(&[1, 1])))]);
@@ -144,7 +145,7 @@ fn what_an_earlier_leader_verified_is_not_committed_by_the_next() {
     assert_eq!(commit_index(&after(server, [appends(news)])), 1);
 }
 
-/// The next entries bring the news along, where there are any; then no empty append is needed.
+/// The next entries bring the commit index with them, if there are any; then no empty append is needed.
 #[test]
 fn news_of_a_commit_travel_with_the_next_entries_where_there_are_any() {
     let (server, effects) = leader(3).step(update(1, "a", 1));
@@ -154,8 +155,8 @@ fn news_of_a_commit_travel_with_the_next_entries_where_there_are_any() {
     assert_eq!(append_to(&news, 1).leader_commit, LogIndex(3));
 }
 
-/// A leader with the first log in `term` brings server 1 with the second log level, both played by the core. How many
-/// appends were refused.
+/// A leader with the first log in `term` brings server 1 with the second log up to date; both are real cores. Returns
+/// how many appends were refused.
 fn refusals_until_level(leader_terms: &[u64], follower_terms: &[u64], term: u64) -> usize {
     let enter = append(term - 1, at(0, 0), vec![]).of(2);
     let (mut leader, mut effects) =
@@ -176,8 +177,8 @@ fn refusals_until_level(leader_terms: &[u64], follower_terms: &[u64], term: u64)
 }
 
 /// Figure 7: "When the leader at the top comes to power, it is possible that any of scenarios (a–f) could occur in
-/// follower logs." All are brought level, each after one probe at
-/// most: follower f's two conflicting terms are skipped together.
+/// follower logs." All are brought up to date, each after one probe at most: follower f's two conflicting terms are
+/// skipped together.
 #[test]
 fn all_followers_of_figure_7_are_repaired() {
     let leader = [1, 1, 1, 4, 4, 5, 5, 6, 6, 6];
@@ -194,7 +195,7 @@ fn all_followers_of_figure_7_are_repaired() {
     }
 }
 
-/// All logs of at most five entries of the terms 1 to 3. One without any founds a history of its own.
+/// All logs of at most five entries of the terms 1 to 3. A server without an entry founds a new history.
 fn small_logs() -> Vec<Vec<u64>> {
     let mut logs = vec![vec![]];
     let mut shorter = 0;

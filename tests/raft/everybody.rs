@@ -1,5 +1,6 @@
-//! Everybody's vote: how the best log that is left wins once so many processes have ended that the roster can give no
-//! majority. Only then does a candidate count guests, and only if all servers are accounted for, twice and alike.
+//! Everybody's vote: how the best remaining log wins if so many processes have ended that the roster cannot give a
+//! majority. Only then does a candidate count guests, and only if all servers are accounted for, twice and with the
+//! same result.
 
 use crate::support::*;
 
@@ -42,7 +43,7 @@ fn asks_everybody(living: &[Option<Incarnation>]) -> RequestVote {
     RequestVote { account: Some(account(living)), ..request }
 }
 
-/// Both of the others have been relaunched: their grants count for nothing else.
+/// Both of the others have been relaunched: their grants do not count in any other way.
 #[test]
 fn a_candidate_wins_with_guests_once_all_servers_are_accounted_for_twice() {
     let (server, pre_vote) = standing(3);
@@ -65,7 +66,7 @@ fn a_candidate_wins_with_guests_once_all_servers_are_accounted_for_twice() {
     assert_eq!(server.status().commit_index, LogIndex(2), "and they count from here on");
 }
 
-/// Not even if no other server that answers is founded: the candidate is, and updates may hang on its roster.
+/// Not even if no other server that answers is founded: the candidate is, and updates may depend on its roster.
 #[test]
 fn a_founded_candidate_counts_no_guests_while_a_majority_of_the_roster_lives() {
     let (server, request) = standing(3);
@@ -81,7 +82,7 @@ fn accepted_anew(from: u8, request: &AppendEntries) -> Event {
     answers(from, sender, request, AppendOutcome::Accepted)
 }
 
-/// Where its roster can still give a majority, a candidate has to wait for that.
+/// If its roster can still give a majority, a candidate must wait for that.
 #[test]
 fn everybody_s_vote_is_none_while_a_majority_of_the_roster_lives() {
     let (server, request) = standing(5);
@@ -94,7 +95,7 @@ fn everybody_s_vote_is_none_while_a_majority_of_the_roster_lives() {
     assert_eq!(vote.kind, Vote);
 }
 
-/// What each server may tell, besides granting, when the other one has granted as a guest.
+/// What each server may answer, besides a grant, when the other one has granted as a guest.
 #[test]
 fn a_silent_server_one_that_refuses_and_a_crashed_one_with_a_better_log_hold_everybody_s_vote_up() {
     let (_, request) = standing(3);
@@ -150,7 +151,8 @@ fn everybody_s_vote_needs_the_grants_of_a_majority_of_all_servers() {
     }
 }
 
-/// Whoever ended did so before the second round, and whoever lives kept what he knew from one to the other.
+/// A server that ended did so before the second round, and a server that lives kept what it knew from one round to the
+/// other.
 #[test]
 fn a_second_round_that_gives_another_account_is_not_won() {
     let (_, vote) = second_round();
@@ -177,7 +179,7 @@ fn a_second_round_that_gives_another_account_is_not_won() {
     }
 }
 
-/// Nor one in which somebody answers who had ended in the first.
+/// Nor one in which a server answers that had ended in the first.
 #[test]
 fn a_process_that_began_after_the_first_round_makes_another_one_necessary() {
     let (server, pre_vote) = standing(3);
@@ -192,7 +194,7 @@ fn a_process_that_began_after_the_first_round_makes_another_one_necessary() {
     assert_eq!(roster(&server), [(0, life(0)), (1, next_life(1))]);
 }
 
-/// They are brought in once they are restored, as guests are.
+/// They are brought in once they are restored, like guests.
 #[test]
 fn the_roster_of_everybody_s_vote_names_those_that_granted_and_no_crashed_ones() {
     let (server, pre_vote) = standing(3);
@@ -205,7 +207,7 @@ fn the_roster_of_everybody_s_vote_names_those_that_granted_and_no_crashed_ones()
     assert_eq!(roster(&server), [(0, life(0)), (1, next_life(1))]);
 }
 
-/// Whole, guest or leaderless: a candidate that its own log does not name can win by it, too.
+/// Whole, guest or leaderless: even a candidate that its own log does not name can win by it.
 #[test]
 fn a_guest_wins_by_everybody_s_vote_and_is_named() {
     let (server, pre_vote) = stand(leaderless_among(3, &first_lives(&[1, 2])));
@@ -216,7 +218,8 @@ fn a_guest_wins_by_everybody_s_vote_and_is_named() {
     assert_eq!(roster(&server), [(0, life(0)), (1, next_life(1)), (2, next_life(2))]);
 }
 
-/// A roster that no majority has ever confirmed holds nothing up either; it does once anybody shows a founded history.
+/// A roster that no majority has ever confirmed does not hold anything up either; it does once any server shows a
+/// founded history.
 #[test]
 fn a_founding_that_was_not_committed_is_decided_by_everybody() {
     let uncommitted = |of: u8, ids: &[u8]| {
@@ -234,7 +237,7 @@ fn a_founding_that_was_not_committed_is_decided_by_everybody() {
     assert_eq!(server_after(false).current_term(), Term(2));
 }
 
-/// §5.4.1 holds for everybody's vote as for any.
+/// §5.4.1 holds for everybody's vote as for any other.
 #[test]
 fn a_voter_refuses_a_candidate_whose_log_is_worse_whatever_the_account() {
     let living = [Some(life(0)), None, Some(next_life(2))];
@@ -258,7 +261,7 @@ fn a_voter_grants_the_second_round_only_if_the_account_has_it_alive() {
     }
 }
 
-/// A request of an ended process may still arrive: it must not bring about anything in a later term.
+/// A request of an ended process may still arrive: it must not cause anything in a later term.
 #[test]
 fn a_voter_takes_nothing_more_from_members_that_the_account_shows_to_be_gone() {
     for of_1 in [None, Some(next_life(1))] {
@@ -280,7 +283,7 @@ fn a_voter_takes_nothing_more_from_members_that_the_account_shows_to_be_gone() {
     }
 }
 
-/// Whoever lives may be heard again: only processes that counted can have acknowledged anything.
+/// A living server may be heard again: only processes that counted can have acknowledged anything.
 #[test]
 fn a_voter_goes_on_taking_from_members_that_live_and_from_guests() {
     let lives = [Some(life(0)), Some(life(1)), Some(next_life(2))];
@@ -294,7 +297,7 @@ fn a_voter_goes_on_taking_from_members_that_live_and_from_guests() {
     assert_eq!(outcome(&effects), AppendOutcome::Accepted);
 }
 
-/// Only a vote that was given makes sure that they are gone for this server's term.
+/// Only a vote that was given ensures that they are gone for this server's term.
 #[test]
 fn a_vote_that_is_refused_buries_nobody() {
     let living = [Some(life(0)), None, Some(next_life(2))];
@@ -319,7 +322,8 @@ fn a_candidate_takes_nothing_more_from_members_that_its_first_round_showed_to_be
     }
 }
 
-/// The first answer of a ballot stands; but a process that refused may grant later, when it takes its leader for lost.
+/// The first answer in a ballot stands; but a process that refused may grant later, when it assumes that its leader is
+/// gone.
 #[test]
 fn an_answer_of_another_incarnation_does_not_replace_the_first_one_of_a_ballot() {
     let (server, request) = standing(3);

@@ -1,4 +1,4 @@
-//! The rules of §5.1, §5.2 and §5.4.1, and what Figure 2 says of terms, votes and elections: a test for each.
+//! The rules of §5.1, §5.2 and §5.4.1, and what Figure 2 says about terms, votes and elections: a test for each.
 
 use crate::support::*;
 
@@ -42,7 +42,7 @@ fn every_message_of_a_newer_term_makes_every_role_a_follower_of_that_term() {
     }
 }
 
-/// §5.1: the vote belongs to a term, so a newer one begins without.
+/// §5.1: the vote belongs to a term, so a newer term begins without one.
 #[test]
 fn nobody_has_voted_yet_in_a_newer_term() {
     for (message, event) in messages(8).into_iter().skip(1) {
@@ -74,8 +74,8 @@ fn a_request_of_an_earlier_term_is_refused_and_changes_nothing() {
     }
 }
 
-/// §5.1: a reply of an earlier term answers nothing that is still asked, unless it is to a pre-vote, which raises nobody's
-/// term.
+/// §5.1: a reply of an earlier term answers nothing that is still asked, unless it answers a pre-vote, which raises no
+/// server's term.
 #[test]
 fn a_reply_of_an_earlier_term_changes_nothing() {
     for (role, server) in running() {
@@ -121,7 +121,7 @@ fn an_append_of_the_current_leader_starts_the_silence_phase_anew() {
     }
 }
 
-/// §5.2: the leader whose append is refused for its log is the leader all the same.
+/// §5.2: a leader whose append is refused because of its log is the leader all the same.
 #[test]
 fn an_append_that_does_not_fit_the_log_starts_the_silence_phase_anew() {
     let (server, effects) = leaderless(3).step(appends(append(1, at(1, 4), vec![])));
@@ -147,7 +147,7 @@ fn a_granted_vote_starts_the_silence_phase_anew() {
     assert!(!is_granted(&effects), "it gives the candidate time to win");
 }
 
-/// Figure 2, Followers: a refused vote is no reason to wait longer, not even in a newer term.
+/// Figure 2, Followers: after refusing a vote, it does not wait longer, not even in a newer term.
 #[test]
 fn a_refused_vote_leaves_the_timer_alone() {
     let (server, effects) = leaderless(3).step(asks(ask(Vote, 2, at(0, 0))));
@@ -157,8 +157,8 @@ fn a_refused_vote_leaves_the_timer_alone() {
     assert_eq!(server.role(), RoleName::Candidate, "it is still in its election phase");
 }
 
-/// Figure 2, Candidates: "Increment currentTerm; vote for self; reset election timer; send RequestVote RPCs to all other
-/// servers", all this once the pre-vote is won.
+/// Figure 2, Candidates: "Increment currentTerm; vote for self; reset election timer; send RequestVote RPCs to all
+/// other servers", all of it once the pre-vote is won.
 #[test]
 fn a_candidate_raises_its_term_votes_for_itself_and_asks_every_peer() {
     let server = after(follower_holding(3, &[1, 4]), [timeout(Timer::Silence)]);
@@ -200,7 +200,7 @@ fn a_candidate_or_leader_votes_for_nobody_else_in_its_term() {
     }
 }
 
-/// A late copy of the request that the vote was given to brings no news of who leads.
+/// A late copy of the request that was granted says nothing about who leads.
 #[test]
 fn a_repeated_vote_does_not_make_a_follower_forget_its_leader() {
     let server =
@@ -245,7 +245,7 @@ fn a_candidate_wins_with_a_majority_of_all_servers_and_not_before() {
     }
 }
 
-/// §5.2: a server by itself is a majority of one. It has nobody to wait for, so it leads from the start.
+/// §5.2: a single server is a majority of one. It waits for no other server, so it leads from the start.
 #[test]
 fn a_single_server_elects_itself() {
     let (server, effects) = Server::start(Cluster::new(SELF, 1).unwrap(), life(0));
@@ -254,7 +254,7 @@ fn a_single_server_elects_itself() {
     assert_eq!(armed(&effects).last(), Some(&Timer::Heartbeat));
 }
 
-/// §5.2: a majority is counted in servers, not in messages, and only in votes for this very ballot.
+/// §5.2: a majority is counted in servers, not in messages, and only in votes for this ballot.
 #[test]
 fn a_vote_counts_once_from_a_peer_and_for_its_own_ballot_only() {
     let (server, vote) = nearly_elected(follower(5));

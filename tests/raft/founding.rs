@@ -4,10 +4,10 @@ use crate::support::*;
 
 use BallotKind::{PreVote, Vote};
 
-/// What a caller is told by a leader that founds.
+/// The answer of a leader that is founding a history to a caller.
 const NOT_LEADER: Reply = Reply::Fault(Fault::NotLeader(None));
 
-/// A leader of three, elected by all, whose first roster is not committed; and its first appends.
+/// A leader of three, elected by all, whose first roster is not committed, and its first appends.
 fn founder() -> (Server, Vec<Effect>) {
     elected_by(stand_at_once(3), &[1, 2])
 }
@@ -23,7 +23,7 @@ fn a_server_with_a_log_votes_for_no_empty_candidate() {
     }
 }
 
-/// It needs no more than a majority, but waits for whoever may know of a history: a refusal is an answer, too.
+/// It needs no more than a majority, but waits for all servers that may know of a history: a refusal is an answer, too.
 #[test]
 fn an_empty_candidate_wins_once_everybody_has_answered() {
     let (server, pre_vote) = stand_at_once(5);
@@ -49,7 +49,7 @@ fn an_empty_candidate_does_not_win_without_a_majority_whoever_has_answered() {
     assert_eq!((again.kind, server.current_term()), (PreVote, Term(0)));
 }
 
-/// No process is there that could know of a history.
+/// There is no process that could know of a history.
 #[test]
 fn a_refused_connection_ends_the_wait_for_a_server() {
     let (server, pre_vote) = stand_at_once(3);
@@ -85,7 +85,7 @@ fn the_vote_waits_for_those_that_answered_the_pre_vote_until_its_time_is_over() 
     assert_eq!(roster(&server), first_lives(&[0, 1]));
 }
 
-/// It is there, and has no other history: it counts as soon as it is restored.
+/// It is up, and has no other history: it counts as soon as it is restored.
 #[test]
 fn a_crashed_server_is_named_as_well() {
     let (server, pre_vote) = stand_at_once(3);
@@ -99,8 +99,8 @@ fn a_crashed_server_is_named_as_well() {
     assert_eq!(roster(&server), first_lives(&[0, 1, 2]));
 }
 
-/// Whoever shows a founded history, by whatever answer, shows that there is nothing to found now. The next ballot is a new
-/// attempt.
+/// A server that shows a founded history, in any answer, shows that nothing must be founded now. The next ballot is a
+/// new attempt.
 #[test]
 fn an_answer_that_shows_a_founded_history_voids_the_ballot_and_not_the_next() {
     let founded = identity(2, 5).holding(at(1, 1)).founded();
@@ -135,7 +135,7 @@ fn a_process_that_answers_for_two_servers_is_counted_and_named_once() {
     assert_eq!(server.current_term(), Term(0), "two processes of five are no majority");
 }
 
-/// Whoever holds an update knows that its history is founded.
+/// A server that holds an update knows that its history is founded.
 #[test]
 fn a_leader_answers_callers_once_its_first_roster_is_committed() {
     let (server, effects) = founder();
@@ -154,7 +154,7 @@ fn a_leader_answers_callers_once_its_first_roster_is_committed() {
     assert_eq!(append_to(&effects, 1).entries, [entry(1, "a", 1)]);
 }
 
-/// Its own vote is that of everybody.
+/// Its own vote is everybody's.
 #[test]
 fn a_single_server_founds_its_history_as_it_starts() {
     let server = server(0, 1);

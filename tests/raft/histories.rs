@@ -1,4 +1,4 @@
-//! Histories that meet: who gives its own up, who refuses the other's, and who says so.
+//! Histories that meet: which server gives its own up, which one refuses the other's, and which one reports it.
 
 use crate::support::*;
 
@@ -42,7 +42,7 @@ fn a_server_that_is_not_founded_takes_any_leader_s_log_in_place_of_its_own() {
     assert_eq!(same, server);
 }
 
-/// Places in the logs of two histories have nothing to do with each other, whatever their terms.
+/// Places in the logs of two histories are unrelated, whatever their terms.
 #[test]
 fn nothing_of_a_log_of_another_history_is_taken_for_the_leader_s() {
     let server = follower_holding(3, &[1, 1]);
@@ -52,7 +52,8 @@ fn nothing_of_a_log_of_another_history_is_taken_for_the_leader_s() {
     assert_eq!((terms(&server), server.status().commit_index), (vec![], LogIndex(0)));
 }
 
-/// Relaunched processes may lead in one term in two histories: what one of them has sent, or committed, the other has not.
+/// Relaunched processes may lead the same term in two histories: what one of them has sent, or committed, the other has
+/// not.
 #[test]
 fn what_was_heard_in_one_history_is_not_committed_by_the_leader_of_another() {
     let news = append(1, at(0, 0), vec![]).committing(1);
@@ -64,7 +65,7 @@ fn what_was_heard_in_one_history_is_not_committed_by_the_leader_of_another() {
     assert_eq!((terms(&server), server.status().commit_index), (vec![], LogIndex(0)));
 }
 
-/// The other leader has no majority yet, so its append is marked. What it sends next is no forgery.
+/// The other leader has no majority yet, so its append is marked. What it sends next is not a forgery.
 #[test]
 fn a_server_that_takes_the_log_of_a_second_leader_of_its_term_no_longer_follows_the_first() {
     let server = after(server(0, 3), [appends(append(1, at(0, 0), vec![]).by(2))]);
@@ -77,7 +78,7 @@ fn a_server_that_takes_the_log_of_a_second_leader_of_its_term_no_longer_follows_
     assert_eq!((outcome(&effects), server.leader()), (AppendOutcome::Accepted, Some(ServerId(1))));
 }
 
-/// Whatever its log: who is not founded has nothing to defend against a founded history.
+/// Whatever its log: a server that is not founded has nothing to defend against a founded history.
 #[test]
 fn a_server_that_is_not_founded_votes_for_a_founded_candidate_of_another_history() {
     let voter = after(follower_holding(3, &[1, 3]), [timeout(Timer::Silence)]);
@@ -95,7 +96,7 @@ fn a_server_that_is_not_founded_votes_for_a_founded_candidate_of_another_history
     }
 }
 
-/// It stores nothing, and is no sign of a leader; only the term is one for all.
+/// It stores nothing, and does not count as contact with a leader; only the term is the same for all.
 #[test]
 fn a_founded_server_refuses_the_appends_of_another_history() {
     let request = other_append(9, at(0, 0), other_rosters(&[1])).committing(1);
@@ -127,7 +128,7 @@ fn a_founded_server_refuses_its_vote_to_another_history() {
     }
 }
 
-/// Relaunched processes can have led again in a term of which they knew nothing.
+/// Relaunched processes can have led again in a term that they did not know.
 #[test]
 fn a_leader_without_a_majority_enters_the_next_term_for_a_founded_leader_of_another_history() {
     let request = other_append(2, at(0, 0), vec![]);
@@ -143,7 +144,7 @@ fn a_leader_without_a_majority_enters_the_next_term_for_a_founded_leader_of_anot
     assert_eq!(same, leader(3));
 }
 
-/// Its calls end as with every leadership.
+/// Its calls end as after any other leadership.
 #[test]
 fn a_leader_that_gives_way_ends_its_reads_and_bounds_the_wait_of_its_updates() {
     let server = after(cut_off(), [read(5), update(6, "a", 1)]);
@@ -153,7 +154,8 @@ fn a_leader_that_gives_way_ends_its_reads_and_bounds_the_wait_of_its_updates() {
     assert_eq!(server.status().waiting, 1);
 }
 
-/// Without updates its history is nobody's. It is the same process, but nothing that it granted or stored may count.
+/// Without updates its history may be given up. It is the same process, but nothing that it granted or stored may
+/// count.
 #[test]
 fn a_candidate_without_updates_begins_anew_when_it_is_shown_another_founded_history() {
     let shown = identity(1, 1).holding(at(1, 9)).of_history(OTHER).founded();
@@ -176,7 +178,7 @@ fn a_candidate_without_updates_begins_anew_when_it_is_shown_another_founded_hist
     }
 }
 
-/// Its entry is gone from this log, but may be in others'.
+/// Its entry is gone from this log, but may be in others.
 #[test]
 fn a_candidate_that_begins_anew_tells_its_callers_that_the_outcome_is_unknown() {
     let server = after(leader(3), [update(5, "a", 1)]);
@@ -188,7 +190,7 @@ fn a_candidate_that_begins_anew_tells_its_callers_that_the_outcome_is_unknown() 
     assert_eq!(replies(&effects), [(5, Reply::Fault(Fault::OutcomeUnknown))]);
 }
 
-/// It votes once in a term, whatever becomes of its log (§5.2).
+/// It votes once in a term, whatever happens to its log (§5.2).
 #[test]
 fn a_candidate_that_begins_anew_keeps_its_vote() {
     let (server, vote) = nearly_elected(follower(3));
@@ -202,7 +204,7 @@ fn a_candidate_that_begins_anew_keeps_its_vote() {
     assert_eq!((server.role(), effects), (RoleName::Follower, vec![]), "that ballot is over");
 }
 
-/// It may begin another ballot later, to which no late answer of this one is taken.
+/// It may begin another ballot later. No late answer of this one counts in it.
 #[test]
 fn a_server_that_began_anew_numbers_its_ballots_on() {
     let (server, request) = stand(leaderless(3));
@@ -215,7 +217,7 @@ fn a_server_that_began_anew_numbers_its_ballots_on() {
     assert_eq!(same, server);
 }
 
-/// They are somebody's: people have to choose. What was deleted before them does not matter.
+/// They have updates: an operator has to choose. What was deleted before them does not matter.
 #[test]
 fn a_candidate_with_updates_keeps_them_whatever_it_is_shown() {
     let shown = identity(1, 2).holding(at(1, 9)).of_history(OTHER).founded();
@@ -232,7 +234,7 @@ fn a_candidate_with_updates_keeps_them_whatever_it_is_shown() {
     }
 }
 
-/// Nor is there anything to give up for one that may never be committed, or for its own.
+/// Nor does it give anything up for a history that may never be committed, or for its own.
 #[test]
 fn a_candidate_does_not_begin_anew_for_a_history_that_is_its_own_or_not_founded() {
     let longer = identity(1, 1).holding(at(1, 9));

@@ -1,4 +1,4 @@
-//! Who counts: the processes that the last roster of a server's own log names, in that incarnation.
+//! Which servers count: the processes that the last roster of a server's own log names, in that incarnation.
 
 use crate::support::*;
 
@@ -20,7 +20,7 @@ fn guest_that_leads() -> (Server, Vec<Effect>) {
     elected_by(stand(leaderless_among(3, &first_lives(&[1, 2]))), &[1, 2])
 }
 
-/// A reply that accepts. Servers 3 and 4 do not know the history to be founded, so that they stay guests.
+/// A reply that accepts. Servers 3 and 4 do not know that the history is founded, so they stay guests.
 fn accepted_at(from: u8, request: &AppendEntries) -> Event {
     let founded = request.sender.founded && from < 3;
     let sender = Identity { founded, ..request.sender.by(from) };
@@ -93,7 +93,7 @@ fn a_leader_counts_no_guest_that_confirms_a_read() {
     assert_eq!(replies(&answer).len(), 1);
 }
 
-/// It would keep others from electing a leader that can do something.
+/// It would keep others from electing a leader that can commit.
 #[test]
 fn a_leader_that_hears_only_from_guests_is_without_a_majority() {
     let (server, effects) = leader_with_guests();
@@ -118,7 +118,7 @@ fn a_leader_that_its_roster_does_not_name_does_not_count_itself() {
     assert_eq!(append_to(&effects, 2).entries.len(), 1);
 }
 
-/// Until the roster that brings it in is in its log.
+/// Until its log has the roster that brings it in.
 #[test]
 fn a_leader_that_its_roster_does_not_name_confirms_no_read_itself() {
     let (server, first) = guest_that_leads();
@@ -132,7 +132,7 @@ fn a_leader_that_its_roster_does_not_name_confirms_no_read_itself() {
     assert!(is_granted(&effects), "nor is it a majority with one other");
 }
 
-/// Nothing that an earlier process of a server acknowledged holds of another.
+/// Nothing that an earlier process of a server acknowledged is true of a later one.
 #[test]
 fn what_another_incarnation_acknowledged_is_no_longer_counted() {
     let (server, effects) = leader(5).step(update(1, "a", 1));
@@ -147,7 +147,7 @@ fn what_another_incarnation_acknowledged_is_no_longer_counted() {
     assert_eq!(commit_index(&server), 3, "now three of five hold it");
 }
 
-/// If two incarnations of a server answer, the answer to the youngest append shows which is current.
+/// If two incarnations of a server answer, the answer to the latest append shows which is current.
 #[test]
 fn the_youngest_append_decides_which_incarnation_is_current() {
     let current = |server: Server| {
@@ -170,7 +170,7 @@ fn the_youngest_append_decides_which_incarnation_is_current() {
     assert_eq!(current(late), Some(next_life(1)));
 }
 
-/// An answer that refuses tells nothing but who is there.
+/// An answer that refuses says nothing except which process answers.
 #[test]
 fn a_refusal_or_a_crashed_follower_confirms_nothing() {
     let refuses: fn(&AppendEntries) -> Event =
@@ -194,7 +194,7 @@ fn a_refusal_or_a_crashed_follower_confirms_nothing() {
     }
 }
 
-/// What it refuses now it may take later: it may be started anew, or get to know this server.
+/// It may accept later what it refuses now: it may be restarted, or get to know this server.
 #[test]
 fn a_follower_that_refuses_is_sent_the_next_heartbeat_all_the_same() {
     let (server, effects) = leader(3).step(BEAT);
@@ -213,7 +213,7 @@ fn a_follower_that_refuses_is_sent_the_next_heartbeat_all_the_same() {
     }
 }
 
-/// A guest stores, answers, votes and stands like any other.
+/// A guest stores, answers, votes and becomes a candidate like any other.
 #[test]
 fn a_server_that_the_roster_does_not_name_takes_part_uncounted() {
     let guest = leaderless_among(3, &first_lives(&[1, 2]));
@@ -228,7 +228,7 @@ fn a_server_that_the_roster_does_not_name_takes_part_uncounted() {
     assert_eq!(stand(guest).1.kind, PreVote);
 }
 
-/// A leader says for whom its appends are, where it knows: those that answered in its election, and later all.
+/// A leader says which processes its appends are for, if it knows: those that answered in its election, and later all.
 #[test]
 fn an_append_names_the_incarnation_that_is_to_receive_it() {
     let (server, effects) = elected(3, &[1]);

@@ -1,5 +1,5 @@
 //! The core, one event at a time, through its public interface: the claims of the Raft paper that constrain code, and
-//! those of this project beyond it.
+//! this project's additional claims.
 
 mod appends;
 mod commits;

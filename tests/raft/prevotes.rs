@@ -1,4 +1,4 @@
-//! Elections beyond the paper: the pre-vote (thesis §9.6), a leader without a majority, and the process that has just
+//! Elections beyond the paper: the pre-vote (thesis §9.6), a leader without a majority, and a process that has just
 //! been started.
 
 use crate::support::*;
@@ -17,7 +17,7 @@ fn marked(term: u64, prev_log: Position, entries: Vec<Entry>) -> AppendEntries {
     AppendEntries { has_majority: false, ..append(term, prev_log, entries) }
 }
 
-/// No reply to anything that a step sent.
+/// Nothing that a step sent is answered.
 fn lost(effects: &[Effect]) -> Vec<Event> {
     append_requests(effects).iter().map(|(to, request)| unanswered(to.0, request)).collect()
 }
@@ -79,7 +79,7 @@ fn a_pre_vote_is_granted_only_for_a_term_above_the_own() {
     assert!(!is_granted(&effects), "a candidate has reached term 2 itself");
 }
 
-/// The term that a pre-vote proposes is nobody's yet, and helping a candidate to ask is not voting for it.
+/// No server is in the term that a pre-vote proposes yet, and granting a pre-vote is not voting.
 #[test]
 fn a_pre_vote_changes_nothing_at_the_server_that_answers() {
     for server in
@@ -96,7 +96,7 @@ fn a_pre_vote_changes_nothing_at_the_server_that_answers() {
     }
 }
 
-/// Else two servers, one with the higher term and one with the longer log, could refuse each other for ever.
+/// Otherwise two servers, one with the higher term and one with the longer log, could refuse each other for ever.
 #[test]
 fn a_pre_candidate_adopts_the_higher_term_of_a_refusal() {
     let (server, effects) = leaderless(3).step(timeout(Timer::Election));
@@ -132,7 +132,8 @@ fn a_leader_refuses_pre_votes_while_it_has_a_majority() {
     assert!(!is_granted(&effects), "§5.4.1 holds for it as for all");
 }
 
-/// A voter is a server heard from; so is one that answers an append, and one that was merely sent to is not.
+/// A server that votes has been heard from; so has one that answers an append, but not one that a message was merely
+/// sent to.
 #[test]
 fn a_leader_has_a_majority_until_it_misses_replies_for_a_silence_phase() {
     let is_marked = |effects: &[Effect]| !append_requests(effects)[0].1.has_majority;
@@ -152,7 +153,8 @@ fn a_leader_has_a_majority_until_it_misses_replies_for_a_silence_phase() {
     assert_eq!(server.role(), RoleName::Leader);
 }
 
-/// A server without a majority keeps its role and its callers: the handout wants them to wait until it is back.
+/// A server without a majority keeps its role and its callers: the handout requires them to wait until the majority is
+/// back.
 #[test]
 fn a_leader_without_a_majority_keeps_its_role_and_its_waiting_calls() {
     let mut server = after(leader(3), [read(1), update(2, "a", 1)]);
@@ -164,7 +166,7 @@ fn a_leader_without_a_majority_keeps_its_role_and_its_waiting_calls() {
     assert_eq!((server.role(), server.status().waiting), (RoleName::Leader, 2));
 }
 
-/// Faults are no replies; nor are replies of the wrong kind or term.
+/// Faults are not replies, nor are replies of the wrong kind or term.
 #[test]
 fn only_a_reply_of_the_current_term_shows_a_leader_that_it_is_heard() {
     let (server, effects) = leader(5).step(BEAT);
@@ -187,7 +189,7 @@ fn a_single_server_always_has_its_majority() {
     assert_eq!(replies(&effects).len(), 1);
 }
 
-/// What a marked append brings is checked, stored, committed and acknowledged like any other.
+/// A marked append is checked, stored, committed and acknowledged like any other.
 #[test]
 fn a_marked_append_is_stored_like_any_other() {
     for server in [follower(3), leaderless(3), pre_candidate(3)] {
@@ -200,7 +202,8 @@ fn a_marked_append_is_stored_like_any_other() {
     }
 }
 
-/// It moves neither timer nor phase, known leader or role, so that a leader cut off from the majority holds nobody back.
+/// It changes neither timer nor phase, known leader nor role, so that a leader that is cut off from the majority delays
+/// no election.
 #[test]
 fn a_marked_append_holds_nobody_back_from_an_election() {
     for server in [leaderless(3), pre_candidate(3), candidate(3)] {
@@ -216,7 +219,7 @@ fn a_marked_append_holds_nobody_back_from_an_election() {
     assert_eq!(server.leader(), None);
 }
 
-/// The winner of its vote is known, and may have another roster: whoever grants now must not be counted by that.
+/// The winner of its vote is known, and may have another roster: a server that grants now must not be counted by that.
 #[test]
 fn a_candidate_that_stores_a_marked_append_has_lost_its_vote() {
     let (server, vote) = nearly_elected(follower(3));
@@ -230,7 +233,7 @@ fn a_candidate_that_stores_a_marked_append_has_lost_its_vote() {
     assert_eq!((again.kind, again.sender.last_log), (PreVote, at(2, 2)));
 }
 
-/// A newer term counts, whoever brings it (§5.1).
+/// A newer term counts, whichever message brings it (§5.1).
 #[test]
 fn a_marked_append_of_a_newer_term_ends_a_candidacy() {
     let (server, _) = candidate(3).step(appends(marked(3, at(0, 0), vec![])));
@@ -238,8 +241,8 @@ fn a_marked_append_of_a_newer_term_ends_a_candidacy() {
     assert_eq!(server.leader(), None);
 }
 
-/// What it may have voted for before it was killed matters to nobody: the dead process's vote counts no more, and the
-/// living one's not yet (see `identity`).
+/// What it may have voted for before it was killed does not matter: the vote of the ended process no longer counts, and
+/// that of the living one does not count yet (see `identity`).
 #[test]
 fn a_process_that_has_just_been_started_votes_at_once() {
     for kind in [PreVote, Vote] {
@@ -248,7 +251,7 @@ fn a_process_that_has_just_been_started_votes_at_once() {
     }
 }
 
-/// A leader that is there is heard before: its heartbeats come more often.
+/// A leader that is up is heard before: its heartbeats come more often.
 #[test]
 fn a_process_that_has_just_been_started_stands_after_one_wait_unless_it_hears_a_leader() {
     const { assert!(HEARTBEAT_MS < START_MS) };
@@ -261,7 +264,7 @@ fn a_process_that_has_just_been_started_stands_after_one_wait_unless_it_hears_a_
     assert_eq!(heard.role(), RoleName::Follower);
 }
 
-/// restore() is no fresh start: nothing was forgotten.
+/// restore() is not a restart: nothing was forgotten.
 #[test]
 fn a_restored_server_votes_at_once() {
     let (_, effects) = after(crashed(3), [restore(2)]).step(asks(ask(Vote, 2, at(1, 1))));

@@ -12,7 +12,7 @@ fn versions(effects: &[Effect]) -> Vec<(u64, i64)> {
     replies(effects).into_iter().map(version).collect()
 }
 
-/// A leader of three that has committed version 1 of file a and is silent.
+/// A leader of three that has committed version 1 of file a and has nothing to send.
 fn leader_with_a_file() -> Server {
     let (server, effects) = leader(3).step(update(1, "a", 1));
     settled(server, &effects)
@@ -31,7 +31,7 @@ fn a_read_waits_for_a_majority_to_answer_an_append_sent_after_it() {
     assert_eq!(server.status().waiting, 0);
 }
 
-/// "having the leader exchange heartbeat messages with a majority of the cluster" (§8): two of five are none.
+/// "having the leader exchange heartbeat messages with a majority of the cluster" (§8): two of five are not one.
 #[test]
 fn a_read_waits_for_more_than_half_of_all_servers() {
     for of in 2..=10 {
@@ -46,7 +46,7 @@ fn a_read_waits_for_more_than_half_of_all_servers() {
     }
 }
 
-/// A batch may be large and take long, so a read does not wait for it where an empty append can be answered sooner.
+/// A batch may be large and take long, so a read does not wait for it if an empty append can be answered sooner.
 #[test]
 fn a_read_does_not_wait_for_a_batch_that_left_after_it() {
     let (server, beat) = leader_with_a_file().step(BEAT);
@@ -57,7 +57,7 @@ fn a_read_does_not_wait_for_a_batch_that_left_after_it() {
     assert_eq!(versions(&effects), [(5, 1)]);
 }
 
-/// An answer to what was sent before the read shows only that this server led before the read.
+/// An answer to something sent before the read shows only that this server led before the read.
 #[test]
 fn a_reply_to_an_earlier_append_confirms_nothing() {
     let (server, beat) = leader_with_a_file().step(BEAT);
@@ -72,8 +72,8 @@ fn a_reply_to_an_earlier_append_confirms_nothing() {
     assert_eq!(versions(&effects), [(5, 1)], "the next append followed that reply at once");
 }
 
-/// A follower that refuses an append for its log has still not followed another leader; of one that gives no answer, or
-/// a fault, nobody knows.
+/// A follower that refuses an append because of its log has still not followed another leader; if there is no answer,
+/// or a fault, this is not known.
 #[test]
 fn a_mismatch_confirms_and_a_fault_does_not() {
     let (server, effects) = elected(3, &[1, 2, 3]);
@@ -86,7 +86,7 @@ fn a_mismatch_confirms_and_a_fault_does_not() {
     assert_eq!(replies(&effects).len(), 1);
 }
 
-/// A refused term is no confirmation, even if it should be the own one.
+/// A refused term is no confirmation, even if it is the leader's own.
 #[test]
 fn a_stale_reply_confirms_nothing() {
     let (server, effects) = leader_with_a_file().step(read(5));
@@ -108,7 +108,7 @@ fn a_read_waits_for_the_roster_of_the_term() {
     assert_eq!(versions(&effects), [(5, 2)]);
 }
 
-/// Reads that gather while an append is under way share the next.
+/// Reads that arrive while an append is in flight share the next.
 #[test]
 fn reads_share_a_round() {
     let (server, effects) = leader_with_a_file().step(read(5));
@@ -148,7 +148,7 @@ fn a_single_server_confirms_itself() {
     assert_eq!(versions(&effects), [(2, 1)]);
 }
 
-/// Without a majority a read blocks; with the first heartbeats that a majority answers it goes on.
+/// Without a majority a read blocks; it continues with the first heartbeats that a majority answers.
 #[test]
 fn a_read_without_a_majority_waits_until_it_is_back() {
     let (mut server, mut effects) = leader_with_a_file().step(read(5));
@@ -163,7 +163,7 @@ fn a_read_without_a_majority_waits_until_it_is_back() {
     assert_eq!(versions(&effects), [(5, 1)]);
 }
 
-/// A caller that has hung up is answered nothing.
+/// A caller that has disconnected gets no answer.
 #[test]
 fn a_read_whose_caller_hung_up_is_forgotten() {
     let (server, effects) = leader_with_a_file().step(read(5));
@@ -173,7 +173,7 @@ fn a_read_whose_caller_hung_up_is_forgotten() {
     assert_eq!(effects, []);
 }
 
-/// Only the leader reads; the others say who that is, where they know.
+/// Only the leader reads; the others name it, if they know it.
 #[test]
 fn whoever_does_not_lead_redirects_a_read() {
     let table = [

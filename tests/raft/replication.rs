@@ -1,4 +1,5 @@
-//! The leader's side of AppendEntries: what it sends to whom and when (§5.3), and what a reply or its absence changes.
+//! The leader's side of AppendEntries: what it sends to whom and when (§5.3), and what a reply, or a missing one,
+//! changes.
 
 use crate::support::*;
 
@@ -12,7 +13,7 @@ fn newly_elected() -> (Server, AppendEntries) {
 }
 
 /// Figure 2, Volatile state on leaders: next index begins at the log's end, here at the roster; §8: "each leader commit
-/// a blank no-op entry into the log at the start of its term", in whose place the last roster is repeated.
+/// a blank no-op entry into the log at the start of its term"; here it repeats the last roster instead.
 #[test]
 fn a_new_leader_sends_a_roster_of_its_term_after_its_last_entry() {
     let (server, request) = newly_elected();
@@ -23,7 +24,7 @@ fn a_new_leader_sends_a_roster_of_its_term_after_its_last_entry() {
     assert_eq!(request, AppendEntries { receiver, round: Round(1), ..expected });
 }
 
-/// A roster is no update: it makes no file.
+/// A roster is not an update: it creates no file.
 #[test]
 fn a_committed_roster_is_invisible() {
     assert_eq!(leader(3).status().commit_index, LogIndex(2));
@@ -63,7 +64,7 @@ fn an_update_is_sent_to_every_follower_at_once() {
     }
 }
 
-/// What gathers while an append is under way travels together, as soon as that one is answered.
+/// Entries that arrive while an append is in flight are sent together, as soon as it is answered.
 #[test]
 fn updates_gather_behind_an_append_and_leave_together_on_its_reply() {
     let (server, effects) = leader(3).step(update(1, "a", 1));
@@ -78,7 +79,7 @@ fn updates_gather_behind_an_append_and_leave_together_on_its_reply() {
     assert_eq!(appends_to(&effects, 2), [], "server 2 still owes its reply");
 }
 
-/// A batch is bounded in bytes; an entry above the bound travels alone.
+/// A batch is bounded in bytes; an entry above the bound is sent alone.
 #[test]
 fn a_batch_carries_as_many_entries_as_fit_but_one_at_least() {
     let half = "x".repeat(BATCH_BYTES_MAX / 2 - 1000);
@@ -96,7 +97,7 @@ fn a_batch_carries_as_many_entries_as_fit_but_one_at_least() {
     }
 }
 
-/// Two entries that fill a batch to the byte travel together.
+/// Two entries that fill a batch to the byte are sent together.
 #[test]
 fn the_bound_on_a_batch_is_inclusive() {
     let size = |name| entry(2, name, 1).size();
@@ -107,7 +108,7 @@ fn the_bound_on_a_batch_is_inclusive() {
     assert_eq!(append_to(&effects, 1).entries.len(), 2);
 }
 
-/// A large batch on its way holds no heartbeat up, and a heartbeat under way no batch.
+/// A large batch in flight delays no heartbeat, and a heartbeat in flight no batch.
 #[test]
 fn entries_and_heartbeats_travel_independently() {
     let (server, effects) = leader(3).step(update(1, "a", 1));
@@ -124,7 +125,8 @@ fn entries_and_heartbeats_travel_independently() {
     assert_eq!(append_to(&effects, 1).entries.len(), 1);
 }
 
-/// A heartbeat says nothing of the batch under way: that one is still awaited and not sent twice.
+/// A heartbeat says nothing about the batch in flight: the leader still waits for its reply, and does not send it
+/// twice.
 #[test]
 fn a_heartbeat_s_reply_does_not_repeat_the_batch_under_way() {
     let server = after(leader(3), [update(1, "a", 1)]);
@@ -151,8 +153,8 @@ fn a_failed_append_is_tried_again_at_the_next_heartbeat_and_not_before() {
     assert_eq!(append_to(&effects, 1).entries.len(), 2, "it is within reach again");
 }
 
-/// A reply to what was sent before the failure does not show that the follower is within reach after it. Else every
-/// such reply would send a batch anew that the follower can't take.
+/// A reply to something sent before the failure does not show that the follower can be reached after it. Otherwise
+/// every such reply would resend a batch that the follower cannot receive.
 #[test]
 fn a_reply_to_an_earlier_append_does_not_bring_the_retry_forward() {
     let heartbeat_first = [BEAT, update(1, "a", 1)];
@@ -172,7 +174,7 @@ fn a_reply_to_an_earlier_append_does_not_bring_the_retry_forward() {
     }
 }
 
-/// One follower that fails delays nothing at the others, and is told with the entries that they are committed.
+/// One follower that fails delays nothing at the others, and learns that the entries are committed when it gets them.
 #[test]
 fn a_follower_out_of_reach_delays_no_other() {
     let (server, effects) = leader(3).step(update(1, "a", 1));
@@ -209,7 +211,7 @@ fn a_late_or_repeated_reply_changes_neither_next_nor_match_index() {
     assert_eq!(server.status().commit_index, LogIndex(4), "the true reply still counts");
 }
 
-/// §5.1, §5.3: what a follower answered in an earlier leadership of this server says nothing of this one.
+/// §5.1, §5.3: what a follower answered in an earlier leadership of this server says nothing about this one.
 #[test]
 fn a_reply_of_an_earlier_leadership_does_not_count() {
     let (server, effects) = leader(3).step(update(1, "a", 1));
@@ -229,7 +231,7 @@ fn a_reply_of_an_earlier_leadership_does_not_count() {
     }
 }
 
-/// A reply to what was never sent, and one from a stranger, are none.
+/// A reply to something that was never sent, and one from a stranger, are ignored.
 #[test]
 fn a_reply_to_nothing_changes_nothing() {
     let (server, request) = newly_elected();
@@ -259,7 +261,7 @@ fn a_refused_append_is_tried_again_at_once_where_the_logs_can_agree() {
     }
 }
 
-/// A refusal with a place beyond every log, which no follower sends, harms nothing.
+/// A refusal with a place beyond every log, which no follower sends, does no harm.
 #[test]
 fn a_hint_beyond_the_log_is_harmless() {
     let (server, request) = newly_elected();
@@ -270,8 +272,9 @@ fn a_hint_beyond_the_log_is_harmless() {
     assert_eq!(append_to(&effects, 1).prev_log, at(3, 4));
 }
 
-/// A follower that refuses an append at or below what it has acknowledged has followed another history in between, since
-/// it did not know this one to be founded. It no longer counts for what it held, and is brought up to date from the start.
+/// A follower that refuses an append at or below what it has acknowledged has followed another history in between,
+/// because it did not know that this one is founded. It no longer counts for what it held, and is brought up to date
+/// from the start.
 #[test]
 fn a_follower_that_lacks_what_it_acknowledged_is_no_longer_counted() {
     let lost = AppendOutcome::Mismatch(at(0, 0));

@@ -1,21 +1,21 @@
-//! Figure 4 and the handout's crash and restore: every legal change of role, by real events; the timer that each role
-//! runs on; and what ends with a role.
+//! Figure 4 and the handout's crash and restore: every legal change of role, by real events; the timer of each role;
+//! and what ends with a role.
 
 use crate::support::*;
 
 use BallotKind::{PreVote, Vote};
 
-/// A newer term, by a candidate whose log is no reason to vote for it.
+/// A newer term, from a candidate whose log is not good enough to get the vote.
 fn newer_term() -> Event {
     asks(ask(Vote, 9, at(0, 0)))
 }
 
-/// A leader of three with a read (1) and an update (2) that wait.
+/// A leader of three with a waiting read (1) and a waiting update (2).
 fn leader_with_waiting_calls() -> Server {
     after(leader(3), [read(1), update(2, "a", 1)])
 }
 
-/// §5.2: silence makes a follower wait for its turn; its turn makes it a candidate.
+/// §5.2: silence makes a follower wait for a random time; after that it becomes a candidate.
 #[test]
 fn a_follower_that_hears_nothing_becomes_a_candidate_in_two_phases() {
     let (server, effects) = follower(3).step(timeout(Timer::Silence));
@@ -60,7 +60,7 @@ fn a_candidate_becomes_a_follower_with_a_whole_silence_phase() {
     }
 }
 
-/// A pre-candidate has no stake in its term yet.
+/// A pre-candidate has not yet voted in its term.
 #[test]
 fn a_pre_candidate_that_votes_for_another_becomes_a_follower() {
     let (server, effects) = after(
@@ -83,7 +83,7 @@ fn a_leader_that_meets_a_newer_term_becomes_a_follower_with_a_whole_silence_phas
     assert_eq!(armed(&effects), [Timer::Silence], "its heartbeat ends with that");
 }
 
-/// The term rule leaves a follower a follower, on its running timer.
+/// By the term rule, a follower stays a follower, with its running timer.
 #[test]
 fn a_follower_enters_a_newer_term_in_place() {
     let (server, effects) = follower(3).step(newer_term());
@@ -111,7 +111,7 @@ fn a_crashed_server_is_restored_as_a_follower_with_a_whole_silence_phase() {
     assert_eq!(effects, expected);
 }
 
-/// Nothing is lost by crash() and restore() but the role.
+/// crash() and restore() lose nothing but the role.
 #[test]
 fn crash_and_restore_keep_term_vote_log_commit_and_files() {
     let leader = leader(3);
@@ -135,8 +135,8 @@ fn a_restored_server_does_not_vote_twice() {
     assert!(!is_granted(&effects));
 }
 
-/// A crashed server takes no part: whatever comes, it changes nothing, sends nothing and starts no timer. A late reply
-/// to what it sent before is not its concern.
+/// A crashed server does not participate: no event changes it, makes it send anything or starts a timer. It ignores
+/// late replies to what it sent before.
 #[test]
 fn a_crashed_server_ignores_everything() {
     let (leader, effects) = leader(3).step(update(1, "a", 1));
@@ -192,7 +192,7 @@ fn a_running_server_has_nothing_to_restore() {
     }
 }
 
-/// A timer of an earlier role that fires late, and one of a phase that is over, are nobody's.
+/// A timer of an earlier role, or of a phase that is over, has no effect if it fires late.
 #[test]
 fn only_the_timer_of_the_role_counts() {
     use Timer::{Campaign, Election, Heartbeat, Silence, Start};
@@ -223,7 +223,7 @@ fn a_leader_that_steps_down_ends_its_reads_and_bounds_the_wait_of_its_updates() 
     assert_eq!(server.status().waiting, 1);
 }
 
-/// A leader without waiting updates leaves no timer behind.
+/// A leader without waiting updates leaves no timer running.
 #[test]
 fn a_leader_that_owes_no_update_steps_down_without_the_timer_of_fates() {
     let (_, effects) = after(leader(3), [read(1)]).step(newer_term());

@@ -1,10 +1,10 @@
-//! How a leader revises who counts: a server that shows another incarnation goes out first, and comes in later.
+//! How a leader revises the roster: a server that shows another incarnation is removed first, and added later.
 
 use crate::support::*;
 
 const BEAT: Event = Event::Timeout(Timer::Heartbeat);
 
-/// The refusal of a relaunched server that an append was not meant for.
+/// The refusal of a relaunched server that was not the receiver of an append.
 fn refused_anew(from: u8, request: &AppendEntries) -> Event {
     answers(from, relaunched(from, &request.sender), request, AppendOutcome::Refused)
 }
@@ -15,19 +15,19 @@ fn accepted_anew(from: u8, request: &AppendEntries) -> Event {
     answers(from, sender, request, AppendOutcome::Accepted)
 }
 
-/// The reply of each of these to what it was sent last.
+/// The reply of each of these to the last message sent to it.
 fn all_accept(effects: &[Effect], peers: &[u8]) -> Vec<Event> {
     peers.iter().map(|from| accepted(*from, &append_to(effects, *from))).collect()
 }
 
 /// A leader of five, its rosters 1/t1 and 2/t2 committed, that has just been shown another incarnation of server 1; and
-/// what it sends upon that.
+/// what it then sends.
 fn leader_shown_another() -> (Server, Vec<Effect>) {
     let (server, effects) = leader(5).step(BEAT);
     server.step(refused_anew(1, &append_to(&effects, 1)))
 }
 
-/// All five but server 1, and it in its next life.
+/// All five except server 1, and it in its next incarnation.
 fn with_the_next_life_of_1() -> Vec<(u8, Incarnation)> {
     [&first_lives(&[0])[..], &[(1, next_life(1))], &first_lives(&[2, 3, 4])].concat()
 }
@@ -60,7 +60,7 @@ fn a_server_that_shows_another_incarnation_is_taken_out() {
     assert_eq!(sent.receiver, Some(next_life(1)));
 }
 
-/// The roster that opens a term cannot be revised before it is committed, and counts for that.
+/// The roster that begins a term cannot be revised before it is committed, and applies until then.
 #[test]
 fn an_incarnation_that_the_opening_roster_does_not_name_does_not_commit_it() {
     let (server, effects) = elected(3, &[1]);
@@ -74,7 +74,7 @@ fn an_incarnation_that_the_opening_roster_does_not_name_does_not_commit_it() {
     assert_eq!(commit_index(&server), 2, "the twin that counts");
 }
 
-/// Even if it could come in at once: a former leader has brought it level.
+/// Even if it could be added at once: a former leader has brought it up to date.
 #[test]
 fn an_incarnation_is_never_exchanged_in_one_roster() {
     let (server, effects) = leader(5).step(BEAT);
@@ -86,7 +86,7 @@ fn an_incarnation_is_never_exchanged_in_one_roster() {
     assert_eq!((last_index(&server), roster(&server)), (4, with_the_next_life_of_1()));
 }
 
-/// A crashed one can be told apart as well: it is there, and is another process.
+/// A crashed server can be recognised as well: it is up, and is another process.
 #[test]
 fn a_crashed_server_that_shows_another_incarnation_is_taken_out() {
     let (server, effects) = leader(5).step(BEAT);
@@ -97,8 +97,7 @@ fn a_crashed_server_that_shows_another_incarnation_is_taken_out() {
     assert_eq!(roster(&server), first_lives(&[0, 2, 3, 4]));
 }
 
-/// A roster never exchanges an incarnation, so that two of them of which one follows the other name no server
-/// differently.
+/// A roster never exchanges an incarnation, so two consecutive rosters name no server differently.
 #[test]
 fn a_server_that_was_taken_out_comes_in_once_that_is_committed() {
     let (server, effects) = leader_shown_another();
@@ -110,7 +109,7 @@ fn a_server_that_was_taken_out_comes_in_once_that_is_committed() {
     assert_eq!(roster(&server), with_the_next_life_of_1());
 }
 
-/// Else it could still follow another history, and forget what it acknowledged of this one.
+/// Otherwise it could still follow another history, and forget what it acknowledged of this one.
 #[test]
 fn a_server_comes_in_once_it_has_shown_that_it_knows_the_history_to_be_founded() {
     let (server, effects) = leader_shown_another();
@@ -128,7 +127,7 @@ fn a_server_comes_in_once_it_has_shown_that_it_knows_the_history_to_be_founded()
     assert_eq!(roster(&server), with_the_next_life_of_1());
 }
 
-/// The last roster of a log holds, committed or not.
+/// The last roster of a log is in force, committed or not.
 #[test]
 fn a_server_counts_again_from_the_roster_on_that_names_it() {
     let (server, effects) = leader_shown_another();
@@ -142,7 +141,7 @@ fn a_server_counts_again_from_the_roster_on_that_names_it() {
     assert_eq!(commit_index(&server), 4, "0, 1 in its next life, and 2");
 }
 
-/// While one revision is not committed there is no other.
+/// While one revision is not committed, there is no other.
 #[test]
 fn a_leader_appends_the_next_roster_once_the_last_one_is_committed() {
     let (server, beat) = leader(5).step(BEAT);
@@ -157,7 +156,7 @@ fn a_leader_appends_the_next_roster_once_the_last_one_is_committed() {
     assert_eq!(roster(&server), next, "one goes as another comes");
 }
 
-/// Before an entry of its own term is committed a leader does not know which roster is (§5.4.2).
+/// Before an entry of its own term is committed, a leader does not know which roster is (§5.4.2).
 #[test]
 fn a_new_leader_revises_its_roster_once_that_of_its_term_is_committed() {
     let (server, effects) = elected(5, &[1]);
@@ -193,7 +192,7 @@ fn a_process_is_not_brought_in_as_another_server() {
     }
 }
 
-/// It may have been elected as a guest: by those that its roster names.
+/// It may have been elected as a guest, by those that its roster names.
 #[test]
 fn a_leader_takes_its_own_former_life_out_and_brings_itself_in() {
     let former = [&[(0, next_life(0))][..], &first_lives(&[1, 2])].concat();
@@ -208,7 +207,7 @@ fn a_leader_takes_its_own_former_life_out_and_brings_itself_in() {
     assert_eq!((commit_index(&server), roster(&server)), (3, first_lives(&[0, 1, 2])));
 }
 
-/// §5.3: a follower's entries that conflict with its leader's are deleted, and with them what they said of who counts.
+/// §5.3: a follower's entries that conflict with its leader's are deleted, including their rosters.
 #[test]
 fn a_roster_that_is_deleted_holds_no_longer() {
     let uncommitted = append(1, at(1, 1), vec![naming(1, &first_lives(&[0, 1]))]);

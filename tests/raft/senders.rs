@@ -1,11 +1,11 @@
-//! What a message says of its sender, before anything else is asked: whether it can be true, whether it comes from another
-//! set that shares an address by mistake, and whether it was meant for another process.
+//! What a message says about its sender, checked before anything else: whether it can be true, whether it comes from
+//! another set that shares an address by mistake, and whether it was meant for another process.
 
 use crate::support::*;
 
 use BallotKind::{PreVote, Vote};
 
-/// What no server of this set of three says of itself, in term 9.
+/// Identities that no server of this set of three has, in term 9.
 fn impossible() -> Vec<(&'static str, Identity)> {
     let possible = identity(1, 9).holding(at(9, 5)).founded();
     let max = NUMBER_MAX;
@@ -84,7 +84,7 @@ fn an_append_of_a_leader_without_an_entry_of_its_term_is_forged() {
     }
 }
 
-/// Every term opens with a roster, of the history that the leader has, and of servers that there are.
+/// Every term begins with a roster, of the leader's history, and of servers that exist.
 #[test]
 fn an_append_with_an_impossible_roster_is_forged_and_changes_nothing() {
     let of_other = Roster { history: OTHER, members: [(ServerId(1), life(1))].into() };
@@ -107,7 +107,7 @@ fn an_append_with_an_impossible_roster_is_forged_and_changes_nothing() {
     }
 }
 
-/// Only the second round of everybody's vote has an account: of all servers, a majority that lives, and the candidate.
+/// Only the second round of everybody's vote has an account: of all servers, with a majority alive, and the candidate.
 #[test]
 fn a_request_with_an_impossible_account_is_forged_and_changes_nothing() {
     let account = |living: &[(u8, Option<Incarnation>)]| {
@@ -146,7 +146,7 @@ fn a_request_with_an_impossible_account_is_forged_and_changes_nothing() {
     }
 }
 
-/// Everything that it says of itself: its requests and its replies are read by this.
+/// The whole identity: requests and replies are parsed by this.
 #[test]
 fn a_server_says_of_itself_what_it_is() {
     let cluster = Cluster::new(SELF, 3).unwrap().named(7);
@@ -165,7 +165,7 @@ fn a_server_says_of_itself_what_it_is() {
     }
 }
 
-/// Meant for an earlier life of this server: what the leader believes that it holds, it does not.
+/// Meant for an earlier incarnation of this server, which held what the leader believes that this one holds.
 #[test]
 fn an_append_for_another_incarnation_is_refused_and_stores_nothing() {
     let to = |receiver| {
@@ -209,7 +209,7 @@ fn nothing_is_taken_from_an_answer_of_another_set_not_even_its_term() {
     assert_eq!(server.current_term(), Term(9), "before it is founded it may be a peer");
 }
 
-/// Machines may know the same servers by different names.
+/// Machines may have different names for the same servers.
 #[test]
 fn a_server_of_the_same_history_is_heard_whatever_its_names_for_the_servers() {
     let request = append(2, at(1, 1), rosters(&[2]));
@@ -224,7 +224,7 @@ fn a_server_of_the_same_history_is_heard_whatever_its_names_for_the_servers() {
     assert!(is_granted(&effects));
 }
 
-/// One that has just been started has no history yet. It is not voted for, but answered like a peer.
+/// A process that has just been started has no history yet. It does not get the vote, but is answered like a peer.
 #[test]
 fn a_founded_server_answers_one_without_a_log_whatever_its_names() {
     let vote = ask(Vote, 9, at(0, 0));
@@ -234,8 +234,8 @@ fn a_founded_server_answers_one_without_a_log_whatever_its_names() {
     assert_eq!(server.current_term(), Term(9));
 }
 
-/// Which set a server belongs to that is not founded, only its own configuration can tell. Somebody who has other names
-/// must be the one that answers at the address which that has for it.
+/// If a server is not founded, only its own configuration shows which set it belongs to. A sender with other names must
+/// be the process that answers at the address that the configuration has for it.
 #[test]
 fn a_server_that_is_not_founded_hears_those_that_it_has_met_at_their_addresses() {
     let request = append(1, at(0, 0), rosters(&[1]));

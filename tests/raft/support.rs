@@ -1,8 +1,8 @@
-//! Servers in every role, reached by real events; requests and replies in short; and a look at effects.
+//! Servers in every role, reached by real events; short forms of requests and replies; and views of effects.
 //!
 //! The server under test has number 0, its peers 1, 2 and so on. Messages are those of a set of three whose history
-//! server 1 has founded, unless they are said to be others. Nothing here takes the step that a test is about, and nothing
-//! here checks a rule of Raft.
+//! server 1 has founded, unless stated otherwise. Nothing here takes the step that a test is about, and nothing here
+//! checks a rule of Raft.
 
 use std::sync::Arc;
 
@@ -15,13 +15,13 @@ pub(crate) const SELF: ServerId = ServerId(0);
 /// The id of every call that a peer makes.
 pub(crate) const PEER: CallId = CallId(0);
 
-/// The history of every log, unless it is said to be another's: server 1 has appended entry 1.
+/// The history of every log, unless stated otherwise: server 1 has appended entry 1.
 pub(crate) const HISTORY: Incarnation = Incarnation(101);
 
 /// Another history.
 pub(crate) const OTHER: Incarnation = Incarnation(300);
 
-/// The incarnation of server `id`, unless it is said to be relaunched.
+/// The incarnation of server `id`, unless it has been relaunched.
 pub(crate) fn life(id: u8) -> Incarnation {
     Incarnation(100 + u64::from(id))
 }
@@ -36,7 +36,7 @@ pub(crate) fn server(id: u8, of: u8) -> Server {
     Server::start(Cluster::new(ServerId(id), of).expect("a server of the cluster"), life(id)).0
 }
 
-/// The server after some events, their effects dropped.
+/// The server after some events, without their effects.
 pub(crate) fn after(server: Server, events: impl IntoIterator<Item = Event>) -> Server {
     events.into_iter().fold(server, |server, event| server.step(event).0)
 }
@@ -52,7 +52,7 @@ pub(crate) fn follower_holding(of: u8, terms: &[u64]) -> Server {
     after(server(0, of), [appends(append(term, at(0, 0), rosters_of(of, terms)).of(of))])
 }
 
-/// A follower of server 1 that knows its history to be founded, its log of rosters of these terms otherwise not
+/// A follower of server 1 that knows that its history is founded; its log of rosters of these terms is otherwise not
 /// committed.
 pub(crate) fn founded_follower_holding(of: u8, terms: &[u64]) -> Server {
     let term = terms.last().copied().unwrap_or(1);
@@ -65,23 +65,23 @@ pub(crate) fn leaderless(of: u8) -> Server {
     after(follower(of), [timeout(Timer::Silence)])
 }
 
-/// A founded follower of a set of that size, in its election phase, whose log is one roster, of these.
+/// A founded follower of a set of that size, in its election phase, whose log is one roster of these.
 pub(crate) fn leaderless_among(size: u8, members: &[(u8, Incarnation)]) -> Server {
     let founding = append(1, at(0, 0), vec![naming(1, members)]).of(size).committing(1);
     after(server(0, size), [appends(founding), timeout(Timer::Silence)])
 }
 
-/// A server in its election phase once it stands, and what it asks for in its pre-vote.
+/// A server in its election phase once it becomes a candidate, and its pre-vote request.
 pub(crate) fn stand(server: Server) -> (Server, RequestVote) {
     ask_again(server, timeout(Timer::Election))
 }
 
-/// A server that has just been started once it stands, and what it asks for in its pre-vote.
+/// A server that has just been started once it becomes a candidate, and its pre-vote request.
 pub(crate) fn stand_at_once(of: u8) -> (Server, RequestVote) {
     ask_again(server(0, of), timeout(Timer::Start))
 }
 
-/// A server that begins a ballot upon this event, and what it asks for in it.
+/// A server that begins a ballot after this event, and its request.
 pub(crate) fn ask_again(server: Server, event: Event) -> (Server, RequestVote) {
     let (server, effects) = server.step(event);
     let (_, request) = vote_requests(&effects).remove(0);
@@ -100,7 +100,7 @@ pub(crate) fn candidate(of: u8) -> Server {
     after(server, requests.map(|(to, request)| granted(to.0, &request)))
 }
 
-/// A follower as a candidate one vote short of winning the election, and the request that it sent.
+/// A follower as a candidate that lacks one vote to win the election, and the request that it sent.
 pub(crate) fn nearly_elected(follower: Server) -> (Server, RequestVote) {
     let (server, effects) =
         after(follower, [timeout(Timer::Silence)]).step(timeout(Timer::Election));
@@ -112,7 +112,7 @@ pub(crate) fn nearly_elected(follower: Server) -> (Server, RequestVote) {
     (after(server, (1..needed).map(|from| granted(from, &vote))), vote)
 }
 
-/// A follower as a leader elected by as many of the first peers as it takes, and its first appends. The roster of its
+/// A follower as a leader elected by as many of the first peers as necessary, and its first appends. The roster of its
 /// term is not committed yet.
 pub(crate) fn elect(follower: Server) -> (Server, Vec<Effect>) {
     let (mut server, vote) = nearly_elected(follower);
@@ -126,7 +126,7 @@ pub(crate) fn elect(follower: Server) -> (Server, Vec<Effect>) {
     (server, effects)
 }
 
-/// A pre-candidate as a leader elected by these, each of whom is needed; and its first appends.
+/// A pre-candidate as a leader elected by these, each of which is needed; and its first appends.
 pub(crate) fn elected_by(
     (server, pre_vote): (Server, RequestVote),
     voters: &[u8],
@@ -151,12 +151,12 @@ pub(crate) fn leader(of: u8) -> Server {
     settled(server, &effects)
 }
 
-/// The server after its peers have accepted what it sent, and what it sent upon that, until it is silent.
+/// The server after its peers have accepted what it sent, and what it then sent, until it sends nothing more.
 pub(crate) fn settled(server: Server, effects: &[Effect]) -> Server {
     settled_by(server, effects, accepted)
 }
 
-/// The server after its peers have answered like this, until it is silent.
+/// The server after its peers have answered like this, until it sends nothing more.
 pub(crate) fn settled_by(
     mut server: Server,
     effects: &[Effect],
@@ -215,13 +215,13 @@ pub(crate) fn entry(term: u64, name: &str, version: i64) -> Entry {
     Entry { term: Term(term), command: Command::Update(Arc::new(change(name, version))) }
 }
 
-/// Whom the server's last roster names.
+/// The members of the server's last roster.
 pub(crate) fn roster(server: &Server) -> Vec<(u8, Incarnation)> {
     let roster = server.log().roster().expect("a log that is not empty");
     roster.members.iter().map(|(id, incarnation)| (id.0, *incarnation)).collect()
 }
 
-/// These servers, each in its first life.
+/// These servers, each in its first incarnation.
 pub(crate) fn first_lives(ids: &[u8]) -> Vec<(u8, Incarnation)> {
     ids.iter().map(|id| (*id, life(*id))).collect()
 }
@@ -251,7 +251,7 @@ pub(crate) fn update(id: u64, name: &str, version: i64) -> Event {
     Event::Call(CallId(id), Call::Update(change(name, version)))
 }
 
-/// What server `id` says of itself in that term, with an empty log.
+/// The identity of server `id` in that term, with an empty log.
 pub(crate) fn identity(id: u8, term: u64) -> Identity {
     Identity {
         id: ServerId(id),
@@ -265,7 +265,7 @@ pub(crate) fn identity(id: u8, term: u64) -> Identity {
     }
 }
 
-/// What server `id` says of itself once it has been relaunched, to another in the same term.
+/// The identity of server `id` once it has been relaunched, shown to another server in the same term.
 pub(crate) fn relaunched(id: u8, other: &Identity) -> Identity {
     identity(id, other.term.0).of(other.size).in_life(next_life(id))
 }
@@ -292,7 +292,7 @@ pub(crate) fn ask(kind: BallotKind, term: u64, last_log: Position) -> RequestVot
     RequestVote { sender: identity(2, own).holding(last_log), kind, ballot: 9, account: None }
 }
 
-/// Changes to what a message says of its sender.
+/// Changes to the identity of a message's sender.
 pub(crate) trait Sent: Sized {
     fn sender_mut(&mut self) -> &mut Identity;
 
@@ -376,7 +376,7 @@ pub(crate) fn granted(from: u8, request: &RequestVote) -> Event {
     grants(from, request.sender.by(from), request)
 }
 
-/// The grant of whoever says this of itself.
+/// The grant of a server with this identity.
 pub(crate) fn grants(from: u8, sender: Identity, request: &RequestVote) -> Event {
     let RequestVote { kind, ballot, .. } = *request;
     responds(from, Response::Vote(VoteReply { sender, kind, ballot, vote_granted: true }))
@@ -387,7 +387,7 @@ pub(crate) fn refused(from: u8, request: &RequestVote, term: u64) -> Event {
     refuses(from, sender, request)
 }
 
-/// The refusal of whoever says this of itself.
+/// The refusal of a server with this identity.
 pub(crate) fn refuses(from: u8, sender: Identity, request: &RequestVote) -> Event {
     let RequestVote { kind, ballot, .. } = *request;
     responds(from, Response::Vote(VoteReply { sender, kind, ballot, vote_granted: false }))
@@ -398,7 +398,7 @@ pub(crate) fn answered(from: u8, request: &AppendEntries, outcome: AppendOutcome
     answers(from, request.sender.by(from), request, outcome)
 }
 
-/// The reply of whoever says this of itself.
+/// The reply of a server with this identity.
 pub(crate) fn answers(
     from: u8,
     sender: Identity,
@@ -421,18 +421,18 @@ pub(crate) fn unanswered(by: u8, request: &AppendEntries) -> Event {
     Event::Unanswered { by: ServerId(by), request, failure: Failure::Silent }
 }
 
-/// What a candidate is told of a peer that does not answer its request.
+/// The event at a candidate if a peer does not answer its request.
 pub(crate) fn without_vote(by: u8, request: &RequestVote, failure: Failure) -> Event {
     let request = Request::RequestVote(request.clone());
     Event::Unanswered { by: ServerId(by), request, failure }
 }
 
-/// What a candidate is told of a peer whose process has ended.
+/// The event at a candidate if a peer's process has ended.
 pub(crate) fn ended(by: u8, request: &RequestVote) -> Event {
     without_vote(by, request, Failure::Ended)
 }
 
-/// What a candidate is told of a crashed peer that says this of itself.
+/// The event at a candidate if a peer with this identity is crashed.
 pub(crate) fn is_crashed(sender: Identity, request: &RequestVote) -> Event {
     without_vote(sender.id.0, request, Failure::Crashed(sender))
 }
@@ -483,7 +483,7 @@ pub(crate) fn batch_to(effects: &[Effect], to: u8) -> AppendEntries {
     batch
 }
 
-/// What was answered, and to which calls, in order.
+/// The answers and their calls, in order.
 pub(crate) fn replies(effects: &[Effect]) -> Vec<(u64, Reply)> {
     let reply = |effect: &Effect| match effect {
         Effect::Reply(call, reply) => Some((call.0, reply.clone())),
@@ -505,12 +505,12 @@ pub(crate) fn is_granted(effects: &[Effect]) -> bool {
     reply.vote_granted
 }
 
-/// Whether a step did nothing but to refuse the peer's request as a forged one.
+/// Whether a step did nothing except refuse the peer's request as a forged one.
 pub(crate) fn is_forged(effects: &[Effect]) -> bool {
     effects.len() == 1 && matches!(reply(effects), Reply::Fault(Fault::Forged(_)))
 }
 
-/// What became of the peer's append.
+/// The outcome of the peer's append.
 pub(crate) fn outcome(effects: &[Effect]) -> AppendOutcome {
     let Reply::Append(reply) = reply(effects) else { panic!("no answer to a leader") };
     reply.outcome

@@ -1,4 +1,5 @@
-//! Updates (§5.3, §8): when a caller is answered, with what, and what bounds the wait and the memory it takes.
+//! Updates (§5.3, §8): when a caller is answered, with what, and the bounds on the wait and on the memory that it
+//! takes.
 
 use crate::support::*;
 
@@ -16,7 +17,7 @@ fn former_leader() -> Server {
     after(leader(3), [update(5, "a", 1), appends(append(3, at(2, 2), vec![]))])
 }
 
-/// An append of server 1, leader of term 3, with everything that it brings committed.
+/// An append of server 1, leader of term 3, with everything in it committed.
 fn committed(prev_log: Position, entries: Vec<Entry>) -> Event {
     let request = append(3, prev_log, entries);
     let commit = request.last_index().0;
@@ -39,7 +40,7 @@ fn an_update_is_answered_once_a_majority_holds_it() {
     assert_eq!(replies(&answer), [], "each is answered once");
 }
 
-/// The version rule is applied with the entry: a refusal, too, is replicated and confirmed by a majority.
+/// The version rule is applied with the entry: a refusal is also replicated and confirmed by a majority.
 #[test]
 fn an_update_of_the_wrong_version_is_refused_only_once_a_majority_holds_it() {
     for version in [-1, 0, 2, i64::MAX] {
@@ -62,7 +63,8 @@ fn of_concurrent_updates_to_one_version_exactly_one_takes_effect() {
     assert_eq!(replies(&effects), [(6, REFUSED), (7, UPDATED)]);
 }
 
-/// Whoever can be reached has been sent the news before the caller reads the answer: reading at a follower then shows it.
+/// Every server that can be reached has been sent the commit index before the caller reads the answer: a read at a
+/// follower then shows it.
 #[test]
 fn the_news_of_a_commit_is_sent_before_the_caller_is_answered() {
     let (server, effects) = leader(5).step(update(5, "a", 1));
@@ -79,7 +81,7 @@ fn the_news_of_a_commit_is_sent_before_the_caller_is_answered() {
     assert_eq!(replies(&effects), [(5, UPDATED)]);
 }
 
-/// Where an append is under way, the news follows its reply.
+/// If an append is in flight, the commit index follows its reply.
 #[test]
 fn the_news_of_a_commit_follow_an_append_under_way() {
     let (server, beat) = leader(3).step(timeout(Timer::Heartbeat));
@@ -100,7 +102,7 @@ fn an_update_that_outlived_its_leadership_is_answered_when_its_entry_is_committe
     assert_eq!(replies(&effects), []);
 }
 
-/// Another entry committed in its place is a definite answer: it will never take effect.
+/// If another entry is committed in its place, the answer is definite: it will never take effect.
 #[test]
 fn an_update_whose_place_another_entry_took_was_definitely_not_done() {
     let entries = [rosters(&[3]), vec![entry(3, "a", 1)]].concat();
@@ -121,7 +123,7 @@ fn an_update_that_is_merely_overwritten_goes_on_waiting() {
     assert_eq!(server.status().waiting, 0);
 }
 
-/// A call never hangs on a server that cannot decide it, whatever it has become.
+/// A call never hangs on a server that cannot decide it, whatever its role.
 #[test]
 fn an_update_without_a_known_fate_ends_when_its_time_is_up() {
     let follower = former_leader();
@@ -151,7 +153,7 @@ fn a_leader_elected_again_answers_what_it_left_behind() {
     assert_eq!(replies(&effects), [(5, UPDATED)]);
 }
 
-/// The timer of fates runs from the first leadership that ended with waiting updates: no call outwaits it.
+/// The fate timer runs from the first leadership that ended with waiting updates: no call waits longer.
 #[test]
 fn a_second_step_down_does_not_prolong_the_wait() {
     let (server, _) = elect(former_leader());
@@ -162,7 +164,7 @@ fn a_second_step_down_does_not_prolong_the_wait() {
     assert_eq!(replies(&effects), [(5, UNKNOWN), (6, UNKNOWN)]);
 }
 
-/// Whoever hung up is answered nothing; the entry stays and may be committed.
+/// A caller that disconnected gets no answer; the entry stays and may be committed.
 #[test]
 fn an_update_whose_caller_hung_up_stays_in_the_log() {
     let (server, effects) = leader(3).step(update(5, "a", 1));
@@ -220,7 +222,7 @@ fn uncommitted_bytes_are_bounded() {
     assert_eq!(replies(&effects), [], "what is committed makes room");
 }
 
-/// An update that fits exactly is taken.
+/// An update that fits exactly is accepted.
 #[test]
 fn the_bound_on_uncommitted_bytes_is_inclusive() {
     let held = entry(2, "", 1).size();
@@ -231,7 +233,7 @@ fn the_bound_on_uncommitted_bytes_is_inclusive() {
     assert_eq!(replies(&effects), [(5, BUSY)]);
 }
 
-/// Only the leader takes updates; the others say who that is, where they know, and take nothing.
+/// Only the leader accepts updates; the others name it, if they know it, and accept nothing.
 #[test]
 fn whoever_does_not_lead_redirects_an_update() {
     let table = [
