@@ -1,15 +1,16 @@
-//! Keeping the network small, so that states which differ by nothing that matters are one state.
+//! Keeping the network small, so that states that differ only in irrelevant messages are one state.
 //!
-//! A message stays under way for ever, so the network only grows, and whatever can follow in a state can also follow
-//! where more is under way. From this comes the first of three reductions, which needs to know nothing of the core:
+//! A message stays in flight for ever, so the network only grows, and everything that can follow in a state can also
+//! follow with more messages in flight. This allows the first of three reductions, which needs no knowledge of the
+//! core:
 //!
 //! 1. A request to which its receiver would reply, and otherwise not change, is delivered at once. The state with the
 //!    reply has everything that the state without it has.
 //!
-//! The others rest on rules of Raft. That they hold of the core is not taken for granted: a test compares the searches
-//! with and without them, which must find the same states of the servers.
+//! The others rely on rules of Raft. It is not taken for granted that they hold for the core: a test compares the
+//! searches with and without them, which must find the same states of the servers.
 //!
-//! 2. What can no longer have an effect is taken off: see [`Model::is_spent`].
+//! 2. A message that can no longer have an effect is removed: see [`Model::is_spent`].
 //! 3. Of several replies that tell a server of the same newer term, one is kept.
 
 use surfstore::raft::{BallotKind, Identity, Request, Response, RoleName, ServerId, Term};
@@ -20,7 +21,7 @@ use crate::state::{ENDED, Process, State};
 use crate::steps::Facts;
 
 impl Model {
-    /// Brings the network of a state that follows `before` into its one form.
+    /// Brings the network of a state that follows `before` into its canonical form.
     pub(crate) fn tidy(&mut self, before: &State, state: &mut State) {
         if self.bounds.clearing {
             self.answer_at_once(before, state);
@@ -32,8 +33,8 @@ impl Model {
         }
     }
 
-    /// Delivers the requests that change nothing at their receivers. In `before` this was done, so what was under way
-    /// there needs a look only if its receiver has changed.
+    /// Delivers the requests that change nothing at their receivers. This was done in `before`, so what was in flight
+    /// there must be checked again only if its receiver has changed.
     fn answer_at_once(&mut self, before: &State, state: &mut State) {
         let mut place = 0;
         while let Some(message) = state.network.get(place).copied() {
@@ -54,7 +55,7 @@ impl Model {
         }
     }
 
-    /// What a server in that state gives back for a request that changes nothing there.
+    /// The reply of a server in that state to a request that changes nothing there.
     fn answer(&mut self, from: u32, message: u32) -> Option<u32> {
         if from == ENDED {
             return self.steps.refusal(message);
@@ -67,7 +68,7 @@ impl Model {
         Some(answer)
     }
 
-    /// Takes off what is spent, and all but one of the replies that tell a server of the same newer term.
+    /// Removes what is spent, and all but one of the replies that tell a server of the same newer term.
     fn clear(&mut self, state: &mut State) {
         let mut network = std::mem::take(&mut state.network);
         let mut news: Vec<(ServerId, Term)> = Vec::new();
@@ -88,7 +89,7 @@ impl Model {
         state.network = network;
     }
 
-    /// The reply without its sender's last position, if whom it reaches does not read that: a leader does so only of an
+    /// The reply without its sender's last position, if its receiver does not read that: a leader reads it only from an
     /// incarnation that it did not know.
     fn without_what_is_not_read(&mut self, state: &State, message: u32) -> u32 {
         let delivery = self.steps.delivery(message);
@@ -100,8 +101,8 @@ impl Model {
         if is_read { message } else { less }
     }
 
-    /// Whom the reply tells of a term newer than its own, and of which. Whatever else it says, it says to a role that
-    /// ends with this.
+    /// The receiver that the reply tells of a term newer than its own, and that term. The rest of the reply does not
+    /// matter, because the receiver's role ends with this.
     fn newer_term(&self, state: &State, message: u32) -> Option<(ServerId, Term)> {
         let Message::Response { by, response, .. } = self.steps.message(message) else {
             return None;
@@ -114,14 +115,14 @@ impl Model {
     fn is_spent(&mut self, state: &State, message: u32) -> bool {
         let is_awaited = match self.steps.message(message) {
             Message::Request { by, to, request } => {
-                // A process that is yet to begin there may heed what the present one does not.
+                // A process that starts there later may react to what the present one ignores.
                 let is_last =
                     state.left.relaunches == 0 && state.servers[usize::from(to.0)] != ENDED;
                 return is_last && self.is_void(state, (*by, *to), request);
             }
             Message::Response { by, asked, response, .. } => {
                 let (asker, sender) = (self.facts(state, by.id), response.sender());
-                // A reply to an append of an earlier term may still show the leader who is there.
+                // A reply to an append of an earlier term may still show the leader which process answers.
                 let shows = *asked < asker.term && sender.term == asker.term && may_lead(asker);
                 if asker.term < sender.term || shows {
                     return false;
@@ -140,13 +141,13 @@ impl Model {
         self.steps.get(step).only_replies(from)
     }
 
-    /// Whether a request means nothing to a server in the last term: it is of an older term, or it asks for a vote that is
-    /// given already, and the reply means nothing to who asked.
+    /// Whether a request has no effect on a server in the last term: it is of an older term, or it asks for a vote that
+    /// is already given, and the reply has no effect on the sender.
     fn is_void(&self, state: &State, (by, to): (Process, ServerId), request: &Request) -> bool {
         let asked = self.facts(state, to);
         let asker = self.lives(state, by).then(|| self.facts(state, by.id));
         let last = Term(self.bounds.term);
-        // While a newer term is to come for the one who is asked, its reply may yet bring news of it.
+        // As long as the receiver can still reach a newer term, its reply may bring news of it.
         if asked.term != last || asker.is_some_and(|asker| asker.term != last) {
             return false;
         }
@@ -168,13 +169,13 @@ impl Model {
     }
 }
 
-/// Whether it leads in its term, or may yet.
+/// Whether it leads in its term, or may still do so.
 fn may_lead(asker: Facts) -> bool {
     matches!(asker.role, RoleName::Candidate | RoleName::Leader)
 }
 
-/// Whether a reply that tells of no newer term means something to who asked: it is to the candidate's ballot, or of the
-/// leader's term.
+/// Whether a reply without a newer term has an effect on the sender of the request: it is to the candidate's ballot, or
+/// of the leader's term.
 fn is_heard(response: &Response, sender: &Identity, asker: Facts) -> bool {
     match response {
         Response::Vote(reply) => asker.ballot == Some((reply.kind, reply.ballot)),
@@ -182,7 +183,8 @@ fn is_heard(response: &Response, sender: &Identity, asker: Facts) -> bool {
     }
 }
 
-/// Whether who asked wants to know that there is no reply: it is the candidate of that ballot, or the leader of that term.
+/// Whether it matters to the sender that there is no reply: it is the candidate of that ballot, or the leader of that
+/// term.
 fn is_awaited(request: &Request, asker: Facts) -> bool {
     match request {
         Request::RequestVote(request) => asker.ballot == Some((request.kind, request.ballot)),

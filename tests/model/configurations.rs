@@ -1,4 +1,4 @@
-//! How far the searches go, and what each of them must find.
+//! The bounds of the searches, and what each of them must find.
 
 use crate::marks::Mark;
 
@@ -7,13 +7,13 @@ use crate::marks::Mark;
 pub(crate) struct Bounds {
     /// How many servers there are.
     pub(crate) servers: u8,
-    /// The last term: nobody stands in it for a later one.
+    /// The last term: no server becomes a candidate in it for a later one.
     pub(crate) term: u64,
-    /// The last index: what makes a log longer does not happen.
+    /// The last index: actions that would make a log longer are left out.
     pub(crate) index: u64,
-    /// The versions that clients ask for, one update after the other, of whatever leader.
+    /// The versions that clients request, one update after the other, from any leader.
     pub(crate) versions: &'static [i64],
-    /// Whether an update is so large that an append carries no second entry beside it.
+    /// Whether an update is so large that an append carries no second entry with it.
     pub(crate) large: bool,
     /// How often clients read.
     pub(crate) reads: u8,
@@ -21,9 +21,9 @@ pub(crate) struct Bounds {
     pub(crate) crashes: u8,
     /// How often a server's process ends, and how.
     pub(crate) relaunches: Relaunches,
-    /// Whether leaders hear that their appends fail, as often as may be.
+    /// Whether leaders learn that their appends fail, any number of times.
     pub(crate) failures: bool,
-    /// How often a heartbeat falls due, at whatever leader.
+    /// How often a heartbeat becomes due, at any leader.
     pub(crate) heartbeats: u8,
     /// How elections come about.
     pub(crate) elections: Elections,
@@ -36,37 +36,38 @@ pub(crate) struct Bounds {
 /// How elections come about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Elections {
-    /// The silence at a server and at just as many others as it needs, and its pre-vote, are one action. The votes
+    /// The silence at a server and at exactly as many others as it needs, and its pre-vote, are one action. The votes
     /// themselves are messages like all others.
     Bundled,
-    /// Every timer and every message for itself, in so many ballots that begin with a pre-vote.
+    /// Every timer and every message is a separate action, in so many ballots that begin with a pre-vote.
     Free { ballots: u8 },
 }
 
 /// How processes end, and what comes after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Relaunches {
-    /// Where a process ends, the next one begins in the same moment.
+    /// When a process ends, the next one starts at the same moment.
     AtOnce(u8),
-    /// The next one begins at any time, or never.
+    /// The next one starts at any time, or never.
     Apart(u8),
 }
 
-/// In which state a search begins.
+/// The state in which a search begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Start {
     /// The processes have started, and are empty.
     Empty,
-    /// Server 0 has founded a history in term 1 that names all, and all know it.
+    /// Server 0 has founded a history in term 1 whose roster names all servers, and all know it.
     Joined,
 }
 
 /// A search, and what it must find.
 pub(crate) struct Configuration {
     pub(crate) bounds: Bounds,
-    /// How many states can be reached. Fewer would be a loss of coverage that nothing else tells of.
+    /// The number of states that can be reached. A smaller number would be a loss of coverage that nothing else
+    /// reports.
     pub(crate) states: usize,
-    /// The situations that must come up.
+    /// The situations that must occur.
     pub(crate) marks: &'static [Mark],
 }
 
@@ -89,7 +90,7 @@ const fn elections_of(servers: u8, term: u64) -> Bounds {
     }
 }
 
-/// The same, from where server 0 leads term 1 and everybody has joined.
+/// The same, beginning with server 0 as the leader of term 1 and all servers in its roster.
 const fn joined(servers: u8, term: u64) -> Bounds {
     Bounds { start: Start::Joined, ..elections_of(servers, term) }
 }
@@ -125,7 +126,7 @@ pub(crate) const PAIR: Configuration = Configuration {
     ],
 };
 
-/// Two servers, and callers who wait for a majority: so many heartbeats that a leader without answers says so.
+/// Two servers, and callers who wait for a majority: enough heartbeats for a leader without answers to say so.
 pub(crate) const PAIR_WITHOUT_MAJORITY: Configuration = Configuration {
     bounds: Bounds { versions: &[1], reads: 1, crashes: 1, heartbeats: 3, ..joined(2, 2) },
     states: 128_772,
@@ -140,7 +141,7 @@ pub(crate) const PAIR_WITHOUT_MAJORITY: Configuration = Configuration {
     ],
 };
 
-/// Two servers and an update so large that entries of an older term come to a new leader's follower by themselves.
+/// Two servers and an update so large that entries of an older term reach a new leader's follower alone.
 pub(crate) const PAIR_WITH_LARGE_UPDATE: Configuration = Configuration {
     bounds: Bounds {
         versions: &[1],
@@ -226,7 +227,7 @@ pub(crate) const TRIO_WITH_FAILURES: Configuration = Configuration {
     marks: &[Mark::AppendFailed, Mark::TwoLeaders, Mark::AppendOfOldTerm],
 };
 
-/// Two servers, every timer and every pre-vote for itself, all messages kept.
+/// Two servers, every timer and every pre-vote a separate action, all messages kept.
 pub(crate) const PAIR_WITH_FREE_ELECTIONS: Configuration = Configuration {
     bounds: Bounds {
         elections: Elections::Free { ballots: 2 },
@@ -237,7 +238,7 @@ pub(crate) const PAIR_WITH_FREE_ELECTIONS: Configuration = Configuration {
     marks: &[Mark::SplitVote, Mark::LateReply, Mark::PreVoteRefused],
 };
 
-/// Three servers, every timer and every pre-vote for itself.
+/// Three servers, every timer and every pre-vote a separate action.
 pub(crate) const TRIO_WITH_FREE_ELECTIONS: Configuration = Configuration {
     bounds: Bounds { elections: Elections::Free { ballots: 2 }, ..elections_of(3, 2) },
     states: 45_408,
@@ -300,7 +301,7 @@ pub(crate) const TRIO_WITH_CRASH: Configuration = Configuration {
     ],
 };
 
-/// Three servers and two callers who may find a leader whose time is over.
+/// Three servers and two callers who may find a leader that has been replaced.
 pub(crate) const TRIO_WITH_UPDATES: Configuration = Configuration {
     bounds: Bounds { versions: &[1, 1], ..joined(3, 2) },
     states: 159_445,
@@ -316,7 +317,7 @@ pub(crate) const TRIO_WITH_UPDATES: Configuration = Configuration {
     ],
 };
 
-/// Three servers, a writer and a reader, who may each find a leader whose time is over.
+/// Three servers, a writer and a reader, who may each find a leader that has been replaced.
 pub(crate) const TRIO_WITH_READ: Configuration = Configuration {
     bounds: Bounds { versions: &[1], reads: 1, ..joined(3, 2) },
     states: 137_466,
@@ -399,7 +400,7 @@ pub(crate) const PAIR_ENDED: Configuration = Configuration {
     ],
 };
 
-/// Two servers whose processes end twice, every timer and every pre-vote for itself.
+/// Two servers whose processes end twice, every timer and every pre-vote a separate action.
 pub(crate) const PAIR_ENDED_STEP_BY_STEP: Configuration = Configuration {
     bounds: Bounds {
         versions: &[1],
@@ -434,7 +435,7 @@ pub(crate) const TRIO_RELAUNCHED: Configuration = Configuration {
     ],
 };
 
-/// Three servers, of which one is relaunched, every timer and every pre-vote for itself.
+/// Three servers, of which one is relaunched, every timer and every pre-vote a separate action.
 pub(crate) const TRIO_RELAUNCHED_STEP_BY_STEP: Configuration = Configuration {
     bounds: Bounds {
         index: 2,

@@ -1,4 +1,4 @@
-//! How servers come to stand for election.
+//! How servers become candidates.
 
 use surfstore::raft::{BallotKind, Event, Response, RoleName, ServerId, Timer};
 
@@ -9,10 +9,10 @@ use crate::state::{Action, State};
 use crate::steps::Local;
 
 impl Model {
-    /// The ways in which a follower or candidate may go on towards an election.
+    /// The ways in which a follower or candidate may proceed towards an election.
     ///
-    /// The servers differ by nothing but their numbers, so it is no loss that they first stand in the order of these.
-    /// In the last term nobody stands.
+    /// The servers differ only in their numbers, so nothing is lost if they first become candidates in this order. In
+    /// the last term none does.
     pub(crate) fn election_actions(&self, state: &State, id: ServerId, actions: &mut Vec<Action>) {
         let local = self.local(state, id);
         let timer = local.timer.expect("whoever takes part has a timer");
@@ -36,7 +36,7 @@ impl Model {
         }
     }
 
-    /// Every set of other servers, a bit for each; a server alone asks nobody.
+    /// Every set of other servers, a bit for each; a single server asks no other.
     fn askable(&self, id: ServerId) -> impl Iterator<Item = u8> + use<> {
         let servers = self.bounds.servers;
         (0..1 << servers)
@@ -44,8 +44,8 @@ impl Model {
             .filter(move |set| (*set == 0) == (servers == 1))
     }
 
-    /// A pre-vote that comes to its end at once: silence ends at the server and at those that it asks, and the pre-votes
-    /// neither wait nor get lost. Says whether something comes of it, and of no fewer answers.
+    /// A pre-vote that completes at once: silence ends at the server and at those that it asks, and the pre-votes are
+    /// neither delayed nor lost. Returns whether it has an effect that fewer answers would not have.
     pub(crate) fn campaign(&mut self, state: &mut State, id: ServerId, asked: u8) -> bool {
         self.lose_leader(state, id);
         let before = self.local(state, id).server.status();
@@ -79,7 +79,8 @@ impl Model {
         stands && (founds || by_everybody || least)
     }
 
-    /// Lets a server answer a pre-vote and the candidate hear it. Says whether the answer helps the candidate.
+    /// Lets a server answer a pre-vote and delivers the answer to the candidate. Returns whether it helps the
+    /// candidate.
     fn pre_vote(&mut self, state: &mut State, request: u32, peer: ServerId) -> bool {
         if self.running(state, peer).is_some() {
             self.lose_leader(state, peer);
@@ -100,7 +101,7 @@ impl Model {
         }
     }
 
-    /// The time of a candidate that founds a history is over. Says whether it wins with the votes that it has.
+    /// The time of a candidate that founds a history has expired. Returns whether it wins with the votes that it has.
     pub(crate) fn found(&mut self, state: &mut State, id: ServerId) -> bool {
         self.settle_event(state, id, Event::Timeout(Timer::Campaign));
         self.local(state, id).server.role() == RoleName::Leader

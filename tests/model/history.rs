@@ -1,8 +1,8 @@
-//! What a state must remember of the way to it, and the check of every step against it: Figure 3's properties, across
-//! servers, and that every answer is true.
+//! What a state must remember of the path to it, and the check of every step against it: Figure 3's properties, across
+//! servers, and that every answer is correct.
 //!
-//! They hold in full as long as fewer than a majority of the servers are without memory at any one time. Once more have
-//! been, what was committed may be lost, but only with all who knew it: see [`Committed::is_at_risk`].
+//! They hold in full as long as fewer than a majority of the servers are without memory at any one time. After more
+//! have been, what was committed may be lost, but only with all servers that knew it: see [`Committed::is_at_risk`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,16 +16,16 @@ use surfstore::value::Value;
 
 use crate::marks::{Mark, Marks};
 
-/// The least history that the properties speak of.
+/// The smallest history that the properties need.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct History {
-    /// Who was elected in each term of each history.
+    /// The leader that was elected in each term of each history.
     leaders: BTreeMap<(Incarnation, Term), Member>,
     /// What is committed, by history.
     committed: BTreeMap<Incarnation, Committed>,
-    /// What became of the updates, in the order in which they were made.
+    /// The outcomes of the updates, in the order in which they were made.
     updates: Vec<Outcome>,
-    /// What became of the reads.
+    /// The outcomes of the reads.
     reads: Vec<Outcome>,
     /// How many processes have ended.
     ended: usize,
@@ -40,25 +40,25 @@ struct Committed {
     is_at_risk: bool,
 }
 
-/// What became of a call.
+/// The outcome of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Outcome {
     /// It waits there.
     Waiting {
         at: ServerId,
-        /// How much was committed of that server's history when a read was made.
+        /// How much of that server's history was committed when a read was made.
         since: Option<(Incarnation, usize)>,
     },
-    /// It is answered, or nobody is left to answer it, and nothing more can be learnt of it.
+    /// It is answered, or no server is left to answer it, and nothing more will be known about it.
     Answered,
-    /// Its caller was told that it had and will have no effect.
+    /// Its caller was told that it had no effect and never will.
     Refused,
 }
 
 /// The reads' ids begin here, the updates' at 1.
 const READS: u64 = 1000;
 
-/// The servers, but for those whose processes have ended.
+/// The servers, except those whose processes have ended.
 type Servers<'a> = [Option<&'a Server>];
 
 impl Committed {
@@ -84,8 +84,9 @@ impl Committed {
         files
     }
 
-    /// Without memory is who is empty or in no committed roster. As long as there is no update, nobody needs to know yet
-    /// that this history is founded, so whoever has followed another since is without memory of this one.
+    /// A server is without memory if it is empty or in no committed roster. As long as there is no update, no server
+    /// needs to know yet that this history is founded, so a server that has followed another history since is without
+    /// memory of this one.
     fn is_remembered_by(&self, history: Incarnation, server: &Server) -> bool {
         let follows = match server.status().history {
             Some(other) => other == history || self.updates().next().is_some(),
@@ -94,7 +95,7 @@ impl Committed {
         follows && self.rosters().any(|roster| roster.names(server.identity().member()))
     }
 
-    /// The first of the entries committed in terms before that one which the leader's log lacks.
+    /// The first entry committed in a term before that one that the leader's log lacks.
     fn missing(&self, leader: &Server, before: Term) -> Option<(usize, &Entry)> {
         let earlier = self.entries.iter().take_while(|(_, term)| *term < before);
         let held = leader.log().from(LogIndex(1));
@@ -112,13 +113,13 @@ impl History {
         self.reads.len()
     }
 
-    /// Notes an update and gives its call's id.
+    /// Records an update and returns its call's id.
     pub(crate) fn update(&mut self, at: ServerId) -> CallId {
         self.updates.push(Outcome::Waiting { at, since: None });
         CallId(self.updates.len() as u64)
     }
 
-    /// Notes a read and gives its call's id.
+    /// Records a read and returns its call's id.
     pub(crate) fn read(&mut self, at: ServerId, server: &Server) -> CallId {
         let history = server.status().history.expect("who serves callers has a history");
         let len = self.committed.get(&history).map_or(0, |committed| committed.entries.len());
@@ -132,7 +133,7 @@ impl History {
         calls.get_mut(place).expect("an answer to a call that was made")
     }
 
-    /// A process has ended, and the calls that waited there with it.
+    /// A process has ended, and with it the calls that waited there.
     pub(crate) fn ended(&mut self, id: ServerId, servers: &Servers) {
         self.ended += 1;
         for outcome in self.updates.iter_mut().chain(&mut self.reads) {
@@ -143,7 +144,7 @@ impl History {
         self.judge(servers);
     }
 
-    /// Checks an answer to a client, which is its first and only one.
+    /// Checks an answer to a client, which must be its only one.
     pub(crate) fn answered(&mut self, call: CallId, reply: &Reply) {
         let Outcome::Waiting { since, .. } = *self.outcome(call) else {
             panic!("{call:?} is answered twice, at last with {reply:?}");
@@ -204,7 +205,7 @@ impl History {
     }
 
     /// Checks what a step changed at server `id`, which was `before` unless its process has just started, against the
-    /// others and the past.
+    /// other servers and the past.
     pub(crate) fn observe(
         &mut self,
         servers: &Servers,
@@ -231,7 +232,7 @@ impl History {
         self.check_leader_completeness(servers);
     }
 
-    /// Notes which histories are at risk from here on.
+    /// Records which histories are at risk from here on.
     fn judge(&mut self, servers: &Servers) {
         for (history, committed) in &mut self.committed {
             let remembers = |server: &&&Server| committed.is_remembered_by(*history, server);
@@ -245,7 +246,8 @@ impl History {
         committed.map_or(0 < self.ended, |committed| committed.is_at_risk)
     }
 
-    /// Election Safety (§5.2): a term has at most one leader of each history, ever, and nobody takes another for it.
+    /// Election Safety (§5.2): a term has at most one leader of each history, ever, and no server takes another one for
+    /// it.
     ///
     /// A term that only ended processes knew can be led again.
     fn check_election_safety(&mut self, servers: &Servers, server: &Server) {
@@ -270,9 +272,9 @@ impl History {
         self.leaders.insert(key, member);
     }
 
-    /// Leader Completeness (§5.4): whoever leads has all that was committed of its history in an earlier term.
+    /// Leader Completeness (§5.4): a leader has everything that was committed of its history in an earlier term.
     ///
-    /// The leader of another history may well lack it: it can commit nothing, which [`History::check_rivals`] shows.
+    /// The leader of another history may lack it: it can commit nothing, which [`History::check_rivals`] shows.
     fn check_leader_completeness(&self, servers: &Servers) {
         let leads = |server: &&&Server| server.role() == RoleName::Leader;
         for leader in servers.iter().flatten().filter(leads) {
@@ -284,7 +286,8 @@ impl History {
         }
     }
 
-    /// Of a history at risk, whoever is elected has what any process knows that is left. What nobody knows is lost.
+    /// In a history at risk, an elected leader has everything that any remaining process knows. What no process knows
+    /// is lost.
     fn check_what_is_known(&mut self, servers: &Servers, leader: &Server) {
         let history = leader.status().history.expect("a leader has a history");
         let Some(committed) = self.committed.get_mut(&history) else { return };
@@ -328,7 +331,8 @@ impl History {
         assert!(*server.files() == files, "it applied something else than what is committed");
     }
 
-    /// What is committed is so by a leader, on a majority, and no later leader lacks it; what was refused never is.
+    /// Entries are committed by a leader, on a majority, and no later leader lacks them; a refused update is never
+    /// committed.
     fn commit(
         &mut self,
         servers: &Servers,
@@ -338,7 +342,7 @@ impl History {
     ) {
         assert!(by.role() == RoleName::Leader, "only a leader finds out what is committed");
         let history = by.status().history.expect("a leader has a history");
-        // By the roster that held before the step, or by the one that was appended in it.
+        // By the roster that was in force before the step, or by the one that was appended in it.
         let logs = before.into_iter().chain([by]).map(Server::log);
         let is_held = logs.filter_map(Log::roster).any(|roster| {
             let holds = |server: &&&Server| {
@@ -365,7 +369,7 @@ impl History {
     }
 }
 
-/// Log Matching (§5.3): logs of one history that hold an entry of the same term at the same index are equal up to it.
+/// Log Matching (§5.3): logs of one history with an entry of the same term at the same index are equal up to it.
 fn check_log_matching(one: &Server, other: &Server) {
     if one.status().history != other.status().history {
         return;
@@ -407,7 +411,7 @@ fn update_of(entry: &Entry) -> Option<&Arc<Update>> {
     }
 }
 
-/// The call that made the update: every update of a search carries its number as its first hash.
+/// The call that made the update: every update of a search has its number as its first hash.
 fn call_of(update: &Update) -> CallId {
     match *update.hashes.elements() {
         [Value::Int(call), ..] => CallId(call.unsigned_abs()),

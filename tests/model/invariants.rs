@@ -1,6 +1,6 @@
-//! What must hold of one server, in every state and over every step, whatever the others do.
+//! What must hold for one server, in every state and over every step, whatever the others do.
 //!
-//! Much of it the core checks itself after each step; here it is checked from outside, by what a server shows.
+//! The core checks much of it itself after each step; here it is checked from outside, by what a server shows.
 
 use surfstore::metadata::Update;
 use surfstore::raft::{
@@ -12,7 +12,7 @@ use surfstore::raft::{
 use crate::marks::{Mark, Marks};
 use crate::steps::Local;
 
-/// An event that means nothing to any server: a caller leaves whom it does not know.
+/// An event without effect on any server: an unknown caller disconnects.
 pub(crate) const NOTHING: Event = Event::HangUp(CallId(u64::MAX));
 
 /// Checks a server state.
@@ -38,7 +38,7 @@ fn check_terms(server: &Server) {
     assert!(terms.max() <= Some(server.current_term()), "it has an entry of a term to come");
 }
 
-/// Every role owns exactly its own timer, and a crashed server none.
+/// Every role has exactly its own timer, and a crashed server has none.
 fn check_timers(local: &Local) {
     let fits = match local.server.role() {
         RoleName::Follower => {
@@ -69,11 +69,11 @@ fn check_leader(server: &Server) {
     }
 }
 
-/// Checks that a server state is deaf to what the search therefore leaves out: timers that do not run, requests for
-/// votes that fail, callers who left, and calls of clients to a server that does not lead.
+/// Checks that a server state ignores the events that the search therefore leaves out: timers that do not run, requests
+/// for votes that fail, callers who disconnected, and calls of clients to a server that does not lead.
 ///
-/// A leader that has just appended a roster may be able to commit with it what it could not without, which it does at the
-/// next event, whatever that is: such a server is not idle.
+/// With a roster that it has just appended, a leader may be able to commit more than before. It does so at the next
+/// event, whatever that is, so such a server is not idle.
 pub(crate) fn check_deafness(local: &Local) {
     for timer in [
         Timer::Start,
@@ -99,19 +99,19 @@ pub(crate) fn check_deafness(local: &Local) {
     }
 }
 
-/// Whether a timer that runs out ends what the running one counts. A start is an election phase like any other.
+/// Whether an expiring timer ends the phase of the running one. A start is an election phase like any other.
 fn ends(running: Option<Timer>, timer: Timer) -> bool {
     let phase = |timer| if timer == Timer::Start { Timer::Election } else { timer };
     running.map(phase) == Some(phase(timer))
 }
 
-/// Whether nothing comes of the event but what would come of any other.
+/// Whether the event has the same effect as any other.
 fn ignores(local: &Local, event: Event) -> bool {
     let server = || local.server.clone();
     server().step(event) == server().step(NOTHING)
 }
 
-/// Whether nothing comes of an event that means nothing.
+/// Whether an event without meaning has no effect.
 pub(crate) fn is_idle(local: &Local) -> bool {
     let (server, effects) = local.server.clone().step(NOTHING);
     let idle = server == local.server && effects.is_empty();
@@ -119,7 +119,7 @@ pub(crate) fn is_idle(local: &Local) -> bool {
     idle
 }
 
-/// A vote that fails: in the candidate's ballot if nobody knows why, and else in none of its ballots.
+/// A vote that fails: in the candidate's ballot if the reason is unknown, and otherwise in none of its ballots.
 fn failed_vote(local: &Local, kind: BallotKind, failure: Failure) -> Event {
     let current = local.ballot.as_ref().map_or(1, |ballot| ballot.number);
     let ballot = if failure == Failure::Silent { current } else { 0 };
@@ -129,7 +129,7 @@ fn failed_vote(local: &Local, kind: BallotKind, failure: Failure) -> Event {
     Event::Unanswered { by, request: Request::RequestVote(request), failure }
 }
 
-/// Whoever does not lead refuses clients, for good and without effect.
+/// A server that does not lead refuses clients, definitely and without effect.
 fn check_refusal(local: &Local, call: Call) {
     let id = CallId(u64::MAX);
     let (server, effects) = local.server.clone().step(Event::Call(id, call));
@@ -169,7 +169,7 @@ fn check_falls(before: &Status, after: &Status) {
     assert!(before.last_applied <= after.last_applied, "its applied index fell");
 }
 
-/// Only a candidate without updates starts anew, and only if it is shown a founded history that is not its own.
+/// Only a candidate without updates starts over, and only if it is shown a founded history that is not its own.
 fn check_anew(before: &Server, event: &Event, after: &Server) {
     let shown = shown_by(event).expect("it starts anew unasked");
     let own = before.status().history;
@@ -180,7 +180,7 @@ fn check_anew(before: &Server, event: &Event, after: &Server) {
     assert!(after.log().last_index() == LogIndex(0), "it starts anew with a log");
 }
 
-/// Nobody founds a history in a ballot in which a founded one has shown itself.
+/// No server founds a history in a ballot in which a founded one has shown itself.
 fn check_founding(before: &Local, event: &Event, after: &Local) {
     let founds = before.server.status().history.is_none()
         && before.server.role() == RoleName::Candidate
@@ -190,7 +190,7 @@ fn check_founding(before: &Local, event: &Event, after: &Local) {
     assert!(!founds || !meets, "it founds a history and knows of one");
 }
 
-/// What a reply or a failure shows of who gives it.
+/// What a reply or a failure shows about its sender.
 fn shown_by(event: &Event) -> Option<&Identity> {
     match event {
         Event::Response { response, .. } => Some(response.sender()),
@@ -199,7 +199,7 @@ fn shown_by(event: &Event) -> Option<&Identity> {
     }
 }
 
-/// Whoever acknowledges entries holds them.
+/// A server that acknowledges entries holds them.
 fn check_acknowledged(event: &Event, after: &Server, effects: &[Effect]) {
     let Event::Call(_, Call::AppendEntries(request)) = event else { return };
     let is_accepted = |effect: &Effect| match effect {
@@ -215,7 +215,7 @@ fn check_acknowledged(event: &Event, after: &Server, effects: &[Effect]) {
     }
 }
 
-/// Within a term no roster exchanges an incarnation, and the next one comes only once the last one is committed.
+/// Within a term no roster exchanges an incarnation, and the next one comes only after the last one is committed.
 fn check_rosters(before: &Server, after: &Server) {
     let appends = before.role() == RoleName::Leader && after.role() == RoleName::Leader;
     let (Some(old), Some(new)) = (before.log().roster(), after.log().roster()) else { return };
@@ -262,7 +262,7 @@ fn check_append_only(before: &Server, after: &Server) {
     assert!(leads, "a leader gave up within its term");
 }
 
-/// While it is crashed a server changes nothing, sends nothing and refuses its peers.
+/// While it is crashed, a server changes nothing, sends nothing and refuses its peers.
 fn check_crashed(before: &Local, event: &Event, after: &Local, effects: &[Effect]) {
     let crashed = before.server.role() == RoleName::Crashed;
     if !crashed || matches!(event, Event::Call(_, Call::Restore)) {
@@ -275,7 +275,7 @@ fn check_crashed(before: &Local, event: &Event, after: &Local, effects: &[Effect
     assert!(effects.iter().all(refuses), "a crashed server takes part: {effects:?}");
 }
 
-/// What is restored is a follower with its old term, vote, log and commit index, and a fresh timer.
+/// A restored server is a follower with its old term, vote, log and commit index, and a fresh timer.
 fn check_restored(before: &Server, event: &Event, after: &Local) {
     let crashed = before.role() == RoleName::Crashed;
     if !crashed || !matches!(event, Event::Call(_, Call::Restore)) {
@@ -287,7 +287,7 @@ fn check_restored(before: &Server, event: &Event, after: &Local) {
     assert!(after.timer == Some(Timer::Silence), "it begins without a whole silence phase");
 }
 
-/// The situations in a step that one server alone can tell.
+/// The situations in a step that one server alone shows.
 pub(crate) fn marks(before: &Local, event: &Event, after: &Local, effects: &[Effect]) -> Marks {
     let mut marks = Marks::default();
     let (old, new) = (before.server.status(), after.server.status());

@@ -1,13 +1,13 @@
-//! Explicit-state model checking of the core: every state that a small cluster can reach, and in each of them every
-//! property that it must have.
+//! Explicit-state model checking of the core: every state that a small cluster can reach, and every required property
+//! in each of them.
 //!
-//! What runs is the core that ships. Its steps are pure, so a breadth-first search can try everything that may happen
-//! next in every state, until nothing new is found. The messages ever sent are a set from which any may be delivered
-//! at any time, again and again or never: that is loss, duplication and reordering without bound. Terms, calls, crashes
-//! and heartbeats are bounded, each search says how (see `configurations`).
+//! It runs the shipped core. Its steps are pure, so a breadth-first search can try everything that may happen next in
+//! every state, until nothing new is found. The messages ever sent are a set from which any may be delivered at any
+//! time, again and again or never: this covers unbounded loss, duplication and reordering. Terms, calls, crashes and
+//! heartbeats are bounded; each search states its bounds (see `configurations`).
 //!
-//! Every search must find exactly the number of states that stands there, and come through the situations named there,
-//! so that a change which makes it see less does not pass. `docs/model-checking.md` tells the rest.
+//! Every search must find exactly the stated number of states, and reach the stated situations, so that a change that
+//! reduces the coverage fails. `docs/model-checking.md` describes the rest.
 
 mod clearing;
 mod configurations;
@@ -26,7 +26,7 @@ mod telling;
 use configurations::{Bounds, Configuration};
 use search::{Found, Search};
 
-/// Searches, and demands what the configuration says.
+/// Searches, and requires what the configuration says.
 #[allow(clippy::print_stderr)]
 fn check(name: &str, configuration: &Configuration) -> Found {
     let found = Search::run(configuration.bounds);
@@ -39,7 +39,7 @@ fn check(name: &str, configuration: &Configuration) -> Found {
 }
 
 /// Searches with all messages kept, and shows that the rules by which the network is kept small would have lost
-/// nothing: the servers come into the same states.
+/// nothing: the servers reach the same states.
 fn check_and_compare(name: &str, configuration: &Configuration) {
     let all = check(name, configuration);
     let cleared = Search::run(Bounds { clearing: true, ..configuration.bounds });

@@ -1,4 +1,4 @@
-//! Coverage marks: the situations that a search must have been in to have shown anything.
+//! Coverage marks: the situations that a search must have reached to prove anything.
 
 /// A situation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -7,7 +7,7 @@ pub(crate) enum Mark {
     ConflictTruncated,
     /// A leader finds an entry of an older term on a majority, not committed (Figure 8).
     Figure8,
-    /// Two servers stand in the same term.
+    /// Two servers are candidates in the same term.
     SplitVote,
     /// Two servers lead at the same time, in different terms.
     TwoLeaders,
@@ -15,15 +15,15 @@ pub(crate) enum Mark {
     VoteRefusedForLog,
     /// A second candidate of a term is refused.
     VoteRefusedForVote,
-    /// An append is refused for lack of its previous entry.
+    /// An append is refused because its previous entry is missing.
     AppendRefused,
     /// An append of an older term arrives.
     AppendOfOldTerm,
     /// An append says that its leader has no majority.
     AppendWithoutMajority,
-    /// A reply arrives that was given in an older term than the receiver is in.
+    /// A reply arrives that was given in an older term than the receiver's.
     LateReply,
-    /// A leader is told that its append failed.
+    /// A leader learns that its append failed.
     AppendFailed,
     /// A leader is deposed while callers wait.
     DeposedWithCallers,
@@ -39,7 +39,7 @@ pub(crate) enum Mark {
     ToldFalse,
     /// An update's entry was overwritten, and its caller is told so.
     ToldOverwritten,
-    /// A caller is told that nobody knows what becomes of its update.
+    /// A caller is told that the outcome of its update is unknown.
     ToldUnknown,
     /// A read comes before the term's first commit.
     EarlyRead,
@@ -47,27 +47,27 @@ pub(crate) enum Mark {
     ReadAnswered,
     /// A pre-vote is refused.
     PreVoteRefused,
-    /// A candidate or a leader is told that a server is crashed.
+    /// A candidate or a leader learns that a server is crashed.
     FoundCrashed,
-    /// A candidate is told that a server's process has ended.
+    /// A candidate learns that a server's process has ended.
     FoundEnded,
     /// A history is founded without all servers.
     FoundedWithoutAll,
     /// A server that its leader's roster does not name stores entries.
     GuestPresent,
-    /// A roster takes a server out.
+    /// A roster removes a server.
     TakenOut,
-    /// A roster brings a server in.
+    /// A roster adds a server.
     BroughtIn,
     /// A candidate wins by everybody's vote.
     WonByEverybody,
-    /// The second round of everybody's vote gives another account than the first.
+    /// The second round of everybody's vote has another account than the first.
     AccountDiffered,
     /// An answer that shows a founded history voids a founding.
     FoundingVoided,
-    /// A server that is not founded gives its history up for a leader's.
+    /// A server that is not founded gives up its history for a leader's.
     HistoryGivenUp,
-    /// A candidate without updates starts anew.
+    /// A candidate without updates starts over.
     StartedAnew,
     /// A founded server refuses another history.
     ForeignHistoryRefused,
@@ -106,7 +106,7 @@ impl Marks {
         self.0 |= other.0;
     }
 
-    /// Those of `required` that were never hit.
+    /// The situations in `required` that were never reached.
     pub(crate) fn missing(self, required: &[Mark]) -> Vec<Mark> {
         required.iter().copied().filter(|mark| !self.has(*mark)).collect()
     }

@@ -1,4 +1,4 @@
-//! What can happen to a cluster: from a state to all that may follow.
+//! What can happen to a cluster: from one state to all its successors.
 
 use surfstore::metadata::Update;
 use surfstore::raft::{BATCH_BYTES_MAX, Call, Event, RoleName, Server, ServerId, Timer};
@@ -49,7 +49,7 @@ impl Model {
         state
     }
 
-    /// Lets server 0 found a history together with all others, and whatever is sent arrive.
+    /// Lets server 0 found a history together with all others, and delivers everything that is sent.
     fn join(&mut self, state: &mut State) {
         let others = self.ids().skip(1).fold(0, |set, id| set | 1 << id.0);
         assert!(self.campaign(state, ServerId(0), others), "nobody keeps it from standing");
@@ -84,7 +84,7 @@ impl Model {
         state.servers[slot] != ENDED && state.launches[slot] == launch
     }
 
-    /// What may happen in the state.
+    /// The actions that are possible in the state.
     pub(crate) fn actions(&self, state: &State) -> Vec<Action> {
         let mut actions = Vec::with_capacity(2 * state.network.len() + 16);
         actions.extend(state.network.iter().copied().map(Action::Deliver));
@@ -139,7 +139,7 @@ impl Model {
         }
     }
 
-    /// The state after the action, or `None` where it leads nowhere that is not reached without it.
+    /// The state after the action, or `None` if it leads only to states that are also reached without it.
     pub(crate) fn apply(&mut self, before: &State, action: Action) -> Option<State> {
         if let Action::Deliver(message) = action
             && self.changes_nothing(before, message)
@@ -159,7 +159,7 @@ impl Model {
         servers.all(|server| server.log().last_index().0 <= self.bounds.index)
     }
 
-    /// Whether a message does nothing at its receiver, or only what was done when it was sent.
+    /// Whether a message has no effect at its receiver, or only the one that it had when it was sent.
     fn changes_nothing(&mut self, state: &State, message: u32) -> bool {
         let delivery = self.steps.delivery(message);
         let from = state.servers[usize::from(delivery.at.0)];
@@ -174,7 +174,7 @@ impl Model {
         step.only_replies(from) && (is_answered || step.response.is_none())
     }
 
-    /// Lets something happen. Says whether it came about.
+    /// Performs an action. Returns whether it was possible.
     fn act(&mut self, state: &mut State, action: Action) -> bool {
         match action {
             Action::Deliver(message) => self.deliver(state, message),
@@ -217,7 +217,7 @@ impl Model {
         true
     }
 
-    /// The requests that are under way to a server whose process has ended are refused.
+    /// The requests in flight to a server whose process has ended are refused.
     fn refuse_all(&mut self, state: &mut State, id: ServerId) {
         for message in state.network.clone() {
             let delivery = self.steps.delivery(message);
@@ -227,7 +227,7 @@ impl Model {
         }
     }
 
-    /// A process ends: what it knew is lost, and so is whatever is on its way back to it.
+    /// A process ends: what it knew is lost, and so is everything in flight to it.
     fn end(&mut self, state: &mut State, id: ServerId) -> bool {
         let slot = usize::from(id.0);
         state.left.relaunches -= 1;
@@ -296,7 +296,7 @@ impl Model {
         self.settle(state, id, event)
     }
 
-    /// Takes a server one step on, and checks the whole. Says whether the step does anything.
+    /// Lets a server handle one event, and checks the whole state. Returns whether the step has an effect.
     fn settle(&mut self, state: &mut State, id: ServerId, event: u32) -> bool {
         let slot = usize::from(id.0);
         let from = state.servers[slot];
@@ -326,14 +326,14 @@ impl Model {
         true
     }
 
-    /// No process that lives is told that its request is flawed.
+    /// No living process is told that its request is flawed.
     fn check_flaw(&self, state: &State, step: &Step) {
         if let Some((asker, flaw)) = step.flaw {
             assert!(!self.lives(state, asker), "a request of {asker:?}: {flaw}");
         }
     }
 
-    /// Outside the promise is what an ended process asked and what arrives only after both rounds of everybody's vote.
+    /// The promise does not cover requests of an ended process that arrive only after both rounds of everybody's vote.
     fn forget_the_dead(&self, state: &mut State) {
         let mut network = std::mem::take(&mut state.network);
         network.retain(|message| self.lives(state, self.steps.delivery(*message).asker));
@@ -346,7 +346,7 @@ impl Model {
         state.stood |= u8::from(stands) << id.0;
     }
 
-    /// Checks a step, or the start of a process, against the other servers and the past, and enters it there.
+    /// Checks a step, or the start of a process, against the other servers and the past, and records it there.
     fn remember(
         &mut self,
         state: &mut State,

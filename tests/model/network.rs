@@ -1,8 +1,8 @@
-//! What is under way between the servers.
+//! What is in flight between the servers.
 //!
-//! The messages under way are a multiset from which any may be delivered next, so they overtake each other freely.
-//! That one is lost needs no action of its own: it is never delivered. What has left a process goes on when that
-//! process ends; replies to it are lost then, with its connections.
+//! The messages in flight are a multiset from which any may be delivered next, so they overtake each other freely. The
+//! loss of a message needs no action of its own: it is never delivered. What a process has sent stays in flight when
+//! that process ends; replies to it are then lost, together with its connections.
 
 use std::fmt;
 
@@ -14,12 +14,12 @@ use surfstore::raft::{
 use crate::state::Process;
 use crate::steps::AT_ONCE;
 
-/// A message under way.
+/// A message in flight.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Message {
-    /// What `by` asks of `to`.
+    /// The request of `by` to `to`.
     Request { by: Process, to: ServerId, request: Request },
-    /// What `to` replies to `by`, who asked in that term.
+    /// The reply of `to` to `by`, which asked in that term.
     Response { by: Process, to: ServerId, asked: Term, response: Response },
     /// Why `by` gets no reply from `to`.
     Failure { by: Process, to: ServerId, request: Request, failure: Failure },
@@ -32,7 +32,7 @@ impl Message {
         Message::Request { by, to, request }
     }
 
-    /// What server `to`, which shows this identity, gives back for the request that the event brought.
+    /// The response of server `to`, which shows this identity, to the request of the event.
     pub(crate) fn answer(to: &Identity, event: &Event, reply: Reply) -> Message {
         let request = request_of(event);
         let Identity { incarnation, term: asked, .. } = *request.sender();
@@ -62,19 +62,19 @@ impl Message {
         Some(Message::Response { by, to, asked, response })
     }
 
-    /// What a host gives back for a request to a server whose process has ended.
+    /// The response of a host to a request to a server whose process has ended.
     pub(crate) fn refusal(&self) -> Option<Message> {
         let Message::Request { by, to, request } = self else { return None };
         let (by, to, request) = (*by, *to, request.clone());
         Some(Message::Failure { by, to, request, failure: Failure::Ended })
     }
 
-    /// Whose request the event brings.
+    /// The sender of the event's request.
     pub(crate) fn asker_of(event: &Event) -> Process {
         Process::of(request_of(event).sender().incarnation)
     }
 
-    /// Who asked.
+    /// The sender of the request.
     pub(crate) fn asker(&self) -> Process {
         match self {
             Message::Request { by, .. }
@@ -83,12 +83,12 @@ impl Message {
         }
     }
 
-    /// Whether it asks, and does not answer.
+    /// Whether it is a request, not an answer.
     pub(crate) fn is_request(&self) -> bool {
         matches!(self, Message::Request { .. })
     }
 
-    /// Who receives it, and what it is there.
+    /// The receiver, and the event there.
     pub(crate) fn delivery(&self) -> (ServerId, Event) {
         match self {
             Message::Request { to, request: Request::RequestVote(request), .. } => {
@@ -107,7 +107,7 @@ impl Message {
         }
     }
 
-    /// What the sender of an append is told if there is no reply, and nobody knows why.
+    /// What the sender of an append learns if there is no reply, for an unknown reason.
     pub(crate) fn silence(&self) -> Option<Event> {
         match self {
             Message::Request { to, request: request @ Request::AppendEntries(_), .. } => {
@@ -119,7 +119,7 @@ impl Message {
     }
 }
 
-/// The request that the event brings.
+/// The request of the event.
 fn request_of(event: &Event) -> Request {
     match event {
         Event::Call(_, Call::RequestVote(request)) => Request::RequestVote(request.clone()),

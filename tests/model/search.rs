@@ -1,8 +1,7 @@
-//! Breadth-first search through all reachable states, to the fixpoint: until no state is left that has not been gone
-//! on from.
+//! Breadth-first search through all reachable states, to the fixpoint: until every state has been expanded.
 //!
-//! Of the states seen only a fingerprint of 64 bits, a number and the number of the state before are kept. A failure
-//! is told with the shortest way to it, which is gone through once more to be put into words.
+//! For each state seen, only a fingerprint of 64 bits, a number and the number of the state before are kept. A failure
+//! is reported with the shortest path to it, which is replayed to describe it in words.
 
 use std::fmt;
 use std::time::Instant;
@@ -13,14 +12,14 @@ use crate::model::Model;
 use crate::state::{Action, State};
 use crate::table::{Table, fingerprint};
 
-/// A search, in the midst of it.
+/// A running search.
 pub(crate) struct Search {
     model: Model,
     /// The states seen, by fingerprint, numbered in the order in which they were found.
     seen: Table,
     /// For every state, the one from which it was found first.
     parents: Vec<u32>,
-    /// The state and the action that are being looked at.
+    /// The state and the action that are being expanded.
     current: (u32, Option<Action>),
     /// The states seen without their networks, by fingerprint.
     views: Table,
@@ -30,15 +29,15 @@ pub(crate) struct Search {
 pub(crate) struct Found {
     /// How many states can be reached.
     pub(crate) states: usize,
-    /// In how many of them the servers or the history differ, and not only what is under way.
+    /// In how many of them the servers or the history differ, and not only what is in flight.
     pub(crate) views: usize,
-    /// How many actions lead from one to another.
+    /// The number of actions that lead from one state to another.
     pub(crate) transitions: usize,
-    /// How many actions lead to the farthest.
+    /// The number of actions that lead to the farthest state.
     pub(crate) depth: usize,
     /// How many different states single servers have, and how many steps lead from one to another.
     pub(crate) local: (usize, usize),
-    /// The situations in which the servers were.
+    /// The situations that the servers reached.
     pub(crate) marks: Marks,
     /// How long it took.
     pub(crate) seconds: f64,
@@ -54,7 +53,7 @@ impl fmt::Display for Found {
 }
 
 impl Search {
-    /// Goes through all states.
+    /// Visits all states.
     pub(crate) fn run(bounds: Bounds) -> Found {
         let begin = Instant::now();
         let model = Model::new(bounds);
@@ -86,7 +85,7 @@ impl Search {
         }
     }
 
-    /// Finds the states that follow one, and how many actions lead there.
+    /// Finds the successors of a state, and how many actions lead to them.
     fn go_on_from(&mut self, state: &State, next: &mut Vec<State>) -> usize {
         let mut transitions = 0;
         for action in self.model.actions(state) {
@@ -100,7 +99,7 @@ impl Search {
         transitions
     }
 
-    /// Notes a state, and says whether it is new.
+    /// Records a state, and returns whether it is new.
     fn see(&mut self, state: &State) -> bool {
         let number = u32::try_from(self.parents.len()).expect("few states");
         let is_new = self.seen.insert(fingerprint(state), number);
@@ -111,7 +110,7 @@ impl Search {
         is_new
     }
 
-    /// The numbers of the states on the way to the current one, the first left out.
+    /// The numbers of the states on the path to the current one, without the first.
     fn way(&self) -> Vec<u32> {
         let mut way = Vec::new();
         let mut state = self.current.0;
@@ -123,7 +122,7 @@ impl Search {
         way
     }
 
-    /// The actions on the way to the current state, in words, and the one that is being looked at.
+    /// The actions on the path to the current state, in words, and the one that is being expanded.
     fn tell(&mut self) -> Vec<String> {
         let failing = self.current.1;
         let mut lines = Vec::new();

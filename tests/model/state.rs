@@ -1,8 +1,8 @@
-//! The state of the whole, as numbers, and what may happen in it.
+//! The state of the whole system, as numbers, and what may happen in it.
 
 use surfstore::raft::{Incarnation, ServerId, Timer};
 
-/// How many servers a cluster has at most.
+/// The maximum number of servers in a cluster.
 pub(crate) const SERVERS_MAX: usize = 4;
 
 /// Stands for the state of a server whose process has ended.
@@ -15,13 +15,13 @@ pub(crate) struct State {
     pub(crate) servers: [u32; SERVERS_MAX],
     /// How often each server has been relaunched.
     pub(crate) launches: [u8; SERVERS_MAX],
-    /// The servers that have ever stood for election, a bit for each.
+    /// The servers that have ever been candidates, a bit for each.
     pub(crate) stood: u8,
     /// The history.
     pub(crate) history: u32,
     /// What may still happen.
     pub(crate) left: Left,
-    /// The messages under way, in ascending order.
+    /// The messages in flight, in ascending order.
     pub(crate) network: Vec<u32>,
 }
 
@@ -34,19 +34,19 @@ pub(crate) struct Left {
     pub(crate) ballots: u8,
 }
 
-/// Something that may happen.
+/// An action that may happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// A message is delivered.
     Deliver(u32),
-    /// The sender of an append hears that there is no reply.
+    /// The sender of an append learns that there is no reply.
     Fail(u32),
-    /// A timer runs out.
+    /// A timer expires.
     Timeout(ServerId, Timer),
-    /// The server and so many others, one bit for each, lose their leader, and it stands with their answers to its
-    /// pre-vote.
+    /// The server and so many others, one bit for each, lose their leader, and it becomes a candidate with their
+    /// answers to its pre-vote.
     Stand(ServerId, u8),
-    /// Something happens that means nothing, at which a leader does what it has left to do.
+    /// An event without effect, at which a leader does what it still has to do.
     GoOn(ServerId),
     /// A client makes the next update at this leader.
     Update(ServerId),
@@ -58,13 +58,13 @@ pub(crate) enum Action {
     Restore(ServerId),
     /// The server's process ends.
     End(ServerId),
-    /// The server's process begins again, with nothing.
+    /// The server's process starts again, empty.
     Launch(ServerId),
-    /// The server's process ends, and the next one begins at once.
+    /// The server's process ends, and the next one starts at once.
     Relaunch(ServerId),
 }
 
-/// One life of a server, from the start of its process to its end.
+/// One process of a server, from its start to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Process {
     pub(crate) id: ServerId,
@@ -72,14 +72,14 @@ pub(crate) struct Process {
     pub(crate) launch: u8,
 }
 
-/// How many incarnations one process may have: one that starts anew without ending counts on from its first.
+/// How many incarnations one process may have: one that starts over without ending counts on from its first.
 const ANEW_MAX: u64 = 10;
 
 /// How many processes a server may have.
 const LAUNCHES_MAX: u64 = 10;
 
 impl Process {
-    /// Its first incarnation. The hundreds tell the server, the tens the process.
+    /// Its first incarnation. The hundreds are the server, the tens the process.
     pub(crate) fn incarnation(self) -> Incarnation {
         let Process { id, launch } = self;
         assert!(u64::from(launch) < LAUNCHES_MAX, "a server has few processes");

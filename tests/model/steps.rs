@@ -1,8 +1,8 @@
-//! Every server state that is reached and every step between them, each computed once.
+//! Every reached server state and every step between them, each computed once.
 //!
-//! The core is pure: the same server and the same event give the same result wherever they come together. So a server
-//! state, an event and a message each get a number, a step is remembered by two of them, and the state of the cluster
-//! is a handful of numbers. What concerns one server alone is checked here, once per step and once per server state.
+//! The core is pure: the same server and the same event always give the same result. So a server state, an event and a
+//! message each get a number, a step is identified by two of them, and the state of the cluster is a handful of
+//! numbers. Properties of one server alone are checked here, once per step and once per server state.
 
 use surfstore::raft::{
     Account, BallotKind, Call, CallId, Cluster, Effect, Event, Failure, Fault, Flaw, Member, Reply,
@@ -15,10 +15,10 @@ use crate::network::Message;
 use crate::state::Process;
 use crate::table::{Numbered, Table};
 
-/// The id of all calls that are answered in the step that takes them: those of peers and operators.
+/// The id of all calls that are answered in the step that handles them: those of peers and operators.
 pub(crate) const AT_ONCE: CallId = CallId(0);
 
-/// A server, and the timers that it has running.
+/// A server and its running timers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Local {
     pub(crate) id: ServerId,
@@ -31,7 +31,7 @@ pub(crate) struct Local {
     pub(crate) ballot: Option<Ballot>,
 }
 
-/// A ballot, as the requests for votes tell of it.
+/// A ballot, as the requests for votes describe it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Ballot {
     pub(crate) kind: BallotKind,
@@ -41,39 +41,39 @@ pub(crate) struct Ballot {
     pub(crate) meets_founded: bool,
 }
 
-/// What a step does.
+/// The result of a step.
 pub(crate) struct Step {
     /// The server afterwards.
     pub(crate) next: u32,
     /// The messages that it sends.
     pub(crate) sends: Box<[u32]>,
-    /// What it answers to clients.
+    /// Its answers to clients.
     pub(crate) answers: Box<[(CallId, Reply)]>,
-    /// The message that it gives back to a peer.
+    /// Its answer to a peer.
     pub(crate) response: Option<u32>,
-    /// Whose message no correct server can have sent, and why not. Of those that are left, that is: an ended process may
-    /// have led a term that everybody's vote gave away once more.
+    /// The sender of a message that no correct server can have sent, and the reason. This covers only processes that
+    /// still live: an ended process may have led a term that everybody's vote gave to another leader.
     pub(crate) flaw: Option<(Process, Flaw)>,
-    /// Whether the server answers a client, or its role, term, log, commit index, leader or incarnation changes, so that
-    /// more than this server must be looked at.
+    /// Whether the server answers a client, or its role, term, log, commit index, leader or incarnation changes, so
+    /// that not only this server must be checked.
     pub(crate) concerns_all: bool,
     /// The situations in it.
     pub(crate) marks: Marks,
 }
 
 impl Step {
-    /// Whether the same comes of both.
+    /// Whether both have the same result.
     pub(crate) fn does_the_same(&self, other: &Step) -> bool {
         self.next == other.next && self.sends == other.sends && self.answers == other.answers
     }
 
-    /// Whether nothing comes of it at server state `from` but a reply to a peer.
+    /// Whether it has no effect at server state `from` except a reply to a peer.
     pub(crate) fn only_replies(&self, from: u32) -> bool {
         self.next == from && self.sends.is_empty() && self.answers.is_empty()
     }
 }
 
-/// What of a server state decides which messages still matter to it.
+/// The part of a server state that decides which messages still matter to it.
 #[derive(Clone, Copy)]
 pub(crate) struct Facts {
     pub(crate) role: RoleName,
@@ -84,12 +84,12 @@ pub(crate) struct Facts {
     pub(crate) idle: bool,
 }
 
-/// Where and as what a message arrives.
+/// Where a message arrives, and as which event.
 #[derive(Clone, Copy)]
 pub(crate) struct Delivery {
     pub(crate) at: ServerId,
     pub(crate) event: u32,
-    /// Who asked.
+    /// The sender of the request.
     pub(crate) asker: Process,
     /// Whether it is a request.
     pub(crate) asks: bool,
@@ -129,7 +129,7 @@ impl Local {
         }
     }
 
-    /// Takes the server one step on.
+    /// Lets the server handle one event.
     pub(crate) fn step(&self, event: &Event) -> (Local, Vec<Effect>) {
         let mut next = self.clone();
         match event {
@@ -148,13 +148,13 @@ impl Local {
         (next, effects)
     }
 
-    /// Whether it is a candidate that has given its ballot up, without a new one.
+    /// Whether it is a candidate that has given up its ballot, without a new one.
     fn has_withdrawn(&self) -> bool {
         self.server.role() == RoleName::Candidate && self.ballot.is_none()
     }
 
-    /// Whether the number of its ballot is all that the other has of its own. A candidate that has given its ballot up
-    /// does so again with each append of a leader without a majority: nobody was asked in the one that it gives up.
+    /// Whether the two differ only in the number of the ballot. A candidate that has given up its ballot does so again
+    /// with each append of a leader without a majority: no server was asked in the one that it gives up.
     fn differs_in_ballots_alone(&self, other: &Local) -> bool {
         let without_ballots = |local: &Local| {
             let told = format!("{local:?}");
@@ -166,7 +166,7 @@ impl Local {
         without_ballots(self) == without_ballots(other)
     }
 
-    /// Notes what an answer to the current ballot shows.
+    /// Records what an answer to the current ballot shows.
     fn note_answer(&mut self, event: &Event) {
         let (asked, sender) = match event {
             Event::Response { response: Response::Vote(reply), .. } => {
@@ -264,7 +264,7 @@ impl Steps {
         number
     }
 
-    /// What the host of a server whose process has ended gives back for a request.
+    /// The response of the host of a server whose process has ended to a request.
     pub(crate) fn refusal(&mut self, request: u32) -> Option<u32> {
         let refusal = self.messages.get(request).refusal()?;
         Some(self.message_number(refusal))

@@ -1,7 +1,7 @@
-//! Numbering: a hash table from 64-bit keys to numbers, and values that are told apart by their numbers.
+//! Numbering: a hash table from 64-bit keys to numbers, and values that are identified by their numbers.
 //!
-//! The library's hash maps are not used in this project, since the order in which they are walked through differs from
-//! run to run. This one is never walked through, and its hash function has fixed keys: every run is the same.
+//! The library's hash maps are not used in this project, because their iteration order differs from run to run. This
+//! one is never iterated, and its hash function has fixed keys: every run is the same.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -31,7 +31,7 @@ impl Table {
         (number != NONE).then_some(number)
     }
 
-    /// Gives a number to a key that has none, and says whether it had none.
+    /// Gives a number to a key that has none, and returns whether it had none.
     pub(crate) fn insert(&mut self, key: u64, number: u32) -> bool {
         assert!(number < NONE, "the numbers suffice");
         let slot = self.slot(key);
@@ -47,7 +47,7 @@ impl Table {
         true
     }
 
-    /// The slot of the key: its own, or the empty one where it belongs.
+    /// The slot of the key: its own, or the empty one in which it belongs.
     fn slot(&self, key: u64) -> usize {
         let mask = self.keys.len() - 1;
         // The upper bits of the product depend on all bits of the key.
@@ -71,14 +71,15 @@ impl Table {
     }
 }
 
-/// 64 bits that equal values share and different ones hardly ever do.
+/// 64 bits that equal values share and different values hardly ever do.
 pub(crate) fn fingerprint(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()
 }
 
-/// Values, each kept once and named by its number. Unequal values have different numbers, whatever their fingerprints.
+/// Values, each stored once and identified by its number. Unequal values have different numbers, whatever their
+/// fingerprints.
 pub(crate) struct Numbered<T> {
     values: Vec<T>,
     table: Table,
@@ -89,7 +90,7 @@ impl<T: Hash + Eq> Numbered<T> {
         Numbered { values: Vec::new(), table: Table::new() }
     }
 
-    /// The value's number, and whether it has it only now.
+    /// The value's number, and whether it is new.
     pub(crate) fn number(&mut self, value: T) -> (u32, bool) {
         let key = fingerprint(&value);
         if let Some(number) = self.table.get(key) {

@@ -1,4 +1,4 @@
-//! Actions in words, for the way to a failure.
+//! Actions in words, for the path to a failure.
 
 use surfstore::raft::{LogIndex, ServerId};
 
