@@ -66,7 +66,7 @@ mod xml {
         let document = large_document();
         assert!(
             matches!(read_call(&document), Ok(Asked::One((_, Ok(Call::Raft(_)))))),
-            "it is taken"
+            "it is accepted"
         );
         bencher.counter(BytesCount::of_slice(&document)).bench(|| read_call(&document));
     }

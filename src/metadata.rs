@@ -123,7 +123,7 @@ mod tests {
                 assert!(files.apply(&update("a.txt", version, &[])));
             }
             let before = files.clone();
-            assert_eq!(files.apply(&update("a.txt", asked, &[])), effect, "{asked} upon {stored}");
+            assert_eq!(files.apply(&update("a.txt", asked, &[])), effect, "{asked} after {stored}");
             assert_eq!(files != before, effect, "a refused update changes nothing");
         }
     }
@@ -154,7 +154,7 @@ mod tests {
     fn names_are_compared_byte_for_byte() {
         let mut files = Files::default();
         for name in ["a", "A", " a", "a ", "", "\u{e4}", "a\u{308}"] {
-            assert!(files.apply(&update(name, 1, &[])), "{name:?} is a file of its own");
+            assert!(files.apply(&update(name, 1, &[])), "{name:?} is a separate file");
         }
         assert_eq!(files.len(), 7);
         assert_eq!(files.version("b"), 0);

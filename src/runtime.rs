@@ -153,6 +153,6 @@ mod tests {
     #[test]
     fn a_panic_in_a_connections_task_ends_that_connection_alone() {
         let ended = run_with(async { panic!("a connection") }, fail());
-        assert_eq!(ended.expect("no panic reaches the run").unwrap_err().to_string(), "the end");
+        assert_eq!(ended.expect("no panic reaches the caller").unwrap_err().to_string(), "the end");
     }
 }

@@ -93,7 +93,7 @@ fn a_server_is_ready_if_it_is_not_crashed_and_knows_a_leader() {
     assert_eq!(page(&monitor, "/readyz", now), (200, "ready\n".to_owned()));
     monitor.observe(Status { role: RoleName::Crashed, ..led_by(1, 1) }, 0, None);
     assert_eq!(page(&monitor, "/readyz", now), (503, "this server is crashed\n".to_owned()));
-    assert_eq!(page(&monitor, "/healthz", now), (200, "ok\n".to_owned()), "the process is well");
+    assert_eq!(page(&monitor, "/healthz", now), (200, "ok\n".to_owned()), "the process is healthy");
     assert!((metric(&monitor, "surfstore_raft_crashed") - 1.0).abs() < f64::EPSILON);
 }
 
@@ -344,7 +344,11 @@ fn a_sender_with_another_configuration_is_known_by_the_process_that_answered() {
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(lines.iter().all(|line| line.starts_with("server 1 at [::1]:9002 has ")), "{lines:?}");
     let lines = told([(REQUEST, renamed), (ANSWER, renamed)]);
-    assert_eq!(lines.len(), 1, "of a process it is told once, whatever it is known as: {lines:?}");
+    assert_eq!(
+        lines.len(),
+        1,
+        "it is logged once for each process, whatever the process is known as: {lines:?}"
+    );
 }
 
 #[test]
@@ -473,7 +477,7 @@ fn what_was_shown_before_is_looked_at_again_when_either_server_changes_or_has_en
     assert!(!monitor.has_been_shown(ANSWER, &apart));
     assert_eq!(monitor.shown(ANSWER, &apart, &own(), now).len(), 1);
     monitor.observe(leader, 1, Some(&roster));
-    assert!(monitor.has_been_shown(ANSWER, &apart), "another file changes nothing of it");
+    assert!(monitor.has_been_shown(ANSWER, &apart), "another file does not change that");
     monitor.ended(ServerId(1));
     assert!(!monitor.has_been_shown(ANSWER, &apart));
 }

@@ -123,7 +123,7 @@ fn a_stream_whose_reader_has_gone_hinders_nothing() {
         log::warn!(target: TARGET, "into the void");
         let start = Instant::now();
         output::flush(PATIENCE);
-        assert!(start.elapsed() < PATIENCE, "a line that cannot be written was waited for");
+        assert!(start.elapsed() < PATIENCE, "the server waited for a line that cannot be written");
         return;
     }
     let mut child = speaker(test, "").spawn().unwrap();

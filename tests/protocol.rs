@@ -51,7 +51,7 @@ fn base64(bytes: &[u8]) -> Value {
 fn update(name: Value, version: Value, hashes: Value) -> Result<Update, Fault> {
     match read("surfstore.updatefile", &[name, version, hashes])? {
         Call::Raft(raft::Call::Update(update)) => Ok(update),
-        other => panic!("{other:?} is no update"),
+        other => panic!("{other:?} is not an update"),
     }
 }
 
@@ -182,7 +182,7 @@ fn a_hash_list_is_stored_as_it_was_sent() {
 
 #[test]
 fn what_stands_in_a_lists_place_becomes_a_list() {
-    assert_eq!(stored("0".into()), Ok(["0".into()].into()), "a scalar is a list of itself");
+    assert_eq!(stored("0".into()), Ok(["0".into()].into()), "a scalar stands for itself");
     assert_eq!(stored(0.into()), Ok([0.into()].into()));
     let lua: Vec<_> = (1..=11).rev().map(|n| (n.to_string(), Value::from(n))).collect();
     let lua: Vec<_> = lua.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
@@ -539,7 +539,7 @@ fn a_crashed_peer_that_does_not_say_which_process_it_is_is_merely_silent() {
         protocol::read_response(&an_append(1), &fault).expect_err("no reply").failure
     };
     let whole = "isCrashed [0 2 0 100 1 0 0 0 0]";
-    assert_eq!(read(fault::CRASHED, whole), Failure::Crashed(sender(1)), "the twin that is whole");
+    assert_eq!(read(fault::CRASHED, whole), Failure::Crashed(sender(1)), "the intact counterpart");
     assert_eq!(read(fault::BUSY, whole), Failure::Silent, "another fault");
     for garbled in [
         "isCrashed",
@@ -663,7 +663,7 @@ fn a_garbled_request_for_a_vote_is_refused() {
         assert_eq!(read("requestVote", &[base64(&message.pack())]), plain, "packed or plain");
         plain.is_ok()
     };
-    assert!(is_read("ballot", Some(2.into())), "the twin that is whole");
+    assert!(is_read("ballot", Some(2.into())), "the intact counterpart");
     assert!(is_read("account", None), "most requests have none");
     for name in ["sender", "ballot", "preVote"] {
         assert!(!is_read(name, None), "without {name}");
@@ -704,7 +704,7 @@ fn a_garbled_reply_is_none_of_a_peers() {
         (an_append(1), mismatch),
         (an_append(1), refusal),
     ] {
-        assert!(is_read(&request, parts.clone()), "the twin that is whole");
+        assert!(is_read(&request, parts.clone()), "the intact counterpart");
         for (name, _) in parts.clone() {
             for value in [None, Some("x".into()), Some((-1).into())] {
                 let garbled = with_another(parts.clone(), name, value);
@@ -763,7 +763,7 @@ fn an_append_of_an_update_that_no_client_can_have_made_is_refused() {
 
 #[test]
 fn a_garbled_append_is_refused() {
-    assert!(read("appendEntries", &[message(&append_parts())]).is_ok(), "the twin that is whole");
+    assert!(read("appendEntries", &[message(&append_parts())]).is_ok(), "the intact counterpart");
     let garbled = |name: &str, value: Option<Value>| {
         let parts = with_another(append_parts(), name, value);
         let fault = read("appendEntries", &[message(&parts)]).unwrap_err();
@@ -823,5 +823,5 @@ fn a_packed_message_is_one_whole_list_and_nothing_more() {
     assert!(!is_read(&[&whole[..], &whole].concat()));
     let with_more = [append_parts(), vec![("more", true.into())]].concat();
     assert!(!is_read(&message(&with_more).pack()));
-    assert!(!is_read(&structure(&append_parts()).pack()), "a struct is no list");
+    assert!(!is_read(&structure(&append_parts()).pack()), "a struct is not a list");
 }

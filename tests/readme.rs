@@ -114,7 +114,7 @@ impl Servers {
         let servers = Servers(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
         let leader = format!("{PROGRAMS} surfstore leader -f configs/config5.txt");
         let is_led = || place.command("sh", &leader).output().unwrap().status.success();
-        wait_until(PATIENCE * 10, "they are built and led", is_led);
+        wait_until(PATIENCE * 10, "they are built and have a leader", is_led);
         servers
     }
 

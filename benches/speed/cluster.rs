@@ -55,7 +55,7 @@ impl Cluster {
     pub(crate) fn kill(&mut self, id: usize) {
         let process = &mut self.processes[id].0;
         process.kill().expect("a process that runs");
-        process.wait().expect("it has ended");
+        process.wait().expect("it is reaped");
     }
 
     /// Starts a server whose process has ended.

@@ -45,7 +45,7 @@ impl Etcd {
             .spawn()
             .expect("the load program starts");
         let commands = process.stdin.take();
-        let figures = BufReader::new(process.stdout.take().expect("its output is ours"));
+        let figures = BufReader::new(process.stdout.take().expect("its output is piped"));
         Some(Etcd { process, commands, figures })
     }
 

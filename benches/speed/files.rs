@@ -122,7 +122,7 @@ impl Files {
 
     /// Each file that was updated, with its version and hashes: what a map must hold in the end.
     pub(crate) fn updated(&self) -> impl Iterator<Item = (&str, i64, &[Value])> {
-        assert!(self.files.iter().all(|file| !file.is_under_way), "no update is under way");
+        assert!(self.files.iter().all(|file| !file.is_under_way), "no update is in flight");
         let updated = self.files.iter().filter(|file| 0 < file.acknowledged);
         updated.map(|file| (file.name.as_str(), file.acknowledged, &*file.hashes))
     }

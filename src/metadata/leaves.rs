@@ -196,7 +196,7 @@ mod tests {
     fn the_same_files_are_equal_however_they_are_divided() {
         let [upwards, downwards, disorder] = orders().map(|order| of(&order));
         let sizes = |leaves: &Leaves| leaves.leaves().map(|leaf| leaf.0.len()).collect::<Vec<_>>();
-        assert_ne!(sizes(&upwards), sizes(&disorder), "they are divided differently");
+        assert_ne!(sizes(&upwards), sizes(&disorder), "they are split differently");
         for other in [downwards, disorder] {
             assert_eq!(other, upwards);
             assert_eq!(hash_of(&other), hash_of(&upwards));

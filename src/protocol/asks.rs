@@ -104,7 +104,7 @@ mod tests {
             (Ask::Method("getversion", &["a".into()]), Call::Version("a".into())),
         ] {
             let Ok(Asked::One((_, read))) = read_call(&ask.document()) else {
-                panic!("{ask:?} is no call")
+                panic!("{ask:?} is not a call")
             };
             assert_eq!(read, Ok(call), "{ask:?}");
         }

@@ -394,7 +394,7 @@ impl Node<Candidate> {
         let Candidate { kind, term, answers, .. } = &self.role;
         let own = answers.get(&cluster.id());
         let itself = Answer::Granted(self.core.incarnation);
-        assert!(own == Some(&itself), "a candidate is for itself");
+        assert!(own == Some(&itself), "a candidate is among its own voters");
         assert!(!self.role.has_won(&self.core), "a candidate with a majority has won");
         match kind {
             BallotKind::PreVote => {

@@ -361,17 +361,20 @@ impl Core {
     ///
     /// If it does not hold. No input can cause that: the server then has a bug and must not continue.
     pub(super) fn check(&self) {
-        assert!(self.last_applied == self.commit_index, "what is committed is applied at once");
-        assert!(self.commit_index <= self.log.last_index(), "what is committed is in the log");
+        assert!(self.last_applied == self.commit_index, "every committed entry is applied at once");
+        assert!(self.commit_index <= self.log.last_index(), "every committed entry is in the log");
         assert!(
             self.verified <= self.log.last_index(),
-            "what agrees with the leader's log is in the log"
+            "every entry that agrees with the leader's log is in the log"
         );
-        assert!(self.log.last().term <= self.current_term, "no entry is of a term to come");
+        assert!(
+            self.log.last().term <= self.current_term,
+            "no entry has a term above the current one"
+        );
         let first = self.pending.first_key_value();
         assert!(
             first.is_none_or(|((index, _), _)| self.last_applied < *index),
-            "whoever waits for an applied entry is answered"
+            "no call waits for an applied entry"
         );
     }
 }

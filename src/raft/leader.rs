@@ -361,7 +361,7 @@ impl Node<Leader> {
     ) {
         let prev_log = self.core.log.position(prev_log_index);
         let prev_log =
-            prev_log.expect("bug: a leader's log has what precedes the entries it sends");
+            prev_log.expect("bug: a leader's log has the entry before those that it sends");
         self.role.last_round = self.role.last_round.next();
         let request = AppendEntries {
             sender: self.core.identity(),

@@ -208,7 +208,13 @@ impl Progress {
 
     /// Checks what must hold after every step.
     pub(super) fn check(&self, last_index: LogIndex) {
-        assert!(self.match_index <= last_index, "a follower matches no more than the leader has");
-        assert!(self.match_index < self.next_index, "what a follower matches is not sent again");
+        assert!(
+            self.match_index <= last_index,
+            "a follower's match index is at most the leader's last index"
+        );
+        assert!(
+            self.match_index < self.next_index,
+            "a follower's match index is below its next index"
+        );
     }
 }

@@ -294,7 +294,7 @@ impl Server {
             Server::Leader(node) => node.check(),
             Server::Candidate(node) => node.check(),
             Server::Crashed(_) => {
-                assert!(core.pending.is_empty(), "a crashed server keeps nobody waiting")
+                assert!(core.pending.is_empty(), "a crashed server has no waiting calls")
             }
             Server::Follower(_) => {}
         }
@@ -309,7 +309,10 @@ fn check_change(before: &Status, after: &Status) {
         return;
     }
     assert!(before.commit_index <= after.commit_index, "the commit index never falls (Figure 2)");
-    assert!(before.last_applied <= after.last_applied, "nothing applied is taken back (Figure 2)");
+    assert!(
+        before.last_applied <= after.last_applied,
+        "the last applied index never falls (Figure 2)"
+    );
     if before.current_term == after.current_term {
         let kept = before.voted_for.is_none() || before.voted_for == after.voted_for;
         assert!(kept, "a server votes for at most one candidate in a term (§5.2)");
@@ -326,6 +329,6 @@ fn check_change(before: &Status, after: &Status) {
         }
     }
     if after.role == RoleName::Crashed && before.role == RoleName::Crashed {
-        assert!(before == after, "nothing changes at a crashed server");
+        assert!(before == after, "a crashed server does not change");
     }
 }

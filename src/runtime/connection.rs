@@ -343,7 +343,7 @@ mod tests {
             let slices: Vec<_> = lengths.iter().map(|len| IoSlice::new(&bytes[..*len])).collect();
             chunk(&slices).len()
         };
-        assert_eq!(written(&[150, 100]), 2, "a small answer goes out with its head");
+        assert_eq!(written(&[150, 100]), 2, "a small answer is sent with its head");
         assert_eq!(written(&[150, CHUNK_BYTES, 1]), 2);
         assert_eq!(written(&[CHUNK_BYTES, 1]), 1);
         assert_eq!(written(&[CHUNK_BYTES / 8; 100]), 8);

@@ -297,7 +297,7 @@ mod tests {
         peer.send(request());
         match smol::block_on(executor.run(told.recv())) {
             Ok(Message::Input(input)) => input,
-            _ => panic!("a lane tells of its requests alone"),
+            _ => panic!("a lane reports only its requests"),
         }
     }
 
@@ -313,7 +313,7 @@ mod tests {
             while !asked.ends_with(b"</methodCall>") {
                 let mut chunk = [0; 4096];
                 let count = stream.read(&mut chunk).unwrap();
-                assert!(0 < count, "the request ends as a document does");
+                assert!(0 < count, "the request ends like a document");
                 asked.extend_from_slice(&chunk[..count]);
             }
             stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
@@ -376,7 +376,7 @@ mod tests {
         peer.disconnect();
         while executor.try_tick() {}
         assert!(told.is_empty());
-        assert!(listener.accept().is_err(), "nobody has connected");
+        assert!(listener.accept().is_err(), "there is no connection");
     }
 
     #[test]
@@ -393,7 +393,7 @@ mod tests {
             peer.disconnect();
             while executor.try_tick() {}
             let mut rest = Vec::new();
-            assert!(stream.read_to_end(&mut rest).is_ok(), "it is closed, whatever came before");
+            assert!(stream.read_to_end(&mut rest).is_ok(), "it is closed in any case");
         }
     }
 }

@@ -231,7 +231,7 @@ mod tests {
         let mut cache = cache();
         let one = cache.write(&files(3));
         assert!(Arc::ptr_eq(&one, &cache.write(&files(3))));
-        assert!(!Arc::ptr_eq(&one, &cache.write(&files(4))), "the map is another");
+        assert!(!Arc::ptr_eq(&one, &cache.write(&files(4))), "it is another map");
     }
 
     #[test]
@@ -245,7 +245,7 @@ mod tests {
         // All but the beginning, the end and one leaf.
         assert_eq!(shared(&after, &before), after.pieces().count() - 3);
         assert!(10 < after.pieces().count());
-        assert!(cache.budget.bytes() < held + held / 10, "what they share counts once");
+        assert!(cache.budget.bytes() < held + held / 10, "shared chunks count once");
         drop(before);
         assert_eq!(cache.budget.bytes(), after.len());
     }
@@ -314,7 +314,7 @@ mod tests {
         let before = cache.write(&read(&files));
         update(&mut files, "500", 2, "h");
         cache.write(&read(&files));
-        assert!(before.len() < cache.budget.bytes(), "it is kept for the next");
+        assert!(before.len() < cache.budget.bytes(), "it is kept for the next reader");
         let full = cache.write(&block(ANSWER_BYTES_MAX));
         assert!(is_busy(&full));
         drop(full);
@@ -349,7 +349,7 @@ mod tests {
                 other => panic!("{other:?}"),
             };
         assert_eq!(answers(one), [true]);
-        assert_eq!(answers(two), [true, false, false, false, true], "the small one as well");
+        assert_eq!(answers(two), [true, false, false, false, true], "the small one too");
         drop(large);
         assert_eq!(cache.budget.bytes(), 0);
     }

@@ -96,7 +96,7 @@ mod tests {
         timers.arm(Timer::Fate, now);
         timers.arm(Timer::Heartbeat, now);
         let due = timers.deadline().unwrap();
-        assert_eq!(due, now + Duration::from_millis(HEARTBEAT_MS), "it replaces the silence");
+        assert_eq!(due, now + Duration::from_millis(HEARTBEAT_MS), "it replaces the silence timer");
         assert_eq!(timers.expired(due - Duration::from_millis(1)), None);
         assert_eq!(timers.expired(due), Some(Timer::Heartbeat));
         assert_eq!(timers.expired(due), None);

@@ -41,7 +41,7 @@ fn three_updates_are_versions_one_two_and_three_everywhere_and_nothing_is_there_
     let (network, leader) = Network::led(3);
     for version in 1..=3 {
         let before = |id: &usize| network.at(*id).version("a") == version - 1;
-        assert!(network.running().iter().all(before), "the term's own entry must not show");
+        assert!(network.running().iter().all(before), "the entry of the term must not be visible");
         network.agree(leader, &network.running(), "a", version);
     }
     assert_eq!(network.at(leader).files().unwrap().len(), 1);
@@ -104,7 +104,7 @@ fn the_others_go_on_without_the_first_leader_and_stop_without_the_second() {
     assert!(!network.at(last).is_leader());
     let files = network.settle();
     assert_eq!(files["a"], (2, hash("a 2")));
-    assert!(!files.contains_key(&format!("at {first}")), "the first leader's term was over");
+    assert!(!files.contains_key(&format!("at {first}")), "the first leader's term has ended");
 }
 
 /// MIT `FailAgree`.
@@ -202,7 +202,7 @@ fn a_leader_that_took_updates_while_cut_off_loses_them_to_what_the_others_agreed
     network.heal();
     network.one(&all, "a", 4);
     let files = network.settle();
-    assert_eq!(files.keys().collect::<Vec<_>>(), ["a"], "what was lost is nowhere");
+    assert_eq!(files.keys().collect::<Vec<_>>(), ["a"], "the lost updates are on no server");
 }
 
 /// MIT `Backup`.
@@ -218,7 +218,7 @@ fn leaders_with_fifty_lost_updates_each_are_brought_level_quickly() {
     let (pair, three) = ([first, others[0]], &others[1..]);
     network.split(&[&pair, three]);
     let lost = begin_updates(&network, first, names("lost"));
-    wait_until(PATIENCE, "its follower has them all", || {
+    wait_until(PATIENCE, "its follower has all of them", || {
         (UPDATES as i64) < network.at(others[0]).state().last_log.0
     });
     let (second, _) = network.leader_among(three);
@@ -272,5 +272,5 @@ fn elections_updates_and_idleness_cost_few_requests() {
     let idle: Vec<_> =
         network.requests().iter().zip(before).map(|(now, then)| now - then).collect();
     note(&format!("{election} requests to elect, {ten} for ten updates, {idle:?} in 2 s of rest"));
-    assert!(idle.iter().all(|requests| *requests <= 20), "{idle:?} requests in 2 s of rest");
+    assert!(idle.iter().all(|requests| *requests <= 20), "{idle:?} requests in 2 idle seconds");
 }

@@ -303,7 +303,7 @@ fn judge(network: &Network, calls: &[Call], started: Instant) {
     ));
     assert_eq!(verdict, Ok(()));
     assert!(PROOF_MIN <= wrote.min(read), "the run proves nothing");
-    assert!(3 <= terms, "the run proves nothing: {terms} terms went by");
+    assert!(3 <= terms, "the run proves nothing: there were {terms} terms");
 }
 
 /// A run for as long and with as many clients as the environment says.
@@ -353,7 +353,7 @@ fn what_clients_are_told_in_a_bad_network_is_linearizable_and_servers_hold_no_mo
     let mut after = Vec::new();
     // Every server that led meanwhile keeps two connections to each of the others, and they keep theirs to it.
     let lanes = 4 * (SERVERS - 1);
-    wait_until(PATIENCE, "the servers hold no more descriptors than they need", || {
+    wait_until(PATIENCE, "the servers have no more descriptors than they need", || {
         after = held(&mut network);
         before.iter().zip(&after).all(|(before, after)| after.1 <= before.1 + lanes)
     });

@@ -63,7 +63,7 @@ fn a_deposed_leader_that_cannot_learn_what_became_of_an_update_says_that_it_is_u
     network.set_both((leader, other), &Way::Cut);
     let update = network.begin_update(leader, "taken", 1);
     let last = |id| network.at(id).state().last_log;
-    wait_until(PATIENCE, "the follower takes the update", || {
+    wait_until(PATIENCE, "the follower stores the update", || {
         last(next) == last(leader) && last(other) < last(next)
     });
     network.proxy.set((leader, next), Way::Cut);
@@ -101,11 +101,18 @@ fn a_leader_that_was_paused_answers_no_read_from_memory_and_loses_no_update_it_a
         let files = network.settle();
         assert_eq!(files["a"], (version, hash(&format!("a {version}"))));
         if accepted == TRUE {
-            assert!(files.contains_key(&format!("paused {round}")), "it was accepted and is lost");
+            assert!(files.contains_key(&format!("paused {round}")), "it was accepted but is lost");
         } else if assert_lost(&accepted) {
-            assert!(!files.contains_key(&format!("paused {round}")), "it was refused and is there");
+            assert!(
+                !files.contains_key(&format!("paused {round}")),
+                "it was refused but is present"
+            );
         }
-        assert_eq!(network.at(other).state().term, term, "who wakes up unseats nobody");
+        assert_eq!(
+            network.at(other).state().term,
+            term,
+            "a server that wakes up unseats no leader"
+        );
     }
 }
 
@@ -133,5 +140,5 @@ fn followers_that_were_paused_are_not_missed_unseat_nobody_and_without_both_call
     assert_not_stale(read.answer(SILENT), "a", 10);
     network.resume(&followers[..1]);
     network.await_version(&followers, "a", 11);
-    assert_eq!(network.at(leader).state().term, term, "who wakes up unseats nobody");
+    assert_eq!(network.at(leader).state().term, term, "a server that wakes up unseats no leader");
 }

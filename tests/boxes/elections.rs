@@ -56,14 +56,14 @@ fn a_leader_that_is_cut_off_is_replaced_and_disturbs_nobody_when_it_returns() {
     network.isolate(&[first]);
     let (second, _) = network.leader_among(&others);
     let term = network.at(second).state().term;
-    assert!(network.at(first).is_leader(), "a leader without a majority goes on leading");
+    assert!(network.at(first).is_leader(), "a leader without a majority stays the leader");
     network.connect(&[first]);
     assert_eq!(network.leader_among(&network.running()).0, second);
     assert_eq!(network.at(second).state().term, term);
 
     let rest = network.others(second);
     network.isolate(&[second, rest[0]]);
-    holds_for(ALONE, "one of three elects nobody", || network.leaders_among(&rest).is_empty());
+    holds_for(ALONE, "one of three elects no leader", || network.leaders_among(&rest).is_empty());
     network.split(&[&rest]);
     let (third, _) = network.leader_among(&rest);
     network.heal();

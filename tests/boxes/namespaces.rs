@@ -185,7 +185,7 @@ fn start(cluster: &mut Cluster, machines: &Machines, id: usize) {
 #[track_caller]
 fn leader_among(cluster: &Cluster, ids: &[usize]) -> usize {
     let mut leaders = Vec::new();
-    wait_until(ELECTION, "one of those within reach leads", || {
+    wait_until(ELECTION, "one of the reachable servers leads", || {
         leaders = ids.iter().copied().filter(|id| cluster.at(*id).is_leader()).collect();
         leaders.len() == 1
     });
@@ -196,7 +196,7 @@ fn leader_among(cluster: &Cluster, ids: &[usize]) -> usize {
 fn five_machines_agree_through_crashes_the_end_of_a_process_and_pulled_cables() {
     let machines = match Machines::new() {
         Ok(machines) => machines,
-        Err(why) => return loud_note(&format!("servers on machines of their own: {why}")),
+        Err(why) => return loud_note(&format!("servers on separate machines: {why}")),
     };
     let addresses: Vec<_> =
         (0..SIZE).map(|id| format!("{}:{PORT}", machines.address(id))).collect();
@@ -240,8 +240,11 @@ fn pull_cables(cluster: &Cluster, machines: &Machines, old: usize) -> usize {
     }
     let start = Instant::now();
     // The servers that were away may prefer the old leader or the new one, but not for long.
-    assert!(answered(&blocked, ELECTION), "nobody leads in time after the cables are back");
-    wait_until(ELECTION, "one leads whom all follow", || {
+    assert!(
+        answered(&blocked, ELECTION),
+        "no server leads in time after the cables are plugged in"
+    );
+    wait_until(ELECTION, "all servers follow one leader", || {
         let terms: Vec<_> =
             cluster.running().iter().map(|id| cluster.at(*id).state().term).collect();
         cluster.leaders().len() == 1 && terms.iter().all(|term| *term == terms[0])

@@ -183,7 +183,7 @@ impl Network {
     pub(crate) fn leader_among(&self, ids: &[usize]) -> (usize, Duration) {
         let start = Instant::now();
         let mut leaders = Vec::new();
-        wait_until(ELECTION, "exactly one of those within reach leads, in one term", || {
+        wait_until(ELECTION, "exactly one of the reachable servers leads, in one term", || {
             leaders = self.leaders_among(ids);
             let terms: BTreeSet<_> = ids.iter().map(|id| self.at(*id).state().term).collect();
             leaders.len() == 1 && terms.len() == 1
@@ -198,7 +198,9 @@ impl Network {
                 panic!("no status")
             };
             let count = members.iter().find(|(name, _)| &**name == "peerRequests");
-            let Some((_, Value::Int(count))) = count else { panic!("no count of requests") };
+            let Some((_, Value::Int(count))) = count else {
+                panic!("the number of requests is missing")
+            };
             *count
         };
         (0..self.size()).map(requests).collect()

@@ -76,15 +76,19 @@ impl Network {
     pub(crate) fn settle(&self) -> Files {
         self.heal();
         let all = self.running();
-        wait_until(PATIENCE, "one server leads, all logs are equal, and all is committed", || {
-            let states: Vec<_> = all.iter().map(|id| self.at(*id).state()).collect();
-            let first = &states[0];
-            self.leaders().len() == 1
-                && states.iter().all(|state| {
-                    (state.term, state.last_log) == (first.term, first.last_log)
-                        && state.commit_index == state.last_log.0
-                })
-        });
+        wait_until(
+            PATIENCE,
+            "one server leads, all logs are equal, and everything is committed",
+            || {
+                let states: Vec<_> = all.iter().map(|id| self.at(*id).state()).collect();
+                let first = &states[0];
+                self.leaders().len() == 1
+                    && states.iter().all(|state| {
+                        (state.term, state.last_log) == (first.term, first.last_log)
+                            && state.commit_index == state.last_log.0
+                    })
+            },
+        );
         let files = self.at(self.leader()).files().unwrap();
         for (name, (version, _)) in &files {
             self.await_version(&all, name, *version);

@@ -126,11 +126,11 @@ impl Asked {
         for (name, update) in self.0 {
             match update.answer(PATIENCE) {
                 answer if answer == TRUE => {
-                    assert!(files.contains_key(&name), "{name} was accepted and is lost");
+                    assert!(files.contains_key(&name), "{name} was accepted but is lost");
                     accepted += 1;
                 }
                 Err(fault) if [1, 2].contains(&fault.code) => {
-                    assert!(!files.contains_key(&name), "{name} was refused and is there");
+                    assert!(!files.contains_key(&name), "{name} was refused but is present");
                     refused += 1;
                 }
                 Err(fault) if fault.code == 3 => {}

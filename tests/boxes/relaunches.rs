@@ -36,7 +36,7 @@ fn a_stale_leader_confirms_nothing_with_a_follower_that_was_relaunched_while_it_
     wait_until(PATIENCE, "the relaunched server has the old leader's log, and the update", || {
         before < network.at(third).state().last_log.0
     });
-    holds_for(SEVERAL_ELECTIONS, "what a guest says confirms nothing and elects nobody", || {
+    holds_for(SEVERAL_ELECTIONS, "a guest's answers confirm nothing and elect no leader", || {
         [&update, &read].into_iter().all(Pending::is_blocked) && !network.at(third).is_leader()
     });
     assert_eq!(network.at(old).ids("guests"), [third]);
@@ -56,10 +56,12 @@ fn a_relaunched_follower_elects_nobody_who_lacks_what_its_former_process_had_ack
     network.isolate(&[leader]);
     network.relaunch(&[relaunched]);
     network.set_both((relaunched, behind), &Way::Open);
-    wait_until(PATIENCE, "who lacks the update cannot be elected without the leader", || {
-        network.at(behind).ids("waitsFor") == [leader]
-    });
-    holds_for(SEVERAL_ELECTIONS, "nobody is elected", || {
+    wait_until(
+        PATIENCE,
+        "a server without the update cannot be elected without the leader",
+        || network.at(behind).ids("waitsFor") == [leader],
+    );
+    holds_for(SEVERAL_ELECTIONS, "no server is elected", || {
         network.leaders_among(&[relaunched, behind]).is_empty()
     });
     goes_on(&network, "a", 1);
@@ -73,11 +75,11 @@ fn a_leader_that_was_relaunched_while_its_followers_are_cut_off_waits_for_them_a
     network.agree(leader, &network.running(), "a", 1);
     network.isolate(&network.running());
     network.relaunch(&[leader]);
-    holds_for(SEVERAL_ELECTIONS, "alone it is no majority", || network.leaders().is_empty());
+    holds_for(SEVERAL_ELECTIONS, "it is not a majority alone", || network.leaders().is_empty());
     network.split(&[&[leader, others[0]]]);
-    wait_until(PATIENCE, "who has the update cannot be elected without the other", || {
+    wait_until(PATIENCE, "the server with the update cannot be elected without the other", || {
         network.at(others[0]).ids("waitsFor") == [others[1]]
     });
-    holds_for(SEVERAL_ELECTIONS, "nobody is elected", || network.leaders().is_empty());
+    holds_for(SEVERAL_ELECTIONS, "no server is elected", || network.leaders().is_empty());
     goes_on(&network, "a", 1);
 }

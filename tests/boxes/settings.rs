@@ -8,7 +8,7 @@ pub(crate) fn number(name: &str, otherwise: u64) -> u64 {
 }
 
 /// The generator of a random run. Its seed is printed if the test fails.
-#[expect(clippy::print_stderr, reason = "the seed is shown where the test fails")]
+#[expect(clippy::print_stderr, reason = "the seed is shown if the test fails")]
 pub(crate) fn random() -> fastrand::Rng {
     let seed = number("SEED", fastrand::u64(..));
     eprintln!("SEED={seed}");

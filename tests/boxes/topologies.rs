@@ -83,7 +83,7 @@ fn two_of_three_servers_that_lose_each_other_do_not_take_turns_in_leading() {
     network.keep_links(&line(&[leader, middle, far]));
     holds_for(WATCHED, "the leader stays", || network.at(middle).state().term == term);
     let mut version = 0;
-    holds_for(WATCHED, "the leader goes on", || {
+    holds_for(WATCHED, "the leader continues", || {
         version += 1;
         let accepted = network.at(leader).update("a", version, &hash("x")) == TRUE;
         accepted && network.at(leader).state().term == term
@@ -91,7 +91,11 @@ fn two_of_three_servers_that_lose_each_other_do_not_take_turns_in_leading() {
     assert!(!network.at(far).is_leader());
     network.heal();
     network.await_version(&[far], "a", version);
-    assert_eq!(network.at(leader).state().term, term, "who was cut off unseats nobody");
+    assert_eq!(
+        network.at(leader).state().term,
+        term,
+        "a server that was cut off unseats no leader"
+    );
 }
 
 /// The same with five: wherever the leader is in the line, a server leads that reaches both neighbours.
@@ -102,8 +106,11 @@ fn in_a_line_of_five_servers_one_of_the_middle_three_leads() {
         ids.insert(place, leader);
         network.keep_links(&line(&ids));
         let elected = led_again(&network, &format!("leader at place {place}"));
-        assert!(ids[1..4].contains(&elected), "an end of the line reaches two of five");
-        assert!(place == 0 || elected == leader, "who reaches a majority stays");
+        assert!(
+            ids[1..4].contains(&elected),
+            "a server at the end of the line reaches two of five"
+        );
+        assert!(place == 0 || elected == leader, "a leader that reaches a majority stays");
         network.settle();
     });
 }

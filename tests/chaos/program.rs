@@ -146,7 +146,7 @@ fn a_second_interruption_ends_at_once() {
     let (mut command, _folder) = monkey(&config(&cluster), &arguments);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let updates = || cluster.at(leader).files().is_ok_and(|files| !files.is_empty());
-    wait_until(PATIENCE, "the workers are at work", updates);
+    wait_until(PATIENCE, "the workers have started", updates);
     // Without a majority, the end of the run takes a while.
     cluster.others(leader).iter().for_each(|id| cluster.kill(*id));
     let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
@@ -216,7 +216,7 @@ fn a_report_that_cannot_be_written_is_told_and_no_success() {
     let (mut command, _folder) = monkey(&broken::start(Flaw::HasTwoLeaders), &SHORT);
     let output = command.stdout(writer).output().unwrap();
     assert_ends(&output, 1, &[]);
-    assert_eq!(output.stderr, b"chaos-monkey: seed 1\n", "the exit code says it");
+    assert_eq!(output.stderr, b"chaos-monkey: seed 1\n", "the exit code reports it");
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn a_majority_has_a_leader_within_5_s_of_the_last_blow() {
     let late = seen(&[(0, without.clone()), (4900, without.clone()), (5100, without.clone())]);
     assert_eq!(wrong(&late), [said]);
     let longer = seen(&[(0, without.clone()), (5100, without.clone()), (9000, without.clone())]);
-    assert_eq!(wrong(&longer), [said], "it is said once");
+    assert_eq!(wrong(&longer), [said], "it is reported once");
     let watch = seen(&[(0, without.clone()), (4900, without.clone()), (4950, led)]);
     assert_eq!((wrong(&watch), &watch.elections[..]), (vec![], &[Duration::from_millis(4950)][..]));
     let mut watch = seen(&[(0, without.clone()), (4900, without.clone())]);

@@ -163,7 +163,7 @@ fn a_folder_that_was_left_behind_is_neither_used_nor_removed_nor_in_the_way() {
     assert_eq!(lines.count(), 0);
     let ended = Ended::of(servers.wait_with_output().unwrap());
     assert_eq!((leads.is_some(), ended.code), (true, Some(0)), "{ended:?}");
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "what was there is there");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "the old folders are still there");
 }
 
 #[test]

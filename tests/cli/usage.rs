@@ -30,7 +30,7 @@ fn every_command_has_a_help_with_an_example() {
         assert!(help.contains("Example"), "{help}");
         assert!(help.contains(&format!("surfstore {command} ")), "{help}");
     }
-    assert!(!all.contains("\n  server "), "what `cluster` starts is not for people: {all}");
+    assert!(!all.contains("\n  server "), "`server` is not for people: {all}");
 }
 
 #[test]

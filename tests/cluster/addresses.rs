@@ -54,7 +54,7 @@ fn has_ipv6() -> bool {
 #[test]
 fn servers_agree_on_an_address_of_this_machine_and_listen_there_alone() {
     let Some(address) = own_address() else {
-        return loud_note("a cluster on an own address, for this machine has none but loopback");
+        return loud_note("a cluster on an address of this machine, which has only loopback");
     };
     let cluster = agreed_on(&address.to_string());
     for id in cluster.running() {
@@ -66,7 +66,7 @@ fn servers_agree_on_an_address_of_this_machine_and_listen_there_alone() {
 #[test]
 fn servers_agree_on_the_name_of_this_machine_and_listen_on_all_interfaces() {
     let Some(name) = own_name() else {
-        return loud_note("a cluster on the machine's name, which leads to no address");
+        return loud_note("a cluster on the machine's name, which does not resolve");
     };
     let cluster = agreed_on(&name);
     let places = [Some(IpAddr::from(Ipv4Addr::LOCALHOST)), own_address()];

@@ -27,7 +27,7 @@ fn begin_read(server: &Client) -> Pending {
 #[track_caller]
 fn stays_blocked(time: Duration, server: &Client, calls: &[&Pending]) {
     holds_for(time, "the calls are blocked", || calls.iter().all(|call| call.is_blocked()));
-    assert!(server.is_leader(), "a leader without a majority goes on leading");
+    assert!(server.is_leader(), "a leader without a majority stays the leader");
 }
 
 /// Checks that a read returned that version of a file, or the one before it: they ran at the same time.
@@ -47,7 +47,7 @@ fn calls_block_while_the_others_are_crashed_and_are_answered_when_one_is_restore
     let updated = begin_update(leader, "a.txt", 2);
     let refused = begin_update(leader, "a.txt", 4);
     let read = begin_read(leader);
-    holds_for(BLOCKED, "nothing is answered and nothing uncommitted is visible", || {
+    holds_for(BLOCKED, "no call is answered and nothing uncommitted is visible", || {
         let blocked = [&updated, &refused, &read].into_iter().all(Pending::is_blocked);
         let unseen = cluster.running().into_iter().all(|id| cluster.at(id).version("a.txt") == 1);
         blocked && unseen && cluster.leaders() == [id]
@@ -187,7 +187,7 @@ fn three_of_five_return(cluster: &Cluster, id: usize, round: i64) {
     saw_version_or_the_one_before(read, "a.txt", round);
     cluster.await_version(&cluster.running(), "a.txt", round);
     assert_eq!(cluster.leaders(), [id]);
-    assert_eq!(leader.state().term, term, "nobody stood for election");
+    assert_eq!(leader.state().term, term, "no server stood for election");
 }
 
 /// The memory of a process, in bytes.
@@ -221,7 +221,7 @@ fn a_call_that_waits_does_not_hold_the_document_that_it_came_in() {
         })
         .collect();
     let held = memory(process).saturating_sub(before);
-    assert!(held < CALLS * BLANKS / 2, "{CALLS} calls hold {held} bytes");
+    assert!(held < CALLS * BLANKS / 2, "{CALLS} calls take {held} bytes");
     cluster.restore(&cluster.others(id));
     for read in reads {
         assert!(read.join().unwrap().unwrap().is_ok());

@@ -155,7 +155,7 @@ fn rage(cluster: &Cluster, rng: &mut Rng) {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "the seed is shown where the test fails")]
+#[expect(clippy::print_stderr, reason = "the seed is shown if the test fails")]
 fn nothing_acknowledged_is_lost_and_nothing_refused_is_seen_through_random_crashes() {
     let seed = env::var("SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
     eprintln!("SEED={seed}");
@@ -189,13 +189,13 @@ fn nothing_acknowledged_is_lost_and_nothing_refused_is_seen_through_random_crash
         100 <= *acknowledged,
         "the run proves nothing: {acknowledged} updates were acknowledged"
     );
-    assert!(2 <= terms, "the run proves nothing: {terms} terms went by");
+    assert!(2 <= terms, "the run proves nothing: there were {terms} terms");
 }
 
 /// After the restore, all servers are equal, and the map is what the clients were told.
 fn settle(cluster: &Cluster, history: &History) {
     for (version, own) in &history.refused {
-        assert_ne!(history.known.get(version), Some(own), "{version:?} was refused and is there");
+        assert_ne!(history.known.get(version), Some(own), "{version:?} was refused but is present");
     }
     let mut map = None;
     // The map is read at one server after another; each is made the leader in turn.

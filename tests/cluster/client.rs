@@ -174,7 +174,7 @@ impl Client {
     /// A list of ids in the server's status.
     #[track_caller]
     pub(crate) fn ids(&self, name: &str) -> Vec<usize> {
-        let Value::Array(ids) = &self.status()[name] else { panic!("{name} is no list") };
+        let Value::Array(ids) = &self.status()[name] else { panic!("{name} is not a list") };
         let id = |value: &Value| match value {
             Value::Int(id) => usize::try_from(*id).unwrap(),
             other => panic!("{name} holds {other:?}"),
@@ -225,10 +225,10 @@ impl Pending {
     /// The answer, which must arrive within that time.
     #[track_caller]
     pub(crate) fn answer(self, within: Duration) -> Answer {
-        wait_until(within, "a call that was begun is answered", || !self.is_blocked());
+        wait_until(within, "a call that was started is answered", || !self.is_blocked());
         match self.call.join().unwrap() {
             Ok(answer) => answer,
-            Err(error) => panic!("a call that was begun got no answer: {error}"),
+            Err(error) => panic!("a call that was started got no answer: {error}"),
         }
     }
 }
@@ -267,7 +267,7 @@ pub(crate) fn files(answer: Value) -> Files {
 /// Checks that a call failed with this code, and with a message that begins like this.
 #[track_caller]
 pub(crate) fn assert_fault(answer: &Answer, code: i32, begin: &str) {
-    let Err(fault) = answer else { panic!("no fault {code} but {answer:?}") };
+    let Err(fault) = answer else { panic!("expected fault {code}, not {answer:?}") };
     assert_eq!(fault.code, code, "{fault:?}");
     assert!(fault.message.starts_with(begin), "{fault:?} does not begin with {begin:?}");
 }

@@ -86,7 +86,7 @@ fn crash_and_restore_have_no_effect_a_second_time() {
     assert_eq!(leader.state(), crashed);
     leader.restore();
     leader.restore();
-    assert!(!leader.is_leader(), "who is restored is a follower");
+    assert!(!leader.is_leader(), "a restored server is a follower");
     let new = cluster.leader();
     cluster.agree(new, &cluster.running(), "a.txt", 1);
 }
@@ -101,7 +101,7 @@ fn a_crashed_server_stands_still_and_catches_up_once_restored() {
     crashed.crash();
     let state = crashed.state();
     (2..=20).for_each(|version| cluster.agree(leader, &others, "a.txt", version));
-    holds_for(Duration::from_secs(1), "a crashed server stands still", || {
+    holds_for(Duration::from_secs(1), "a crashed server does not change", || {
         crashed.state() == state && crashed.version("a.txt") == 1
     });
     crashed.restore();

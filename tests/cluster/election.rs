@@ -52,19 +52,19 @@ fn leaders_are_replaced(lose: Loss, regain: Return) {
         up.retain(|id| *id != leader);
         lost.push(leader);
         leader = cluster.leader();
-        assert!(up.contains(&leader), "server {leader} leads though it is lost");
+        assert!(up.contains(&leader), "server {leader} leads although it is lost");
     }
     cluster.agree(leader, &up, "a.txt", 3);
     lose(&mut cluster, leader);
     up.retain(|id| *id != leader);
     lost.push(leader);
-    holds_for(SEVERAL_ELECTIONS, "two of five elect nobody", || cluster.leaders().is_empty());
+    holds_for(SEVERAL_ELECTIONS, "two of five elect no leader", || cluster.leaders().is_empty());
     // The last server that was lost has everything that was agreed on; the earlier ones lack some of it.
     regain(&mut cluster, &lost[2..]);
     leader = cluster.leader();
     regain(&mut cluster, &lost[..2]);
     cluster.await_version(&cluster.running(), "a.txt", 3);
-    assert_eq!(cluster.leaders(), [leader], "those that return unseat nobody");
+    assert_eq!(cluster.leaders(), [leader], "servers that return unseat no leader");
     cluster.agree(leader, &cluster.running(), "a.txt", 4);
 }
 
@@ -95,7 +95,7 @@ fn a_lone_server_leads_and_leads_again_once_restored() {
     assert_eq!(leader, 0);
     cluster.agree(0, &[0], "a.txt", 1);
     cluster.crash(&[0]);
-    holds_for(SEVERAL_ELECTIONS / 2, "a crashed server leads nobody", || {
+    holds_for(SEVERAL_ELECTIONS / 2, "a crashed server is not a leader", || {
         cluster.leaders().is_empty()
     });
     cluster.restore(&[0]);
@@ -116,7 +116,7 @@ fn half_of_four_servers_elects_nobody() {
 fn half_elects_nobody(size: usize) {
     let mut cluster = Cluster::stopped(size);
     cluster.start(0..size / 2);
-    holds_for(SEVERAL_ELECTIONS, "half of the servers elect nobody", || {
+    holds_for(SEVERAL_ELECTIONS, "half of the servers elect no leader", || {
         cluster.leaders().is_empty()
     });
     cluster.start([size / 2]);
@@ -128,7 +128,7 @@ fn half_elects_nobody(size: usize) {
 
     let lost = [&[leader], &cluster.others(leader)[..size / 2 - 1]].concat();
     cluster.crash(&lost);
-    holds_for(SEVERAL_ELECTIONS, "half of the servers elect nobody", || {
+    holds_for(SEVERAL_ELECTIONS, "half of the servers elect no leader", || {
         cluster.leaders().is_empty()
     });
     cluster.restore(&lost);
@@ -147,7 +147,7 @@ fn ten_servers_agree_and_go_on_with_six_of_them_but_elect_nobody_with_five() {
     cluster.agree(leader, &up, "a.txt", 2);
 
     cluster.crash(&[leader]);
-    holds_for(SEVERAL_ELECTIONS, "five of ten elect nobody", || cluster.leaders().is_empty());
+    holds_for(SEVERAL_ELECTIONS, "five of ten elect no leader", || cluster.leaders().is_empty());
     cluster.restore(&[leader]);
     let leader = cluster.leader();
     cluster.restore(&lost);

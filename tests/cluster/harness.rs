@@ -274,7 +274,7 @@ impl Drop for Cluster {
 
 impl Cluster {
     /// Shows the output of every server.
-    #[expect(clippy::print_stderr, reason = "the test harness shows it where a test fails")]
+    #[expect(clippy::print_stderr, reason = "the test harness shows it if a test fails")]
     fn show(&self) {
         for (id, server) in self.servers.iter().enumerate() {
             let written = self.written(id, "stderr");

@@ -112,7 +112,7 @@ fn calls_that_wait_for_a_majority_wait_one_after_another() {
     let several = cluster.at(id).begin(MULTICALL, &[calls]);
     let waiting = || cluster.at(id).state().waiting_calls;
     wait_until(PATIENCE, "the update waits", || waiting() == 1);
-    holds_for(Duration::from_secs(1), "the others have not begun", || {
+    holds_for(Duration::from_secs(1), "the others have not started", || {
         several.is_blocked() && waiting() == 1
     });
     cluster.restore(&others);

@@ -42,7 +42,7 @@ fn sigterm_and_sigint_end_a_server_at_once_though_calls_are_blocked() {
     let ignored = ignored.map_or(0, |mask| u64::from_str_radix(mask.trim(), 16).unwrap());
     for (name, number) in [("TERM", 15), ("INT", 2)] {
         if ignored & (1 << (number - 1)) != 0 {
-            loud_note(&format!("these tests were started to ignore SIG{name}, which is not tried"));
+            loud_note(&format!("SIG{name}, which these tests were started to ignore"));
             continue;
         }
         let (mut cluster, leader) = Cluster::led(2);
@@ -111,7 +111,7 @@ fn ballots_that_are_repeated_without_end_are_one_line() {
     for id in [0, 1] {
         wait_until(ELECTION, "the server stands for election", || cluster.lines(id).len() == 2);
     }
-    holds_for(SEVERAL_ELECTIONS, "nothing more is said", || {
+    holds_for(SEVERAL_ELECTIONS, "nothing more is logged", || {
         [0, 1].into_iter().all(|id| cluster.lines(id).len() == 2)
     });
 }

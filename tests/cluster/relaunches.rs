@@ -37,7 +37,7 @@ fn a_relaunched_follower_is_a_guest_and_counts_once_a_majority_without_it_has_br
             && cluster.at(relaunched).ids("guests") == [relaunched]
             && cluster.at(relaunched).state().last_log == cluster.at(leader).state().last_log
     });
-    holds_for(SEVERAL_ELECTIONS, "with a guest there is no majority, and no other leader", || {
+    holds_for(SEVERAL_ELECTIONS, "a guest makes no majority, and no other leader", || {
         waits.is_blocked() && cluster.leaders() == [leader]
     });
     cluster.restore(&[crashed]);
@@ -100,7 +100,7 @@ fn all_servers_are_relaunched_at_once_and_found_a_history_without_files() {
     assert!(cluster.at(leader).files().unwrap().is_empty());
     cluster.agree(leader, &cluster.running(), "a.txt", 1);
     let founded = (0..3).map(|id| cluster.said(id, "founds a new history in term "));
-    assert_eq!(founded.sum::<usize>(), 2, "one for each time that all were empty");
+    assert_eq!(founded.sum::<usize>(), 2, "one for each time that all servers were empty");
 }
 
 #[test]
@@ -114,18 +114,20 @@ fn a_set_waits_for_a_silent_server_that_alone_has_the_files_and_says_so_once() {
     cluster.await_whole();
     cluster.signal(silent, Signal::STOP);
     cluster.relaunch(&[others[1]]);
-    wait_until(PATIENCE, "the server that knows of it waits", || {
+    wait_until(PATIENCE, "the server that knows the history waits", || {
         others.iter().any(|id| cluster.at(*id).ids("waitsFor") == [silent])
     });
     let line = format!("cannot be elected without server {silent} at ");
-    wait_until(PATIENCE, "it says so", || others.iter().any(|id| cluster.said(*id, &line) == 1));
-    holds_for(SEVERAL_ELECTIONS, "nothing is confirmed, and it is not said again", || {
+    wait_until(PATIENCE, "it reports this", || {
+        others.iter().any(|id| cluster.said(*id, &line) == 1)
+    });
+    holds_for(SEVERAL_ELECTIONS, "nothing is confirmed, and it is not reported again", || {
         others
             .iter()
             .all(|id| cluster.said(*id, &line) <= 1 && cluster.at(*id).version("a.txt") <= 1)
     });
     cluster.signal(silent, Signal::CONT);
-    wait_until(ELECTION, "nobody is waited for", || {
+    wait_until(ELECTION, "no server is waited for", || {
         cluster.running().iter().all(|id| cluster.at(*id).ids("waitsFor").is_empty())
     });
     goes_on(&cluster, "a.txt", 1);
@@ -142,16 +144,16 @@ fn two_histories_with_updates_stay_apart_and_say_so_until_one_is_started_anew() 
     // Neither of the two has heard of the first history, and they do not wait longer than a ballot for a silent server.
     let among =
         |cluster: &Cluster, ids: [usize; 2]| ids.into_iter().find(|id| cluster.at(*id).is_leader());
-    wait_until(ELECTION, "the two found another", || among(&cluster, [0, 2]).is_some());
+    wait_until(ELECTION, "the two found another history", || among(&cluster, [0, 2]).is_some());
     let leader = among(&cluster, [0, 2]).unwrap();
     assert_eq!(cluster.at(leader).update("second.txt", 1, &hash("x")), TRUE);
     cluster.signal(1, Signal::CONT);
-    wait_until(PATIENCE, "both sides say so", || {
+    wait_until(PATIENCE, "both sides report it", || {
         1 <= cluster.said(1, "has another history (")
             && 1 <= cluster.said(leader, "has another history (")
     });
     assert_eq!(cluster.at(leader).ids("otherHistories"), [1]);
-    holds_for(SEVERAL_ELECTIONS, "they stay apart, and say so once of each other", || {
+    holds_for(SEVERAL_ELECTIONS, "they stay apart, and each reports the other once", || {
         cluster.at(1).version("first.txt") == 1
             && cluster.at(1).version("second.txt") == 0
             && [0, 2].into_iter().all(|id| cluster.at(id).version("first.txt") == 0)
@@ -171,7 +173,7 @@ fn a_set_of_one_leads_when_it_answers_first() {
         assert_eq!(cluster.leaders(), [0]);
         assert_eq!(cluster.at(0).ids("roster"), [0]);
         cluster.agree(0, &[0], "a.txt", 1);
-        wait_until(PATIENCE, "it says so", || cluster.lines(0).len() == 2 * life);
+        wait_until(PATIENCE, "it reports this", || cluster.lines(0).len() == 2 * life);
         cluster.kill(0);
     }
     for life in cluster.lines(0).chunks(2) {

@@ -145,7 +145,7 @@ fn a_follower_that_was_killed_is_brought_level_once_relaunched() {
     cluster.kill(follower);
     (21..=40).for_each(|version| cluster.agree(leader, &[], "a.txt", version));
     cluster.start([follower]);
-    wait_until(ELECTION, "the relaunched follower is level", || {
+    wait_until(ELECTION, "the relaunched follower is up to date", || {
         cluster.at(follower).state().last_log == cluster.at(leader).state().last_log
             && cluster.at(follower).version("a.txt") == 40
     });

@@ -39,7 +39,7 @@ fn a_server_with_another_size_of_configuration_is_refused_and_both_say_so_once()
         let (its, own) = if id == 0 { (5, 3) } else { (3, 5) };
         format!("has a configuration of {its} servers, this server one of {own}: ")
     };
-    wait_until(PATIENCE, "they say so", || {
+    wait_until(PATIENCE, "they report it", || {
         cluster.said(0, &size(0)) == 1 && [1, 2].iter().all(|id| cluster.said(*id, &size(*id)) == 1)
     });
     // Two of five are up now; if they counted each other, they would be two of its three.
@@ -47,7 +47,7 @@ fn a_server_with_another_size_of_configuration_is_refused_and_both_say_so_once()
     // It has two peers, and logs a line for each.
     holds_for(
         SEVERAL_ELECTIONS,
-        "it leads nobody, takes nothing, and is not told of again",
+        "no server follows it, it accepts nothing, and it is not reported again",
         || {
             !cluster.at(0).is_leader()
                 && cluster.at(0).version("a.txt") == 0
@@ -78,11 +78,11 @@ fn two_sets_that_share_an_address_do_not_mix_and_say_so() {
     b.agree(leader_of_b, &b.running(), "of-b", 1);
     a.agree(leader_of_a, &a.running(), "of-a", 2);
     let line = "has another configuration and another history (";
-    wait_until(PATIENCE, "the first set's leader and the shared server say so", || {
+    wait_until(PATIENCE, "the first set's leader and the shared server report it", || {
         1 <= a.said(leader_of_a, line) && 1 <= b.said(2, line)
     });
     assert_eq!(a.at(leader_of_a).ids("otherHistories"), [2]);
-    holds_for(SEVERAL_ELECTIONS, "neither shows the other's files, and both go on", || {
+    holds_for(SEVERAL_ELECTIONS, "neither has the other's files, and both continue", || {
         a.running().iter().all(|id| a.at(*id).version("of-b") == 0)
             && b.running().iter().all(|id| b.at(*id).version("of-a") == 0)
             && a.at(leader_of_a).is_leader()
@@ -111,8 +111,8 @@ fn a_server_that_calls_the_others_by_other_names_counts_and_the_difference_is_to
     cluster.agree(cluster.leader(), &[0, 1, 2], "a.txt", 1);
     cluster.await_whole();
     let line = "has other server names, or another order of them";
-    wait_until(PATIENCE, "it is told", || (0..3).any(|id| 1 <= cluster.said(id, line)));
-    holds_for(SEVERAL_ELECTIONS, "it is told once of each peer", || {
+    wait_until(PATIENCE, "it is reported", || (0..3).any(|id| 1 <= cluster.said(id, line)));
+    holds_for(SEVERAL_ELECTIONS, "it is reported once for each peer", || {
         [0, 1].into_iter().all(|id| cluster.said(id, line) <= 1) && cluster.said(2, line) <= 2
     });
     cluster.agree(cluster.leader(), &[0, 1, 2], "a.txt", 2);

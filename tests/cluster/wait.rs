@@ -31,7 +31,7 @@ pub(crate) fn wait_until(within: Duration, what: &str, mut condition: impl FnMut
 pub(crate) fn holds_for(time: Duration, what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while start.elapsed() < time {
-        assert!(condition(), "not so after {:?}: {what}", start.elapsed());
+        assert!(condition(), "not true after {:?}: {what}", start.elapsed());
         thread::sleep(5 * PAUSE);
     }
 }

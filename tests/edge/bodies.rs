@@ -127,7 +127,7 @@ fn a_call_whose_body_is_cut_short_is_not_made() {
         connection.assert_closed();
         let mut connection = Raw::to(server);
         connection.send([ping(), begin].concat()).unwrap();
-        wait_until(PATIENCE, "an answer is there, unread", || {
+        wait_until(PATIENCE, "there is an unread answer", || {
             connection.stream().peek(&mut [0]).is_ok_and(|count| count == 1)
         });
         // Closing a connection with unread bytes resets it.

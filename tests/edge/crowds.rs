@@ -55,7 +55,7 @@ fn note(figures: &str) {
 #[test]
 fn a_set_under_a_storm_elects_and_updates_in_time_and_gives_its_memory_back() {
     if !may_open(6_000) {
-        return loud_note("a storm of connections, for this process may not open so many");
+        return loud_note("a storm of connections, because this process may not open so many");
     }
     let (mut cluster, leader) = Cluster::led(3);
     cluster.agree(leader, &cluster.running(), "a", 1);
@@ -118,7 +118,7 @@ impl Drop for Over<'_> {
 #[test]
 fn ten_thousand_callers_that_leave_a_leader_without_a_majority_leave_nothing_behind() {
     if !may_open(3_000) {
-        return loud_note("a crowd of callers, for this process may not open so many");
+        return loud_note("a crowd of callers, because this process may not open so many");
     }
     let (mut cluster, leader) = Cluster::led(3);
     cluster.agree(leader, &cluster.running(), "a", 1);
@@ -139,7 +139,7 @@ fn ten_thousand_callers_that_leave_a_leader_without_a_majority_leave_nothing_beh
             cluster.at(leader).state().waiting_calls == 1000
         });
         drop(crowd);
-        wait_until(RETURNED, "nobody waits any more", || {
+        wait_until(RETURNED, "no call waits any more", || {
             cluster.at(leader).state().waiting_calls == 0
         });
         // The update of a caller that disconnected is in the log all the same.
@@ -165,7 +165,7 @@ type Come = fn(&Client) -> Raw;
 #[test]
 fn a_crowd_that_comes_again_takes_no_more_memory_than_the_first() {
     if !may_open(3_000) {
-        return loud_note("a crowd of callers, for this process may not open so many");
+        return loud_note("a crowd of callers, because this process may not open so many");
     }
     let idle: Come = Raw::to;
     let slow: Come = |server| {
@@ -198,7 +198,7 @@ fn a_crowd_that_comes_again_takes_no_more_memory_than_the_first() {
 #[test]
 fn callers_beyond_the_bound_are_told_that_the_leader_is_busy() {
     if !may_open(3_000) {
-        return loud_note("a crowd of callers, for this process may not open so many");
+        return loud_note("a crowd of callers, because this process may not open so many");
     }
     let (cluster, leader) = Cluster::led(3);
     cluster.crash(&cluster.others(leader));

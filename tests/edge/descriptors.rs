@@ -69,13 +69,15 @@ fn calls_that_wait_leave_places_for_peers_and_other_callers() {
     for count in 1..=CALLS {
         // One by one: so many at once would not find a free slot.
         let read = cluster.at(leader).begin("surfstore.getfileinfomap", &[]);
-        wait_until(PATIENCE, "it waits or is refused", || waiting() == count || !read.is_blocked());
+        wait_until(PATIENCE, "the connection waits or is refused", || {
+            waiting() == count || !read.is_blocked()
+        });
         reads.push(read);
         if waiting() < count {
             break;
         }
     }
-    assert!(waiting() < reads.len(), "there was a place for all of them");
+    assert!(waiting() < reads.len(), "all of them were accepted");
     assert_eq!(cluster.at(leader).another().call("surfstore.ping", &[]), TRUE);
     cluster.restore(&others);
     for read in reads {

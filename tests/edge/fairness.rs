@@ -51,7 +51,7 @@ fn a_flood_of_requests_over_one_connection_keeps_nobody_else_waiting() {
             assert!(longest < TURN, "a ping took {longest:?}");
         });
     }
-    assert_eq!(cluster.at(leader).state().term, term, "nobody has missed the leader");
+    assert_eq!(cluster.at(leader).state().term, term, "no server has missed the leader");
     assert_unharmed(&cluster);
 }
 
@@ -70,7 +70,7 @@ fn many_readers_of_a_large_map_that_are_answered_at_once_cost_no_leader_its_role
     for read in reads {
         assert!(read.answer(PATIENCE).is_ok());
     }
-    assert_eq!(cluster.at(leader).state().term, term, "nobody has missed the leader");
+    assert_eq!(cluster.at(leader).state().term, term, "no server has missed the leader");
     assert_unharmed(&cluster);
 }
 

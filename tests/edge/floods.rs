@@ -113,7 +113,7 @@ fn send_nearly_all<'a>(cluster: &mut Cluster, id: usize, request: &'a [u8]) -> (
     let mut connection = Raw::to(cluster.at(id));
     let (most, end) = request.split_at(request.len() - 1000);
     connection.send(most).unwrap();
-    wait_until(PATIENCE, "the body has come", || {
+    wait_until(PATIENCE, "the body has arrived", || {
         before + most.len() as u64 <= resident(cluster, id) + (1 << 20)
     });
     (connection, end)
@@ -135,7 +135,7 @@ fn bodies_beyond_64_mib_in_all_are_refused_with_503_and_cost_no_other_its_place(
             // Not even while the refused one is still open.
             let mut small = Raw::to(cluster.at(id));
             small.send(ping()).unwrap();
-            assert_eq!(small.response().answer(), TRUE, "small calls are not kept out");
+            assert_eq!(small.response().answer(), TRUE, "small calls are accepted");
             late.assert_closed();
         }
         for (mut connection, end) in held {

@@ -235,7 +235,7 @@ fn part(reply: &Value, name: &str) -> Option<Value> {
         "sender" => 0,
         "success" => 2,
         "stale" | "voteGranted" => 3,
-        other => panic!("no reply is asked for {other}"),
+        other => panic!("no reply is expected to {other}"),
     };
     parts.into_iter().nth(place)
 }
@@ -250,7 +250,7 @@ fn a_stranger_that_forges_nothing_wrong_is_answered_like_a_peer_and_a_leader_is_
     let reply = scene.changes_nothing("surfstore.appendEntries", &scene.heartbeat(&[]));
     assert!(says(&reply.unwrap(), "success", true));
     let reply = scene.changes_nothing("surfstore.requestVote", &scene.pre_vote(&[]));
-    assert!(says(&reply.unwrap(), "voteGranted", false), "its leader is there");
+    assert!(says(&reply.unwrap(), "voteGranted", false), "the leader is known");
     scene.assert_votes(&scene.vote(&[]));
     scene.assert_elects();
 }

@@ -130,7 +130,7 @@ fn a_head_is_answered_without_a_body() {
     let mut connection = Raw::to(cluster.at(0));
     connection.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     let error = connection.try_response().unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof, "its length is of no body");
+    assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof, "its length is not that of a body");
 }
 
 #[test]

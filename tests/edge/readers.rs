@@ -47,12 +47,14 @@ fn answers_that_nobody_takes_are_bounded_and_soon_make_room_for_others() {
             reader
         })
         .collect();
-    wait_until(Duration::from_secs(5), "those who do not read make room", || reads_whole(server));
+    wait_until(Duration::from_secs(5), "callers that do not read are dropped", || {
+        reads_whole(server)
+    });
     assert_eq!(server.update("small", READERS + 1, &hash("x")), TRUE);
     assert!(peak(process) < 256, "the server held {} MiB", peak(process));
     assert!(reads_whole(server));
     let answers: Vec<_> = readers.into_iter().map(|mut reader| reader.try_response()).collect();
-    assert!(answers.iter().any(Result::is_err), "some were given up");
+    assert!(answers.iter().any(Result::is_err), "some were dropped");
     for refused in answers.into_iter().flatten().filter(|response| response.body.len() < 1000) {
         assert_fault(&refused.answer(), 4, "busy: too many bytes of answers");
     }

@@ -269,7 +269,7 @@ fn call_all(server: &Client, is_over: &AtomicBool) -> usize {
             let answer = server.call(method, &params);
             let is_definite = |fault: &Fault| matches!(fault.code, 1..=3);
             assert!(answer.as_ref().err().is_none_or(is_definite), "{method}: {answer:?}");
-            assert_ne!(answer, TRUE, "no version but the next is taken");
+            assert_ne!(answer, TRUE, "only the next version is accepted");
         }
         for method in ["surfstore.requestVote", "surfstore.appendEntries"] {
             let fault = server.call(method, &[list([])]).unwrap_err();

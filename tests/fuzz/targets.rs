@@ -26,9 +26,9 @@ pub(crate) fn gate(bytes: &[u8]) {
         assert_eq!(
             again,
             [Request { close: false, may_half_close: false, ..request }],
-            "a plain request is read as written"
+            "a request in its shortest form is read as written"
         );
-        assert_eq!(refusal, None, "a plain request is not refused");
+        assert_eq!(refusal, None, "a request in its shortest form is not refused");
     }
 }
 

@@ -96,7 +96,7 @@ fn extensions_and_trailers_have_together_at_most_8_kib() {
 #[test]
 fn memory_is_taken_for_what_has_come_and_not_for_what_is_announced() {
     let mut gate = Gate::new(OWN_HOST);
-    assert_eq!(gate.buffered(), 0, "nothing has come");
+    assert_eq!(gate.buffered(), 0, "nothing has arrived");
     for (head, piece) in [
         (announced_by(&format!("Content-Length: {BODY_BYTES_MAX}\r\n"), ""), "b".repeat(1000)),
         (chunked(""), format!("3e8\r\n{}\r\n", "b".repeat(1000))),
@@ -111,12 +111,12 @@ fn memory_is_taken_for_what_has_come_and_not_for_what_is_announced() {
             gate.push(piece.as_bytes());
             pushed += piece.len();
         }
-        assert!(gate.buffered() > BODY_BYTES_MAX / 2, "what has come is counted");
+        assert!(gate.buffered() > BODY_BYTES_MAX / 2, "what has arrived is counted");
     }
     gate.push(post_with("").as_bytes());
     assert!(gate.buffered() > 0);
     assert_eq!(gate.next(), Ok(Received::Request(call(b"hi"))));
-    assert_eq!(gate.buffered(), 0, "an idle connection holds nothing");
+    assert_eq!(gate.buffered(), 0, "an idle connection takes no memory");
 }
 
 #[test]

@@ -9,8 +9,8 @@ use surfstore::gate::Request;
 /// The method and path that the library reads from the clean head.
 fn decoded(request: &Request) -> (String, String) {
     let decoded = block_on(server::decode(Cursor::new(request.clean_head())));
-    let (request, _) = decoded.expect("it is sound").expect("it is there");
-    assert_eq!(request.len(), Some(0), "no body is to come");
+    let (request, _) = decoded.expect("it is valid").expect("it is complete");
+    assert_eq!(request.len(), Some(0), "no body follows");
     (request.method().to_string(), request.url().path().to_owned())
 }
 

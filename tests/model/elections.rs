@@ -15,7 +15,7 @@ impl Model {
     /// the last term none does.
     pub(crate) fn election_actions(&self, state: &State, id: ServerId, actions: &mut Vec<Action>) {
         let local = self.local(state, id);
-        let timer = local.timer.expect("whoever takes part has a timer");
+        let timer = local.timer.expect("every running server has a timer");
         let may_stand = local.server.current_term().0 < self.bounds.term
             && (id.0 == 0 || state.stood & 1 << (id.0 - 1) != 0);
         match self.bounds.elections {
@@ -51,7 +51,7 @@ impl Model {
         let before = self.local(state, id).server.status();
         let founds = before.history.is_none();
         let sent = state.network.len();
-        let timer = self.local(state, id).timer.expect("whoever takes part has a timer");
+        let timer = self.local(state, id).timer.expect("every running server has a timer");
         self.settle_event(state, id, Event::Timeout(timer));
         for request in state.network.split_off(sent) {
             let peer = self.steps.delivery(request).at;

@@ -121,7 +121,7 @@ impl History {
 
     /// Records a read and returns its call's id.
     pub(crate) fn read(&mut self, at: ServerId, server: &Server) -> CallId {
-        let history = server.status().history.expect("who serves callers has a history");
+        let history = server.status().history.expect("a server that serves callers has a history");
         let len = self.committed.get(&history).map_or(0, |committed| committed.entries.len());
         self.reads.push(Outcome::Waiting { at, since: Some((history, len)) });
         CallId(READS + self.reads.len() as u64)
@@ -155,11 +155,11 @@ impl History {
             (Reply::Files(files), Some((history, len))) => self.check_read(files, history, len),
             (Reply::Fault(Fault::NotLeader(_) | Fault::Crashed), Some(_)) => {}
             (Reply::Fault(Fault::NotLeader(_) | Fault::Crashed), None) => {
-                assert!(!self.is_committed(call), "{call:?} is refused and committed");
+                assert!(!self.is_committed(call), "{call:?} is refused but committed");
                 outcome = Outcome::Refused;
             }
             (Reply::Fault(Fault::OutcomeUnknown | Fault::OutcomeLost), None) => {}
-            (other, _) => panic!("{other:?} is no answer to {call:?}"),
+            (other, _) => panic!("{other:?} is not an answer to {call:?}"),
         }
         *self.outcome(call) = outcome;
     }
@@ -177,7 +177,7 @@ impl History {
                 }
             }
         }
-        panic!("{call:?} was told {told} and is not committed");
+        panic!("{call:?} was told {told} but is not committed");
     }
 
     /// A read is answered with the map as it was at some time since the read was made.
@@ -187,7 +187,7 @@ impl History {
         let first = if committed.is_at_risk { 0 } else { since };
         let mut between = first..=committed.entries.len();
         let is_true = between.any(|len| committed.map(len) == *files);
-        assert!(is_true, "a read was answered from the past");
+        assert!(is_true, "a read returned an old state");
     }
 
     /// No two histories have updates, unless one of them is at risk.
@@ -212,7 +212,8 @@ impl History {
         (id, before): (ServerId, Option<&Server>),
         marks: &mut Marks,
     ) {
-        let after = servers[usize::from(id.0)].expect("whose step it was has not ended");
+        let after =
+            servers[usize::from(id.0)].expect("the server that took the step has not ended");
         if before.is_none_or(|before| before.log() != after.log()) {
             servers.iter().flatten().for_each(|other| check_log_matching(after, other));
         }
@@ -318,7 +319,7 @@ impl History {
         let mut index = from;
         while index < to {
             index = index.next();
-            let entry = server.log().get(index).expect("what is committed is in the log");
+            let entry = server.log().get(index).expect("every committed entry is in the log");
             let committed = self.committed.entry(history).or_default();
             match committed.entries.get(index.previous().0 as usize) {
                 Some((known, _)) => {
@@ -328,7 +329,7 @@ impl History {
             }
         }
         let files = self.committed[&history].map(to.0 as usize);
-        assert!(*server.files() == files, "it applied something else than what is committed");
+        assert!(*server.files() == files, "it applied something that is not committed");
     }
 
     /// Entries are committed by a leader, on a majority, and no later leader lacks them; a refused update is never
@@ -340,7 +341,7 @@ impl History {
         index: LogIndex,
         entry: &Entry,
     ) {
-        assert!(by.role() == RoleName::Leader, "only a leader finds out what is committed");
+        assert!(by.role() == RoleName::Leader, "only a leader decides what is committed");
         let history = by.status().history.expect("a leader has a history");
         // By the roster that was in force before the step, or by the one that was appended in it.
         let logs = before.into_iter().chain([by]).map(Server::log);
@@ -356,12 +357,12 @@ impl History {
             let completes = later.current_term() <= by.current_term()
                 || later.status().history != Some(history)
                 || later.log().get(index) == Some(entry);
-            assert!(completes, "{index:?} is committed behind the back of a later leader");
+            assert!(completes, "{index:?} is committed but unknown to a later leader");
         }
         if let Some(update) = update_of(entry) {
             let call = call_of(update);
             assert!(!self.is_committed(call), "{call:?} is committed twice");
-            assert!(*self.outcome(call) != Outcome::Refused, "{call:?} is committed and refused");
+            assert!(*self.outcome(call) != Outcome::Refused, "{call:?} is committed but refused");
             self.check_rivals(history);
         }
         let committed = self.committed.entry(history).or_default();
@@ -415,6 +416,6 @@ fn update_of(entry: &Entry) -> Option<&Arc<Update>> {
 fn call_of(update: &Update) -> CallId {
     match *update.hashes.elements() {
         [Value::Int(call), ..] => CallId(call.unsigned_abs()),
-        ref other => panic!("no update of a search: {other:?}"),
+        ref other => panic!("not an update of a search: {other:?}"),
     }
 }

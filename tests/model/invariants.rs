@@ -27,15 +27,15 @@ pub(crate) fn check_state(local: &Local) {
 /// Applied <= commit <= last.
 fn check_indexes(server: &Server) {
     let Status { last_applied, commit_index, last_log, .. } = server.status();
-    assert!(last_applied <= commit_index, "it applied what is not committed");
-    assert!(commit_index <= last_log.index, "what is committed is not in its log");
+    assert!(last_applied <= commit_index, "it applied an entry that is not committed");
+    assert!(commit_index <= last_log.index, "a committed entry is not in its log");
 }
 
 /// Terms never fall along a log and never exceed the current term.
 fn check_terms(server: &Server) {
     let terms = server.log().from(LogIndex(1)).iter().map(|entry| entry.term);
     assert!(terms.clone().is_sorted(), "terms fall along its log");
-    assert!(terms.max() <= Some(server.current_term()), "it has an entry of a term to come");
+    assert!(terms.max() <= Some(server.current_term()), "it has an entry of a later term");
 }
 
 /// Every role has exactly its own timer, and a crashed server has none.
@@ -63,7 +63,7 @@ fn check_leader(server: &Server) {
     let Status { role, current_term, last_log, voted_for, leader, .. } = server.status();
     if role == RoleName::Leader {
         let itself = server.identity().member();
-        assert!(leader == Some(itself.id), "it leads and takes another for the leader");
+        assert!(leader == Some(itself.id), "it leads but takes another for the leader");
         assert!(voted_for == Some(itself), "it leads without its own vote");
         assert!(last_log.term == current_term, "it leads without an entry of its term");
     }
@@ -84,13 +84,16 @@ pub(crate) fn check_deafness(local: &Local) {
         Timer::Fate,
     ] {
         let runs = if timer == Timer::Fate { local.fate } else { ends(local.timer, timer) };
-        assert!(runs || ignores(local, Event::Timeout(timer)), "it heeds {timer:?}, not running");
+        assert!(
+            runs || ignores(local, Event::Timeout(timer)),
+            "it reacts to {timer:?}, which does not run"
+        );
     }
     for kind in [BallotKind::PreVote, BallotKind::Vote] {
         let unanswered = failed_vote(local, kind, Failure::Silent);
-        assert!(ignores(local, unanswered), "it heeds a vote that failed");
+        assert!(ignores(local, unanswered), "it reacts to a failed request for a vote");
         let refused = failed_vote(local, kind, Failure::Ended);
-        assert!(ignores(local, refused), "it heeds a failure in another ballot");
+        assert!(ignores(local, refused), "it reacts to a failure in another ballot");
     }
     if !local.server.leads() {
         check_refusal(local, Call::ReadFiles);
@@ -115,7 +118,10 @@ fn ignores(local: &Local, event: Event) -> bool {
 pub(crate) fn is_idle(local: &Local) -> bool {
     let (server, effects) = local.server.clone().step(NOTHING);
     let idle = server == local.server && effects.is_empty();
-    assert!(idle || local.server.role() == RoleName::Leader, "it heeds an unknown caller's leave");
+    assert!(
+        idle || local.server.role() == RoleName::Leader,
+        "it reacts to an unknown caller that disconnects"
+    );
     idle
 }
 
@@ -171,13 +177,13 @@ fn check_falls(before: &Status, after: &Status) {
 
 /// Only a candidate without updates starts over, and only if it is shown a founded history that is not its own.
 fn check_anew(before: &Server, event: &Event, after: &Server) {
-    let shown = shown_by(event).expect("it starts anew unasked");
+    let shown = shown_by(event).expect("it starts over without a reason");
     let own = before.status().history;
-    assert!(before.role() == RoleName::Candidate, "who starts anew is no candidate");
-    assert!(shown.founded && shown.history != own, "it starts anew and is shown nothing");
+    assert!(before.role() == RoleName::Candidate, "a server that starts over is not a candidate");
+    assert!(shown.founded && shown.history != own, "it starts over but was shown no history");
     let has_updates = before.log().from(LogIndex(1)).iter().any(|entry| roster_of(entry).is_none());
-    assert!(!has_updates, "updates are somebody's");
-    assert!(after.log().last_index() == LogIndex(0), "it starts anew with a log");
+    assert!(!has_updates, "a server with updates starts over");
+    assert!(after.log().last_index() == LogIndex(0), "it starts over with a log");
 }
 
 /// No server founds a history in a ballot in which a founded one has shown itself.
@@ -187,7 +193,7 @@ fn check_founding(before: &Local, event: &Event, after: &Local) {
         && after.server.role() == RoleName::Leader;
     let shown = shown_by(event).is_some_and(|shown| shown.founded);
     let meets = before.ballot.as_ref().is_some_and(|ballot| ballot.meets_founded) || shown;
-    assert!(!founds || !meets, "it founds a history and knows of one");
+    assert!(!founds || !meets, "it founds a history although it knows of one");
 }
 
 /// What a reply or a failure shows about its sender.
@@ -208,7 +214,10 @@ fn check_acknowledged(event: &Event, after: &Server, effects: &[Effect]) {
     };
     if effects.iter().any(is_accepted) {
         let held = after.log().from(request.prev_log.index.next());
-        assert!(after.log().contains(request.prev_log), "it acknowledges what it does not hold");
+        assert!(
+            after.log().contains(request.prev_log),
+            "it acknowledges an entry that it does not hold"
+        );
         assert!(held.starts_with(&request.entries), "it acknowledges entries that it lacks");
         let history = after.status().history.or(request.sender.history);
         assert!(history == request.sender.history, "it acknowledges another history than its own");
@@ -272,7 +281,7 @@ fn check_crashed(before: &Local, event: &Event, after: &Local, effects: &[Effect
     let refuses = |effect: &Effect| {
         matches!(effect, Effect::Reply(_, Reply::Fault(Fault::Crashed) | Reply::Done))
     };
-    assert!(effects.iter().all(refuses), "a crashed server takes part: {effects:?}");
+    assert!(effects.iter().all(refuses), "a crashed server has effects: {effects:?}");
 }
 
 /// A restored server is a follower with its old term, vote, log and commit index, and a fresh timer.
@@ -284,7 +293,7 @@ fn check_restored(before: &Server, event: &Event, after: &Local) {
     let kept = Status { role: RoleName::Follower, ..before.status() };
     assert!(after.server.status() == kept, "it lost something in its crash");
     assert!(after.server.log() == before.log(), "it lost entries in its crash");
-    assert!(after.timer == Some(Timer::Silence), "it begins without a whole silence phase");
+    assert!(after.timer == Some(Timer::Silence), "it begins without a full silence phase");
 }
 
 /// The situations in a step that one server alone shows.

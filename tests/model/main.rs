@@ -32,7 +32,7 @@ fn check(name: &str, configuration: &Configuration) -> Found {
     let found = Search::run(configuration.bounds);
     eprintln!("{name}: {found}");
     let missing = found.marks.missing(configuration.marks);
-    assert!(missing.is_empty(), "{name} never came to {missing:?}");
+    assert!(missing.is_empty(), "{name} never reached {missing:?}");
     let (now, before) = (found.states, configuration.states);
     assert!(now == before, "{name} has other states than before: {now}, not {before}");
     found

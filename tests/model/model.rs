@@ -52,7 +52,10 @@ impl Model {
     /// Lets server 0 found a history together with all others, and delivers everything that is sent.
     fn join(&mut self, state: &mut State) {
         let others = self.ids().skip(1).fold(0, |set, id| set | 1 << id.0);
-        assert!(self.campaign(state, ServerId(0), others), "nobody keeps it from standing");
+        assert!(
+            self.campaign(state, ServerId(0), others),
+            "nothing prevents it from becoming a candidate"
+        );
         while !state.network.is_empty() {
             let message = state.network.remove(0);
             self.deliver(state, message);

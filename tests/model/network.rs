@@ -43,7 +43,7 @@ impl Message {
             Reply::Fault(Fault::Crashed) => {
                 return Message::Failure { by, to: to.id, request, failure: Failure::Crashed(*to) };
             }
-            other => panic!("{other:?} is no reply to a correct peer, which asked {request:?}"),
+            other => panic!("{other:?} is not a reply to a correct peer, which asked {request:?}"),
         };
         Message::Response { by, to: to.id, asked, response }
     }
@@ -124,7 +124,7 @@ fn request_of(event: &Event) -> Request {
     match event {
         Event::Call(_, Call::RequestVote(request)) => Request::RequestVote(request.clone()),
         Event::Call(_, Call::AppendEntries(request)) => Request::AppendEntries(request.clone()),
-        other => panic!("{other:?} is no request"),
+        other => panic!("{other:?} is not a request"),
     }
 }
 

@@ -33,7 +33,7 @@ impl Table {
 
     /// Gives a number to a key that has none, and returns whether it had none.
     pub(crate) fn insert(&mut self, key: u64, number: u32) -> bool {
-        assert!(number < NONE, "the numbers suffice");
+        assert!(number < NONE, "there are enough numbers");
         let slot = self.slot(key);
         if self.numbers[slot] != NONE {
             return false;

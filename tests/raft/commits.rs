@@ -123,7 +123,7 @@ fn a_commit_is_told_ahead_of_the_reply_to_a_batch_under_way() {
     assert_eq!(append_to(&news, 2).leader_commit, LogIndex(3));
     let server = after(server, [accepted(2, &append_to(&news, 2))]);
     let (_, more) = server.step(accepted(2, &append_to(&effects, 2)));
-    assert_eq!(append_requests(&more), [], "it need not be told twice");
+    assert_eq!(append_requests(&more), [], "it need not be sent twice");
 }
 
 /// What a follower has verified stays verified for the term, and so does what its leader has committed.
@@ -170,7 +170,7 @@ fn refusals_until_level(leader_terms: &[u64], follower_terms: &[u64], term: u64)
         let (next, answer) = follower.step(appends(request.clone()));
         follower = next;
         refusals += usize::from(matches!(outcome(&answer), AppendOutcome::Mismatch(_)));
-        assert!(refusals < 100, "{leader_terms:?} and {follower_terms:?} never become level");
+        assert!(refusals < 100, "{leader_terms:?} and {follower_terms:?} never become equal");
         (leader, effects) = leader.step(answered(1, &request, outcome(&answer)));
     }
     refusals

@@ -59,7 +59,7 @@ fn a_candidate_wins_with_guests_once_all_servers_are_accounted_for_twice() {
     let (server, effects) = server.step(granted_anew(2, &vote));
     assert_eq!(server.role(), RoleName::Leader);
     let exchanged = [(0, life(0)), (1, next_life(1)), (2, next_life(2))];
-    assert_eq!(roster(&server), exchanged, "here alone is an incarnation exchanged");
+    assert_eq!(roster(&server), exchanged, "only here is an incarnation exchanged");
     assert_eq!(append_to(&effects, 1).entries, [naming(2, &exchanged)]);
     assert_eq!((terms(&server), server.status().history), (vec![1, 2], Some(HISTORY)));
     let (server, _) = server.step(accepted_anew(1, &append_to(&effects, 1)));

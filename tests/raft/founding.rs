@@ -35,7 +35,11 @@ fn an_empty_candidate_wins_once_everybody_has_answered() {
     assert_eq!(server.role(), RoleName::Candidate);
     let (server, _) = server.step(refused(3, &vote, 1));
     assert_eq!(server.role(), RoleName::Leader);
-    assert_eq!(roster(&server), first_lives(&[0, 1, 2, 3, 4]), "whoever has answered is named");
+    assert_eq!(
+        roster(&server),
+        first_lives(&[0, 1, 2, 3, 4]),
+        "every server that has answered is named"
+    );
     assert_eq!(server.status().history, Some(life(0)), "the history is named after its founder");
 }
 
@@ -119,7 +123,7 @@ fn an_answer_that_shows_a_founded_history_voids_the_ballot_and_not_the_next() {
         assert_eq!((vote.kind, server.current_term()), (Vote, Term(6)));
         let founded = Identity { term: Term(6), ..founded };
         let server = after(server, [granted(1, &vote), answer(founded, &vote)]);
-        assert_eq!(server.role(), RoleName::Candidate, "the vote is voided likewise");
+        assert_eq!(server.role(), RoleName::Candidate, "the vote is voided as well");
         let (server, pre_vote) = ask_again(server, timeout(Timer::Campaign));
         assert_eq!((pre_vote.kind, server.current_term()), (PreVote, Term(6)));
     }
@@ -132,7 +136,7 @@ fn a_process_that_answers_for_two_servers_is_counted_and_named_once() {
     let twice = |from, request: &RequestVote| grants(from, request.sender.by(1), request);
     let server = after(server, [twice(1, &pre_vote), twice(2, &pre_vote)]);
     let server = after(server, [ended(3, &pre_vote), ended(4, &pre_vote)]);
-    assert_eq!(server.current_term(), Term(0), "two processes of five are no majority");
+    assert_eq!(server.current_term(), Term(0), "two processes of five are not a majority");
 }
 
 /// A server that holds an update knows that its history is founded.

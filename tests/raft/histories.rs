@@ -38,7 +38,7 @@ fn a_server_that_is_not_founded_takes_any_leader_s_log_in_place_of_its_own() {
     let server = follower_holding(3, &[1, 3]);
     let (same, effects) =
         server.clone().step(appends(other_append(2, at(0, 0), other_rosters(&[2]))));
-    assert_eq!(outcome(&effects), AppendOutcome::Stale, "of a term that is over");
+    assert_eq!(outcome(&effects), AppendOutcome::Stale, "of a past term");
     assert_eq!(same, server);
 }
 

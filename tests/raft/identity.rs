@@ -129,7 +129,7 @@ fn a_leader_that_its_roster_does_not_name_confirms_no_read_itself() {
     let (server, _) = server.step(BEAT);
     let silent = after(server, [BEAT, BEAT, accepted(1, &append_to(&first, 1))]);
     let (_, effects) = silent.step(asks(ask(PreVote, 3, at(2, 2))));
-    assert!(is_granted(&effects), "nor is it a majority with one other");
+    assert!(is_granted(&effects), "with one other it is not a majority either");
 }
 
 /// Nothing that an earlier process of a server acknowledged is true of a later one.

@@ -89,8 +89,8 @@ fn a_pre_vote_changes_nothing_at_the_server_that_answers() {
             let (same, effects) = server.clone().step(asks(ask(PreVote, term, last_log)));
             let Reply::Vote(reply) = reply(&effects) else { panic!("no answer") };
             assert_eq!((reply.kind, reply.ballot), (PreVote, 9));
-            assert_eq!(reply.sender, server.identity(), "the replier's own term is told");
-            assert_eq!(effects.len(), 1, "no timer moves");
+            assert_eq!(reply.sender, server.identity(), "the replier's own term is in the reply");
+            assert_eq!(effects.len(), 1, "no timer changes");
             assert_eq!(same, server);
         }
     }
@@ -259,7 +259,7 @@ fn a_process_that_has_just_been_started_stands_after_one_wait_unless_it_hears_a_
     assert_eq!(stands.role(), RoleName::Candidate);
     assert_eq!(vote_requests(&effects)[0].1.kind, PreVote);
     let (heard, effects) = server(0, 3).step(appends(append(1, at(0, 0), vec![])));
-    assert_eq!(armed(&effects), [Timer::Silence], "one timer of a role ends the others");
+    assert_eq!(armed(&effects), [Timer::Silence], "a role's timer replaces the others");
     let (heard, _) = heard.step(timeout(Timer::Start));
     assert_eq!(heard.role(), RoleName::Follower);
 }

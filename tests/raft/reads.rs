@@ -62,7 +62,7 @@ fn a_read_does_not_wait_for_a_batch_that_left_after_it() {
 fn a_reply_to_an_earlier_append_confirms_nothing() {
     let (server, beat) = leader_with_a_file().step(BEAT);
     let (server, effects) = server.step(read(5));
-    assert_eq!(append_requests(&effects), [], "a heartbeat to each is still under way");
+    assert_eq!(append_requests(&effects), [], "a heartbeat to each is still in flight");
     let (server, effects) = server.step(accepted(1, &append_to(&beat, 1)));
     assert_eq!(replies(&effects), []);
     let next = append_to(&effects, 1);

@@ -118,7 +118,7 @@ fn entries_and_heartbeats_travel_independently() {
     assert_eq!((&heartbeat.entries[..], heartbeat.prev_log), (&[][..], at(2, 2)));
     let server = after(server, [update(2, "b", 1), accepted(1, &batch)]);
     let (_, effects) = server.step(BEAT);
-    assert_eq!(appends_to(&effects, 1), [], "the heartbeat before is still under way");
+    assert_eq!(appends_to(&effects, 1), [], "the previous heartbeat is still in flight");
     let (server, effects) = leader(3).step(BEAT);
     assert_eq!(append_to(&effects, 1).entries, []);
     let (_, effects) = server.step(update(1, "a", 1));
@@ -150,7 +150,7 @@ fn a_failed_append_is_tried_again_at_the_next_heartbeat_and_not_before() {
     assert_eq!(appends_to(&effects, 1), []);
     let (server, effects) = server.step(BEAT);
     let (_, effects) = server.step(accepted(1, &append_to(&effects, 1)));
-    assert_eq!(append_to(&effects, 1).entries.len(), 2, "it is within reach again");
+    assert_eq!(append_to(&effects, 1).entries.len(), 2, "it can be reached again");
 }
 
 /// A reply to something sent before the failure does not show that the follower can be reached after it. Otherwise

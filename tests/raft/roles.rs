@@ -88,7 +88,7 @@ fn a_leader_that_meets_a_newer_term_becomes_a_follower_with_a_whole_silence_phas
 fn a_follower_enters_a_newer_term_in_place() {
     let (server, effects) = follower(3).step(newer_term());
     assert_eq!((server.role(), server.current_term()), (RoleName::Follower, Term(9)));
-    assert_eq!(server.leader(), None, "who led the former term does not lead this one");
+    assert_eq!(server.leader(), None, "the leader of the former term does not lead this one");
     assert_eq!(armed(&effects), []);
 }
 

@@ -56,7 +56,7 @@ fn a_server_that_shows_another_incarnation_is_taken_out() {
     assert_eq!((last_index(&server), roster(&server)), (3, first_lives(&[0, 2, 3, 4])));
     assert_eq!(append_to(&effects, 2).entries, [naming(2, &first_lives(&[0, 2, 3, 4]))]);
     let sent = append_to(&effects, 1);
-    assert_eq!((sent.prev_log, sent.entries.len()), (at(0, 0), 3), "it is told everything anew");
+    assert_eq!((sent.prev_log, sent.entries.len()), (at(0, 0), 3), "it is sent everything again");
     assert_eq!(sent.receiver, Some(next_life(1)));
 }
 
@@ -71,7 +71,7 @@ fn an_incarnation_that_the_opening_roster_does_not_name_does_not_commit_it() {
     let (server, _) = server.step(accepted_anew(1, &sent));
     assert_eq!((commit_index(&server), roster(&server)), (1, first_lives(&[0, 1, 2])));
     let (server, _) = server.step(accepted(2, &to_2));
-    assert_eq!(commit_index(&server), 2, "the twin that counts");
+    assert_eq!(commit_index(&server), 2, "the counterpart that counts");
 }
 
 /// Even if it could be added at once: a former leader has brought it up to date.
@@ -153,7 +153,7 @@ fn a_leader_appends_the_next_roster_once_the_last_one_is_committed() {
     let server = after(server, all_accept(&effects, &[4]));
     assert_eq!((last_index(&server), commit_index(&server)), (4, 3));
     let next = [&first_lives(&[0])[..], &[(1, next_life(1))], &first_lives(&[3, 4])].concat();
-    assert_eq!(roster(&server), next, "one goes as another comes");
+    assert_eq!(roster(&server), next, "one is removed as another is added");
 }
 
 /// Before an entry of its own term is committed, a leader does not know which roster is (§5.4.2).
@@ -197,7 +197,7 @@ fn a_process_is_not_brought_in_as_another_server() {
 fn a_leader_takes_its_own_former_life_out_and_brings_itself_in() {
     let former = [&[(0, next_life(0))][..], &first_lives(&[1, 2])].concat();
     let (server, effects) = elected_by(stand(leaderless_among(3, &former)), &[1, 2]);
-    assert_eq!(roster(&server), former, "its term opens with the last roster as it is");
+    assert_eq!(roster(&server), former, "its term begins with an unchanged last roster");
     let (server, effects) =
         after(server, all_accept(&effects, &[1])).step(accepted(2, &append_to(&effects, 2)));
     assert_eq!((last_index(&server), roster(&server)), (3, first_lives(&[1, 2])));

@@ -117,7 +117,7 @@ fn a_request_with_an_impossible_account_is_forged_and_changes_nothing() {
     let possible = account(&[(0, zero), (1, None), (2, two)]);
     let vote = RequestVote { account: Some(possible.clone()), ..ask(Vote, 9, at(1, 1)) };
     let (_, effects) = follower(3).step(asks(vote.clone()));
-    assert!(is_granted(&effects), "the twin that is possible");
+    assert!(is_granted(&effects), "the possible counterpart");
     let table = [
         ("a pre-vote", RequestVote { account: Some(possible), ..ask(PreVote, 9, at(1, 1)) }),
         (
@@ -171,12 +171,12 @@ fn an_append_for_another_incarnation_is_refused_and_stores_nothing() {
     let to = |receiver| {
         let request = append(2, at(1, 1), rosters(&[2]));
         let (server, effects) = follower(3).step(appends(AppendEntries { receiver, ..request }));
-        assert_eq!(server.current_term(), Term(2), "its term is told all the same");
+        assert_eq!(server.current_term(), Term(2), "its term is in the reply all the same");
         (outcome(&effects), terms(&server), server.leader())
     };
     let stored = (AppendOutcome::Accepted, vec![1, 2], Some(ServerId(1)));
     assert_eq!(to(Some(life(0))), stored);
-    assert_eq!(to(None), stored, "of a leader that knows none yet");
+    assert_eq!(to(None), stored, "from a leader that knows none yet");
     assert_eq!(to(Some(next_life(0))), (AppendOutcome::Refused, vec![1], None));
 }
 

@@ -219,7 +219,7 @@ fn uncommitted_bytes_are_bounded() {
     let (server, sent) = server.step(accepted(1, &append_to(&first, 1)));
     let (server, _) = server.step(accepted(1, &append_to(&sent, 1)));
     let (_, effects) = server.step(update(4, &large, 1));
-    assert_eq!(replies(&effects), [], "what is committed makes room");
+    assert_eq!(replies(&effects), [], "committed entries make room");
 }
 
 /// An update that fits exactly is accepted.

@@ -89,7 +89,7 @@ impl Cluster {
     pub(crate) fn led(size: u8, waiting_max: usize) -> (Cluster, u8) {
         let mut cluster = Cluster::start(size, waiting_max, 1);
         cluster.pass(Duration::from_secs(5));
-        let leader = cluster.leader().expect("one leads after five seconds");
+        let leader = cluster.leader().expect("a server leads after five seconds");
         (cluster, leader)
     }
 
@@ -182,7 +182,7 @@ impl Cluster {
                         let answer = xmlrpc::parse_response(&bytes).expect("it is well-formed");
                         assert!(
                             !self.gone.contains(&called),
-                            "{called:?} is answered though it hung up"
+                            "{called:?} is answered although it disconnected"
                         );
                         let earlier = self.answers.insert(called, answer);
                         assert_eq!(earlier, None, "{called:?} is answered once");

@@ -83,12 +83,12 @@ fn a_caller_that_hangs_up_is_not_answered_and_its_place_is_free() {
     let (mut cluster, leader) = Cluster::led(3, 2);
     cut_off(&mut cluster, leader);
     let [one, _two] = [(); 2].map(|()| cluster.call(leader, &Ask::Files));
-    let Err(refused) = cluster.answer(leader, &Ask::Files) else { panic!("there is no place") };
+    let Err(refused) = cluster.answer(leader, &Ask::Files) else { panic!("there is no slot") };
     assert_eq!(refused.code, fault::BUSY);
-    assert_eq!(cluster.answer(leader, &Ask::Ping), TRUE, "it waits for nobody");
+    assert_eq!(cluster.answer(leader, &Ask::Ping), TRUE, "it need not wait");
     cluster.hang_up(one);
     let three = cluster.call(leader, &Ask::Files);
-    assert!(cluster.answers.is_empty(), "it waits in the place of the first");
+    assert!(cluster.answers.is_empty(), "it waits in the slot of the first");
     cluster.isolated.clear();
     cluster.pass(Duration::from_millis(300));
     assert!(taken(&mut cluster, three).is_ok());
@@ -194,7 +194,7 @@ fn every_call_is_counted_those_of_a_multicall_too() {
 fn a_deadline_that_has_not_come_changes_nothing() {
     let mut cluster = Cluster::start(3, WAITING_MAX, 1);
     let deadlines = (0..3).filter_map(|id| cluster.service(id).deadline());
-    let first = deadlines.min().expect("a server that starts will stand");
+    let first = deadlines.min().expect("a server that starts becomes a candidate");
     cluster.pass(first - cluster.now - Duration::from_millis(1));
     (0..3).for_each(|id| cluster.tick(id));
     assert!(cluster.lines.is_empty(), "{:?}", cluster.lines);
@@ -263,7 +263,7 @@ fn whatever_comes_in_every_call_is_answered_once() {
             assert!(cluster.answers.contains_key(called), "seed {seed}: {called:?} waits for ever");
         }
         // Nothing is left of any of them: every slot is free, and only the cached map counts.
-        let leader = cluster.leader().unwrap_or_else(|| panic!("seed {seed}: nobody leads"));
+        let leader = cluster.leader().unwrap_or_else(|| panic!("seed {seed}: no server leads"));
         let map = cluster.answer(leader, &Ask::Files);
         assert!(map.is_ok(), "seed {seed}: {map:?}");
         assert_eq!(cluster.service(leader).server().status().waiting, 0, "seed {seed}");

@@ -264,7 +264,7 @@ fn usage(words: &[&str]) -> String {
         Some((_, form)) => format!("`{name}` is written: {form}"),
         None => {
             let all: Vec<_> = COMMANDS.iter().map(|(command, _)| *command).collect();
-            format!("there is no command `{name}`, but: {}", all.join(", "))
+            format!("there is no command `{name}`; the commands are {}", all.join(", "))
         }
     }
 }

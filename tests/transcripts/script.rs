@@ -154,7 +154,7 @@ mod tests {
         }
         assert!(
             complaint(&format!("{HEAD}> restor S1\n"))
-                .contains("there is no command `restor`, but: servers,")
+                .contains("there is no command `restor`; the commands are servers,")
         );
     }
 }

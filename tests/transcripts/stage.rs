@@ -294,7 +294,7 @@ impl Stage {
 
     /// The id that a server has in another's configuration.
     fn known_as(&self, id: ServerId, by: ServerId) -> ServerId {
-        self.set(by).id(id).expect("only the servers of the own set are asked")
+        self.set(by).id(id).expect("only servers of the same set are asked")
     }
 
     fn serve(&mut self, message: &Message, request: Request) {

@@ -5,7 +5,7 @@ use surfstore::value::Value;
 use surfstore::xmlrpc::{Fault, parse_call, parse_response};
 
 fn refused(document: &str) -> i32 {
-    parse_response(document.as_bytes()).expect_err("the answer is no answer").code()
+    parse_response(document.as_bytes()).expect_err("the answer is malformed").code()
 }
 
 #[test]
@@ -14,7 +14,7 @@ fn a_call_without_parameters_may_say_so_in_any_way() {
         let call = format!(
             "<methodCall>\n<methodName>\n surfstore.ping </methodName>{params}\n</methodCall>"
         );
-        let call = parse_call(call.as_bytes()).expect("the call is sound");
+        let call = parse_call(call.as_bytes()).expect("the call is valid");
         assert_eq!(call.method, "surfstore.ping");
         assert_eq!(call.params, []);
     }
@@ -124,7 +124,8 @@ fn a_refusal_is_one_line_that_quotes_little() {
         format!("<{}/>", "a".repeat(10_000)),
         format!("<a></{}>", "a".repeat(10_000)),
     ] {
-        let message = parse_call(document.as_bytes()).expect_err("the call is no call").to_string();
+        let message =
+            parse_call(document.as_bytes()).expect_err("the call is malformed").to_string();
         assert!(message.chars().count() < 500, "{message}");
         assert!(!message.contains(['\r', '\n', '\u{202E}']), "{message:?}");
     }

@@ -35,7 +35,7 @@ fn outcome(document: impl AsRef<[u8]>) -> Result<String, i32> {
 
 /// The value in an answer that the server wrote.
 fn answered(document: &[u8]) -> Value {
-    parse_response(document).expect("the answer is readable").expect("the answer is no fault")
+    parse_response(document).expect("the answer is readable").expect("the answer is not a fault")
 }
 
 fn array(elements: impl IntoIterator<Item = Value>) -> Value {

@@ -154,7 +154,7 @@ proptest! {
     #[test]
     fn a_document_cut_short_is_no_call(document in document(), place in any::<prop::sample::Index>()) {
         let cut = &document[..place.index(document.len())];
-        let code = parse_call(cut).expect_err("it is cut short").code();
+        let code = parse_call(cut).expect_err("it is truncated").code();
         // A cut inside a character leaves bytes that are not UTF-8.
         prop_assert!(code == -32700 || (code == -32702 && std::str::from_utf8(cut).is_err()), "{}", code);
     }

@@ -103,7 +103,7 @@ fn a_doubled_member_is_found_among_a_hundred_thousand() {
 fn a_long_doctype_is_refused_where_it_begins() {
     // It has no end; a parser that read it to the end would report that instead.
     let endless = format!("<!DOCTYPE a [{}", "<!ENTITY a 'b'>".repeat(MANY));
-    let refusal = parse_call(endless.as_bytes()).expect_err("no DOCTYPE is accepted");
+    let refusal = parse_call(endless.as_bytes()).expect_err("a DOCTYPE is not accepted");
     assert_eq!(refusal.code(), -32700);
     assert_eq!(refusal.to_string(), "the document has a DOCTYPE, which is not accepted");
 }
