@@ -211,7 +211,7 @@ fn the_status_names_incarnation_history_and_who_counts() {
 }
 
 #[test]
-fn who_is_there_and_not_in_the_roster_is_a_guest_until_it_is_in_or_has_ended() {
+fn a_server_that_is_up_but_not_in_the_roster_is_a_guest_until_it_is_in_or_has_ended() {
     let now = Instant::now();
     let mut monitor = monitor(now);
     let mut observe = |roster: &[(u8, u64)], shown: Option<Identity>, has_ended: bool| {
@@ -241,7 +241,7 @@ fn who_is_there_and_not_in_the_roster_is_a_guest_until_it_is_in_or_has_ended() {
 }
 
 #[test]
-fn a_follower_takes_nobody_for_a_guest_whose_present_incarnation_it_does_not_know() {
+fn a_follower_reports_no_guest_whose_present_incarnation_it_does_not_know() {
     let now = Instant::now();
     let mut monitor = monitor(now);
     assert_eq!(monitor.shown(ANSWER, &identity(1, 200, OWN.0), &own(), now), [""; 0]);
@@ -260,7 +260,7 @@ fn told(shown: impl IntoIterator<Item = (Option<ServerId>, Identity)>) -> Vec<St
 }
 
 #[test]
-fn what_does_not_fit_is_told_in_one_line_with_what_to_do() {
+fn a_mismatch_is_logged_in_one_line_with_what_to_do() {
     let peer = identity(1, 200, OWN.0);
     for (asked, shown, expected) in [
         (
@@ -311,7 +311,7 @@ fn what_does_not_fit_is_told_in_one_line_with_what_to_do() {
 }
 
 #[test]
-fn nothing_is_told_of_servers_that_fit_or_will() {
+fn nothing_is_logged_about_servers_that_match_or_will() {
     let peer = identity(1, 200, OWN.0);
     let unfounded = Identity { founded: false, ..identity(1, 200, 9) };
     for shown in [peer, unfounded, empty(peer), identity(1, 201, OWN.0)] {
@@ -326,7 +326,7 @@ fn nothing_is_told_of_servers_that_fit_or_will() {
 }
 
 #[test]
-fn a_matter_is_told_once_for_each_incarnation_and_floods_end() {
+fn a_mismatch_is_logged_once_for_each_incarnation_and_floods_end() {
     let repeated = |incarnation| {
         let shown = move |asked| (asked, identity(1, incarnation, 9));
         [ANSWER, REQUEST].into_iter().cycle().take(100).map(shown)
@@ -352,7 +352,7 @@ fn a_sender_with_another_configuration_is_known_by_the_process_that_answered() {
 }
 
 #[test]
-fn two_processes_that_answer_for_one_server_by_turns_are_told_once() {
+fn two_processes_that_answer_for_one_server_in_turn_are_logged_once() {
     let start = Instant::now();
     let mut monitor = monitor(start);
     let shown = |monitor: &mut Monitor, incarnation, now| {
@@ -409,7 +409,7 @@ fn peers_with_another_history_are_named_as_long_as_they_are_there() {
 }
 
 #[test]
-fn for_whom_elections_wait_is_told_after_two_ballots_in_a_row_and_again_when_it_changes() {
+fn the_servers_that_elections_wait_for_are_logged_after_two_ballots_in_a_row_and_when_they_change() {
     let now = Instant::now();
     let mut monitor = monitor(now);
     let waits = |monitor: &Monitor| status(monitor, now)["waitsFor"].clone();
@@ -446,7 +446,7 @@ fn for_whom_elections_wait_is_told_after_two_ballots_in_a_row_and_again_when_it_
 }
 
 #[test]
-fn what_was_shown_before_is_looked_at_again_when_either_server_changes_or_has_ended() {
+fn a_peer_is_checked_again_when_either_server_changes_or_has_ended() {
     let now = Instant::now();
     let mut monitor = monitor(now);
     let apart = identity(1, 200, 9);

@@ -166,7 +166,7 @@ fn a_current_binary_needs_no_cargo() {
 }
 
 #[test]
-fn a_binary_older_than_any_source_is_built_anew() {
+fn a_binary_older_than_any_source_is_rebuilt() {
     // The folder itself changes when a source is added or removed.
     for source in ["src/lib.rs", "src", "Cargo.toml", "Cargo.lock"] {
         let checkout = Checkout::new().with_cargo(CARGO).with_binary(hours_ago(2));

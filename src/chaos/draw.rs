@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn about_half_of_the_crashes_befall_the_leader() {
+    fn about_half_of_the_crashes_hit_the_leader() {
         let mut rng = Rng::with_seed(7);
         let sight = Sight { crashed: &[false; 10], leader: Some(3) };
         let draws = (0..1000).filter_map(|_| blow(&mut rng, Majority::Never, &sight));

@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_told_in_its_two_greatest_units() {
+    fn a_time_is_shown_in_its_two_largest_units() {
         for (seconds, told) in
             [(0, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (3600, "1 h 0 min"), (90_061, "1 d 1 h")]
         {

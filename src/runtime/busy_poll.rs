@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn where_little_comes_the_thread_sleeps() {
+    fn the_thread_sleeps_when_little_arrives() {
         let executor = LocalExecutor::new();
         let (began, began_computing) = (Instant::now(), computed());
         let task = executor.spawn(async {

@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_for_a_turn_lets_those_go_first_whose_sockets_have_something() {
+    fn a_task_that_waits_for_a_turn_lets_tasks_with_ready_sockets_go_first() {
         for reads in [false, true] {
             assert_eq!(order(reads), ["little", "much"], "reads: {reads}");
         }

@@ -285,7 +285,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_want_of_room_sends_an_idle_caller_away() {
+    fn an_idle_caller_is_dropped_only_for_lack_of_room() {
         let is_want = |error: Errno| is_want_of_room(&error.into());
         for error in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM] {
             assert!(is_want(error), "{error}");

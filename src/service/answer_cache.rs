@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_map_that_changed_little_most_is_sent_as_it_was_written_for_the_last() {
+    fn a_map_that_changed_little_reuses_most_of_the_document_before() {
         let (mut cache, mut files) = (cache(), many());
         let before = cache.write(&read(&files));
         let held = cache.budget.bytes();
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_map_that_nobody_is_being_sent_keeps_nobody_from_an_answer() {
+    fn a_map_that_is_not_being_sent_is_evicted_for_an_answer() {
         let mut cache = cache();
         let mut files = Files::default();
         update(&mut files, "a", 1, &"h".repeat(ANSWER_BYTES_MAX));
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_map_that_nobody_is_being_sent_only_what_others_share_is_kept_in_want_of_room() {
+    fn without_room_only_shared_pieces_of_a_map_that_is_not_being_sent_are_kept() {
         let (mut cache, mut files) = (cache(), many());
         let before = cache.write(&read(&files));
         update(&mut files, "500", 2, "h");

@@ -48,7 +48,7 @@ fn a_stale_leader_confirms_nothing_with_a_follower_that_was_relaunched_while_it_
 }
 
 #[test]
-fn a_relaunched_follower_elects_nobody_who_lacks_what_its_former_process_had_acknowledged() {
+fn a_relaunched_follower_elects_no_server_that_lacks_what_its_former_process_had_acknowledged() {
     let (mut network, leader) = Network::led(3);
     let [relaunched, behind] = network.others(leader)[..] else { panic!("there are three") };
     network.isolate(&[behind]);

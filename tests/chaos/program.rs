@@ -163,7 +163,7 @@ fn a_second_interruption_ends_at_once() {
 }
 
 #[test]
-fn who_listens_without_being_a_server_is_told_in_one_line() {
+fn a_listener_that_is_not_a_server_is_reported_in_one_line() {
     let web: Manners = |mut stream| {
         let _ = stream.read(&mut [0; 4096]);
         let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");

@@ -98,7 +98,7 @@ fn a_crashed_server_stands_still_until_it_is_restored() {
 }
 
 #[test]
-fn a_majority_has_a_leader_within_5_s_of_the_last_blow() {
+fn a_majority_has_a_leader_within_5_s_of_the_last_fault() {
     let without = [status(Candidate, 2, 0), status(Follower, 2, 0), status(Crashed, 1, 0)];
     let led = [status(Leader, 3, 0), status(Follower, 3, 0), status(Crashed, 1, 0)];
     let said = "a majority is up and has no leader after 5 s";

@@ -55,7 +55,7 @@ fn a_dead_set_is_told_in_one_line_and_no_update_is_in_doubt() {
 }
 
 #[test]
-fn who_listens_without_being_a_server_is_told_in_one_line() {
+fn a_listener_that_is_not_a_server_is_reported_in_one_line() {
     for (manners, is_open) in [(web as strangers::Manners, false), (silent, true), (garbage, true)]
     {
         let (config, _folder) = strangers::set(manners);
@@ -163,7 +163,7 @@ fn a_stdout_that_is_full_is_told_with_what_was_done_and_exit_code_1() {
 }
 
 #[test]
-fn the_exit_code_is_the_truth_also_when_nobody_reads() {
+fn the_exit_code_is_right_even_if_the_output_is_not_read() {
     let dead = Cluster::stopped(3);
     let (cluster, leader) = Cluster::led(3);
     cluster.crash(&[cluster.others(leader)[0]]);

@@ -180,7 +180,7 @@ fn a_port_that_is_taken_is_refused_in_one_sentence_before_any_server_is_started(
 }
 
 #[test]
-fn servers_that_nobody_would_hear_of_are_not_started() {
+fn servers_are_not_started_if_stdout_cannot_be_written() {
     let first = three_ports();
     let _turn = Turn::take();
     let full = File::options().write(true).open("/dev/full").unwrap();

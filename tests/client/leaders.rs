@@ -58,7 +58,7 @@ fn crashed_and_dead_servers_are_passed_over() {
 }
 
 #[test]
-fn who_takes_no_calls_at_all_is_passed_over() {
+fn a_program_that_takes_no_calls_at_all_is_passed_over() {
     let (web, leader) = (Stage::new(|_, _| Act::Status(404)), leader());
     assert_eq!(
         client(&[&web.address, &leader.address]).update(&update("a", 1)),
@@ -83,7 +83,7 @@ fn a_search_for_the_leader_takes_no_longer_than_it_may() {
 }
 
 #[test]
-fn a_look_that_was_cut_short_is_not_what_is_told() {
+fn a_poll_that_was_cut_short_is_not_given_as_the_reason() {
     let stage = Stage::new(|_, before| match before {
         0 => Act::Fault(-32601, "no such method".to_owned()),
         _ => Act::Silence,
@@ -95,7 +95,7 @@ fn a_look_that_was_cut_short_is_not_what_is_told() {
 }
 
 #[test]
-fn whoever_waits_for_ever_may() {
+fn a_wait_without_a_limit_is_allowed() {
     let stage = leader();
     let limits = Limits { deadline: Duration::MAX, attempt: Duration::MAX, ..soon() };
     let mut client = Client::new(std::slice::from_ref(&stage.address), limits);

@@ -126,7 +126,7 @@ fn the_stored_version_is_asked_for_as_long_as_the_update_may_take_and_no_longer(
 }
 
 #[test]
-fn a_kept_connection_that_has_ended_is_made_anew_before_an_update_is_sent() {
+fn a_keep_alive_connection_that_has_ended_is_replaced_before_an_update_is_sent() {
     let stage = Stage::new(|_, _| Act::AnswerAndClose(true.into()));
     let mut client = client(&stage);
     for version in 1..=20 {
@@ -145,7 +145,7 @@ fn an_answer_that_no_server_gives_leaves_an_update_unknown() {
 }
 
 #[test]
-fn what_servers_would_not_read_to_its_end_is_not_sent() {
+fn a_call_that_servers_would_not_read_to_its_end_is_not_sent() {
     let stage = Stage::new(|_, _| TRUE);
     let mut large = update("a", 1);
     large.hashes = ["x".repeat(9 << 20).as_str().into()].into();

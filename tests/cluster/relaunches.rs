@@ -134,7 +134,7 @@ fn a_set_waits_for_a_silent_server_that_alone_has_the_files_and_says_so_once() {
 }
 
 #[test]
-fn two_histories_with_updates_stay_apart_and_say_so_until_one_is_started_anew() {
+fn two_histories_with_updates_stay_apart_and_say_so_until_one_is_restarted() {
     let mut cluster = Cluster::stopped(3);
     cluster.start([0, 1]);
     cluster.agree(cluster.leader(), &[0, 1], "first.txt", 1);

@@ -113,7 +113,7 @@ fn others_are_served_meanwhile(server: &Client) {
 
 /// All at once, because each takes as long as its deadline.
 #[test]
-fn whoever_is_too_slow_is_dropped_at_the_deadline_and_others_are_served_meanwhile() {
+fn a_caller_that_is_too_slow_is_dropped_at_the_deadline_and_others_are_served_meanwhile() {
     let (cluster, id) = Cluster::led(1);
     let hashes = Value::Array(vec!["x".repeat(1 << 10).as_str().into(); 2 << 10].into());
     for name in ["a", "b", "c"] {

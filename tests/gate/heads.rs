@@ -91,7 +91,7 @@ fn a_broken_header_line_is_refused() {
 }
 
 #[test]
-fn who_folds_a_header_is_told_so() {
+fn a_folded_header_is_refused_with_its_reason() {
     let refusal = read_pieces([b"POST / HTTP/1.1\r\nHost: a\r\n b".as_slice()]).refusal;
     assert_eq!(
         refusal.map(|refusal| refusal.reason),

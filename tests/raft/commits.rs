@@ -147,7 +147,7 @@ fn what_an_earlier_leader_verified_is_not_committed_by_the_next() {
 
 /// The next entries bring the commit index with them, if there are any; then no empty append is needed.
 #[test]
-fn news_of_a_commit_travel_with_the_next_entries_where_there_are_any() {
+fn the_news_of_a_commit_is_sent_with_the_next_entries_if_there_are_any() {
     let (server, effects) = leader(3).step(update(1, "a", 1));
     let server = after(server, [update(2, "b", 1)]);
     let (_, news) = server.step(accepted(1, &append_to(&effects, 1)));

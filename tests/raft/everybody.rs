@@ -84,7 +84,7 @@ fn accepted_anew(from: u8, request: &AppendEntries) -> Event {
 
 /// If its roster can still give a majority, a candidate must wait for that.
 #[test]
-fn everybody_s_vote_is_none_while_a_majority_of_the_roster_lives() {
+fn everybody_s_vote_does_not_apply_while_a_majority_of_the_roster_lives() {
     let (server, request) = standing(5);
     let guests = [3, 4].map(|from| granted_anew(from, &request));
     let server = after(after(server, [granted(1, &request)]), guests);
@@ -299,7 +299,7 @@ fn a_voter_goes_on_taking_from_members_that_live_and_from_guests() {
 
 /// Only a vote that was given ensures that they are gone for this server's term.
 #[test]
-fn a_vote_that_is_refused_buries_nobody() {
+fn a_refused_vote_does_not_declare_members_gone() {
     let living = [Some(life(0)), None, Some(next_life(2))];
     let voter = after(voter(), [asks(ask(Vote, 2, at(1, 1)).by(1))]);
     let (server, effects) = voter.step(asks(asks_everybody(&living)));

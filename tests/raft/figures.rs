@@ -44,7 +44,7 @@ fn every_message_of_a_newer_term_makes_every_role_a_follower_of_that_term() {
 
 /// §5.1: the vote belongs to a term, so a newer term begins without one.
 #[test]
-fn nobody_has_voted_yet_in_a_newer_term() {
+fn a_newer_term_begins_without_a_vote() {
     for (message, event) in messages(8).into_iter().skip(1) {
         let (server, _) = candidate(5).step(event);
         assert_eq!(server.status().voted_for, None, "{message}");
@@ -113,7 +113,7 @@ fn a_server_starts_as_a_follower_in_term_0_with_an_empty_log() {
 
 /// §5.2: "A server remains in follower state as long as it receives valid RPCs from a leader", here an empty one.
 #[test]
-fn an_append_of_the_current_leader_starts_the_silence_phase_anew() {
+fn an_append_of_the_current_leader_restarts_the_silence_phase() {
     for server in [follower(3), leaderless(3)] {
         let (server, effects) = server.step(appends(append(1, at(0, 0), vec![])));
         assert_eq!(armed(&effects), [Timer::Silence]);
@@ -123,7 +123,7 @@ fn an_append_of_the_current_leader_starts_the_silence_phase_anew() {
 
 /// §5.2: a leader whose append is refused because of its log is the leader all the same.
 #[test]
-fn an_append_that_does_not_fit_the_log_starts_the_silence_phase_anew() {
+fn an_append_that_does_not_fit_the_log_restarts_the_silence_phase() {
     let (server, effects) = leaderless(3).step(appends(append(1, at(1, 4), vec![])));
     assert_eq!(armed(&effects), [Timer::Silence]);
     assert_eq!(server.leader(), Some(ServerId(1)));
@@ -139,7 +139,7 @@ fn an_append_of_a_former_leader_leaves_the_timer_alone() {
 
 /// Figure 2, Followers: the timer restarts on "granting vote to candidate".
 #[test]
-fn a_granted_vote_starts_the_silence_phase_anew() {
+fn a_granted_vote_restarts_the_silence_phase() {
     let (server, effects) = leaderless(3).step(asks(ask(Vote, 2, at(1, 1))));
     assert!(is_granted(&effects));
     assert_eq!(armed(&effects), [Timer::Silence]);
@@ -305,7 +305,7 @@ fn a_candidate_follows_the_winner_of_its_term() {
 
 /// §5.2: split votes: "each candidate will time out and start a new election".
 #[test]
-fn a_candidate_without_a_majority_stands_anew_when_its_time_is_up() {
+fn a_candidate_without_a_majority_starts_another_ballot_when_its_time_is_up() {
     let (server, effects) = candidate(5).step(timeout(Timer::Campaign));
     assert_eq!(server.role(), RoleName::Candidate);
     assert_eq!(armed(&effects), [Timer::Campaign]);

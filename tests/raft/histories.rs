@@ -157,7 +157,7 @@ fn a_leader_that_gives_way_ends_its_reads_and_bounds_the_wait_of_its_updates() {
 /// Without updates its history may be given up. It is the same process, but nothing that it granted or stored may
 /// count.
 #[test]
-fn a_candidate_without_updates_begins_anew_when_it_is_shown_another_founded_history() {
+fn a_candidate_without_updates_starts_over_when_it_is_shown_another_founded_history() {
     let shown = identity(1, 1).holding(at(1, 9)).of_history(OTHER).founded();
     let answers: [fn(Identity, &RequestVote) -> Event; 2] =
         [|sender, request| refuses(1, sender, request), is_crashed];
@@ -180,7 +180,7 @@ fn a_candidate_without_updates_begins_anew_when_it_is_shown_another_founded_hist
 
 /// Its entry is gone from this log, but may be in others.
 #[test]
-fn a_candidate_that_begins_anew_tells_its_callers_that_the_outcome_is_unknown() {
+fn a_candidate_that_starts_over_tells_its_callers_that_the_outcome_is_unknown() {
     let server = after(leader(3), [update(5, "a", 1)]);
     let server = after(server, [appends(append(3, at(2, 2), rosters(&[3])))]);
     let (server, request) = stand(after(server, [timeout(Timer::Silence)]));
@@ -192,7 +192,7 @@ fn a_candidate_that_begins_anew_tells_its_callers_that_the_outcome_is_unknown() 
 
 /// It votes once in a term, whatever happens to its log (§5.2).
 #[test]
-fn a_candidate_that_begins_anew_keeps_its_vote() {
+fn a_candidate_that_starts_over_keeps_its_vote() {
     let (server, vote) = nearly_elected(follower(3));
     let shown = identity(1, 2).holding(at(1, 9)).of_history(OTHER).founded();
     let (server, _) = server.step(refuses(1, shown, &vote));
@@ -206,7 +206,7 @@ fn a_candidate_that_begins_anew_keeps_its_vote() {
 
 /// It may begin another ballot later. No late answer of this one counts in it.
 #[test]
-fn a_server_that_began_anew_numbers_its_ballots_on() {
+fn a_server_that_started_over_does_not_reuse_ballot_numbers() {
     let (server, request) = stand(leaderless(3));
     let shown = identity(1, 1).holding(at(1, 9)).of_history(OTHER).founded();
     let server = after(server, [refuses(1, shown, &request), timeout(Timer::Silence)]);
@@ -236,7 +236,7 @@ fn a_candidate_with_updates_keeps_them_whatever_it_is_shown() {
 
 /// Nor does it give anything up for a history that may never be committed, or for its own.
 #[test]
-fn a_candidate_does_not_begin_anew_for_a_history_that_is_its_own_or_not_founded() {
+fn a_candidate_does_not_start_over_for_a_history_that_is_its_own_or_not_founded() {
     let longer = identity(1, 1).holding(at(1, 9));
     for shown in [longer.of_history(OTHER), longer.founded(), identity(1, 1)] {
         let (server, request) = stand(leaderless(3));

@@ -215,7 +215,7 @@ fn a_follower_that_refuses_is_sent_the_next_heartbeat_all_the_same() {
 
 /// A guest stores, answers, votes and becomes a candidate like any other.
 #[test]
-fn a_server_that_the_roster_does_not_name_takes_part_uncounted() {
+fn a_server_that_the_roster_does_not_name_participates_uncounted() {
     let guest = leaderless_among(3, &first_lives(&[1, 2]));
     let entries = append(1, at(1, 1), vec![entry(1, "a", 1)]).committing(2);
     let (server, effects) = guest.clone().step(appends(entries));

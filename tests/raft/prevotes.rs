@@ -205,7 +205,7 @@ fn a_marked_append_is_stored_like_any_other() {
 /// It changes neither timer nor phase, known leader nor role, so that a leader that is cut off from the majority delays
 /// no election.
 #[test]
-fn a_marked_append_holds_nobody_back_from_an_election() {
+fn a_marked_append_delays_no_election() {
     for server in [leaderless(3), pre_candidate(3), candidate(3)] {
         let term = server.current_term().0;
         let (same, effects) = server.clone().step(appends(marked(term, at(0, 0), vec![])));

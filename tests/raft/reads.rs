@@ -175,7 +175,7 @@ fn a_read_whose_caller_hung_up_is_forgotten() {
 
 /// Only the leader reads; the others name it, if they know it.
 #[test]
-fn whoever_does_not_lead_redirects_a_read() {
+fn a_server_that_does_not_lead_redirects_a_read() {
     let table = [
         (follower(3), Some(ServerId(1))),
         (leaderless(3), None),

@@ -83,7 +83,7 @@ fn the_news_of_a_commit_is_sent_before_the_caller_is_answered() {
 
 /// If an append is in flight, the commit index follows its reply.
 #[test]
-fn the_news_of_a_commit_follow_an_append_under_way() {
+fn the_news_of_a_commit_follows_an_append_in_flight() {
     let (server, beat) = leader(3).step(timeout(Timer::Heartbeat));
     let (server, effects) = server.step(update(5, "a", 1));
     let (server, effects) = server.step(accepted(1, &append_to(&effects, 1)));
@@ -177,7 +177,7 @@ fn an_update_whose_caller_hung_up_stays_in_the_log() {
 
 /// A former leader forgets such a caller as well, in each of its roles.
 #[test]
-fn a_former_leader_forgets_whoever_hung_up() {
+fn a_former_leader_forgets_callers_that_disconnected() {
     let follower = former_leader();
     let candidate = after(follower.clone(), [timeout(Timer::Silence), timeout(Timer::Election)]);
     for server in [follower, candidate] {
@@ -235,7 +235,7 @@ fn the_bound_on_uncommitted_bytes_is_inclusive() {
 
 /// Only the leader accepts updates; the others name it, if they know it, and accept nothing.
 #[test]
-fn whoever_does_not_lead_redirects_an_update() {
+fn a_server_that_does_not_lead_redirects_an_update() {
     let table = [
         (follower(3), Some(ServerId(1))),
         (leaderless(3), None),

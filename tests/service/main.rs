@@ -221,7 +221,7 @@ fn a_multicall_takes_turns_with_everything_else() {
 /// Calls of all kinds, disconnecting clients, and servers that come and go: each call is answered once, and a call that
 /// need not wait is answered immediately.
 #[test]
-fn whatever_comes_in_every_call_is_answered_once() {
+fn every_call_is_answered_once_whatever_happens() {
     for seed in 0..100 {
         let mut rng = fastrand::Rng::with_seed(seed);
         let size = rng.u8(1..=5);

@@ -76,7 +76,7 @@ fn tags_match_and_carry_names() {
 }
 
 #[test]
-fn a_break_counts_for_more_than_whatever_comes_before_it() {
+fn a_syntax_error_outweighs_anything_before_it() {
     refused(
         -32700,
         &[
