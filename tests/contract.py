@@ -1,6 +1,6 @@
-"""What callers see, shown with nothing but Python's own `xmlrpc.client`: run with `python3 tests/contract.py`.
+"""The contract with callers, tested with Python's own `xmlrpc.client` alone: run with `python3 tests/contract.py`.
 
-Each test is a claim about servers that run as processes of their own. Needs Python 3.8 or newer.
+Each test is a claim about servers that run as separate processes. Needs Python 3.8 or newer.
 """
 
 import concurrent.futures
@@ -18,7 +18,7 @@ from servers import BLOCKED_SECONDS, ELECTION_SECONDS, Cluster, build, eventuall
 CRASHED, NOT_LEADER, OUTCOME_UNKNOWN = 1, 2, 3
 NOT_WELL_FORMED, NOT_XML_RPC, NO_SUCH_METHOD, WRONG_PARAMETERS = -32700, -32600, -32601, -32602
 
-# How long a call may take that is answered at once.
+# How long a call that does not wait may take.
 AT_ONCE = 0.5
 
 CANONICAL = """
@@ -30,13 +30,13 @@ CANONICAL = """
 
 
 def pending(call, *arguments):
-    """The future answer of a call that a thread of its own waits for."""
+    """The future answer of a call that a separate thread waits for."""
     future = concurrent.futures.Future()
 
     def run():
         try:
             future.set_result(call(*arguments))
-        except Exception as error:  # whatever it is, it is the outcome
+        except Exception as error:  # any exception is the outcome
             future.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()
@@ -176,7 +176,7 @@ class Names(Contract):
 
 
 class Connections(Contract):
-    """What goes on below the calls."""
+    """The transport below the calls."""
 
     def post(self, body, path="/RPC2"):
         connection = http.client.HTTPConnection(self.cluster.host(self.leader), timeout=10)
@@ -252,7 +252,7 @@ class Connections(Contract):
 
 
 class Files(Contract):
-    """What is stored, and when it is refused."""
+    """What is stored, and what is refused."""
 
     def update(self, name, version, hashes):
         return self.at_leader.updatefile(name, version, hashes)
@@ -339,7 +339,7 @@ class Files(Contract):
         self.assertLessEqual(max(len(name.encode()) for name in self.at_leader.getfileinfomap()), 4096)
 
     def test_a_carriage_return_is_given_back_as_one(self):
-        # Python sends it as it is, which XML reads as a line feed, unless it goes as bytes.
+        # Python sends it unescaped, which XML reads as a line feed, unless it is sent as bytes.
         self.assertIs(self.update(Binary(b"cr\r\n\r"), 1, []), True)
         self.assertEqual(self.file("cr\r\n\r"), [1, []])
         self.assertIs(self.update("cr\r\n\r", 1, []), True)
@@ -347,7 +347,7 @@ class Files(Contract):
 
     def test_characters_that_no_answer_could_carry_are_refused(self):
         for character in ("\x00", "\x01", "\x1b", "\ufffe"):
-            # Python writes them as they are, so the document is broken as well as the name.
+            # Python writes them unescaped, so the document is broken as well as the name.
             with self.assertRaises(Fault) as raised:
                 self.update(f"control {character}", 1, [])
             self.assertIn(raised.exception.faultCode, (WRONG_PARAMETERS, NOT_WELL_FORMED, -32702))
@@ -472,7 +472,7 @@ class Crashes(Contract):
 
 
 class NoMajority(Contract):
-    """A leader alone: what waits, for how long, and how it ends."""
+    """A leader without a majority: which calls wait, for how long, and how they end."""
 
     def setUp(self):
         super().setUp()
@@ -507,11 +507,11 @@ class NoMajority(Contract):
         impatient = self.cluster.proxy(self.leader, seconds=1)
         for call in (("updatefile", self.name, 2, ["h2"]), ("getfileinfomap",)):
             began = time.monotonic()
-            with self.assertRaises(OSError):  # a timeout, of a class that depends on the version of Python
+            with self.assertRaises(OSError):  # a timeout; its class depends on the Python version
                 getattr(impatient, call[0])(*call[1:])
             self.assertLess(time.monotonic() - began, 1 + AT_ONCE)
         self.cluster.restore()
-        # The update that was given up may take effect or not, and what comes after it tells.
+        # The update that timed out may take effect or not; the next calls show which.
         later = self.at_leader.updatefile(self.name, 2, ["later"])
         self.assertEqual(self.at_leader.getfileinfomap()[self.name], [2, ["later"] if later else ["h2"]])
         eventually(lambda: self.versions(self.name) == [2] * 3, 3, "all servers agree")
@@ -544,7 +544,7 @@ class NoMajority(Contract):
 
 
 class Majorities(unittest.TestCase):
-    """How many servers it takes."""
+    """How many servers are needed."""
 
     def test_a_lone_server_leads_itself(self):
         with Cluster(1) as cluster:
@@ -581,7 +581,7 @@ class Majorities(unittest.TestCase):
             cluster.crash(leader)
             deadline = time.monotonic() + ELECTION_SECONDS
             while time.monotonic() < deadline:
-                self.assertEqual(cluster.leaders(), [], "two of five elect nobody")
+                self.assertEqual(cluster.leaders(), [], "two of five elect no leader")
                 time.sleep(0.1)
             cluster.restore(leader)
             self.assertEqual(cluster.proxy(cluster.leader()).getfileinfomap(), {"file": [2, ["h"]]})
@@ -589,5 +589,5 @@ class Majorities(unittest.TestCase):
 
 if __name__ == "__main__":
     build()
-    # Without warnings of connections that are left open: a proxy closes its own when it is collected.
+    # Without warnings about open connections: a proxy closes its own when it is collected.
     unittest.main(warnings="ignore")

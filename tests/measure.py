@@ -1,12 +1,12 @@
-"""Measures sets of servers that run as real processes, and says for each figure whether it keeps its bar.
+"""Measures sets of servers that run as real processes, and reports for each figure whether it keeps its bar.
 
     election    how long there is no leader after the leader's crash, five servers
-    traffic     how many requests a server receives from its peers while nobody calls
+    traffic     how many requests a server receives from its peers while there are no calls
     latency     one client's updates, one after another, against ping, three servers
-    catchup     how long a follower that was crashed during 20,000 updates takes to be level again
+    catchup     how long a follower that was crashed during 20,000 updates takes to catch up
     idle        what five idle servers use
     visibility  whether every follower shows an update right after it was acknowledged
-    attack      what a crowd of slow callers costs the others: the p99 of a client's pings and updates, against none there
+    attack      what a crowd of slow callers costs the others: the p99 of a client's pings and updates, with and without
 
 Needs Python 3.8 or newer and, for `idle`, Linux. Other work on the machine shows in the figures. Ends with exit code 1
 if a bar is missed.
@@ -28,12 +28,12 @@ from slow import SIZE, SlowCrowd
 
 HASHES = [f"{number:064x}" for number in range(3)]
 
-# Over which time the mean of the traffic is taken, and how long it is watched, in seconds.
+# The window for the mean of the traffic, and how long it is watched, in seconds.
 WINDOW, WATCHED = 5, 10
 
 
 class Client:
-    """A connection that is kept, with as little of Python between the caller and the server as there can be."""
+    """A keep-alive connection, with as little Python as possible between the caller and the server."""
 
     def __init__(self, cluster, server):
         self.socket = socket.create_connection(("localhost", cluster.ports[server]), CALL_SECONDS)
@@ -83,13 +83,13 @@ def post(method, *arguments):
 
 
 def percentile(values, percent):
-    """The least of the values that is not below `percent` of them."""
+    """The smallest value that is at least as large as `percent` of the values."""
     ordered = sorted(values)
     return ordered[math.ceil(len(ordered) * percent / 100) - 1]
 
 
 class Table:
-    """The figures, printed as they come."""
+    """The figures, printed as they are measured."""
 
     missed = 0
 
@@ -100,7 +100,7 @@ class Table:
 
 
 def election(table, times):
-    """Crashes the leader, waits for another, restores the old one; and so on."""
+    """Crashes the leader, waits for another, restores the old one, and repeats."""
     took = []
     with Cluster(5) as cluster:
         clients = {server: Client(cluster, server) for server in cluster}
@@ -119,7 +119,7 @@ def election(table, times):
 
 
 def traffic(table):
-    """Watches sets of servers in which nobody calls: with a leader and without, all up, some crashed, some dead."""
+    """Watches sets of servers without calls: with a leader and without, all up, some crashed, some dead."""
     for size in (3, 5, 10):
         most_lost = (size - 1) // 2
         for what, lost, kill, with_leader in (
@@ -140,7 +140,7 @@ def traffic(table):
 
 
 def busiest(cluster):
-    """The greatest rate of requests from peers that any server sees over any window, from the first moment on."""
+    """The maximum rate of requests from peers at any server over any window, from the first moment on."""
     clients = {server: Client(cluster, server) for server in cluster.processes}
     samples = {server: [] for server in clients}
     ends = time.monotonic() + WATCHED
@@ -158,7 +158,7 @@ def busiest(cluster):
 
 
 def latency(table, times):
-    """Updates and pings by turns over one connection."""
+    """Updates and pings in turn over one connection."""
     with Cluster(3) as cluster:
         client = Client(cluster, cluster.leader())
         ping = post("ping")
@@ -186,16 +186,16 @@ def catchup(table, updates, clients=16):
         table.row(f"catchup: {updates} updates by {clients} clients", f"{updates / (time.monotonic() - began):.0f} /s")
         goal = Client(cluster, leader).call("status")["commitIndex"]
         asked = Client(cluster, follower)
-        assert asked.call("status")["lastApplied"] <= goal - updates, "the follower slept through the updates"
+        assert asked.call("status")["lastApplied"] <= goal - updates, "the follower was crashed during the updates"
         began = time.monotonic()
         asked.call("restore")
-        eventually(lambda: goal <= asked.call("status")["lastApplied"], 60, "the follower is level")
+        eventually(lambda: goal <= asked.call("status")["lastApplied"], 60, "the follower has caught up")
         took = time.monotonic() - began
     table.row("catchup, N = 3: from restore to level", f"{took:.3f} s", "<= 3 s", took <= 3)
 
 
 def update_all(cluster, leader, updates, clients):
-    """Shares the updates out among clients, each with a file of its own."""
+    """Divides the updates among clients, each with its own file."""
     done = []
 
     def run(number):
@@ -209,7 +209,7 @@ def update_all(cluster, leader, updates, clients):
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(done) == clients, "every client's updates were taken"
+    assert len(done) == clients, "every client's updates were accepted"
 
 
 def idle(table, seconds=20):
@@ -228,7 +228,7 @@ def idle(table, seconds=20):
 
 
 def cpu_seconds(pid):
-    """How long the process has been computing, to the nanosecond: clock ticks are too coarse for so little."""
+    """The CPU time of the process, in nanoseconds: clock ticks are too coarse for so little."""
     nanoseconds = 0
     for thread in os.listdir(f"/proc/{pid}/task"):
         with open(f"/proc/{pid}/task/{thread}/schedstat", encoding="ascii") as schedstat:
@@ -237,7 +237,7 @@ def cpu_seconds(pid):
 
 
 def resident_mib(pid):
-    """How much memory the process holds."""
+    """The memory of the process."""
     with open(f"/proc/{pid}/statm", encoding="ascii") as statm:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
@@ -270,7 +270,7 @@ def visibility(table, times):
 
 
 def attack(table, rounds, seconds=3):
-    """Without the crowd and with it by turns, over one connection, since machines are noisy."""
+    """Without the crowd and with it in turn, over one connection, because machines are noisy."""
     with Cluster(3) as cluster:
         leader = cluster.leader()
         client = Client(cluster, leader)
@@ -292,7 +292,7 @@ def attack(table, rounds, seconds=3):
 
 
 def late(client, versions, seconds):
-    """The p99 of pings and of updates by turns."""
+    """The p99 of pings and of updates in turn."""
     took = {"ping": [], "update": []}
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
@@ -315,9 +315,9 @@ def main():
     }
     parser.add_argument("measures", nargs="*", metavar="MEASURE", help="what to measure; everything by default")
     parser.add_argument("--elections", type=int, default=100, help="how many leaders to crash (default: 100)")
-    parser.add_argument("--calls", type=int, default=1000, help="how many updates to time or to look for (default: 1000)")
+    parser.add_argument("--calls", type=int, default=1000, help="how many updates to time or to look up (default: 1000)")
     parser.add_argument("--updates", type=int, default=20_000, help="how many updates to catch up with (default: 20000)")
-    parser.add_argument("--rounds", type=int, default=9, help="how many pairs of an attack and none (default: 9)")
+    parser.add_argument("--rounds", type=int, default=9, help="how many pairs of runs with and without an attack (default: 9)")
     options = parser.parse_args()
     for unknown in set(options.measures) - set(measures):
         parser.error(f"there is no measure {unknown!r}; there are {', '.join(measures)}")

@@ -409,7 +409,7 @@ fn peers_with_another_history_are_named_as_long_as_they_are_there() {
 }
 
 #[test]
-fn the_servers_that_elections_wait_for_are_logged_after_two_ballots_in_a_row_and_when_they_change() {
+fn the_servers_that_elections_wait_for_are_logged_after_two_ballots_in_a_row_and_on_change() {
     let now = Instant::now();
     let mut monitor = monitor(now);
     let waits = |monitor: &Monitor| status(monitor, now)["waitsFor"].clone();

@@ -17,7 +17,7 @@ import xmlrpc.client
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SCRIPT = os.path.join(ROOT, "run-server.sh")
 
-# Below the ports that systems give to outgoing connections, any of which might hold one of these by chance.
+# Below the ports that systems give to outgoing connections, which might use one of these by chance.
 PORTS = range(20000, 32000)
 
 # How long a leader may take to be elected.
@@ -26,19 +26,19 @@ ELECTION_SECONDS = 5
 # How long any other call may take before it counts as hanging.
 CALL_SECONDS = 10
 
-# How long the answer is awaited of a call that should block.
+# How long to wait for the answer of a call that should block.
 BLOCKED_SECONDS = 1.5
 
 
 def build():
-    """Has the script build the server, by a start that is refused, so that no build is in what is timed later."""
+    """Lets the script build the server, by a start that is refused, so that later timings contain no build."""
     refused = subprocess.run([SCRIPT, os.devnull, "0"], stderr=subprocess.PIPE, check=False)
     if refused.returncode != 2:
         sys.exit(refused.stderr.decode(errors="replace"))
 
 
 def eventually(condition, seconds, what):
-    """The first true value that `condition` gives; fails with `what` if none comes in time."""
+    """The first true value that `condition` returns; fails with `what` if there is none in time."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
@@ -49,7 +49,7 @@ def eventually(condition, seconds, what):
 
 
 class Transport(xmlrpc.client.Transport):
-    """The usual transport, except that it gives a call up when no answer comes in time."""
+    """The usual transport, with a timeout for each call."""
 
     def __init__(self, seconds, **kwargs):
         super().__init__(**kwargs)
@@ -62,7 +62,7 @@ class Transport(xmlrpc.client.Transport):
 
 
 def free_ports(count):
-    """Ports that nobody listens on, in either loopback family."""
+    """Ports that are free, in both loopback families."""
     found = []
     for port in random.sample(PORTS, len(PORTS)):
         if all(is_free(family, host, port) for family, host in LOOPBACKS):
@@ -125,7 +125,7 @@ class Cluster:
         eventually(lambda: self.answers(server), CALL_SECONDS, f"server {server} is up")
 
     def answers(self, server):
-        """Whether the server takes calls; an error if its process has ended."""
+        """Whether the server answers calls; an error if its process has ended."""
         code = self.processes[server].poll()
         assert code is None, f"server {server} ended with exit code {code}"
         try:
@@ -134,7 +134,7 @@ class Cluster:
             return False
 
     def kill(self, server):
-        """Ends a server's process, with all that it knows."""
+        """Ends a server's process, which loses its memory."""
         process = self.processes.pop(server)
         process.kill()
         process.wait()
@@ -150,7 +150,7 @@ class Cluster:
         return f"localhost:{self.ports[server]}"
 
     def proxy(self, server, seconds=CALL_SECONDS):
-        """A proxy of its own, for a proxy serves one thread at a time."""
+        """A separate proxy, because a proxy serves one thread at a time."""
         uri = f"http://{self.host(server)}"
         return xmlrpc.client.ServerProxy(uri, transport=Transport(seconds)).surfstore
 
@@ -159,18 +159,18 @@ class Cluster:
         return [server for server in self.processes if self.proxy(server).isLeader()]
 
     def leader(self):
-        """The one server that leads, once it does and all others that take part follow it."""
-        return eventually(self.settled, ELECTION_SECONDS, "one leader whom the others follow")[0]
+        """The one server that leads, once all others that are up follow it."""
+        return eventually(self.settled, ELECTION_SECONDS, "one leader that the others follow")[0]
 
     def settled(self):
-        """The list of the one leader, if there is one that every server that takes part knows."""
+        """The list of the one leader, if there is one that every server that is up knows."""
         states = [self.proxy(server).status() for server in self.processes]
         known = {state["leader"] for state in states if state["role"] != "crashed"}
         leaders = [state["id"] for state in states if state["role"] == "leader"]
         return leaders if known == {self.host(leader) for leader in leaders} and len(known) == 1 else []
 
     def followers(self):
-        """The servers that take part and do not lead."""
+        """The servers that are up and do not lead."""
         leader = self.leader()
         return [server for server in self.processes if server != leader and not self.proxy(server).isCrashed()]
 
@@ -180,10 +180,10 @@ class Cluster:
             assert self.proxy(server).crash() is True
 
     def restore(self, *servers):
-        """Restores servers; all of them where none is named."""
+        """Restores servers; all of them if none is named."""
         for server in servers or self.processes:
             assert self.proxy(server).restore() is True
 
 
-# A script that is ended from outside still ends its servers.
+# A script that is killed by a signal still ends its servers.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))

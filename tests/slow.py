@@ -1,6 +1,6 @@
-"""A crowd of callers that are as slow as can be: a byte a second each, in heads, in bodies, and reading answers.
+"""A crowd of callers that are as slow as possible: a byte a second each, in heads, in bodies, and reading answers.
 
-Whoever is dropped for it comes again. The module knows the bytes of requests, and nothing of what is measured meanwhile.
+A caller that is dropped connects again. The module knows only the bytes of requests, not what is measured meanwhile.
 """
 
 import socket
@@ -8,7 +8,7 @@ import threading
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\n"
 
-# What each member begins with; the readers ask for more than sockets take.
+# What each member sends first; the readers ask for more than sockets buffer.
 BEGINNINGS = (
     (90, lambda ask: b"P"),
     (90, lambda ask: HEAD + b"Content-Length: 1000000\r\n\r\n<"),
@@ -19,7 +19,7 @@ SIZE = sum(count for count, _ in BEGINNINGS)
 
 
 class SlowCrowd:
-    """Comes with the `with` block, which `ask` tells the request to be answered at length, and leaves with it."""
+    """Exists during the `with` block. `ask` is the request that gets a long answer."""
 
     def __init__(self, port, ask):
         self.port, self.ask = port, ask
@@ -38,17 +38,17 @@ class SlowCrowd:
             member.close()
 
     def join(self, beginning):
-        """A connection on which the beginning is sent."""
+        """A connection on which the first bytes are sent."""
         member = socket.create_connection(("localhost", self.port))
         member.settimeout(1)
         try:
             member.sendall(beginning)
         except OSError:
-            pass  # it was dropped already, and is made anew with the next byte
+            pass  # it was dropped already, and is made again with the next byte
         return member
 
     def dawdle(self):
-        """A byte of each a second, spread over the second."""
+        """Sends a byte of each per second, spread over the second."""
         while True:
             for place in self.members:
                 if self.over.wait(1 / SIZE):
