@@ -117,7 +117,7 @@ fn a_leader_that_was_paused_answers_no_read_from_memory_and_loses_no_update_it_a
 }
 
 #[test]
-fn followers_that_were_paused_are_not_missed_unseat_nobody_and_without_both_callers_wait() {
+fn one_paused_follower_delays_nothing_without_both_callers_wait_and_no_leader_is_unseated() {
     let (mut network, leader) = Network::led(3);
     let followers = network.others(leader);
     let term = network.at(leader).state().term;

@@ -1,4 +1,4 @@
-"""Checks the document for the authors of clients against the programs that run, so that it shows nothing stale."""
+"""Checks the document for the authors of clients against the programs that run, so that its code is not stale."""
 
 import re
 import textwrap
@@ -13,7 +13,7 @@ INDENTS = ("", " " * 2, " " * 4, " " * 8)
 
 
 def check(here):
-    """Checks that every program is shown, and that each paragraph shown of it stands in it, in that order."""
+    """Checks that every program is shown, and that it contains each paragraph shown of it, in that order."""
     document = (here / "../../docs/clients.md").read_text(encoding="utf-8")
     shown = dict(SHOWN.findall(document))
     folders = [here / "clients", here / "../../examples"]
@@ -24,6 +24,6 @@ def check(here):
         rest = "\n" + programs[name]
         for paragraph in block.split("\n\n"):
             places = [rest.find(f"\n{textwrap.indent(paragraph, indent)}\n") for indent in INDENTS]
-            assert max(places) >= 0, f"this does not stand in {name}, or not in that order:\n{paragraph}"
+            assert max(places) >= 0, f"this is not in {name}, or not in that order:\n{paragraph}"
             rest = rest[max(places) + 1:]
     return f"shows what {len(shown)} programs do"

@@ -1,4 +1,4 @@
-"""What `/metrics` says, as Prometheus's own parser for Python reads it."""
+"""Checks `/metrics` with Prometheus's own parser for Python."""
 import importlib.metadata
 import json
 import sys
@@ -29,7 +29,7 @@ servers = {port: xmlrpc.client.ServerProxy(f"http://localhost:{port}/RPC2").surf
 while not (leaders := [port for port in ports if servers[port].isLeader()]):
     time.sleep(0.05)
 leader = leaders[0]
-# A server that was late for the first election is brought in by a further entry, which no client asked for.
+# A server that was late for the first election is brought in by an additional entry, which no client requested.
 while servers[leader].status()["roster"] != [0, 1, 2]:
     time.sleep(0.05)
 for version in (1, 2, 3):
