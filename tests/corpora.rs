@@ -95,7 +95,7 @@ fn shown(event: &Event, server: &Server) -> Vec<&'static str> {
         (server.leads() && !is_another_s, "the leader that founded its history"),
         (server.leads() && is_another_s, "a leader of another's history"),
         (0 < status.commit_index.0, "a founded server"),
-        (is_anew, "a server that began anew"),
+        (is_anew, "a server that started over"),
     ];
     let marks = marks.into_iter().filter(|(is_so, _)| *is_so).map(|(_, mark)| mark);
     [told].into_iter().chain(marks).collect()
@@ -121,7 +121,7 @@ fn saved_messages_are_read_and_bring_a_server_into_every_role() {
         "a peer is crashed",
         "a pre-vote is asked for",
         "a roster",
-        "a server that began anew",
+        "a server that started over",
         "a timer runs out",
         "a vote is asked for",
         "a vote is asked for with an account",

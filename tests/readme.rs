@@ -158,7 +158,7 @@ fn every_command_of_the_readme_does_what_is_said_of_it() {
                 let shown = place.run("python3", text);
                 assert_eq!(shown.lines().collect::<Vec<_>>(), said_to_print(text));
             }
-            (language, _) => panic!("nobody runs {language}"),
+            (language, _) => panic!("code in {language} is not run"),
         }
         ran.push(text);
     }

@@ -37,7 +37,7 @@ pub(crate) fn wait_for(port: u16) {
     }
 }
 
-/// So many ports that nobody listens on, all of them different.
+/// So many free ports, all of them different.
 pub(crate) fn free_ports(count: usize) -> Vec<u16> {
     let socket = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let sockets: Vec<_> = (0..count).map(socket).collect();

@@ -1,4 +1,4 @@
-//! How long nobody can update anything when the leader crashes, as a client sees it.
+//! How long no update is possible after the leader crashes, as a client sees it.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::settings::Settings;
 
 const NAME: &str = "failover";
 
-/// Crashes the leader as often as is asked, each time with a client that updates a file at once, whoever leads.
+/// Crashes the leader as often as requested, each time with a client that updates a file at once at any leader.
 pub(crate) fn measure(report: &mut Report, settings: &Settings) {
     let times = settings.failovers;
     let mut cluster = Cluster::start(3);

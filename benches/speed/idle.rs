@@ -1,4 +1,4 @@
-//! What servers do while nobody calls.
+//! What servers do while there are no calls.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ const WATCHED: Duration = Duration::from_secs(5);
 /// Counts the requests between the servers, and what they take of a core.
 pub(crate) fn measure(report: &mut Report, _: &Settings) {
     let head = ["N", "requests/s, busiest", "all", "CPU %, busiest", "all", "memory, largest"];
-    let mut table = Table::new("Nobody calls", &head);
+    let mut table = Table::new("Idle servers", &head);
     for size in [3, 5] {
         let mut cluster = Cluster::start(size);
         let (began, before) = (Instant::now(), look(&mut cluster));

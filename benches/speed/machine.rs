@@ -1,4 +1,4 @@
-//! Where and of what the figures are, for whoever reads them later.
+//! The machine and the versions that the figures belong to.
 
 use std::process::Command;
 use std::{fs, thread};

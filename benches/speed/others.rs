@@ -104,7 +104,7 @@ fn miss_much(cluster: &mut Cluster, files: &mut Files) {
     wait(cluster.client.servers()[follower].restore()).expect("it is restored");
 }
 
-/// Reads the large map again and again. Somebody else updates it meanwhile, so no version goes back.
+/// Reads the large map again and again. Another client updates it meanwhile; no version may go back.
 fn read(port: u16, time: Duration) {
     let files = Files::new("file-", MANY);
     let request = write_post("localhost", &Ask::Files.document());

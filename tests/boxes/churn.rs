@@ -143,9 +143,9 @@ fn map_of(files: Files) -> Map {
     let value = |hashes: Value| match hashes {
         Value::Array(hashes) => match &*hashes {
             [Value::Int(value)] => u64::try_from(*value).unwrap(),
-            other => panic!("nobody wrote {other:?}"),
+            other => panic!("no client wrote {other:?}"),
         },
-        other => panic!("nobody wrote {other:?}"),
+        other => panic!("no client wrote {other:?}"),
     };
     files.into_iter().map(|(name, (version, hashes))| (name, (version, value(hashes)))).collect()
 }

@@ -47,7 +47,7 @@ const LEGAL: [(&str, &[&str]); 22] = [
 ];
 
 const ILLEGAL: [(&str, &[&str]); 24] = [
-    ("a read of what nobody wrote", &["0-1 read f1x"]),
+    ("a read of a value that was not written", &["0-1 read f1x"]),
     ("a read from the future", &["0-1 read f1x", "2-3 f1x true"]),
     ("an update that is lost", &["0-1 f1x true", "2-3 read"]),
     ("a stale read", &["0-1 f1x true", "2-3 f2y true", "4-5 read f1x"]),

@@ -42,7 +42,7 @@ fn a_call_that_waits_ends_with_what_is_known_of_it() {
         ended.assert_failed(130, what);
         assert_eq!(ended.stdout, "");
         // If a client disconnects, its call stops waiting, except that an update stays in the log.
-        wait_until(PATIENCE, "nobody waits", || cluster.at(leader).state().waiting_calls == 0);
+        wait_until(PATIENCE, "no call waits", || cluster.at(leader).state().waiting_calls == 0);
     }
 }
 

@@ -120,7 +120,7 @@ fn the_map_survives_the_crash_of_all_servers() {
     cluster.crash(&all);
     let refused = |answer: Answer| assert_fault(&answer, 1, "isCrashed");
     all.iter().for_each(|id| refused(cluster.at(*id).update("a.txt", 2, &hash("x"))));
-    holds_for(Duration::from_secs(2), "nobody leads", || cluster.leaders().is_empty());
+    holds_for(Duration::from_secs(2), "no server leads", || cluster.leaders().is_empty());
     cluster.restore(&all);
     let leader = cluster.leader();
     assert_eq!(cluster.at(leader).files().unwrap()["a.txt"], (1, hash("a.txt 1")));

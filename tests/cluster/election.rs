@@ -15,7 +15,7 @@ fn of_five_servers_started_one_by_one_a_leader_arises_with_the_third_and_stays()
     let mut cluster = Cluster::stopped(5);
     for id in [0, 1] {
         cluster.start([id]);
-        holds_for(SEVERAL_ELECTIONS, "nobody leads", || cluster.leaders().is_empty());
+        holds_for(SEVERAL_ELECTIONS, "no server leads", || cluster.leaders().is_empty());
         assert_fault(&cluster.at(id).files().map(|_| true.into()), 2, "not the leader");
     }
     cluster.start([2]);

@@ -169,7 +169,7 @@ pub(crate) fn change(set: &Set, before: &Server, after: &Server) -> Vec<String> 
         changes.push(format!("{} -> {}", old.role.as_str(), new.role.as_str()));
     }
     if old.incarnation != new.incarnation {
-        changes.push(format!("begins anew as {}", incarnation(new.incarnation)));
+        changes.push(format!("starts over as {}", incarnation(new.incarnation)));
         return changes;
     }
     if old.current_term != new.current_term {

@@ -20,7 +20,7 @@ const NO_SYNC: &str = "--unsafe-no-fsync";
 
 /// Three servers that end, and whose data go, with this value.
 pub(crate) struct Servers {
-    // Dropped in this order: the folder goes when nobody writes to it any more.
+    // Dropped in this order: the folder is removed when no process writes to it any more.
     running: Vec<Running>,
     folder: TempDir,
 }
