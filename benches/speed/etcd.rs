@@ -26,7 +26,7 @@ pub(crate) struct Etcd {
 }
 
 impl Etcd {
-    /// Builds and starts the load program, where there is an etcd; says so where there is none.
+    /// Builds and starts the load program if there is an etcd; otherwise reports that there is none.
     pub(crate) fn start() -> Option<Etcd> {
         let path = env::var_os("PATH").unwrap_or_default();
         if !env::split_paths(&path).any(|folder| fs::exists(folder.join("etcd")).unwrap_or(false)) {

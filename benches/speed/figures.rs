@@ -10,9 +10,9 @@ pub(crate) struct Figures {
     pub(crate) p50: f64,
     pub(crate) p99: f64,
     pub(crate) max: f64,
-    /// What a call costs each server, the leader first; empty where that was not looked at.
+    /// What a call costs each server, the leader first; empty if that was not measured.
     pub(crate) cpu: Vec<f64>,
-    /// What a call costs the clients, where that is known: it should be less than what it costs the leader.
+    /// What a call costs the clients, if that is known: it should be less than what it costs the leader.
     pub(crate) client_cpu: Option<f64>,
 }
 

@@ -20,7 +20,7 @@ pub(crate) fn sentence() -> String {
     format!("{processor}, {cores} cores, Linux {}, commit {commit}{changed}.", kernel.trim())
 }
 
-/// What git says; nothing where there is none.
+/// The output of git; empty if there is no git.
 fn git(arguments: &[&str]) -> String {
     let mut git = Command::new("git");
     let output = git.arg("-C").arg(env!("CARGO_MANIFEST_DIR")).args(arguments).output();

@@ -118,7 +118,7 @@ impl Plot {
         }
     }
 
-    /// Each line's name at its end, moved down where the one above is too near.
+    /// Each line's name at its end, moved down if the one above is too near.
     fn names(&self, text: &mut String, mut names: Vec<(f64, &str, &str)>) {
         names.sort_unstable_by(|one, other| one.0.total_cmp(&other.0));
         let (x, mut free) = (WIDTH - RIGHT + 12.0, 0.0_f64);

@@ -13,7 +13,7 @@ pub(crate) struct Settings {
     pub(crate) servers: Vec<usize>,
     /// How many clients there are in `calls`.
     pub(crate) clients: Vec<usize>,
-    /// Whether etcd is compared, where there is one.
+    /// Whether etcd is compared, if there is one.
     pub(crate) etcd: bool,
     /// How many turns each subject has; `TURNS`.
     pub(crate) turns: usize,
@@ -26,7 +26,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Reads `[PART …] [SERVERS …] [--write FOLDER]`, where there are these parts. Numbers make it short: without
+    /// Reads `[PART …] [SERVERS …] [--write FOLDER]`, with these parts. Numbers make it short: without
     /// crowds of clients, and without etcd.
     pub(crate) fn read(parts: &[&str]) -> Result<Settings, String> {
         let mut settings = Settings {
@@ -73,7 +73,7 @@ fn folder(argument: Option<String>) -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-/// The variable of the environment, or what holds where it is not set.
+/// The variable of the environment, or the default if it is not set.
 fn variable<T: FromStr>(name: &str, otherwise: T) -> Result<T, String> {
     match env::var(name) {
         Ok(text) => text.parse().map_err(|_| format!("{name}={text} is not a number")),

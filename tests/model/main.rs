@@ -54,7 +54,7 @@ fn a_server_alone_keeps_every_promise() {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "takes minutes where it is not optimised")]
+#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
 fn two_servers_keep_every_promise_also_without_a_majority() {
     check("pair", &configurations::PAIR);
     check("pair without a majority", &configurations::PAIR_WITHOUT_MAJORITY);
@@ -66,7 +66,7 @@ fn entries_that_come_one_by_one_are_committed_by_the_rule() {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "takes minutes where it is not optimised")]
+#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
 fn messages_of_older_terms_break_no_promise() {
     check_and_compare("pair with all messages", &configurations::PAIR_WITH_ALL_MESSAGES);
     check_and_compare("founding with all messages", &configurations::FOUNDING_WITH_ALL_MESSAGES);
@@ -74,7 +74,7 @@ fn messages_of_older_terms_break_no_promise() {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "takes minutes where it is not optimised")]
+#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
 fn messages_of_ended_processes_break_no_promise() {
     check_and_compare("relaunch with all messages", &configurations::RELAUNCH_WITH_ALL_MESSAGES);
     check_and_compare(
@@ -84,59 +84,59 @@ fn messages_of_ended_processes_break_no_promise() {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "takes minutes where it is not optimised")]
+#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
 fn appends_that_fail_break_no_promise() {
     check_and_compare("pair with failures", &configurations::PAIR_WITH_FAILURES);
     check("trio with failures", &configurations::TRIO_WITH_FAILURES);
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "takes minutes where it is not optimised")]
+#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
 fn elections_step_by_step_break_no_promise() {
     check_and_compare("pair with free elections", &configurations::PAIR_WITH_FREE_ELECTIONS);
     check("trio with free elections", &configurations::TRIO_WITH_FREE_ELECTIONS);
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "takes minutes where it is not optimised")]
+#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
 fn three_servers_found_a_history_and_keep_every_promise() {
     check("trio", &configurations::TRIO);
     check("founding with crash", &configurations::FOUNDING_WITH_CRASH);
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "takes minutes where it is not optimised")]
+#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
 fn three_servers_keep_every_promise_when_one_crashes() {
     check("trio with crash", &configurations::TRIO_WITH_CRASH);
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "takes minutes where it is not optimised")]
+#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
 fn three_servers_keep_every_promise_in_three_terms() {
     check("trio in three terms", &configurations::TRIO_IN_THREE_TERMS);
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "takes minutes where it is not optimised")]
+#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
 fn three_servers_keep_every_promise_to_writers() {
     check("trio with updates", &configurations::TRIO_WITH_UPDATES);
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "takes minutes where it is not optimised")]
+#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
 fn three_servers_keep_every_promise_to_readers() {
     check("trio with read", &configurations::TRIO_WITH_READ);
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "takes minutes where it is not optimised")]
+#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
 fn four_servers_keep_every_promise() {
     check("four", &configurations::FOUR);
     check("founding of four", &configurations::FOUNDING_OF_FOUR);
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "takes minutes where it is not optimised")]
+#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
 fn two_servers_keep_what_is_left_when_they_are_relaunched() {
     check("pair relaunched", &configurations::PAIR_RELAUNCHED);
     check("founding relaunched", &configurations::FOUNDING_RELAUNCHED);
@@ -145,14 +145,14 @@ fn two_servers_keep_what_is_left_when_they_are_relaunched() {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "takes minutes where it is not optimised")]
+#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
 fn three_servers_keep_every_promise_when_one_is_relaunched() {
     check("trio relaunched", &configurations::TRIO_RELAUNCHED);
     check("trio relaunched step by step", &configurations::TRIO_RELAUNCHED_STEP_BY_STEP);
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "takes minutes where it is not optimised")]
+#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
 fn four_servers_keep_every_promise_when_one_is_relaunched() {
     check("four relaunched", &configurations::FOUR_RELAUNCHED);
 }
@@ -164,7 +164,7 @@ fn three_servers_found_a_history_while_one_is_relaunched() {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "takes minutes where it is not optimised")]
+#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
 fn three_servers_keep_every_promise_when_one_ends() {
     check("trio ended", &configurations::TRIO_ENDED);
 }

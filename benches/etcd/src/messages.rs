@@ -102,7 +102,7 @@ pub(crate) struct StatusResponse {
     pub(crate) header: Option<ResponseHeader>,
     #[prost(string, tag = "2")]
     pub(crate) version: String,
-    /// The leader's member id; 0 where there is none.
+    /// The leader's member id; 0 if there is none.
     #[prost(uint64, tag = "4")]
     pub(crate) leader: u64,
 }
