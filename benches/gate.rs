@@ -1,8 +1,8 @@
-//! What the gate costs, less what it spares the HTTP library: `surfstore.ping` at a server of this project against the same
-//! calls at plain `async_h1::accept`, side by side in one run. `cargo bench --bench gate`
+//! The cost of the gate, minus what it saves the HTTP library: `surfstore.ping` at a server of this project against the
+//! same calls at plain `async_h1::accept`, side by side in one run. `cargo bench --bench gate`
 //!
-//! Both run as processes of their own and answer the same document. Closed-loop clients on keep-alive connections
-//! check every answer. The two take turns, and the ratio is taken pair by pair, since machines are noisy.
+//! Both run as separate processes and answer the same document. Closed-loop clients on keep-alive connections check
+//! every answer. The two take turns, and the ratio is taken pair by pair, because machines are noisy.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 

@@ -1,8 +1,7 @@
-//! What the parts of a call cost by themselves: XML, the messages between servers, the core's steps, the gate.
-//! `cargo bench --bench micro`
+//! The cost of each part of a call: XML, the messages between servers, the core's steps, the gate. `cargo bench --bench
+//! micro`
 //!
-//! Each is one function on bytes or values in memory, without sockets, clocks or other threads. What it gives is
-//! checked.
+//! Each is one function on bytes or values in memory, without sockets, clocks or other threads. Its result is checked.
 
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ fn update(file: usize, version: i64) -> Update {
     Update { name: format!("file{file:04}").into(), version, hashes: [hash(0), hash(1)].into() }
 }
 
-/// The largest update that is taken: one file of so many blocks.
+/// The largest update that is accepted: one file of so many blocks.
 fn large_update() -> Update {
     const HASHES: usize = 43_600;
     let hashes = (0..HASHES).map(|block| format!("{block:064x}").as_str().into()).collect();
@@ -60,7 +59,7 @@ mod xml {
         parse(bencher, &large_document(), 3);
     }
 
-    /// What is done with it beside: its size is found, and it is packed.
+    /// What else is done with it: its size is computed, and it is packed.
     #[divan::bench]
     fn read_updatefile_of_4_mib(bencher: Bencher<'_, '_>) {
         let document = large_document();
@@ -174,7 +173,7 @@ mod peers {
     }
 }
 
-/// There are 1,000 files, and each call finds the server as the one before left it.
+/// There are 1,000 files, and each call finds the server as the previous one left it.
 mod core {
     use std::collections::VecDeque;
     use std::sync::Arc;
@@ -192,7 +191,7 @@ mod core {
 
     const FILES: usize = 1000;
 
-    /// From the call to the answer and until both followers know of the commit: five steps.
+    /// From the call to the answer, and until both followers know of the commit: five steps.
     #[divan::bench]
     fn update_at_a_leader_of_three(bencher: Bencher<'_, '_>) {
         let call = |(file, version)| Event::Call(CallId(1), Call::Update(update(file, version)));
@@ -208,7 +207,7 @@ mod core {
         bencher.with_inputs(|| calls.next()).bench_local_values(|call| call.map(&mut step));
     }
 
-    /// The server after the followers have accepted whatever it sent, and its answer to the caller.
+    /// The server after the followers have accepted everything it sent, and its answer to the caller.
     fn settle(mut server: Server, effects: Vec<Effect>) -> (Server, Option<Reply>) {
         let mut effects = VecDeque::from(effects);
         let mut answer = None;

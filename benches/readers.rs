@@ -1,7 +1,7 @@
-//! How long the readers that strangers reach take for the worst inputs that are known: the fuzzer's saved ones, and
-//! those made by hand, as long as a request may be. `cargo bench --bench readers`
+//! How long the parsers that strangers can reach take for the worst known inputs: the fuzzer's saved ones, and handmade
+//! ones as long as a request may be. `cargo bench --bench readers`
 //!
-//! Further folders of inputs of a reader, as the fuzzer makes them, are named after `--`: `gate=FOLDER`, and so on.
+//! Further folders of inputs of a parser, as the fuzzer makes them, are named after `--`: `gate=FOLDER`, and so on.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
@@ -66,7 +66,7 @@ fn long_inputs(reader: &str, inputs: &[Worst], read: fn(&[u8])) {
     }
 }
 
-/// The shortest time that the thread computed, in a few attempts: other work on the machine slows it.
+/// The shortest time that the thread computed, over a few attempts, because other work on the machine slows it down.
 fn time(read: fn(&[u8]), input: &[u8]) -> Duration {
     let now = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default();
     let attempt = |_| {
@@ -77,7 +77,7 @@ fn time(read: fn(&[u8]), input: &[u8]) -> Duration {
     (0..5).map(attempt).min().unwrap_or_default()
 }
 
-/// Reads a connection in pieces as they come from a socket.
+/// Reads a connection in pieces, as they arrive from a socket.
 fn pass_the_gate(bytes: &[u8]) {
     let mut gate = Gate::new("localhost");
     for piece in bytes.chunks(8 << 10) {

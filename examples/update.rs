@@ -37,7 +37,7 @@ fn main() -> anyhow::Result<()> {
         Outcome::Refused { stored } => {
             bail!("{name} has version {stored:?}: read the map and decide again")
         }
-        // The update may have taken effect, or may still do so. Only the map tells.
+        // The update may have taken effect, or may still do so. Only the map shows which.
         Outcome::Unknown { reason } => bail!("outcome unknown: {reason}"),
     }
 

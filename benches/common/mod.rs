@@ -1,4 +1,4 @@
-//! What the benchmarks share: processes that end with them, and the way to a port of this machine.
+//! What the benchmarks share: processes that end with them, and connections to ports of this machine.
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};

@@ -1,4 +1,4 @@
-//! A caller that means harm, at the edge of a server: slow, garbled and broken connections.
+//! An attacker at the edge of a server: slow, garbled and broken connections.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use rustix::net::sockopt::set_socket_linger;
 
 use crate::common::connect;
 
-/// How many connections are kept that never come to the end of a request.
+/// How many connections are kept whose requests never end.
 const SLOW: usize = 200;
 
 /// The time between two other connections.
@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 const HEAD: &[u8] = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n<methodCall>";
 
-/// Attacks for so long; gives how many connections it made.
+/// Attacks for so long. Returns how many connections it made.
 pub(crate) fn attack(port: u16, time: Duration) -> usize {
     let began = Instant::now();
     let slow: Vec<_> = (0..SLOW).map(|number| begin(port, &HEAD[..number % HEAD.len()])).collect();
@@ -26,7 +26,7 @@ pub(crate) fn attack(port: u16, time: Duration) -> usize {
         match made % 3 {
             0 => garbage(port),
             1 => reset(port),
-            // The server may have closed this one by now, which is its right.
+            // The server may have closed this one by now, as it may.
             _ => _ = (&slow[made % SLOW]).write(b" "),
         }
         made += 1;
@@ -42,7 +42,7 @@ fn begin(port: u16, beginning: &[u8]) -> TcpStream {
     stream
 }
 
-/// Sends what is no HTTP, which must be refused.
+/// Sends something that is not HTTP, which must be refused.
 fn garbage(port: u16) {
     let mut answer = Vec::new();
     let mut stream = begin(port, b"\x16\x03\x01 no request at all\r\n\r\n");
@@ -50,7 +50,7 @@ fn garbage(port: u16) {
     assert!(answer.starts_with(b"HTTP/1.1 400 "), "garbage is refused");
 }
 
-/// Breaks the connection off in the middle of a request.
+/// Breaks off the connection in the middle of a request.
 fn reset(port: u16) {
     let stream = begin(port, HEAD);
     let _ = set_socket_linger(&stream, Some(Duration::ZERO));

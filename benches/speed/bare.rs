@@ -1,7 +1,7 @@
-//! The bare stack: what XML-RPC over HTTP costs with async-h1's decoder and encoder and nothing else.
+//! The bare stack: the cost of XML-RPC over HTTP with async-h1's decoder and encoder and nothing else.
 //!
-//! A process of its own, which the benchmark starts as itself: one thread, one task for each connection, one write for
-//! each answer, the project's own reader and writer of documents. It answers every ping, and knows nothing else.
+//! A separate process, which the benchmark starts as itself: one thread, one task for each connection, one write for
+//! each answer, the project's own reader and writer of documents. It answers every ping, and nothing else.
 
 use std::env;
 use std::net::{Ipv4Addr, TcpListener};
@@ -22,7 +22,7 @@ use crate::files::{Files, document};
 use crate::load::{self, Until, Work};
 use crate::usage;
 
-/// What tells the benchmark that it is to be the server.
+/// The argument that makes the benchmark the server.
 const PORT: &str = "PLAIN_PORT";
 
 /// The server's process.
@@ -40,7 +40,7 @@ impl Bare {
         Bare { process, port }
     }
 
-    /// Has clients ping.
+    /// Lets clients ping.
     pub(crate) fn load(&self, clients: usize, time: Duration) -> Figures {
         let process = self.process.0.id();
         let before = usage::cpu(process);
@@ -68,7 +68,7 @@ pub(crate) fn serve(port: u16) {
     }));
 }
 
-/// Answers until the caller is gone.
+/// Answers until the caller disconnects.
 async fn answer_each(mut stream: TcpStream) -> http_types::Result<()> {
     while let Some((mut request, _)) = decode(stream.clone()).await? {
         let call = request.body_bytes().await?;

@@ -1,7 +1,7 @@
-//! Calls per second, how long they take and what they cost the servers, by so many clients at so many servers.
+//! Calls per second, their duration and their cost for the servers, by number of clients and of servers.
 //!
-//! What is compared takes turns (ping, update, read, …, ping, …), since machines are noisy. The figures are medians of
-//! the turns; a ratio is the median of the turns' own ratios.
+//! The subjects take turns (ping, update, read, …, ping, …), because machines are noisy. The figures are medians of the
+//! turns; a ratio is the median of the turns' own ratios.
 
 use crate::bare::Bare;
 use crate::cluster::Cluster;
@@ -12,13 +12,13 @@ use crate::load::{Until, Work};
 use crate::report::{Line, Report, Table, mebibytes, number};
 use crate::settings::Settings;
 
-/// How many clients there are at most, and so how many files are updated at once.
+/// The maximum number of clients, and so of files that are updated at once.
 const CLIENTS_MAX: usize = 256;
 
-/// How many servers the set has whose figures are drawn.
+/// The number of servers of the set whose figures are plotted.
 const DRAWN: usize = 3;
 
-/// What takes turns.
+/// The subjects that take turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Subject {
     Ping,
@@ -61,10 +61,10 @@ impl Subject {
     }
 }
 
-/// A name, what is divided by what, and which figure of them.
+/// A name, the dividend and divisor, and which of their figures is compared.
 type Ratio = (&'static str, Subject, Subject, fn(&Figures) -> f64);
 
-/// The ratios that are shown, where both were measured.
+/// The ratios that are shown if both were measured.
 const RATIOS: [Ratio; 9] = [
     ("update / ping", Subject::Update, Subject::Ping, RATE),
     ("update / ping, medians of the times", Subject::Update, Subject::Ping, |turn| turn.p50),
@@ -79,7 +79,7 @@ const RATIOS: [Ratio; 9] = [
 
 const RATE: fn(&Figures) -> f64 = |turn| turn.calls_per_second;
 
-/// What is measured of, side by side.
+/// The subjects, side by side.
 struct Stage<'a> {
     /// For pings and updates.
     plain: (Cluster, Files),
@@ -122,7 +122,7 @@ impl Stage<'_> {
     }
 }
 
-/// Measures sets of every size, and etcd beside the one that has as many servers.
+/// Measures sets of every size, and etcd beside the set of the same size.
 pub(crate) fn measure(report: &mut Report, settings: &Settings) {
     let mut etcd = if settings.etcd { Etcd::start() } else { None };
     for servers in &settings.servers {

@@ -1,4 +1,4 @@
-//! How fast a follower that missed much is brought level.
+//! How fast a follower that missed many updates catches up.
 
 use std::time::Instant;
 
@@ -14,14 +14,14 @@ use crate::settings::Settings;
 /// How many updates it misses.
 pub(crate) const MISSED: usize = 20_000;
 
-/// How a follower comes to miss something.
+/// How a follower misses something.
 #[derive(Clone, Copy)]
 enum Loss {
     Crash,
     Process,
 }
 
-/// A follower is lost and comes back, in a set of its own each time.
+/// A follower is lost and comes back, in a new set each time.
 pub(crate) fn measure(report: &mut Report, settings: &Settings) {
     let mut rates = [Vec::new(), Vec::new()];
     for _ in 0..settings.turns {

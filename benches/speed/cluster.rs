@@ -1,4 +1,4 @@
-//! A set of servers, each a process of its own.
+//! A set of servers, each a separate process.
 
 use std::fmt::Write;
 use std::process::Command;
@@ -16,7 +16,7 @@ use crate::files::Files;
 use crate::load::{self, Until, Work};
 use crate::usage;
 
-/// How long anything here may take that is not measured.
+/// The maximum time for anything here that is not measured.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The servers, which end with this.
@@ -28,7 +28,7 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// So many servers, of which one leads.
+    /// So many servers with a leader.
     pub(crate) fn start(size: usize) -> Cluster {
         let mut text = format!("M: {size}\n");
         for (id, port) in free_ports(size).into_iter().enumerate() {
@@ -67,7 +67,7 @@ impl Cluster {
         self.addresses.len()
     }
 
-    /// Who leads.
+    /// The leader.
     pub(crate) fn leader(&mut self) -> usize {
         self.client.leader().expect("a leader").0
     }
@@ -76,7 +76,7 @@ impl Cluster {
         wait(self.client.servers()[id].status()).expect("a status")
     }
 
-    /// Has clients call the leader, and looks at what that costs the servers.
+    /// Lets clients call the leader, and measures what that costs the servers.
     pub(crate) fn load(
         &mut self,
         files: &mut Files,
@@ -93,23 +93,23 @@ impl Cluster {
         Figures { cpu, ..figures }
     }
 
-    /// How long each server has been computing, that one first.
+    /// The CPU time of each server, that one first.
     pub(crate) fn cpu(&self, first: usize) -> Vec<Duration> {
         self.from(first).map(usage::cpu).collect()
     }
 
-    /// How much memory each server holds, in bytes, that one first.
+    /// The memory of each server in bytes, that one first.
     pub(crate) fn resident(&self, first: usize) -> Vec<u64> {
         self.from(first).map(usage::resident).collect()
     }
 
-    /// The processes' ids, that server's first.
+    /// The process ids, that server's first.
     fn from(&self, first: usize) -> impl Iterator<Item = u32> {
         let (before, from) = self.processes.split_at(first);
         from.iter().chain(before).map(|process| process.0.id())
     }
 
-    /// Checks that the map is exactly what was acknowledged, and that every server comes to hold it.
+    /// Checks that the map is exactly what was acknowledged, and that every server reaches it.
     pub(crate) fn check(&mut self, files: &[&Files]) {
         let map = self.client.files().expect("the map");
         let updated: Vec<_> = files.iter().flat_map(|files| files.updated()).collect();
@@ -125,7 +125,7 @@ impl Cluster {
     }
 }
 
-/// Waits until something holds.
+/// Waits until a condition holds.
 pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds() {

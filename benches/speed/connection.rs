@@ -1,6 +1,6 @@
-//! A kept connection on which one request after another is answered.
+//! A keep-alive connection for one request after another.
 //!
-//! Each request is one write, and most answers are one read, so that what is measured is the server.
+//! Each request is one write, and most answers are one read, so that the server is measured.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,13 +10,13 @@ use surfstore::gate;
 
 use crate::common::connect;
 
-/// What an answer may have at most: more than any map that is read here.
+/// The maximum size of an answer: more than any map that is read here.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
-/// How much there is room for at first.
+/// The initial size of the buffer.
 const ROOM: usize = 16 << 10;
 
-/// A connection with at most one call under way.
+/// A connection with at most one call in flight.
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -34,7 +34,7 @@ impl Connection {
         self.stream.write_all(request).expect("the server is there");
     }
 
-    /// Reads what has come, or waits for it; gives the answer's document once it is whole.
+    /// Reads what has arrived, or waits for it. Returns the answer's document once it is complete.
     pub(crate) fn receive(&mut self) -> Option<&[u8]> {
         if self.received == self.buffer.len() {
             self.buffer.resize(2 * self.received, 0);

@@ -1,7 +1,7 @@
-//! The same work at etcd, as far as etcd does the same, for comparison.
+//! The same work at etcd, as far as etcd can do it, for comparison.
 //!
-//! A load program in a package of its own speaks gRPC; it starts servers, and is told on its standard input what
-//! to do next, so that its turns are between ours.
+//! A load program in a separate package speaks gRPC; it starts servers, and reads from its standard input what to do
+//! next, so that its turns are between ours.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -49,7 +49,7 @@ impl Etcd {
         Some(Etcd { process, commands, figures })
     }
 
-    /// Has clients make calls of one kind.
+    /// Lets clients make calls of one kind.
     pub(crate) fn load(&mut self, operation: &str, clients: usize, time: Duration) -> Figures {
         let commands = self.commands.as_mut().expect("its input is open");
         let command = format!("{operation} {clients} {}\n", time.as_secs_f64());

@@ -29,8 +29,8 @@ pub(crate) fn measure(report: &mut Report, settings: &Settings) {
     report.add(table);
 }
 
-/// One crash, at any time between two heartbeats: right behind one it would take the followers longest to notice. In
-/// the end the crashed server is restored, and holds the update as well.
+/// One crash, at any time between two heartbeats: right after one, the followers would take longest to notice. At the
+/// end the crashed server is restored, and has the update as well.
 fn fail(cluster: &mut Cluster, version: i64) -> Duration {
     let leader = cluster.leader();
     let update = Update { name: NAME.into(), version, hashes: ["hash".into()].into() };

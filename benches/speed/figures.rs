@@ -1,4 +1,4 @@
-//! What a turn of a load comes to.
+//! The result of a turn of a load.
 
 use std::time::Duration;
 
@@ -33,13 +33,13 @@ impl Figures {
     }
 }
 
-/// The least of the sorted values that is not below this share of them.
+/// The smallest of the sorted values that is at least as large as this share of them.
 pub(crate) fn percentile<T: Copy>(sorted: &[T], share: f64) -> Option<T> {
     let rank = (sorted.len() as f64 * share).ceil() as usize;
     sorted.get(rank.saturating_sub(1)).copied()
 }
 
-/// The one in the middle; of an even number the lower.
+/// The median; of an even number the lower one.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<_> = values.into_iter().collect();
     values.sort_unstable_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! Files that a load updates and reads: the requests, and what the answers must be.
+//! Files that a load updates and reads: the requests, and the required answers.
 
 use std::sync::Arc;
 
@@ -13,13 +13,13 @@ const FIRST: &str = "<int>1</int>";
 const OPEN: &str = "<int>";
 const CLOSE: &str = "</int>";
 
-/// Files of one load, each with a list of hashes of its own that stays the same. One update of a file is under way at
-/// a time, and its version is the next, so that every update must be answered with true.
+/// Files of one load, each with its own list of hashes, which stays the same. One update of a file is in flight at a
+/// time, and its version is the next, so that every update must be answered with true.
 pub(crate) struct Files {
     files: Vec<File>,
     /// The file whose turn it is.
     next: usize,
-    /// The document of the map, cut where the versions stand.
+    /// The document of the map, cut at the versions.
     map: Vec<String>,
     /// The last map that was read, and its versions.
     last: (Vec<u8>, Vec<i64>),
@@ -30,12 +30,13 @@ struct File {
     hashes: Box<[Value]>,
     acknowledged: i64,
     is_under_way: bool,
-    /// The call that updates it, before and behind the version.
+    /// The call that updates it, before and after the version.
     call: (String, String),
 }
 
 impl Files {
-    /// So many files, whose names begin so and are as long as SurfStore's usual ones; each has two hashes of 64 digits.
+    /// So many files, whose names begin like this and are as long as SurfStore's usual ones; each has two hashes of 64
+    /// digits.
     pub(crate) fn new(prefix: &str, count: usize) -> Files {
         let file = |number| {
             let name = format!("{prefix:-<54}{number:06}");
@@ -67,7 +68,7 @@ impl Files {
         self.files.len()
     }
 
-    /// The file that is updated next, and the document that does it; none while all files are being updated.
+    /// The file that is updated next, and its document; none while all files are being updated.
     pub(crate) fn update(&mut self) -> Option<(usize, String)> {
         let count = self.files.len();
         let turns = (self.next..count).chain(0..self.next);
@@ -79,7 +80,7 @@ impl Files {
         Some((index, [&file.call.0, OPEN, &version, CLOSE, &file.call.1].concat()))
     }
 
-    /// Notes that the update of this file was answered with true.
+    /// Records that the update of this file was answered with true.
     pub(crate) fn acknowledge(&mut self, index: usize) {
         let file = &mut self.files[index];
         file.is_under_way = false;
@@ -94,7 +95,7 @@ impl Files {
     /// Whether the document is the map of these files and of no others, each with its own hashes and a version that
     /// was acknowledged before the read began or may have been written since.
     pub(crate) fn is_map(&mut self, document: &[u8], acknowledged: &[i64]) -> bool {
-        // Most maps are what the last one was, and to compare takes less time than to read.
+        // Most maps equal the last one, and comparing takes less time than parsing.
         if self.last.0 != document {
             let Some(versions) = self.versions(document) else { return false };
             self.last = (document.to_vec(), versions);
@@ -106,7 +107,7 @@ impl Files {
         })
     }
 
-    /// The versions in a document that is the map of these files but for the versions.
+    /// The versions in a document that is the map of these files except for the versions.
     pub(crate) fn versions(&self, document: &[u8]) -> Option<Vec<i64>> {
         let (first, others) = self.map.split_first()?;
         let mut rest = document.strip_prefix(first.as_bytes())?;
@@ -120,7 +121,7 @@ impl Files {
         rest.is_empty().then_some(versions)
     }
 
-    /// Each file that was updated, with its version and hashes: what a map must hold in the end.
+    /// Each file that was updated, with its version and hashes: what a map must contain at the end.
     pub(crate) fn updated(&self) -> impl Iterator<Item = (&str, i64, &[Value])> {
         assert!(self.files.iter().all(|file| !file.is_under_way), "no update is in flight");
         let updated = self.files.iter().filter(|file| 0 < file.acknowledged);
@@ -142,7 +143,7 @@ impl File {
     }
 }
 
-/// The document of an answer that names no server.
+/// The document of an answer that no server gives.
 pub(crate) fn document(answer: &Answer) -> String {
     text(write_answer(answer, &Config { servers: Vec::new(), warnings: Vec::new() }))
 }

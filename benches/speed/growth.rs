@@ -1,4 +1,4 @@
-//! What a long log and a large map cost.
+//! The cost of a long log and of a large map.
 
 use crate::cluster::Cluster;
 use crate::figures::{Figures, median};
@@ -15,13 +15,13 @@ const TURN: usize = 2_000;
 const SHORT: usize = 10_000;
 const LONG: usize = 200_000;
 
-/// A set with so many entries in its log, and files of which all are in its map.
+/// A set with so many entries in its log, and the files, all of which are in its map.
 struct Grown {
     cluster: Cluster,
     files: Files,
-    /// What each server held before the first entry, in bytes, the leader first.
+    /// The memory of each server before the first entry, in bytes, the leader first.
     empty: Vec<u64>,
-    /// What each held with so many entries.
+    /// The memory of each with so many entries.
     full: Vec<u64>,
     entries: usize,
 }
@@ -49,7 +49,7 @@ impl Grown {
     }
 }
 
-/// Updates by turns at a set with a short log, at one with a long log, and at one with a large map.
+/// Updates in turn at a set with a short log, at one with a long log, and at one with a large map.
 pub(crate) fn measure(report: &mut Report, settings: &Settings) {
     let mut sets = [Grown::new(SHORT, 256), Grown::new(LONG, 256), Grown::new(SHORT, 10_000)];
     let mut rounds = Vec::new();
@@ -81,7 +81,7 @@ pub(crate) fn measure(report: &mut Report, settings: &Settings) {
     }
 }
 
-/// What a read of the large map takes.
+/// The cost of a read of the large map.
 fn read(report: &mut Report, large: &mut Grown, settings: &Settings) {
     let head = ["clients", "reads/s", "p50 µs", "p99 µs", "CPU µs/call"];
     let mut table = Table::new("Reads of 10,000 files, N = 3", &head);

@@ -10,7 +10,7 @@ use crate::settings::Settings;
 /// How long they are watched: many heartbeats.
 const WATCHED: Duration = Duration::from_secs(5);
 
-/// Counts the requests between the servers, and what they take of a core.
+/// Counts the requests between the servers, and measures how much of a core they use.
 pub(crate) fn measure(report: &mut Report, _: &Settings) {
     let head = ["N", "requests/s, busiest", "all", "CPU %, busiest", "all", "memory, largest"];
     let mut table = Table::new("Idle servers", &head);
@@ -37,7 +37,7 @@ pub(crate) fn measure(report: &mut Report, _: &Settings) {
     report.add(table);
 }
 
-/// How many requests peers have sent each server, and how long it has been computing.
+/// How many requests peers have sent to each server, and its CPU time.
 fn look(cluster: &mut Cluster) -> Vec<(i64, Duration)> {
     let requests: Vec<_> = (0..cluster.size()).map(|id| cluster.status(id).peer_requests).collect();
     requests.into_iter().zip(cluster.cpu(0)).collect()

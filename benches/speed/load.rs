@@ -1,5 +1,5 @@
-//! Closed-loop clients, all on one thread, so that they take little of the machine: each sends its next request as soon
-//! as its last one was answered and the answer found right.
+//! Closed-loop clients, all on one thread, so that they use little of the machine: each sends its next request as soon
+//! as its last one was answered and the answer checked.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::connection::Connection;
 use crate::figures::{Figures, micros};
 use crate::files::{Files, document};
 
-/// What the clients ask for.
+/// The calls of the clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
     Ping,
@@ -23,14 +23,14 @@ pub(crate) enum Work {
     Mixed,
 }
 
-/// When no more requests are sent.
+/// When to stop sending requests.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Until {
     Over(Duration),
     Sent(usize),
 }
 
-/// Calls by so many clients; gives the figures once the last one is answered.
+/// Calls by so many clients. Returns the figures once the last one is answered.
 pub(crate) fn run(
     port: u16,
     files: &mut Files,
@@ -59,12 +59,12 @@ pub(crate) fn run(
     Figures { client_cpu: Some(client_cpu), ..figures }
 }
 
-/// How long this thread has been computing.
+/// The CPU time of this thread.
 fn computing() -> Duration {
     clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap_or_default()
 }
 
-/// The connections that have something to read. A single client needs not ask: its read waits.
+/// The connections that have something to read. A single client need not ask: its read waits.
 fn ready(connections: &[Connection], calls: &[Option<Call>]) -> Vec<usize> {
     let waiting: Vec<_> = (0..calls.len()).filter(|index| calls[*index].is_some()).collect();
     if waiting.len() < 2 {
@@ -91,7 +91,7 @@ struct Load<'a> {
     yes: String,
 }
 
-/// A call under way.
+/// A call in flight.
 struct Call {
     began: Instant,
     expected: Expected,
@@ -140,7 +140,7 @@ impl<'a> Load<'a> {
             }
             Work::Update => true,
             Work::Read => false,
-            // Where every file is being updated, it reads, and makes up for it later.
+            // If every file is being updated, it reads, and makes up for it later.
             Work::Mixed => self.updates * 10 < self.sent,
         };
         let update = if updates { self.files.update() } else { None };
@@ -159,7 +159,7 @@ impl<'a> Load<'a> {
         Some(Call { began, expected })
     }
 
-    /// Notes an answer, which must be right.
+    /// Records an answer, which must be right.
     fn end(&mut self, call: Call, answer: &[u8]) {
         self.took.push(call.began.elapsed());
         let is_right = match call.expected {

@@ -1,7 +1,7 @@
-//! How fast the servers are: processes of their own, called over sockets. `cargo bench --bench speed`
+//! How fast the servers are: separate processes, called over sockets. `cargo bench --bench speed`
 //!
-//! Every answer is checked, and in the end the map: a benchmark whose servers do not do their work has no figures.
-//! `docs/speed.md` says what is measured and how it is asked for.
+//! Every answer is checked, and the map at the end: a benchmark whose servers do not do their work gives no figures.
+//! `docs/speed.md` describes what is measured and how to run it.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its figures")]
 
@@ -37,7 +37,7 @@ use settings::Settings;
 /// Something to measure, by its name.
 type Part = (&'static str, fn(&mut Report, &Settings));
 
-/// What there is to measure, and in which order.
+/// What can be measured, in this order.
 const PARTS: [Part; 6] = [
     ("calls", calls::measure),
     ("failover", failover::measure),

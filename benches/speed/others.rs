@@ -1,4 +1,4 @@
-//! How long small updates take beside other loads, against none, turn by turn.
+//! How long small updates take beside other loads, compared with none, turn by turn.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,13 +20,13 @@ use crate::settings::Settings;
 /// How many clients make small updates.
 const CLIENTS: usize = 8;
 
-/// How many of the usual turns one takes here: a follower that is back is found by the next heartbeat.
+/// How many of the usual turns one takes here: the next heartbeat finds a follower that is back.
 const TURNS: u32 = 2;
 
 /// How many files a large map has.
 const MANY: usize = 10_000;
 
-/// What goes on beside the updates.
+/// The load beside the updates.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Other {
     Large,
@@ -44,7 +44,7 @@ const OTHERS: [(Other, &str, usize); 5] = [
     (Other::Hogs, "threads that only compute, as many as processors", 256),
 ];
 
-/// Each of the others in turn, with a set of servers of its own.
+/// Each of the other loads in turn, with a separate set of servers.
 pub(crate) fn measure(report: &mut Report, settings: &Settings) {
     let head = ["beside", "p99 µs alone", "p99 µs beside it", "ratio", "updates/s, ratio"];
     let title = "Small updates by 8 clients beside other loads, N = 3";
@@ -96,7 +96,7 @@ fn pairs(other: Other, count: usize, settings: &Settings) -> Vec<(Figures, Figur
     pairs
 }
 
-/// Has a follower miss updates and come back, which it has just done.
+/// Makes a follower miss updates. When this returns, it has just come back.
 fn miss_much(cluster: &mut Cluster, files: &mut Files) {
     let follower = (cluster.leader() + 1) % cluster.size();
     wait(cluster.client.servers()[follower].crash()).expect("it crashes");
@@ -118,7 +118,7 @@ fn read(port: u16, time: Duration) {
     }
 }
 
-/// Has every processor something to compute.
+/// Gives every processor something to compute.
 fn compute(time: Duration) {
     let began = Instant::now();
     thread::scope(|threads| {

@@ -1,6 +1,6 @@
 //! The plot: calls per second over clients, a line for each kind of call, as SVG.
 //!
-//! It has a background of its own, so that it can be read on a dark page as well.
+//! It has its own background, so that it can be read on a dark page as well.
 
 use std::fmt::Write;
 
@@ -9,7 +9,7 @@ use crate::report::{Line, number};
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 420.0;
 
-/// Where the axes stand: from the left, from the top, from the right (for the lines' names), from the bottom.
+/// The margins of the axes: from the left, from the top, from the right (for the lines' names), from the bottom.
 const LEFT: f64 = 80.0;
 const TOP: f64 = 50.0;
 const RIGHT: f64 = 150.0;
@@ -50,7 +50,7 @@ fn clients(line: &Line) -> Vec<usize> {
     line.points.iter().map(|(clients, _)| *clients).collect()
 }
 
-/// The least of some round numbers that is not below it.
+/// The smallest of some round numbers that is not below it.
 fn round_up(value: f64) -> f64 {
     let power = 10_f64.powf(value.log10().floor());
     let steps = [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0];
@@ -64,7 +64,7 @@ struct Plot {
 }
 
 impl Plot {
-    /// The numbers of clients stand at equal distances.
+    /// The numbers of clients are at equal distances.
     fn x(&self, index: usize) -> f64 {
         let steps = self.clients.len().saturating_sub(1).max(1);
         LEFT + (WIDTH - LEFT - RIGHT) * index as f64 / steps as f64

@@ -1,4 +1,4 @@
-//! The figures as tables: for people, as they come, and in the end for a document.
+//! The figures as tables: printed as they are measured, and at the end written to a document.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use std::fmt::Write;
 #[derive(Default)]
 pub(crate) struct Report {
     tables: Vec<Table>,
-    /// What is drawn: the calls per second for so many clients.
+    /// The plot's data: the calls per second for so many clients.
     pub(crate) lines: Vec<Line>,
 }
 
@@ -17,7 +17,7 @@ pub(crate) struct Line {
 }
 
 impl Report {
-    /// Takes a table in, and prints it.
+    /// Adds a table, and prints it.
     pub(crate) fn add(&mut self, table: Table) {
         println!("{}", table.text());
         self.tables.push(table);
@@ -29,7 +29,7 @@ impl Report {
     }
 }
 
-/// Rows of figures beneath their names.
+/// Rows of figures under their names.
 pub(crate) struct Table {
     title: String,
     head: Vec<&'static str>,
@@ -77,7 +77,7 @@ impl Table {
     }
 }
 
-/// A number as people read it: three digits that say something, and thousands apart.
+/// A readable number: three significant digits, and separated thousands.
 pub(crate) fn number(value: f64) -> String {
     let digits = match value {
         value if value < 1.0 => format!("{value:.3}"),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// What was asked for.
+/// The settings.
 pub(crate) struct Settings {
     /// The parts that run; all, if it is empty.
     pub(crate) parts: Vec<String>,
@@ -64,7 +64,7 @@ impl Settings {
     }
 }
 
-/// A folder with a document for the results: that there is none should not be found in the end.
+/// A folder with a document for the results: it is checked now, so that it does not turn out to be missing at the end.
 fn folder(argument: Option<String>) -> Result<PathBuf, String> {
     let folder = PathBuf::from(argument.ok_or("--write needs a folder")?);
     if !folder.join("speed.md").is_file() {

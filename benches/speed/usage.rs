@@ -1,10 +1,9 @@
-//! What a process uses, as Linux counts it.
+//! The resources of a process, as Linux counts them.
 
 use std::fs;
 use std::time::Duration;
 
-/// How long the process has been computing, to the nanosecond: clock ticks are too coarse for a call. Nothing, once it
-/// has ended.
+/// The CPU time of the process, in nanoseconds: clock ticks are too coarse for a call. Nothing, once it has ended.
 pub(crate) fn cpu(process: u32) -> Duration {
     let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten();
     let computed = threads.map(|thread| {
@@ -17,7 +16,7 @@ pub(crate) fn cpu(process: u32) -> Duration {
     computed.sum()
 }
 
-/// How much memory the process holds, in bytes.
+/// The memory of the process, in bytes.
 pub(crate) fn resident(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).expect("a process");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -1,4 +1,4 @@
-//! Writes the results to where people read them: a part of a document, and the plot beside it.
+//! Writes the results to their documents: a part of a document, and the plot beside it.
 
 use std::path::Path;
 use std::{fs, io};
@@ -6,7 +6,7 @@ use std::{fs, io};
 use crate::plot;
 use crate::report::Report;
 
-/// Between these lines the document is rewritten.
+/// The lines between which the document is rewritten.
 const BEGIN: &str = "<!-- The benchmark writes from here -->";
 const END: &str = "<!-- to here -->";
 
