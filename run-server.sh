@@ -13,7 +13,7 @@ say() {
 
 if [ $# -eq 1 ] && { [ "$1" = --help ] || [ "$1" = -h ]; }; then
     echo "usage: run-server.sh CONFIG ID"
-    echo "Runs one server of the set that the file CONFIG describes, in the foreground. ID is its number, counted from 0."
+    echo "Runs one server of the set in the file CONFIG, in the foreground. ID is its number, counted from 0."
     exit 0
 fi
 
@@ -76,8 +76,8 @@ if [ ! -x "$binary" ] || sources_changed_since "$binary"; then
     fi
 fi
 
-# With glibc, this returns the memory of large requests to the system once they are answered. By default glibc keeps more
-# and more of it, because it raises its threshold for large blocks to the size of any that is freed, up to 32 MiB.
+# With glibc, this returns the memory of large requests to the system once they are answered. By default glibc keeps
+# more and more of it, because it raises its threshold for large blocks to the size of any that is freed, up to 32 MiB.
 MALLOC_MMAP_THRESHOLD_=${MALLOC_MMAP_THRESHOLD_:-131072}
 export MALLOC_MMAP_THRESHOLD_
 

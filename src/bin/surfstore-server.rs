@@ -20,7 +20,7 @@ const LAST_FLUSH: Duration = Duration::from_millis(200);
 
 const HELP: &str = "\
 usage: surfstore-server CONFIG ID
-Runs one server of the set that the file CONFIG describes, in the foreground. ID is its number, counted from 0.
+Runs one server of the set in the file CONFIG, in the foreground. ID is its number, counted from 0.
 SURFSTORE_LOG sets the log level: error, warn, info, debug or trace.
 ";
 
