@@ -51,7 +51,7 @@ impl Draft {
             let action = match kind {
                 0 => {
                     // Now and then more than may wait.
-                    let most = if self.rng.u8(0..100) == 0 { 1_500 } else { 60 };
+                    let most = if self.rng.u8(0..100) == 0 { 1_500 } else { 30 };
                     Action::Burst { asked, file, count: self.rng.u16(2..most) }
                 }
                 1 => Action::Retry { asked },

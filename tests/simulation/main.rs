@@ -1,5 +1,5 @@
-//! Runs of the core in a simulated world, drawn from seeds: first safety under every kind of fault, then progress
-//! once the faults have stopped. docs/simulation.md says how to use it.
+//! Runs of servers without their sockets in a simulated world, drawn from seeds: first safety under every kind of fault,
+//! then progress once the faults have stopped. docs/simulation.md says how to use it.
 //!
 //! # What is checked where
 //!
@@ -18,12 +18,16 @@
 //! | An answer is the committed log's own, and its place lies within the call | `clients.rs: answered` |
 //! | An update that was refused for good is never committed | `ledger.rs: refuse`, `commit` |
 //! | A call is answered at most once | `clients.rs: answered`, `world.rs: ask_at_once` |
-//! | Applied ≤ committed ≤ last entry; no entry is of a term to come | `history.rs: check_change` |
+//! | Applied ≤ committed ≤ last entry; no entry has a term above the current one | `history.rs: check_change` |
 //! | A leader voted for itself | `history.rs: observe_leader`, `src/raft/leader.rs: check` |
 //! | Match index < next index, match index ≤ last entry | `src/raft/progress.rs: check` |
 //! | A ballot counts every peer once, the own vote, and less than a majority | `src/raft/candidate.rs: check` |
 //! | Every role has its one timer, a crashed server none | `clock.rs: check_timers` |
-//! | A server remembers the callers that wait, and no others | `calls.rs: check_waiting` |
+//! | The answers of a multicall are explained in the order of its calls | `clients.rs: multicall` |
+//! | A caller that has hung up is not answered | `clients.rs: answered` |
+//! | What a server answers alone is true of it, and changes nothing; so does what is no call | `calls.rs: question` |
+//! | A peer is told which process is crashed | `wire.rs: arrive` |
+//! | A server remembers the callers that wait, and no others, and not more than may | `calls.rs: check_waiting` |
 //! | Whoever waits, waits for an entry that is not applied; not without end | `src/raft/core.rs: check`, `check_timers` |
 //! | Waiting callers are bounded | `src/raft/leader.rs: check` |
 //! | A read follows a commit of the term and an answer of a majority | `wire.rs: check_confirmed` |

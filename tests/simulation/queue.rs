@@ -1,10 +1,12 @@
 //! What is going to happen, in order of time and, at the same time, in the order in which it was scheduled.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::rc::Rc;
 
+use surfstore::gate;
+use surfstore::protocol;
 use surfstore::raft::{Failure, Incarnation, Request, Response, ServerId};
 
 /// A request on its way, and whether its sender has been told the outcome.
@@ -18,9 +20,28 @@ pub(crate) struct Letter {
     pub(crate) connection: u64,
     pub(crate) to: ServerId,
     pub(crate) request: Request,
-    /// The request as it is sent, from its first byte to its last.
-    pub(crate) bytes: Vec<u8>,
+    /// The request from its first byte to its last, once it is needed: many get lost.
+    bytes: OnceCell<Vec<u8>>,
     pub(crate) settled: Cell<bool>,
+}
+
+impl Letter {
+    /// A request of a process, by its number, and by how often its server had closed its connections before.
+    pub(crate) fn new(
+        number: u64,
+        (by, process, connection): (ServerId, Incarnation, u64),
+        to: ServerId,
+        request: Request,
+    ) -> Letter {
+        let (bytes, settled) = (OnceCell::new(), Cell::new(false));
+        Letter { number, by, process, connection, to, request, bytes, settled }
+    }
+
+    /// The request as it is sent.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        let write = || gate::write_post("localhost:9001", &protocol::write_request(&self.request));
+        self.bytes.get_or_init(write)
+    }
 }
 
 /// Something that is going to happen.

@@ -2,10 +2,8 @@
 //!
 //! The sender gets exactly one outcome per request, and beyond that what the network duplicates.
 
-use std::cell::Cell;
 use std::rc::Rc;
 
-use surfstore::gate;
 use surfstore::protocol;
 use surfstore::raft::{
     AppendEntries, AppendOutcome, AppendReply, BallotKind, CallId, Failure, Incarnation, LogIndex,
@@ -62,12 +60,8 @@ impl World {
                 deadline = DEADLINE_ENTRIES;
             }
         }
-        let settled = Cell::new(false);
-        let process = self.process(by);
-        let bytes = gate::write_post("localhost:9001", &protocol::write_request(&request));
-        let (number, connection) = (self.number(), self.connections[usize::from(by.0)]);
-        let letter =
-            Rc::new(Letter { number, by, process, connection, to, request, bytes, settled });
+        let sender = (by, self.process(by), self.connections[usize::from(by.0)]);
+        let letter = Rc::new(Letter::new(self.number(), sender, to, request));
         let mut rng = self.draws.link(self.now, by, to);
         match self.network.delays(&mut rng) {
             // A connection that breaks is known at once, a lost packet is not.
@@ -109,7 +103,7 @@ impl World {
             self.marks.hit(Mark::UnmajoredAppend);
         }
         let call = CallId(self.number());
-        let document = self.ask_at_once(to, call, &letter.bytes);
+        let document = self.ask_at_once(to, call, letter.bytes());
         let response = match protocol::read_response(&letter.request, &document.bytes()) {
             Ok(response) => {
                 match &response {
