@@ -1,6 +1,6 @@
 //! XML-RPC documents in both directions: bytes to calls and answers, and back.
 //!
-//! Parsing has two layers. `document` checks that the bytes are well-formed XML, much of which `quick-xml` does not
+//! Parsing has two layers. `encoding` makes text of the bytes, and `document` checks that it is well-formed XML, much of which `quick-xml` does not
 //! check, and returns tags and text with all references expanded. `parse` implements the grammar of XML-RPC on top of
 //! it, and `scalar` parses the values without parts. Well-formedness comes first: an error anywhere in the XML is
 //! reported as such, and a truncated document is never read as a call.
@@ -20,6 +20,7 @@
 mod attributes;
 mod characters;
 mod document;
+mod encoding;
 mod envelope;
 mod error;
 mod parse;

@@ -2,16 +2,12 @@
 //! encoding of the document.
 
 use super::characters::{is_name, is_space};
+use super::encoding::check_declared;
 use super::error::{ParseError, quoted};
 use super::reference::expand;
 
 /// More than any client sends. The bound keeps the search for duplicates cheap.
 const ATTRIBUTES_MAX: usize = 16;
-
-/// Encodings whose bytes may be the same as in UTF-8.
-///
-/// Some clients declare one of the other two but send UTF-8, or only ASCII.
-const ENCODINGS: [&str; 3] = ["utf-8", "us-ascii", "iso-8859-1"];
 
 /// The attributes as written, as names and unexpanded values. `tag_rest` is the part of a tag after the element's name.
 pub(super) fn attributes(tag_rest: &str) -> Result<Vec<(&str, &str)>, ParseError> {
@@ -70,8 +66,8 @@ fn malformed(text: &str) -> ParseError {
     ParseError::not_well_formed(format!("an attribute is malformed at {}", quoted(text)))
 }
 
-/// Checks an XML declaration, given without `<?` and `?>`.
-pub(super) fn check_declaration(declaration: &str) -> Result<(), ParseError> {
+/// Checks the XML declaration of a text, given without `<?` and `?>`.
+pub(super) fn check_declaration(declaration: &str, text: &str) -> Result<(), ParseError> {
     let found = attributes(declaration.strip_prefix("xml").unwrap_or_default())?;
     let (version, encoding, standalone) = match found[..] {
         [("version", version)] => (version, None, None),
@@ -87,15 +83,7 @@ pub(super) fn check_declaration(declaration: &str) -> Result<(), ParseError> {
     {
         return Err(ParseError::not_well_formed("the XML declaration is malformed"));
     }
-    match encoding {
-        Some(name) if !ENCODINGS.iter().any(|known| known.eq_ignore_ascii_case(name)) => {
-            Err(ParseError::unknown_encoding(format!(
-                "the declared encoding is {}; expected UTF-8",
-                quoted(name)
-            )))
-        }
-        _ => Ok(()),
-    }
+    encoding.map_or(Ok(()), |name| check_declared(name, text))
 }
 
 /// Every version 1.x is read as 1.0, as the later editions of XML 1.0 require.

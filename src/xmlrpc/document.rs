@@ -15,7 +15,6 @@ use super::attributes::{attributes, check_declaration};
 use super::characters::{is_blank, is_name};
 use super::error::{ParseError, quoted};
 use super::reference::expand;
-use crate::value::first_unfit;
 
 /// The maximum nesting depth of elements: room for 64 levels of values, with three elements each, and for the elements
 /// around them.
@@ -23,6 +22,8 @@ const ELEMENTS_DEPTH_MAX: usize = 256;
 
 /// A document that is being parsed.
 pub(super) struct DocumentParser<'a> {
+    /// All of it.
+    text: &'a str,
     reader: Reader<&'a [u8]>,
     /// The number of open elements.
     depth: usize,
@@ -62,11 +63,11 @@ impl Element<'_> {
 }
 
 impl<'a> DocumentParser<'a> {
-    /// A document whose encoding and characters have been checked, but nothing else.
-    pub(super) fn new(bytes: &'a [u8]) -> Result<DocumentParser<'a>, ParseError> {
-        let mut reader = Reader::from_str(decoded(bytes)?);
+    /// A document whose characters have been checked, but nothing else.
+    pub(super) fn new(text: &'a str) -> DocumentParser<'a> {
+        let mut reader = Reader::from_str(text);
         reader.config_mut().check_comments = true;
-        Ok(DocumentParser { reader, depth: 0, self_closed: false, begun: false, rooted: false })
+        DocumentParser { text, reader, depth: 0, self_closed: false, begun: false, rooted: false }
     }
 
     /// Reads to the end, to check that the rest is well-formed.
@@ -101,7 +102,7 @@ impl<'a> DocumentParser<'a> {
                 Event::GeneralRef(name) => Token::Text(expand(&name)?),
                 Event::Comment(_) => continue,
                 Event::Decl(declaration) if first => {
-                    check_declaration(&declaration)?;
+                    check_declaration(&declaration, self.text)?;
                     continue;
                 }
                 Event::Decl(_) => return Err(reserved()),
@@ -153,29 +154,6 @@ impl<'a> DocumentParser<'a> {
     fn end(&mut self) -> Token<'a> {
         self.depth -= 1;
         Token::End
-    }
-}
-
-/// The document's text, if all of it is UTF-8 and consists of characters that XML allows.
-///
-/// This includes the characters of comments and processing instructions, because no XML parser accepts others there.
-fn decoded(bytes: &[u8]) -> Result<&str, ParseError> {
-    // A UTF-16 document starts with a byte order mark, or with a `<` next to a zero byte.
-    if let [0xFE, 0xFF, ..] | [0xFF, 0xFE, ..] | [0, b'<', ..] | [b'<', 0, ..] = bytes {
-        return Err(ParseError::unknown_encoding("the document is in UTF-16; expected UTF-8"));
-    }
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        ParseError::bad_character(format!(
-            "the document is not UTF-8 at byte {}",
-            error.valid_up_to()
-        ))
-    })?;
-    match first_unfit(text) {
-        None => Ok(text),
-        Some((at, character)) => Err(ParseError::bad_character(format!(
-            "the character U+{:04X} at byte {at} is not allowed in an XML document",
-            u32::from(character)
-        ))),
     }
 }
 

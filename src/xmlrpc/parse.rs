@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use super::characters::{is_blank, is_space};
 use super::document::{DocumentParser, Element, Token};
+use super::encoding::decoded;
 use super::error::{ParseError, quoted};
 use super::scalar::decoder;
 use super::{Fault, MethodCall, envelope};
@@ -17,21 +18,26 @@ const PARAMS_MAX: usize = 64;
 
 /// Parses a `methodCall`.
 pub fn parse_call(document: &[u8]) -> Result<MethodCall, ParseError> {
-    envelope::call(document).map_or_else(|| parse(document, Parser::call), Ok)
+    match envelope::call(document) {
+        Some(message) => Ok(message),
+        None => parse(&decoded(document)?, Parser::call),
+    }
 }
 
 /// Parses a `methodResponse`: the value answered, or the fault.
 pub fn parse_response(document: &[u8]) -> Result<Result<Value, Fault>, ParseError> {
-    let message = envelope::response(document).map(Ok);
-    message.map_or_else(|| parse(document, Parser::response), Ok)
+    match envelope::response(document) {
+        Some(message) => Ok(Ok(message)),
+        None => parse(&decoded(document)?, Parser::response),
+    }
 }
 
-/// Parses a whole document. `read` parses everything but the prologue and the epilogue.
+/// Parses the text of a whole document. `read` parses everything but the prologue and the epilogue.
 fn parse<'a, T>(
-    document: &'a [u8],
+    text: &'a str,
     read: impl FnOnce(&mut Parser<'a>) -> Result<T, ParseError>,
 ) -> Result<T, ParseError> {
-    let mut parser = Parser { document: DocumentParser::new(document)? };
+    let mut parser = Parser { document: DocumentParser::new(text) };
     match read(&mut parser) {
         Err(error) if error.breaks_xml() => Err(error),
         // Well-formedness first: if the rest is broken, that error outweighs any found before it.

@@ -322,10 +322,41 @@ fn the_declaration_is_optional_and_comes_first() {
 fn every_encoding_is_read_as_utf_8_or_refused() {
     let declared =
         |encoding: &str| outcome(format!("<?xml version='1.0' encoding='{encoding}'?>{CALL}"));
-    for encoding in ["UTF-8", "utf-8", "US-ASCII", "us-ascii", "ISO-8859-1", "iso-8859-1"] {
+    for encoding in [
+        "UTF-8",
+        "utf-8",
+        "utf8",
+        "UTF_8",
+        "US-ASCII",
+        "us-ascii",
+        "ASCII",
+        "ascii",
+        "ISO-8859-1",
+        "iso-8859-1",
+        "iso8859-1",
+        "ISO_8859-1",
+        "latin1",
+        "Latin-1",
+        "ISO-8859-15",
+        "latin9",
+        "windows-1252",
+        "cp1251",
+        "KOI8-R",
+    ] {
         assert_eq!(declared(encoding), Ok("m".into()), "{encoding}");
     }
-    for encoding in ["UTF-16", "windows-1252", "Shift_JIS", "UTF-7", ""] {
+    for encoding in [
+        "UTF-16",
+        "UTF-32",
+        "UCS-2",
+        "Shift_JIS",
+        "UTF-7",
+        "EBCDIC-CP-US",
+        "cp037",
+        "latin",
+        "iso8859",
+        "",
+    ] {
         assert_eq!(declared(encoding), Err(-32701), "{encoding}");
     }
     let utf_16 = |order: fn(u16) -> [u8; 2], text: &str| {
@@ -335,6 +366,43 @@ fn every_encoding_is_read_as_utf_8_or_refused() {
         assert_eq!(outcome(utf_16(u16::to_le_bytes, &text)), Err(-32701));
         assert_eq!(outcome(utf_16(u16::to_be_bytes, &text)), Err(-32701));
     }
+}
+
+/// What is read as the name of the method, whose bytes these are, with this declaration.
+fn method(declared: &str, name: &[u8]) -> Result<String, i32> {
+    let start = format!("<?xml version='1.0' encoding='{declared}'?><methodCall><methodName>");
+    outcome([start.as_bytes(), name, b"</methodName></methodCall>"].concat())
+}
+
+#[test]
+fn bytes_beyond_ascii_are_utf_8_or_latin_1_as_declared_and_never_guessed() {
+    for declared in ["utf-8", "us-ascii", "iso-8859-1", "latin1"] {
+        assert_eq!(
+            method(declared, "na\u{ef}ve".as_bytes()),
+            Ok("na\u{ef}ve".into()),
+            "{declared}"
+        );
+    }
+    for declared in ["iso-8859-1", "ISO8859-1", "Latin1"] {
+        assert_eq!(method(declared, b"na\xefve"), Ok("na\u{ef}ve".into()), "{declared}");
+        assert_eq!(method(declared, b"\x80\xff"), Ok("\u{80}\u{ff}".into()), "{declared}");
+    }
+    for declared in ["utf-8", "us-ascii", "windows-1252", "iso-8859-15", "koi8-r"] {
+        assert_eq!(method(declared, b"na\xefve"), Err(-32702), "{declared}");
+    }
+    for declared in ["windows-1252", "iso-8859-15", "koi8-r"] {
+        assert_eq!(method(declared, "na\u{ef}ve".as_bytes()), Err(-32701), "{declared}");
+    }
+    // What XML forbids is forbidden in every encoding.
+    assert_eq!(method("latin1", b"\xef\x01"), Err(-32702));
+    // Latin-1 has no byte order mark, so these are three characters before the declaration.
+    let marked = [
+        &b"\xef\xbb\xbf"[..],
+        b"<?xml version='1.0' encoding='latin1'?>",
+        CALL.as_bytes(),
+        b"\xff",
+    ];
+    assert_eq!(outcome(marked.concat()), Err(-32702));
 }
 
 #[test]
