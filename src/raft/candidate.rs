@@ -87,6 +87,30 @@ impl Role for Candidate {
     fn enter(&self, _core: &mut Core, out: &mut Effects) {
         out.arm(Timer::Campaign);
     }
+
+    fn waits_for(&self, core: &Core) -> Vec<ServerId> {
+        let answer = |id| self.answers.get(&id);
+        let holds_up = |id: &ServerId| answer(*id).is_none_or(|answer| !answer.is_accounted_for());
+        core.cluster.servers().filter(holds_up).collect()
+    }
+
+    fn check(&self, core: &Core) {
+        let own = self.answers.get(&core.cluster.id());
+        let itself = Answer::Granted(core.incarnation);
+        assert!(own == Some(&itself), "a candidate is among its own voters");
+        assert!(!self.has_won(core), "a candidate with a majority has won");
+        match self.kind {
+            BallotKind::PreVote => {
+                assert!(self.term == core.current_term.next(), "a pre-vote changes no term")
+            }
+            BallotKind::Vote => {
+                let is_own = self.term == core.current_term;
+                assert!(is_own, "a candidate campaigns in its own term (§5.2)");
+                let voted = core.voted_for == Some(core.member());
+                assert!(voted, "a candidate votes for itself (§5.2)");
+            }
+        }
+    }
 }
 
 impl Candidate {
@@ -379,32 +403,5 @@ impl Node<Candidate> {
             self.role.withdraw(&mut self.core);
         }
         self.tally(out)
-    }
-
-    /// The servers that this candidate needs and waits for, as far as its ballot has shown.
-    pub(super) fn waits_for(&self) -> Vec<ServerId> {
-        let answer = |id| self.role.answers.get(&id);
-        let holds_up = |id: &ServerId| answer(*id).is_none_or(|answer| !answer.is_accounted_for());
-        self.core.cluster.servers().filter(holds_up).collect()
-    }
-
-    /// Checks what must hold of a candidate after every step.
-    pub(super) fn check(&self) {
-        let Core { cluster, current_term, voted_for, .. } = &*self.core;
-        let Candidate { kind, term, answers, .. } = &self.role;
-        let own = answers.get(&cluster.id());
-        let itself = Answer::Granted(self.core.incarnation);
-        assert!(own == Some(&itself), "a candidate is among its own voters");
-        assert!(!self.role.has_won(&self.core), "a candidate with a majority has won");
-        match kind {
-            BallotKind::PreVote => {
-                assert!(*term == current_term.next(), "a pre-vote changes no term")
-            }
-            BallotKind::Vote => {
-                assert!(*term == *current_term, "a candidate campaigns in its own term (§5.2)");
-                let voted = *voted_for == Some(self.core.member());
-                assert!(voted, "a candidate votes for itself (§5.2)");
-            }
-        }
     }
 }

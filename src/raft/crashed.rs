@@ -18,6 +18,10 @@ impl Role for Crashed {
         out.stop_timers();
         core.give_up(|_| true, Fault::OutcomeLost, out);
     }
+
+    fn check(&self, core: &Core) {
+        assert!(core.pending.is_empty(), "a crashed server has no waiting calls");
+    }
 }
 
 impl Node<Crashed> {

@@ -13,7 +13,7 @@ use super::server::Server;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Follower {
     /// The leader of the current term, from its first append until the silence phase ends.
-    pub(super) leader: Option<Member>,
+    leader: Option<Member>,
     phase: Phase,
 }
 
@@ -43,6 +43,10 @@ impl Role for Follower {
             Phase::Silence => Timer::Silence,
             Phase::Election => Timer::Start,
         });
+    }
+
+    fn leader(&self, _core: &Core) -> Option<Member> {
+        self.leader
     }
 }
 

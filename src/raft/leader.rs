@@ -74,6 +74,23 @@ impl Role for Leader {
             out.arm(Timer::Fate);
         }
     }
+
+    fn leader(&self, core: &Core) -> Option<Member> {
+        Some(core.member())
+    }
+
+    fn reads_waiting(&self) -> usize {
+        self.reads.len()
+    }
+
+    fn check(&self, core: &Core) {
+        let last_index = core.log.last_index();
+        assert!(core.voted_for == Some(core.member()), "a leader voted for itself (§5.2)");
+        assert!(self.opening <= last_index, "a leader's log has an entry of its term (§8)");
+        self.progress.values().for_each(|follower| follower.check(last_index));
+        let waiting = core.pending.len() + self.reads.len();
+        assert!(waiting <= WAITING_MAX, "waiting calls are bounded");
+    }
 }
 
 impl Leader {
@@ -88,11 +105,6 @@ impl Leader {
             uncommitted_bytes: core.log.bytes(core.commit_index, opening),
             reads: VecDeque::new(),
         }
-    }
-
-    /// The number of reads that wait.
-    pub(super) fn reads_waiting(&self) -> usize {
-        self.reads.len()
     }
 
     /// Whether at least a majority of all servers satisfies `claim`. Only those that the log's last roster names in
@@ -388,20 +400,5 @@ impl Node<Leader> {
             out.reply(read.call, Reply::Files(self.core.files.clone()));
             self.role.reads.pop_front();
         }
-    }
-
-    /// Checks what must hold of a leader after every step.
-    pub(super) fn check(&self) {
-        let core = &self.core;
-        assert!(core.voted_for == Some(core.member()), "a leader voted for itself (§5.2)");
-        assert!(
-            self.role.opening <= core.log.last_index(),
-            "a leader's log has an entry of its term (§8)"
-        );
-        self.role.progress.values().for_each(|follower| follower.check(core.log.last_index()));
-        assert!(
-            core.pending.len() + self.role.reads.len() <= WAITING_MAX,
-            "waiting calls are bounded"
-        );
     }
 }

@@ -8,7 +8,7 @@ use super::event::{CallId, Effects, Reply, Timer};
 use super::follower::Follower;
 use super::identity::Incarnation;
 use super::log::Term;
-use super::role::{Becomes, Role};
+use super::role::{Becomes, Role, RoleName};
 use super::server::Server;
 
 /// A server in role `R`.
@@ -38,6 +38,11 @@ impl Node<Follower> {
 }
 
 impl<R: Role> Node<R> {
+    /// The role's name.
+    pub(super) fn name(&self) -> RoleName {
+        R::NAME
+    }
+
     /// Changes the role: the old role settles its open calls, the new one arms its timer.
     pub(super) fn transition<To: Role>(self, role: To, out: &mut Effects) -> Node<To>
     where

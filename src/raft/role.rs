@@ -1,10 +1,12 @@
 //! The roles and the legal changes between them: Figure 4, and the handout's crash and restore.
 
 use super::candidate::Candidate;
+use super::cluster::ServerId;
 use super::core::Core;
 use super::crashed::Crashed;
 use super::event::Effects;
 use super::follower::Follower;
+use super::identity::Member;
 use super::leader::Leader;
 
 /// The name of a role, for display and for checks.
@@ -32,9 +34,9 @@ impl RoleName {
     }
 }
 
-/// What every role does when a server enters it and when it leaves it.
+/// What all roles have in common: what a server does when it enters or leaves one, and what it can tell in it.
 ///
-/// Its two functions use types that cannot be named outside the core, so there are no other roles than these four.
+/// Its functions use types that cannot be named outside the core, so there are no other roles than these four.
 pub trait Role: Sized {
     /// The role's name.
     const NAME: RoleName;
@@ -45,6 +47,28 @@ pub trait Role: Sized {
     /// Settles the role's open calls before the role named `next` begins.
     fn leave(self, core: &mut Core, next: RoleName, out: &mut Effects) {
         let _ = (core, next, out);
+    }
+
+    /// The leader of the current term, if a server in this role knows it.
+    fn leader(&self, core: &Core) -> Option<Member> {
+        let _ = core;
+        None
+    }
+
+    /// The number of reads that wait.
+    fn reads_waiting(&self) -> usize {
+        0
+    }
+
+    /// The servers that a candidate needs and waits for, as far as its ballot has shown; empty in other roles.
+    fn waits_for(&self, core: &Core) -> Vec<ServerId> {
+        let _ = core;
+        Vec::new()
+    }
+
+    /// Checks what must hold in this role after every step.
+    fn check(&self, core: &Core) {
+        let _ = core;
     }
 }
 

@@ -28,6 +28,18 @@ pub enum Server {
     Crashed(Node<Crashed>),
 }
 
+/// Evaluates an expression with the server's node, whatever its role.
+macro_rules! in_any_role {
+    ($server:expr, $node:ident => $value:expr) => {
+        match $server {
+            Server::Follower($node) => $value,
+            Server::Candidate($node) => $value,
+            Server::Leader($node) => $value,
+            Server::Crashed($node) => $value,
+        }
+    };
+}
+
 /// What people ask about a server: a copy of the scalars in its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
@@ -73,11 +85,10 @@ impl Server {
     pub fn step(self, event: Event) -> (Server, Vec<Effect>) {
         let mut out = Effects::default();
         let before = self.status();
-        let server = match self {
-            Server::Crashed(node) => node.step(event, &mut out),
-            running @ (Server::Follower(_) | Server::Candidate(_) | Server::Leader(_)) => {
-                running.take_part(event, &mut out)
-            }
+        let server = if before.role == RoleName::Crashed {
+            self.step_in_role(event, &mut out)
+        } else {
+            self.take_part(event, &mut out)
         };
         server.check(&before);
         (server, out.0)
@@ -104,12 +115,11 @@ impl Server {
             server.refuse(&event, out);
             return server;
         }
-        match server {
-            Server::Follower(node) => node.step(event, out),
-            Server::Candidate(node) => node.step(event, out),
-            Server::Leader(node) => node.step(event, out),
-            Server::Crashed(node) => node.step(event, out),
-        }
+        server.step_in_role(event, out)
+    }
+
+    fn step_in_role(self, event: Event, out: &mut Effects) -> Server {
+        in_any_role!(self, node => node.step(event, out))
     }
 
     /// A flaw that shows that an event does not come from a correct peer. Such an event changes nothing.
@@ -134,11 +144,9 @@ impl Server {
     /// relaunched).
     fn usurped(&self, request: &AppendEntries) -> Option<Flaw> {
         let core = self.core();
-        let leader = match self {
-            Server::Follower(node) => node.role.leader.zip(core.leader_history),
-            Server::Leader(_) => Some(core.member()).zip(core.log.history()),
-            Server::Candidate(_) | Server::Crashed(_) => None,
-        };
+        let leads = self.role() == RoleName::Leader;
+        let history = if leads { core.log.history() } else { core.leader_history };
+        let leader = self.leading_member().zip(history);
         let usurps = |(leader, history)| {
             Some(history) == request.sender.history && leader != request.sender.member()
         };
@@ -196,21 +204,16 @@ impl Server {
 
     /// The role's name.
     pub fn role(&self) -> RoleName {
-        match self {
-            Server::Follower(_) => Follower::NAME,
-            Server::Candidate(_) => Candidate::NAME,
-            Server::Leader(_) => Leader::NAME,
-            Server::Crashed(_) => Crashed::NAME,
-        }
+        in_any_role!(self, node => node.name())
     }
 
     /// The leader of the current term, as far as this server knows.
     pub fn leader(&self) -> Option<ServerId> {
-        match self {
-            Server::Follower(node) => node.role.leader.map(|leader| leader.id),
-            Server::Leader(node) => Some(node.core.cluster.id()),
-            Server::Candidate(_) | Server::Crashed(_) => None,
-        }
+        self.leading_member().map(|leader| leader.id)
+    }
+
+    fn leading_member(&self) -> Option<Member> {
+        in_any_role!(self, node => node.role.leader(&node.core))
     }
 
     /// Whether it takes calls: the handout's `isLeader`. A leader whose history is not founded yet does not.
@@ -225,10 +228,7 @@ impl Server {
 
     /// The servers that a candidate needs and waits for, as far as its ballot has shown; empty in other roles.
     pub fn waits_for(&self) -> Vec<ServerId> {
-        match self {
-            Server::Candidate(node) => node.waits_for(),
-            Server::Follower(_) | Server::Leader(_) | Server::Crashed(_) => Vec::new(),
-        }
+        in_any_role!(self, node => node.role.waits_for(&node.core))
     }
 
     /// The current term.
@@ -249,10 +249,7 @@ impl Server {
     /// The scalars of the state.
     pub fn status(&self) -> Status {
         let core = self.core();
-        let reads = match self {
-            Server::Leader(node) => node.role.reads_waiting(),
-            Server::Follower(_) | Server::Candidate(_) | Server::Crashed(_) => 0,
-        };
+        let reads = in_any_role!(self, node => node.role.reads_waiting());
         Status {
             role: self.role(),
             current_term: core.current_term,
@@ -269,35 +266,17 @@ impl Server {
     }
 
     fn core(&self) -> &Core {
-        match self {
-            Server::Follower(node) => &node.core,
-            Server::Candidate(node) => &node.core,
-            Server::Leader(node) => &node.core,
-            Server::Crashed(node) => &node.core,
-        }
+        in_any_role!(self, node => &node.core)
     }
 
     fn core_mut(&mut self) -> &mut Core {
-        match self {
-            Server::Follower(node) => &mut node.core,
-            Server::Candidate(node) => &mut node.core,
-            Server::Leader(node) => &mut node.core,
-            Server::Crashed(node) => &mut node.core,
-        }
+        in_any_role!(self, node => &mut node.core)
     }
 
     /// Checks the state and the change since before the step, in constant time.
     fn check(&self, before: &Status) {
-        let core = self.core();
-        core.check();
-        match self {
-            Server::Leader(node) => node.check(),
-            Server::Candidate(node) => node.check(),
-            Server::Crashed(_) => {
-                assert!(core.pending.is_empty(), "a crashed server has no waiting calls")
-            }
-            Server::Follower(_) => {}
-        }
+        self.core().check();
+        in_any_role!(self, node => node.role.check(&node.core));
         check_change(before, &self.status());
     }
 }
