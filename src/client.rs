@@ -35,7 +35,6 @@ mod connection;
 mod error;
 mod leader;
 mod server;
-mod status;
 mod update;
 
 use std::time::{Duration, Instant};
@@ -45,10 +44,10 @@ use smol::LocalExecutor;
 use crate::config::Address;
 use crate::protocol::Ask;
 
+pub use crate::protocol::ServerStatus;
 pub use answer::{FileInfo, Files};
 pub use error::Error;
 pub use server::RemoteServer;
-pub use status::ServerStatus;
 pub use update::{Outcome, Update};
 
 use leader::{Search, Sought};

@@ -57,8 +57,8 @@ pub mod blocks;
 pub mod raft;
 pub mod xmlrpc;
 pub mod gate;
-pub mod monitor;
 pub mod protocol;
+pub mod monitor;
 pub mod client;
 #[cfg(feature = "cli")]
 pub mod chaos;

@@ -3,7 +3,7 @@
 //! A [`Monitor`] is told what happens, and keeps the totals. It answers every question from these totals, so a server
 //! whose calls wait still answers.
 //!
-//! - `status` is a snapshot of a server, for both `surfstore.status` and `/status`.
+//! - `status` takes a snapshot of a server, for both `surfstore.status` and `/status`.
 //! - `peers` keeps what other servers have shown of themselves, and reports mismatches; `waits` keeps the servers that
 //!   elections wait for.
 //! - `metrics` writes the totals in the Prometheus format; `histogram` counts durations for it.
@@ -24,13 +24,11 @@ use std::time::{Duration, Instant};
 
 use crate::config::Config;
 use crate::raft::{self, Identity, LogIndex, Member, RoleName, Roster, ServerId};
-use crate::value::Value;
 use histogram::Histogram;
 use peers::Peers;
 use waits::Waits;
 
 pub use pages::Page;
-pub use status::Status;
 
 /// What a server knows about itself.
 #[derive(Debug)]
@@ -184,30 +182,6 @@ impl Monitor {
     /// A document asked for nothing that exists.
     pub fn not_understood(&mut self) {
         self.not_understood += 1;
-    }
-
-    /// A snapshot of the server.
-    pub fn status(&self, now: Instant) -> Status {
-        Status {
-            id: self.id,
-            raft: self.raft,
-            files: self.files,
-            roster: self.roster.iter().flat_map(|roster| roster.members.keys().copied()).collect(),
-            guests: self.guests(),
-            waits_for: self.waits.servers().to_vec(),
-            other_histories: self.other_histories(),
-            doubled: self.peers.doubled(now).collect(),
-            peer_requests: self.peer_requests,
-            leader_changes: self.leader_changes,
-            elections_started: self.elections_started,
-            last_heard: self.heard.map(|heard| now.saturating_duration_since(heard)),
-            uptime: now.saturating_duration_since(self.started),
-        }
-    }
-
-    /// The same snapshot as named values, as callers get it.
-    pub fn members(&self, now: Instant) -> Vec<(&'static str, Value)> {
-        self.status(now).members(&self.config)
     }
 
     /// The servers that are present but do not count, including this one, in the order of their ids.

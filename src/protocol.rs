@@ -11,6 +11,7 @@ mod asks;
 mod calls;
 mod peers;
 mod replies;
+mod status;
 
 use crate::blocks::Block;
 use crate::raft;
@@ -21,6 +22,7 @@ pub use asks::Ask;
 pub use calls::{CALLS_MAX, NAME_BYTES_MAX, UPDATE_BYTES_MAX};
 pub use peers::{NoResponse, read_response, write_request};
 pub use replies::{Answer, write_answer, write_around_leaves, write_leaf};
+pub use status::ServerStatus;
 
 use calls::Params;
 

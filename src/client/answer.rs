@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::protocol::ServerStatus;
 use crate::value::Value;
 
 /// A file in the map.
@@ -39,6 +40,10 @@ pub(super) fn version(value: Value) -> Result<i64, Expected> {
         Value::Int(version) => Ok(version),
         _ => Err("a version"),
     }
+}
+
+pub(super) fn status(value: Value) -> Result<ServerStatus, Expected> {
+    ServerStatus::read(&value).ok_or("a server's status")
 }
 
 /// The answers of several calls, each of which returns a version.

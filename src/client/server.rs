@@ -60,12 +60,12 @@ impl RemoteServer {
 
     /// Returns the status of the server.
     pub async fn status(&mut self) -> Result<ServerStatus, Error> {
-        self.at_once(&Ask::Status, ServerStatus::read).await
+        self.at_once(&Ask::Status, answer::status).await
     }
 
     /// Returns the status of the server, for an operation with this deadline.
     pub(super) async fn status_before(&mut self, until: Instant) -> Result<ServerStatus, Error> {
-        self.at_once_before(until, &Ask::Status, ServerStatus::read).await
+        self.at_once_before(until, &Ask::Status, answer::status).await
     }
 
     /// The version of the file that this server has applied, which may be behind the leader's; 0 for an unknown file.

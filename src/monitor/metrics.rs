@@ -52,11 +52,10 @@ fn write_raft(monitor: &Monitor, text: &mut Text) {
 /// Which servers count, and mismatches between the servers.
 fn write_servers(monitor: &Monitor, now: Instant, text: &mut Text) {
     let status = monitor.status(now);
-    let incarnation = status.raft.incarnation.to_string();
-    let history = status.raft.history.map_or(String::new(), |history| history.to_string());
+    let history = status.history.unwrap_or_default();
     let name = "surfstore_raft_info";
     text.begin(name, "gauge", "Incarnation of this server, and history of its log.");
-    text.sample(name, &[("incarnation", &incarnation), ("history", &history)], 1);
+    text.sample(name, &[("incarnation", &status.incarnation), ("history", &history)], 1);
     for (name, help, servers) in [
         ("members", "Servers that count, according to the log's last roster.", &status.roster),
         ("guests", "Servers that are up but do not count.", &status.guests),

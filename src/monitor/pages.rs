@@ -42,7 +42,7 @@ impl Monitor {
     }
 
     fn json(&self, now: Instant) -> serde_json::Value {
-        let members = self.members(now).into_iter();
+        let members = self.status(now).members().into_iter();
         let members = members.map(|(name, value)| (name.to_owned(), json(&value)));
         serde_json::Value::Object(members.collect())
     }

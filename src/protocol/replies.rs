@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::fault;
-use super::{METHODS, Method, peers};
+use super::{METHODS, Method, ServerStatus, peers};
 use crate::config::Config;
 use crate::metadata::{Files, Leaf, Update};
 use crate::raft::{Identity, Reply};
@@ -23,8 +23,8 @@ pub enum Answer {
     Block(Arc<[u8]>),
     /// Hashes of blocks.
     Hashes(Vec<Box<str>>),
-    /// A struct of these members.
-    Members(Vec<(&'static str, Value)>),
+    /// The state of the server.
+    Status(Box<ServerStatus>),
     /// `system.listMethods`
     Methods,
     /// `system.methodSignature`
@@ -45,7 +45,7 @@ pub fn write_answer(answer: &Answer, config: &Config) -> Vec<u8> {
         Answer::Raft(reply) => write_reply(reply, config),
         Answer::Block(block) => xmlrpc::write_response(|writer| writer.base64(block)),
         Answer::Hashes(hashes) => write_strings(hashes.iter().map(|hash| &**hash)),
-        Answer::Members(members) => write_struct(members),
+        Answer::Status(status) => write_struct(&status.members()),
         Answer::Methods => write_strings(METHODS.iter().map(|method| method.name)),
         Answer::Signature(method) => xmlrpc::write_response(|writer| {
             writer.array(|signatures| {

@@ -10,9 +10,10 @@ use super::identity::Member;
 use super::leader::Leader;
 
 /// The name of a role, for display and for checks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum RoleName {
-    /// Answers candidates and its leader.
+    /// Answers candidates and its leader. Every server begins in this role.
+    #[default]
     Follower,
     /// Asks for votes.
     Candidate,

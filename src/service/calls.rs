@@ -105,7 +105,7 @@ impl Shell {
             Call::IsLeader => Answer::Boolean(server.leads()),
             Call::IsCrashed => Answer::Boolean(server.role() == RoleName::Crashed),
             Call::Version(name) => Answer::Version(server.files().version(&name)),
-            Call::Status => Answer::Members(self.monitor.members(now)),
+            Call::Status => Answer::Status(Box::new(self.monitor.status(now))),
             Call::PutBlock(block) => match self.blocks.put(block) {
                 Ok(()) => Answer::Boolean(true),
                 Err(full) => Answer::Fault(fault::busy(&full.to_string())),
