@@ -6,6 +6,7 @@
 //!
 //! The module knows the core's calls and replies but not its state. It knows neither HTTP nor time.
 
+pub mod entry;
 pub mod fault;
 mod asks;
 mod calls;

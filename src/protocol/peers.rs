@@ -12,22 +12,20 @@
 //! | its reply, a refusal | sender, round, false, stale: whether it is for a stale term |
 //!
 //! They are sent packed, in a single base64 and without names, because a server spends much of its time on reading and
-//! writing them. As XML they would take three to five times as long to parse. A list that is sent unpacked is accepted
-//! as well.
+//! writing them. As XML they would take three to five times as long to parse. The entries are in the form of [`entry`].
 //!
 //! Only the form is checked here. The core decides whether a request can have come from a correct peer.
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
 
-use super::{NAME_BYTES_MAX, UPDATE_BYTES_MAX, fault};
-use crate::metadata::{HashList, Update};
+use super::entry::{self, int, is_number, natural};
+use super::fault;
 use crate::raft::{
-    Account, AppendEntries, AppendOutcome, AppendReply, BallotKind, Command, Entry, Failure,
-    Identity, Incarnation, LogIndex, NUMBER_MAX, Position, Request, RequestVote, Response, Roster,
-    Round, ServerId, Term, VoteReply,
+    Account, AppendEntries, AppendOutcome, AppendReply, BallotKind, Entry, Failure, Identity,
+    Incarnation, LogIndex, Position, Request, RequestVote, Response, Round, ServerId, Term,
+    VoteReply,
 };
 use crate::value::{Next, Packer, Unpacker, Value};
 use crate::xmlrpc::{self, Fault, Writer};
@@ -64,7 +62,7 @@ fn append_entries(request: &AppendEntries) -> Vec<u8> {
     message.int(int(request.prev_log.index.0));
     message.int(int(request.prev_log.term.0));
     message.array(request.entries.len());
-    request.entries.iter().for_each(|entry| pack_entry(&mut message, entry));
+    request.entries.iter().for_each(|entry| entry::pack(&mut message, entry));
     message.int(int(request.leader_commit.0));
     message.int(int(request.round.0));
     message.boolean(request.has_majority);
@@ -178,38 +176,9 @@ fn pack_numbers(
     numbers.for_each(|number| packer.int(int(number)));
 }
 
-/// An entry: `[term, history, [id, incarnation, id, incarnation, …]]` for a roster, `[term, [name, version, hash
-/// list]]` for an update, with its list in packed form.
-fn pack_entry(packer: &mut Packer, entry: &Entry) {
-    match &entry.command {
-        Command::Roster(roster) => {
-            packer.array(3);
-            packer.int(int(entry.term.0));
-            packer.int(int(roster.history.0));
-            packer.array(2 * roster.members.len());
-            for (id, incarnation) in &roster.members {
-                packer.int(id.0.into());
-                packer.int(int(incarnation.0));
-            }
-        }
-        Command::Update(update) => {
-            packer.array(2);
-            packer.int(int(entry.term.0));
-            packer.array(3);
-            packer.string(&update.name);
-            packer.int(update.version);
-            packer.bytes(update.hashes.packed());
-        }
-    }
-}
-
-fn int(number: u64) -> i64 {
-    i64::try_from(number).expect("bug: terms, indexes and counters stay within 2^53")
-}
-
 /// Parses a candidate's request.
 pub(super) fn read_request_vote(value: Value) -> Result<RequestVote, Garbled> {
-    let message = packed(value);
+    let message = packed(value)?;
     let (count, mut parts) = Parts::of(&message)?;
     let request = RequestVote {
         sender: parts.sender()?,
@@ -222,7 +191,7 @@ pub(super) fn read_request_vote(value: Value) -> Result<RequestVote, Garbled> {
 
 /// Parses a leader's request.
 pub(super) fn read_append_entries(value: Value) -> Result<AppendEntries, Garbled> {
-    let message = packed(value);
+    let message = packed(value)?;
     let (_, mut parts) = Parts::of(&message)?;
     let request = AppendEntries {
         sender: parts.sender()?,
@@ -234,54 +203,6 @@ pub(super) fn read_append_entries(value: Value) -> Result<AppendEntries, Garbled
         has_majority: parts.boolean()?,
     };
     parts.end(request)
-}
-
-fn read_entry(unpacker: &mut Unpacker<'_>) -> Option<Entry> {
-    let Next::Array(parts) = unpacker.next()? else { return None };
-    let term = Term(natural(unpacker)?);
-    let command = match parts {
-        3 => Command::Roster(Arc::new(read_roster(unpacker)?)),
-        2 => Command::Update(Arc::new(read_update(unpacker)?)),
-        _ => return None,
-    };
-    Some(Entry { term, command })
-}
-
-fn read_roster(unpacker: &mut Unpacker<'_>) -> Option<Roster> {
-    let history = Incarnation(natural(unpacker)?);
-    let Next::Array(count) = unpacker.next()? else { return None };
-    let mut members = BTreeMap::new();
-    for _ in 0..count / 2 {
-        let id = ServerId(u8::try_from(natural(unpacker)?).ok()?);
-        members.insert(id, Incarnation(natural(unpacker)?));
-    }
-    // Refuses half a member, and a duplicate.
-    (members.len() as u64 * 2 == count).then_some(Roster { history, members })
-}
-
-/// An update that a client can have made, because this server may have to send it to others and to answer with it.
-fn read_update(unpacker: &mut Unpacker<'_>) -> Option<Update> {
-    let Next::Array(3) = unpacker.next()? else { return None };
-    let (Next::String(name), Next::Int(version)) = (unpacker.next()?, unpacker.next()?) else {
-        return None;
-    };
-    let hashes = read_hashes(unpacker)?;
-    // No value takes more bytes packed than written as XML.
-    let is_possible = name.len() <= NAME_BYTES_MAX && hashes.packed().len() <= UPDATE_BYTES_MAX;
-    is_possible.then(|| Update { name: name.into(), version, hashes })
-}
-
-fn read_hashes(unpacker: &mut Unpacker<'_>) -> Option<HashList> {
-    let here = *unpacker;
-    match unpacker.next()? {
-        Next::Bytes(packed) => HashList::unpack(packed.into()),
-        Next::Array(_) => {
-            *unpacker = here;
-            let Value::Array(plain) = unpacker.value()? else { return None };
-            HashList::may_have(&plain).then(|| plain.into())
-        }
-        _ => None,
-    }
 }
 
 /// Why a peer's answer is not a response.
@@ -349,7 +270,7 @@ fn possible(leader_term: Term, reply: AppendReply) -> Result<AppendReply, Garble
 }
 
 fn read_vote_reply(value: Value) -> Result<VoteReply, Garbled> {
-    let message = packed(value);
+    let message = packed(value)?;
     let (_, mut parts) = Parts::of(&message)?;
     let reply = VoteReply {
         sender: parts.sender()?,
@@ -361,7 +282,7 @@ fn read_vote_reply(value: Value) -> Result<VoteReply, Garbled> {
 }
 
 fn read_append_reply(value: Value) -> Result<AppendReply, Garbled> {
-    let message = packed(value);
+    let message = packed(value)?;
     let (count, mut parts) = Parts::of(&message)?;
     let (sender, round) = (parts.sender()?, Round(parts.number()?));
     let outcome = match (parts.boolean()?, count) {
@@ -373,11 +294,11 @@ fn read_append_reply(value: Value) -> Result<AppendReply, Garbled> {
     parts.end(AppendReply { sender, round, outcome })
 }
 
-/// The message in packed form, in which it usually arrives.
-fn packed(message: Value) -> Box<[u8]> {
+/// The bytes of a message.
+fn packed(message: Value) -> Result<Box<[u8]>, Garbled> {
     match message {
-        Value::Base64(packed) => packed,
-        plain => plain.pack().into(),
+        Value::Base64(packed) => Ok(packed),
+        _ => Err("a message between servers must be base64"),
     }
 }
 
@@ -397,7 +318,7 @@ impl<'a> Parts<'a> {
         let mut unpacker = Unpacker::new(message);
         match unpacker.next() {
             Some(Next::Array(count)) => Ok((count, Parts { unpacker, left: count })),
-            _ => Err("a message between servers must be a list, packed or plain"),
+            _ => Err("a message between servers must be a packed list"),
         }
     }
 
@@ -465,20 +386,8 @@ impl<'a> Parts<'a> {
         let Some(Next::Array(count)) = unpacker.next() else {
             return Err("entries must be a list");
         };
-        (0..count)
-            .map(|_| read_entry(unpacker))
-            .collect::<Option<_>>()
-            .ok_or("an entry must be [term, history, members] or [term, [name, version, hashlist]]")
+        (0..count).map(|_| entry::unpack(unpacker)).collect::<Option<_>>().ok_or(
+            "an entry must be [term, history, members] or [term, [name, version, packed hashlist]]",
+        )
     }
-}
-
-fn natural(unpacker: &mut Unpacker<'_>) -> Option<u64> {
-    match unpacker.next()? {
-        Next::Int(number) => u64::try_from(number).ok().filter(is_number),
-        _ => None,
-    }
-}
-
-fn is_number(number: &u64) -> bool {
-    *number <= NUMBER_MAX
 }

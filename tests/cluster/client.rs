@@ -243,6 +243,11 @@ pub(crate) fn list<const N: usize>(elements: [Value; N]) -> Value {
     Value::Array(elements.into())
 }
 
+/// A value packed into base64, as servers send each other their messages, and hash lists within them.
+pub(crate) fn packed(value: &Value) -> Value {
+    Value::Base64(value.pack().into())
+}
+
 /// A list of one hash.
 pub(crate) fn hash(text: &str) -> Value {
     list([text.into()])

@@ -4,7 +4,7 @@ use surfstore::config::Config;
 use surfstore::raft::NUMBER_MAX;
 use surfstore::value::{Double, Value};
 
-use crate::client::{Client, State, TRUE, assert_fault, hash, list};
+use crate::client::{Client, State, TRUE, assert_fault, hash, list, packed};
 use crate::harness::Cluster;
 use crate::wait::{PATIENCE, wait_until};
 
@@ -369,11 +369,11 @@ fn forged_appends_are_refused_and_change_nothing() {
             roster(&[0, 7, 0, 8]),
             roster(&[0, 7, 1, 7]),
             // A term begins with a roster.
-            list([list([term.into(), list(["a.txt".into(), 2.into(), list([])])])]),
+            list([list([term.into(), list(["a.txt".into(), 2.into(), packed(&list([]))])])]),
             update(list([])),
             update(list(["a.txt".into(), 2.into()])),
-            update(list([1.into(), 2.into(), list([])])),
-            update(list(["a.txt".into(), "2".into(), list([])])),
+            update(list([1.into(), 2.into(), packed(&list([]))])),
+            update(list(["a.txt".into(), "2".into(), packed(&list([]))])),
             update(list(["a.txt".into(), 2.into(), "x".into()])),
             update(structure(&[("name", "a.txt".into())])),
         ];
@@ -403,6 +403,10 @@ fn forged_appends_are_refused_and_change_nothing() {
 
 /// A message with these parts, which have names only here.
 fn message(parts: &[(&'static str, Value)]) -> Value {
+    packed(&plain(parts))
+}
+
+fn plain(parts: &[(&'static str, Value)]) -> Value {
     Value::Array(parts.iter().map(|(_, part)| part.clone()).collect())
 }
 
@@ -433,10 +437,11 @@ fn assert_forgeries_refused(
     let answer = server.call(method, &[message(right)]);
     assert!(answer.is_ok(), "{method} {right:?} was answered with {answer:?}");
     refused(&[]);
-    refused(&[structure(&[])]);
-    refused(&[structure(right)]);
-    refused(&[list([])]);
-    refused(&["garbage".into()]);
+    refused(&[plain(right)]);
+    for wrong in [structure(&[]), structure(right), list([]), "garbage".into()] {
+        refused(&[packed(&wrong)]);
+        refused(&[wrong]);
+    }
     refused(&[message(right), message(right)]);
 }
 
@@ -447,7 +452,7 @@ fn a_forged_append_from_a_second_leader_of_the_term_is_refused() {
     let State { term, last_log: (index, log_term), .. } = before[leader];
     let log = (history(&cluster), index + 1, term);
     let sender = Sender::of(&cluster, usurper, term, log);
-    let update = list(["a.txt".into(), 2.into(), list([])]);
+    let update = list(["a.txt".into(), 2.into(), packed(&list([]))]);
     for target in [leader, follower] {
         let forged = message(&[
             ("sender", sender.value()),
