@@ -27,6 +27,10 @@ const SERVERS: u8 = 5;
 /// The default port of the first server.
 const FIRST_PORT: u16 = 9001;
 
+/// The environment variable that makes glibc return the memory of large requests to the system, and its value. A test
+/// checks that run-server.sh and the unit in docs/operating.md have the same.
+const MMAP_THRESHOLD: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "131072");
+
 /// The maximum number of names that are tried for the folder of a configuration.
 const FOLDERS_MAX: u32 = 100;
 
@@ -95,9 +99,9 @@ async fn keep_running(screen: &Screen, config: &Config, path: &Path) -> Result<(
 fn start(config: &Path, id: usize) -> std::io::Result<Child> {
     let mut command = process::Command::new(env::current_exe()?);
     command.arg("server").arg(config).arg(id.to_string());
-    // As in run-server.sh: return the memory of large requests to the system.
-    if env::var_os("MALLOC_MMAP_THRESHOLD_").is_none() {
-        command.env("MALLOC_MMAP_THRESHOLD_", "131072");
+    let (variable, bytes) = MMAP_THRESHOLD;
+    if env::var_os(variable).is_none() {
+        command.env(variable, bytes);
     }
     // Ctrl-C must reach only this process, which then ends the server.
     command.process_group(0);
@@ -196,5 +200,22 @@ impl Drop for Written {
         // Leftovers in a folder for temporary files are harmless.
         let _ = fs::remove_file(self.path());
         let _ = fs::remove_dir(&self.folder);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_to_start_a_server_sets_the_same_mmap_threshold() {
+        let (variable, bytes) = MMAP_THRESHOLD;
+        for (text, line) in [
+            (include_str!("../../run-server.sh"), format!("{variable}=${{{variable}:-{bytes}}}")),
+            (include_str!("../../docs/operating.md"), format!("Environment={variable}={bytes}")),
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}");
+            assert_eq!(text.matches(bytes).count(), 1, "{bytes} occurs once");
+        }
     }
 }
