@@ -92,51 +92,55 @@ impl HttpServer {
     async fn converse(&self, slot: &Slot) -> anyhow::Result<()> {
         let connection = &slot.connection;
         connection.set_up()?;
+        let Some(refusal) = self.serve_requests(slot).await? else { return Ok(()) };
+        slot.hold(0);
+        connection.send(&refusal, []).await?;
+        Ok(connection.linger().await?)
+    }
+
+    /// Answers requests until the connection ends, or until one is refused: then it returns the response to that one.
+    async fn serve_requests(&self, slot: &Slot) -> anyhow::Result<Option<Vec<u8>>> {
+        let connection = &slot.connection;
         let mut gate = Gate::new(&self.own_host);
-        let refusal = loop {
-            break match gate.next() {
+        loop {
+            match gate.next() {
                 Ok(Received::Request(request)) if request.method == Method::Post => {
                     let closes = request.close;
                     let id = self.next_call();
                     let asked = self.read(connection, id, request).await;
                     // Bytes that were read ahead are held until the answer.
                     slot.hold(gate.buffered());
-                    let goes_on = self.answer(connection, id, asked, closes).await?;
-                    if goes_on { continue } else { return Ok(()) }
+                    if !self.answer(connection, id, asked, closes).await? {
+                        return Ok(None);
+                    }
                 }
                 Ok(Received::Request(request)) => {
                     // As with a call, no deadline passes and no other connection takes its place until it is answered.
                     connection.wait(self.next_call());
                     let Some(page) = self.get(&request).await? else {
-                        break no_page(request.method);
+                        return Ok(Some(no_page(request.method)));
                     };
-                    let goes_on = self.show(connection, &request, &page).await?;
-                    if goes_on { continue } else { return Ok(()) }
+                    if !self.show(connection, &request, &page).await? {
+                        return Ok(None);
+                    }
                 }
-                Ok(Received::Continue) => {
-                    connection.send(gate::CONTINUE, []).await?;
-                    continue;
-                }
+                Ok(Received::Continue) => connection.send(gate::CONTINUE, []).await?,
                 Ok(Received::NeedMore) => {
                     let bytes = connection.receive(gate.phase()).await?;
                     gate.push(&bytes);
                     if connection.has_ended() {
-                        TOO_SLOW.response()
-                    } else if bytes.is_empty() {
-                        return Ok(());
-                    } else if !slot.hold(gate.buffered()) {
-                        TOO_MUCH.response()
-                    } else {
-                        continue;
+                        return Ok(Some(TOO_SLOW.response()));
+                    }
+                    if bytes.is_empty() {
+                        return Ok(None);
+                    }
+                    if !slot.hold(gate.buffered()) {
+                        return Ok(Some(TOO_MUCH.response()));
                     }
                 }
-                Err(refusal) => refusal.response(),
-            };
-        };
-        drop(gate);
-        slot.hold(0);
-        connection.send(&refusal, []).await?;
-        Ok(connection.linger().await?)
+                Err(refusal) => return Ok(Some(refusal.response())),
+            }
+        }
     }
 
     /// Decodes what a request asks for.

@@ -9,14 +9,6 @@ use smol::lock::Mutex;
 /// Work on fewer bytes is done in place: it takes less than a millisecond, and offloading has its own cost.
 const LONG_BYTES: usize = 256 << 10;
 
-/// Runs `work`, which processes this many bytes, in the thread pool if it is long.
-pub(super) async fn offload<T: Send + 'static>(
-    bytes: usize,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> T {
-    if is_long(bytes) { smol::unblock(work).await } else { work() }
-}
-
 /// Whether work on this many bytes is offloaded.
 pub(super) fn is_long(bytes: usize) -> bool {
     LONG_BYTES <= bytes
@@ -28,14 +20,17 @@ pub(super) fn is_long(bytes: usize) -> bool {
 pub(super) struct OffloadQueue(Mutex<()>);
 
 impl OffloadQueue {
-    /// Runs `work`, which processes this many bytes, in the thread pool if it is long.
+    /// Runs `work`, which processes this many bytes: in the thread pool in its turn if it is long, and in place if not.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         bytes: usize,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> T {
-        let _turn = if is_long(bytes) { Some(self.0.lock().await) } else { None };
-        offload(bytes, work).await
+        if !is_long(bytes) {
+            return work();
+        }
+        let _turn = self.0.lock().await;
+        smol::unblock(work).await
     }
 }
 
@@ -49,9 +44,9 @@ mod tests {
 
     #[test]
     fn only_long_work_is_offloaded() {
-        let here = thread::current().id();
+        let (queue, here) = (OffloadQueue::default(), thread::current().id());
         for (bytes, is_here) in [(0, true), (LONG_BYTES - 1, true), (LONG_BYTES, false)] {
-            let there = block_on(offload(bytes, || thread::current().id()));
+            let there = block_on(queue.run(bytes, || thread::current().id()));
             assert_eq!(there == here, is_here, "{bytes} bytes");
         }
     }

@@ -18,7 +18,7 @@ use smol::{LocalExecutor, Task};
 use super::alarm::Alarm;
 use super::fairness;
 use super::message::Message;
-use super::offload::{is_long, offload};
+use super::offload::is_long;
 use super::timing::{CONTROL_DEADLINE, STALL_DEADLINE};
 use crate::config::Address;
 use crate::gate;
@@ -42,11 +42,11 @@ pub(super) struct Peer {
     inbox: Sender<Message>,
     executor: Rc<LocalExecutor<'static>>,
     /// The lanes; `None` if nothing has been sent since the start or the last crash.
-    lanes: Option<[Lane; 2]>,
+    lanes: Option<[LaneHandle; 2]>,
 }
 
-/// The queue of requests for a lane's task. The task ends when the lane is dropped.
-struct Lane {
+/// A lane that is running. It ends when this is dropped.
+struct LaneHandle {
     requests: Sender<Request>,
     _task: Task<()>,
 }
@@ -83,22 +83,25 @@ impl Peer {
         self.lanes = None;
     }
 
-    fn open(&self, kind: Kind) -> Lane {
+    fn open(&self, kind: Kind) -> LaneHandle {
         let (requests, waiting) = smol::channel::unbounded();
-        let carrier = Carrier {
+        let lane = Lane {
             id: self.id,
             address: self.address.clone(),
             kind,
             requests: waiting,
             inbox: self.inbox.clone(),
+            connection: None,
+            stalled: Alarm::new(),
+            read_buffer: vec![0; READ_BYTES].into(),
         };
         let inbox = self.inbox.clone();
         let task = self.executor.spawn(async move {
             // It has panicked, which has been logged, or failed. Either way there is no task left to carry requests.
-            let _ = AssertUnwindSafe(carrier.run()).catch_unwind().await;
+            let _ = AssertUnwindSafe(lane.run()).catch_unwind().await;
             let _ = inbox.send(Message::LaneEnded).await;
         });
-        Lane { requests, _task: task }
+        LaneHandle { requests, _task: task }
     }
 }
 
@@ -111,34 +114,28 @@ enum Kind {
     Batches,
 }
 
-/// The task of a lane: its queued requests, and one connection to a peer, which is opened on demand and reopened after
-/// an error.
-struct Carrier {
+/// A lane to a peer: its queued requests, and one connection, which is opened on demand and reopened after an error.
+struct Lane {
     id: ServerId,
     address: Address,
     kind: Kind,
     requests: Receiver<Request>,
     inbox: Sender<Message>,
-}
-
-/// The state that is reused from one exchange to the next.
-struct Wire {
     /// The connection, once it is open. `None` while a reply may still be in flight on it.
     connection: Option<TcpStream>,
     stalled: Alarm,
     read_buffer: Box<[u8]>,
 }
 
-impl Carrier {
+impl Lane {
     /// Carries requests one after another.
-    async fn run(self) -> anyhow::Result<Infallible> {
-        let read_buffer = vec![0; READ_BYTES].into();
-        let mut wire = Wire { connection: None, stalled: Alarm::new(), read_buffer };
+    async fn run(mut self) -> anyhow::Result<Infallible> {
         let mut late = Alarm::new();
         loop {
             let request = self.requests.recv().await?;
-            let exchange = self.exchange(&mut wire, &request);
-            let outcome = match self.kind {
+            let kind = self.kind;
+            let exchange = self.exchange(&request);
+            let outcome = match kind {
                 Kind::Control => late.within(CONTROL_DEADLINE, exchange).await.flatten(),
                 Kind::Batches => exchange.await,
             };
@@ -156,25 +153,26 @@ impl Carrier {
     }
 
     /// Sends one request and receives its reply. The connection is kept only if this succeeds.
-    async fn exchange(&self, wire: &mut Wire, request: &Request) -> anyhow::Result<Response> {
+    async fn exchange(&mut self, request: &Request) -> anyhow::Result<Response> {
         let message = self.message(request).await;
         // A connection may have ended while it was idle, for example with the peer's process, and only reports it now.
         // So retry on a new one: Raft's requests may arrive twice.
         let mut answered = None;
-        if let Some(mut stream) = wire.connection.take()
-            && let Ok(answer) = self.post(&mut stream, &message, wire).await
+        if let Some(mut stream) = self.connection.take()
+            && let Ok(answer) = self.post(&mut stream, &message).await
         {
             answered = Some((stream, answer));
         }
         let (stream, answer) = match answered {
             Some(answered) => answered,
             None => {
-                let mut stream = wire.stalled.within(STALL_DEADLINE, self.connect()).await??;
-                let answer = self.post(&mut stream, &message, wire).await?;
+                let connecting = connect(&self.address);
+                let mut stream = self.stalled.within(STALL_DEADLINE, connecting).await??;
+                let answer = self.post(&mut stream, &message).await?;
                 (stream, answer)
             }
         };
-        wire.connection = Some(stream);
+        self.connection = Some(stream);
         Ok(protocol::read_response(request, &answer)?)
     }
 
@@ -192,41 +190,12 @@ impl Carrier {
             return write(&self.address, request);
         }
         let (address, request) = (self.address.clone(), request.clone());
-        offload(bytes, move || write(&address, &request)).await
-    }
-
-    /// Connects to the configured host, which is resolved each time. If all of its addresses refuse the connection, the
-    /// peer's process has ended.
-    async fn connect(&self) -> anyhow::Result<TcpStream> {
-        let Address { host, port } = &self.address;
-        let places = smol::net::resolve((host.as_str(), *port)).await.context("unknown host")?;
-        let mut all_refuse = !places.is_empty();
-        let mut reason = "its host has no address".to_owned();
-        for place in places {
-            match TcpStream::connect(place).await {
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
-                    return Ok(stream);
-                }
-                Err(error) => {
-                    all_refuse &= error.kind() == io::ErrorKind::ConnectionRefused;
-                    reason = format!("it cannot be reached at {place}: {error}");
-                }
-            }
-        }
-        Err(match all_refuse {
-            true => NoResponse { failure: Failure::Ended, reason }.into(),
-            false => anyhow::Error::msg(reason),
-        })
+        smol::unblock(move || write(&address, &request)).await
     }
 
     /// Sends a message and returns the document in the response. It may take any time as long as it makes progress.
-    async fn post(
-        &self,
-        stream: &mut TcpStream,
-        message: &[u8],
-        Wire { stalled, read_buffer, .. }: &mut Wire,
-    ) -> anyhow::Result<Vec<u8>> {
+    async fn post(&mut self, stream: &mut TcpStream, message: &[u8]) -> anyhow::Result<Vec<u8>> {
+        let Lane { stalled, read_buffer, .. } = self;
         for (index, chunk) in message.chunks(CHUNK_BYTES).enumerate() {
             if 0 < index {
                 stalled.within(STALL_DEADLINE, fairness::writable(stream)).await??;
@@ -245,6 +214,30 @@ impl Carrier {
             }
         }
     }
+}
+
+/// Connects to the configured host, which is resolved each time. If all of its addresses refuse the connection, the
+/// peer's process has ended.
+async fn connect(Address { host, port }: &Address) -> anyhow::Result<TcpStream> {
+    let places = smol::net::resolve((host.as_str(), *port)).await.context("unknown host")?;
+    let mut all_refuse = !places.is_empty();
+    let mut reason = "its host has no address".to_owned();
+    for place in places {
+        match TcpStream::connect(place).await {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Err(error) => {
+                all_refuse &= error.kind() == io::ErrorKind::ConnectionRefused;
+                reason = format!("it cannot be reached at {place}: {error}");
+            }
+        }
+    }
+    Err(match all_refuse {
+        true => NoResponse { failure: Failure::Ended, reason }.into(),
+        false => anyhow::Error::msg(reason),
+    })
 }
 
 #[cfg(test)]
