@@ -121,7 +121,8 @@ pub struct Settings {
     pub incarnation: Incarnation,
     /// Draws the random parts of timeouts.
     pub rng: Rng,
-    /// The maximum number of calls that wait for a majority.
+    /// The maximum number of calls that wait for the core. With 2, two updates may wait for a majority; a third, or a
+    /// read, is answered with the fault *busy* at once, while `isLeader` or a peer's request is served as ever.
     pub waiting_max: usize,
     /// The budget for the bytes of all answers, wherever they are held.
     pub budget: AnswerBudget,

@@ -55,7 +55,7 @@ impl AnswerCache {
             return Arc::clone(if *truth { yes } else { no });
         }
         if let Answer::Block(block) = answer
-            && !self.may_fit(block.len().div_ceil(3) * 4)
+            && !self.make_room(block.len().div_ceil(3) * 4, 0)
         {
             // It need not be written to learn that there is no room for it.
             return busy(&self.budget);
@@ -102,11 +102,7 @@ impl AnswerCache {
 
     /// The document, if the budget has room for it.
     fn fitting(&mut self, document: Arc<Document>) -> Option<Arc<Document>> {
-        if !self.budget.has_room(document.len()) {
-            // Evict cached answers that are not being sent before refusing a new one.
-            self.forget();
-        }
-        if self.budget.has_room(document.len()) {
+        if self.make_room(document.len(), document.len()) {
             return Some(document);
         }
         drop(document);
@@ -114,12 +110,13 @@ impl AnswerCache {
         None
     }
 
-    /// Whether there may be room for another so many bytes, if what no caller reads is evicted.
-    fn may_fit(&mut self, bytes: usize) -> bool {
-        if !self.budget.would_have_room(bytes) {
+    /// Whether the budget has room for an answer of that size, of which so many bytes are `counted` already. Evicts
+    /// cached answers that are not being sent before it has none.
+    fn make_room(&mut self, bytes: usize, counted: usize) -> bool {
+        if !self.budget.has_room(bytes, counted) {
             self.forget();
         }
-        self.budget.would_have_room(bytes)
+        self.budget.has_room(bytes, counted)
     }
 
     /// Evicts everything written for the map that is not being sent.
@@ -150,15 +147,9 @@ impl MulticallAnswer {
 
     /// Adds the next answer, or a *busy* fault in its place if it does not fit beside the earlier ones.
     pub(super) fn push(&mut self, answer: Arc<Document>) {
+        let has_room = self.budget.has_room(answer.len(), 0);
+        let answer = if has_room { answer } else { busy(&self.budget) };
         self.budget.add(answer.len());
-        let answer = if self.budget.has_room(answer.len()) {
-            answer
-        } else {
-            self.budget.give_back(answer.len());
-            let busy = busy(&self.budget);
-            self.budget.add(busy.len());
-            busy
-        };
         self.bytes += answer.len();
         self.answers.push(answer);
     }

@@ -36,15 +36,10 @@ impl AnswerBudget {
         ANSWER_BYTES_MAX / 2 < self.bytes()
     }
 
-    /// Whether the budget has room for an answer of that size, which is already counted. A single answer always fits,
-    /// however large the map is.
-    pub(super) fn has_room(&self, bytes: usize) -> bool {
-        bytes <= SMALL_BYTES || self.bytes() <= ANSWER_BYTES_MAX.max(bytes)
-    }
-
-    /// The same for an answer that does not count yet.
-    pub(super) fn would_have_room(&self, bytes: usize) -> bool {
-        bytes <= SMALL_BYTES || self.bytes() + bytes <= ANSWER_BYTES_MAX.max(bytes)
+    /// Whether the budget has room for an answer of that size, of which so many bytes are `counted` already. A single
+    /// answer always fits, however large the map is.
+    pub(super) fn has_room(&self, bytes: usize, counted: usize) -> bool {
+        bytes <= SMALL_BYTES || self.bytes() + bytes - counted <= ANSWER_BYTES_MAX.max(bytes)
     }
 }
 
