@@ -2,7 +2,7 @@
 //! requests through.
 //!
 //! The library behind it trusts its input. It would wait forever for the end of a head, execute a call whose body was
-//! cut short, and lose the second of two pipelined requests. So it only ever receives what [`Request::clean_head`]
+//! cut short, and lose the second of two pipelined requests. So it only ever receives what [`HttpRequest::clean_head`]
 //! writes. The gate makes all other decisions from the bytes alone: where a request ends, and which requests are
 //! refused, with which status. It refuses a request as early as the bytes allow.
 //!
@@ -36,11 +36,11 @@ use std::mem;
 
 use body::Body;
 use head::HeadReader;
-use rules::Asked;
+use rules::ServedHead;
 
 pub use refusal::Refusal;
-pub use request::{Method, Request};
-pub use response::{Response, write_post};
+pub use request::{HttpMethod, HttpRequest};
+pub use response::{HttpResponse, write_post};
 
 /// The maximum size of a head in bytes, including the empty lines before it and the one that ends it.
 pub const HEAD_BYTES_MAX: usize = 8 << 10;
@@ -74,7 +74,7 @@ pub struct Gate {
 #[derive(Debug)]
 enum State {
     Head(HeadReader),
-    Body(Asked, Body),
+    Body(ServedHead, Body),
     /// Nothing that follows is read, because the start of the next request is unknown.
     Refused(Refusal),
 }
@@ -88,7 +88,7 @@ pub enum Received {
     /// request.
     Continue,
     /// A complete request.
-    Request(Request),
+    Request(HttpRequest),
 }
 
 /// The state of the current request. Useful after [`Gate::next`] has returned [`Received::NeedMore`].
@@ -186,7 +186,7 @@ impl State {
                 if !body.read(unread)? {
                     return Ok(Received::NeedMore);
                 }
-                let request = Request {
+                let request = HttpRequest {
                     method: asked.method,
                     target: mem::take(&mut asked.target),
                     body: body.take(),

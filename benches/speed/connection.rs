@@ -43,7 +43,7 @@ impl Connection {
         assert!(0 < count, "the server closed the connection");
         self.received += count;
         let received = &self.buffer[..self.received];
-        let response = gate::Response::read(received, ANSWER_BYTES_MAX).expect("a response");
+        let response = gate::HttpResponse::read(received, ANSWER_BYTES_MAX).expect("a response");
         response.map(|response| {
             assert_eq!(response.status, 200, "{}", String::from_utf8_lossy(received));
             response.body

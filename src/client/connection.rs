@@ -89,7 +89,7 @@ impl ServerConnection {
                 return Err("it closed the connection without an answer".to_owned());
             }
             received.extend_from_slice(chunk.get(..count).unwrap_or_default());
-            if let Some(response) = gate::Response::read(&received, answer_bytes_max)? {
+            if let Some(response) = gate::HttpResponse::read(&received, answer_bytes_max)? {
                 self.kept = Some(stream);
                 return Ok((response.status, response.body.to_vec()));
             }

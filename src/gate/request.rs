@@ -2,7 +2,7 @@
 
 /// The methods that are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
+pub enum HttpMethod {
     /// A call.
     Post,
     /// A request for a page.
@@ -13,9 +13,9 @@ pub enum Method {
 
 /// A complete request, as parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
+pub struct HttpRequest {
     /// The method.
-    pub method: Method,
+    pub method: HttpMethod,
     /// The path and query in printable ASCII. It starts with a slash and has at most 8000 bytes.
     pub target: String,
     /// The body, at most [`BODY_BYTES_MAX`](super::BODY_BYTES_MAX) bytes; empty except for POST.
@@ -27,15 +27,15 @@ pub struct Request {
     pub may_half_close: bool,
 }
 
-impl Request {
+impl HttpRequest {
     /// The head in the only form that the HTTP library receives, with no body to come.
     ///
     /// It contains none of the client's headers. The gate has already acted on them, and some make the library fail.
     pub fn clean_head(&self) -> Vec<u8> {
         let method = match self.method {
-            Method::Post => "POST",
-            Method::Get => "GET",
-            Method::Head => "HEAD",
+            HttpMethod::Post => "POST",
+            HttpMethod::Get => "GET",
+            HttpMethod::Head => "HEAD",
         };
         format!("{method} {} HTTP/1.1\r\nHost: localhost\r\n\r\n", self.target).into_bytes()
     }

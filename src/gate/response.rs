@@ -22,7 +22,7 @@ pub fn write_post(host: impl Display, document: &[u8]) -> Vec<u8> {
 
 /// A complete response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Response<'a> {
+pub struct HttpResponse<'a> {
     /// The HTTP status.
     pub status: u16,
     /// The body.
@@ -34,7 +34,7 @@ pub(super) type Garbled = &'static str;
 
 const NOT_HTTP: Garbled = "its response is not HTTP/1.1";
 
-impl<'a> Response<'a> {
+impl<'a> HttpResponse<'a> {
     /// Parses a complete response of at most `body_bytes_max` bytes of body. Returns `None` while bytes are missing.
     ///
     /// It parses from the start for each packet that arrives: response heads are short, and most responses arrive in
@@ -44,7 +44,10 @@ impl<'a> Response<'a> {
     ///
     /// If the bytes cannot become such a response: these servers answer with HTTP/1.1 and a length, and send nothing
     /// unasked.
-    pub fn read(bytes: &'a [u8], body_bytes_max: usize) -> Result<Option<Response<'a>>, Garbled> {
+    pub fn read(
+        bytes: &'a [u8],
+        body_bytes_max: usize,
+    ) -> Result<Option<HttpResponse<'a>>, Garbled> {
         let mut slots = [EMPTY_HEADER; HEADERS_MAX];
         let mut head = httparse::Response::new(&mut slots);
         let end = match head.parse(bytes) {
@@ -63,7 +66,7 @@ impl<'a> Response<'a> {
         }
         match body.len() {
             received if received < length => Ok(None),
-            received if received == length => Ok(Some(Response { status, body })),
+            received if received == length => Ok(Some(HttpResponse { status, body })),
             _ => Err("it sent more than its response"),
         }
     }
@@ -85,9 +88,12 @@ mod tests {
     fn a_response_is_read_once_it_is_whole() {
         let whole = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ndate: now\r\n\r\nhello";
         for end in 0..whole.len() {
-            assert_eq!(Response::read(&whole[..end], 5), Ok(None), "{end} bytes");
+            assert_eq!(HttpResponse::read(&whole[..end], 5), Ok(None), "{end} bytes");
         }
-        assert_eq!(Response::read(whole, 5), Ok(Some(Response { status: 200, body: b"hello" })));
+        assert_eq!(
+            HttpResponse::read(whole, 5),
+            Ok(Some(HttpResponse { status: 200, body: b"hello" }))
+        );
     }
 
     #[test]
@@ -108,7 +114,7 @@ mod tests {
             &[&b"HTTP/1.1 200 OK\r\nA: "[..], &long].concat(),
             &[&b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nA: "[..], &long, b"\r\n\r\n"].concat(),
         ] {
-            assert!(Response::read(bytes, 64).is_err(), "{}", String::from_utf8_lossy(bytes));
+            assert!(HttpResponse::read(bytes, 64).is_err(), "{}", String::from_utf8_lossy(bytes));
         }
     }
 }

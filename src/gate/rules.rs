@@ -7,15 +7,15 @@ use super::body::Framing;
 use super::headers::Headers;
 use super::origin::{self, Authority};
 use super::request_line::{RequestLine, Version};
-use super::{BODY_BYTES_MAX, Method, Refusal};
+use super::{BODY_BYTES_MAX, HttpMethod, Refusal};
 
 /// The maximum number of digits of a length. Any such number fits in 64 bits.
 const LENGTH_DIGITS_MAX: usize = 16;
 
 /// The content of a head that is served.
 #[derive(Debug)]
-pub(super) struct Asked {
-    pub(super) method: Method,
+pub(super) struct ServedHead {
+    pub(super) method: HttpMethod,
     pub(super) target: String,
     pub(super) close: bool,
     pub(super) may_half_close: bool,
@@ -33,7 +33,11 @@ enum Announced {
 }
 
 /// Decides about a head: its first line, and the header lines.
-pub(super) fn judge(line: RequestLine, lines: &[u8], own_host: &str) -> Result<Asked, Refusal> {
+pub(super) fn judge(
+    line: RequestLine,
+    lines: &[u8],
+    own_host: &str,
+) -> Result<ServedHead, Refusal> {
     let headers = Headers::read(lines)?;
     let host = host(&headers, line.version)?;
     let announced = announced(&headers, line.version)?;
@@ -46,7 +50,7 @@ pub(super) fn judge(line: RequestLine, lines: &[u8], own_host: &str) -> Result<A
     let close = may_half_close || asks_to_close(&headers)?;
     let framing = framing(method, announced)?;
     let expects_continue = expects_continue && framing != Framing::EMPTY;
-    Ok(Asked { method, target, close, may_half_close, expects_continue, framing })
+    Ok(ServedHead { method, target, close, may_half_close, expects_continue, framing })
 }
 
 /// The name that the request uses for the server, from the `Host` header, which is optional in HTTP/1.0.
@@ -92,11 +96,11 @@ fn announced_length(lengths: &[&str]) -> Result<Announced, Refusal> {
     }
 }
 
-fn method(name: &str) -> Result<Method, Refusal> {
+fn method(name: &str) -> Result<HttpMethod, Refusal> {
     match name {
-        "POST" => Ok(Method::Post),
-        "GET" => Ok(Method::Get),
-        "HEAD" => Ok(Method::Head),
+        "POST" => Ok(HttpMethod::Post),
+        "GET" => Ok(HttpMethod::Get),
+        "HEAD" => Ok(HttpMethod::Head),
         "PUT" | "DELETE" | "PATCH" | "OPTIONS" | "TRACE" => Err(NOT_ALLOWED),
         _ if name.eq_ignore_ascii_case("POST") => Err(NOT_ALLOWED),
         _ => Err(Refusal { status: 501, reason: "the method is not supported" }),
@@ -145,19 +149,21 @@ fn asks_to_close(headers: &Headers<'_>) -> Result<bool, Refusal> {
 }
 
 /// How the body is read, within its bounds.
-fn framing(method: Method, announced: Announced) -> Result<Framing, Refusal> {
+fn framing(method: HttpMethod, announced: Announced) -> Result<Framing, Refusal> {
     match (method, announced) {
-        (Method::Post, Announced::Nothing) => {
+        (HttpMethod::Post, Announced::Nothing) => {
             Err(Refusal { status: 411, reason: "the length of the body is missing" })
         }
-        (Method::Post, Announced::Chunks) => Ok(Framing::Chunks),
-        (Method::Post, Announced::Length(length)) => match usize::try_from(length) {
+        (HttpMethod::Post, Announced::Chunks) => Ok(Framing::Chunks),
+        (HttpMethod::Post, Announced::Length(length)) => match usize::try_from(length) {
             Ok(length) if length <= BODY_BYTES_MAX => Ok(Framing::Length(length)),
             _ => Err(Refusal::BODY_TOO_LARGE),
         },
-        (Method::Get | Method::Head, Announced::Nothing | Announced::Length(0)) => {
+        (HttpMethod::Get | HttpMethod::Head, Announced::Nothing | Announced::Length(0)) => {
             Ok(Framing::EMPTY)
         }
-        (Method::Get | Method::Head, _) => Err(Refusal::bad_request("only a POST may have a body")),
+        (HttpMethod::Get | HttpMethod::Head, _) => {
+            Err(Refusal::bad_request("only a POST may have a body"))
+        }
     }
 }

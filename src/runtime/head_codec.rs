@@ -52,7 +52,7 @@ impl HeadCodec {
     /// # Errors
     ///
     /// If the library does not accept what the gate has written as the head of a call.
-    pub(super) async fn read(&self, request: &gate::Request) -> anyhow::Result<()> {
+    pub(super) async fn read(&self, request: &gate::HttpRequest) -> anyhow::Result<()> {
         let head = request.clean_head();
         if *self.read.borrow() != head {
             // Boxed, because otherwise every connection would reserve memory for it.
@@ -145,22 +145,22 @@ mod tests {
 
     use super::*;
 
-    fn request(method: gate::Method, target: &str) -> gate::Request {
+    fn request(method: gate::HttpMethod, target: &str) -> gate::HttpRequest {
         let (target, body) = (target.to_owned(), b"document".to_vec());
-        gate::Request { method, target, body, close: false, may_half_close: false }
+        gate::HttpRequest { method, target, body, close: false, may_half_close: false }
     }
 
     #[test]
     fn the_head_of_a_call_is_read_whatever_came_before_and_no_other_is() {
         let codec = HeadCodec::default();
         for target in ["/RPC2", "/RPC2", "/", "/RPC2", "//"] {
-            let read = block_on(codec.read(&request(gate::Method::Post, target)));
+            let read = block_on(codec.read(&request(gate::HttpMethod::Post, target)));
             assert!(read.is_ok(), "{target}: {read:?}");
             for unsound in [
-                request(gate::Method::Get, target),
-                request(gate::Method::Post, " "),
-                request(gate::Method::Post, ""),
-                request(gate::Method::Post, "/ HTTP/1.1\r\n\r\n/"),
+                request(gate::HttpMethod::Get, target),
+                request(gate::HttpMethod::Post, " "),
+                request(gate::HttpMethod::Post, ""),
+                request(gate::HttpMethod::Post, "/ HTTP/1.1\r\n\r\n/"),
             ] {
                 let read = block_on(codec.read(&unsound));
                 assert!(read.is_err(), "{unsound:?}");

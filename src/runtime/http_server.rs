@@ -19,7 +19,7 @@ use super::connections::Connections;
 use super::head_codec::{Head, HeadCodec};
 use super::message::Message;
 use super::offload::OffloadQueue;
-use crate::gate::{self, Gate, Method, Received, Refusal};
+use crate::gate::{self, Gate, HttpMethod, Received, Refusal};
 use crate::monitor::Page;
 use crate::protocol::{self, Asked, fault};
 use crate::raft::CallId;
@@ -104,7 +104,7 @@ impl HttpServer {
         let mut gate = Gate::new(&self.own_host);
         loop {
             match gate.next() {
-                Ok(Received::Request(request)) if request.method == Method::Post => {
+                Ok(Received::Request(request)) if request.method == HttpMethod::Post => {
                     let closes = request.close;
                     let id = self.next_call();
                     let asked = self.read(connection, id, request).await;
@@ -148,7 +148,7 @@ impl HttpServer {
         &self,
         connection: &Connection,
         id: CallId,
-        request: gate::Request,
+        request: gate::HttpRequest,
     ) -> Result<Asked, Fault> {
         connection.may_half_close.set(request.may_half_close);
         // The request has arrived completely, so its caller has no deadline.
@@ -186,7 +186,7 @@ impl HttpServer {
     }
 
     /// The page that a request asks for, if it exists.
-    async fn get(&self, request: &gate::Request) -> anyhow::Result<Option<Page>> {
+    async fn get(&self, request: &gate::HttpRequest) -> anyhow::Result<Option<Page>> {
         let (answer, answered) = oneshot::channel();
         let target = request.target.clone();
         self.inbox.send(Message::Get { target, answer }).await?;
@@ -197,13 +197,13 @@ impl HttpServer {
     async fn show(
         &self,
         connection: &Connection,
-        request: &gate::Request,
+        request: &gate::HttpRequest,
         page: &Page,
     ) -> anyhow::Result<bool> {
         let Page { status, content_type, ref body } = *page;
         let (length, closes) = (body.len(), request.close);
         let head = self.codec.write(Head { status, content_type, length, closes }).await?;
-        let body = if request.method == Method::Head { "" } else { body };
+        let body = if request.method == HttpMethod::Head { "" } else { body };
         send(connection, &head, [body.as_bytes()], closes).await
     }
 
@@ -243,13 +243,13 @@ const TOO_MUCH: Refusal =
     Refusal { status: 503, reason: "too many bytes of requests are in flight" };
 
 /// The response to a request for a page that does not exist.
-fn no_page(method: Method) -> Vec<u8> {
+fn no_page(method: HttpMethod) -> Vec<u8> {
     let mut response = Refusal {
         status: 404,
         reason: "the pages are /status, /metrics, /healthz and /readyz; calls are sent by POST",
     }
     .response();
-    if method == Method::Head
+    if method == HttpMethod::Head
         && let Some(end) = response.windows(4).position(|four| four == b"\r\n\r\n")
     {
         response.truncate(end + 4);

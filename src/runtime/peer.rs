@@ -207,7 +207,7 @@ impl Lane {
             let count = stalled.within(STALL_DEADLINE, stream.read(read_buffer)).await??;
             ensure!(0 < count, "it closed the connection");
             received.extend_from_slice(read_buffer.get(..count).unwrap_or_default());
-            let response = gate::Response::read(&received, RESPONSE_BYTES_MAX);
+            let response = gate::HttpResponse::read(&received, RESPONSE_BYTES_MAX);
             if let Some(response) = response.map_err(anyhow::Error::msg)? {
                 ensure!(response.status == 200, "it answered with HTTP status {}", response.status);
                 return Ok(response.body.to_vec());

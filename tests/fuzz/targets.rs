@@ -7,7 +7,7 @@
 mod plain;
 
 use plain::plain;
-use surfstore::gate::{Gate, Received, Refusal, Request};
+use surfstore::gate::{Gate, HttpRequest, Received, Refusal};
 use surfstore::protocol::{self, NoResponse};
 use surfstore::raft::{
     self, CallId, Cluster, Effect, Event, Failure, Incarnation, Server, ServerId, Timer,
@@ -25,7 +25,7 @@ pub(crate) fn gate(bytes: &[u8]) {
         let (again, refusal) = read_pieces([plain(&request).as_slice()]);
         assert_eq!(
             again,
-            [Request { close: false, may_half_close: false, ..request }],
+            [HttpRequest { close: false, may_half_close: false, ..request }],
             "a request in its shortest form is read as written"
         );
         assert_eq!(refusal, None, "a request in its shortest form is not refused");
@@ -33,7 +33,9 @@ pub(crate) fn gate(bytes: &[u8]) {
 }
 
 /// The requests of a connection in order, and the refusal that ends it.
-fn read_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Request>, Option<Refusal>) {
+fn read_pieces<'a>(
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> (Vec<HttpRequest>, Option<Refusal>) {
     let mut gate = Gate::new("localhost");
     let mut requests = Vec::new();
     for piece in pieces {

@@ -4,10 +4,10 @@ use super::{chunked, post_with, served};
 use async_h1::server;
 use smol::future::block_on;
 use smol::io::Cursor;
-use surfstore::gate::Request;
+use surfstore::gate::HttpRequest;
 
 /// The method and path that the library reads from the clean head.
-fn decoded(request: &Request) -> (String, String) {
+fn decoded(request: &HttpRequest) -> (String, String) {
     let decoded = block_on(server::decode(Cursor::new(request.clean_head())));
     let (request, _) = decoded.expect("it is valid").expect("it is complete");
     assert_eq!(request.len(), Some(0), "no body follows");

@@ -16,7 +16,7 @@ mod origins;
 mod plain;
 mod random;
 
-use surfstore::gate::{Gate, Method, Received, Refusal, Request};
+use surfstore::gate::{Gate, HttpMethod, HttpRequest, Received, Refusal};
 
 /// The host under which the gate's server is configured in these tests.
 const OWN_HOST: &str = "Meta0.example";
@@ -24,7 +24,7 @@ const OWN_HOST: &str = "Meta0.example";
 /// The result of the bytes of a connection: the requests in order, and the refusal that ended it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Outcome {
-    requests: Vec<Request>,
+    requests: Vec<HttpRequest>,
     refusal: Option<Refusal>,
 }
 
@@ -94,11 +94,11 @@ fn refused(bytes: impl AsRef<[u8]>) -> u16 {
 }
 
 /// The only request in the bytes, which contain nothing else.
-fn served(bytes: impl AsRef<[u8]>) -> Request {
+fn served(bytes: impl AsRef<[u8]>) -> HttpRequest {
     let shown = String::from_utf8_lossy(bytes.as_ref()).chars().take(200).collect::<String>();
     let outcome = read(bytes);
     assert_eq!(outcome.refusal, None, "{shown:?}");
-    let [request] = <[Request; 1]>::try_from(outcome.requests)
+    let [request] = <[HttpRequest; 1]>::try_from(outcome.requests)
         .unwrap_or_else(|requests| panic!("{shown:?} has {} requests", requests.len()));
     request
 }
@@ -119,9 +119,9 @@ fn chunked(chunks: &str) -> String {
 }
 
 /// The gate's output for a POST to `/RPC2` that leaves the connection open.
-fn call(body: &[u8]) -> Request {
-    Request {
-        method: Method::Post,
+fn call(body: &[u8]) -> HttpRequest {
+    HttpRequest {
+        method: HttpMethod::Post,
         target: "/RPC2".into(),
         body: body.into(),
         close: false,

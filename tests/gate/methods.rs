@@ -1,11 +1,11 @@
 //! Methods and targets: which ones are served, and how the others are refused.
 
 use super::{call, post_with, refused, served};
-use surfstore::gate::{Method, Refusal};
+use surfstore::gate::{HttpMethod, Refusal};
 
 #[test]
 fn get_and_head_are_let_through_without_a_body() {
-    for (name, method) in [("GET", Method::Get), ("HEAD", Method::Head)] {
+    for (name, method) in [("GET", HttpMethod::Get), ("HEAD", HttpMethod::Head)] {
         for headers in ["", "Content-Length: 0\r\n"] {
             let request =
                 served(format!("{name} /status?full HTTP/1.1\r\nHost: a\r\n{headers}\r\n"));

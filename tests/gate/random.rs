@@ -3,7 +3,7 @@
 use super::plain::plain;
 use super::{announced_by, call, chunked, post_with, read_pieces, split};
 use proptest::prelude::*;
-use surfstore::gate::{BODY_BYTES_MAX, HEADERS_MAX, Request};
+use surfstore::gate::{BODY_BYTES_MAX, HEADERS_MAX, HttpRequest};
 
 /// Valid requests of every kind.
 fn request() -> impl Strategy<Value = Vec<u8>> {
@@ -63,7 +63,7 @@ fn check(bytes: &[u8], seed: u64) -> Result<(), TestCaseError> {
         prop_assert!(request.target.bytes().all(|byte| byte.is_ascii_graphic()));
         prop_assert!(request.body.len() <= BODY_BYTES_MAX);
         let again = read_pieces([plain(&request).as_slice()]);
-        let expected = Request { close: false, may_half_close: false, ..request };
+        let expected = HttpRequest { close: false, may_half_close: false, ..request };
         prop_assert_eq!(again.requests, [expected]);
         prop_assert_eq!(again.refusal, None);
     }

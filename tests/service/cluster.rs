@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use surfstore::config::{Address, Config};
-use surfstore::gate::{self, Gate, Method, Received};
+use surfstore::gate::{self, Gate, HttpMethod, Received};
 use surfstore::protocol::{self, Ask};
 use surfstore::raft::{CallId, Cluster as Set, Failure, Incarnation, Request, ServerId};
 use surfstore::service::{Action, AnswerBudget, Input, Service, Settings};
@@ -223,7 +223,7 @@ impl Cluster {
         loop {
             match gate.next().expect("it is a request") {
                 Received::Request(request) => {
-                    assert!(rest.is_empty() && request.method == Method::Post);
+                    assert!(rest.is_empty() && request.method == HttpMethod::Post);
                     return request.body;
                 }
                 Received::NeedMore => {
