@@ -35,7 +35,7 @@ mod xml {
     use divan::counter::BytesCount;
     use surfstore::config::Config;
     use surfstore::metadata::Files;
-    use surfstore::protocol::{Answer, Ask, Asked, Call, read_call, write_answer};
+    use surfstore::protocol::{Answer, Ask, Asked, TypedCall, read_call, write_answer};
     use surfstore::raft::Reply;
     use surfstore::value::Value;
     use surfstore::xmlrpc::{parse_call, parse_response};
@@ -64,7 +64,7 @@ mod xml {
     fn read_updatefile_of_4_mib(bencher: Bencher<'_, '_>) {
         let document = large_document();
         assert!(
-            matches!(read_call(&document), Ok(Asked::One((_, Ok(Call::Raft(_)))))),
+            matches!(read_call(&document), Ok(Asked::One((_, Ok(TypedCall::Raft(_)))))),
             "it is accepted"
         );
         bencher.counter(BytesCount::of_slice(&document)).bench(|| read_call(&document));
@@ -123,7 +123,7 @@ mod peers {
     use divan::Bencher;
     use divan::counter::BytesCount;
     use surfstore::metadata::Update;
-    use surfstore::protocol::{Asked, Call, read_call, write_request};
+    use surfstore::protocol::{Asked, TypedCall, read_call, write_request};
     use surfstore::raft::{self, Command, Entry, Request, Term};
 
     use super::support::{append, at};
@@ -158,7 +158,7 @@ mod peers {
     fn read(bencher: Bencher<'_, '_>, entries: Vec<Entry>) {
         let request = append(1, at(0, 0), entries);
         let document = write_request(&Request::AppendEntries(request.clone()));
-        let call = Call::Raft(raft::Call::AppendEntries(request));
+        let call = TypedCall::Raft(raft::Call::AppendEntries(request));
         let Ok(Asked::One((_, read))) = read_call(&document) else { panic!("a call") };
         assert_eq!(read, Ok(call));
         bencher.counter(BytesCount::of_slice(&document)).bench(|| read_call(&document));

@@ -25,11 +25,11 @@ pub use peers::{NoResponse, read_response, write_request};
 pub use replies::{Answer, write_answer, write_around_leaves, write_leaf};
 pub use status::ServerStatus;
 
-use calls::Params;
+use calls::CallParams;
 
 /// A call of a method in the table, with the parameters that the method takes.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Call {
+pub enum TypedCall {
     /// Does this server answer?
     Ping,
     /// Is this server the leader?
@@ -56,17 +56,17 @@ pub enum Call {
     MethodHelp(&'static Method),
 }
 
-impl Call {
+impl TypedCall {
     /// Whether only peers make this call.
     pub fn is_from_peer(&self) -> bool {
         use raft::Call::{AppendEntries, RequestVote};
-        matches!(self, Call::Raft(RequestVote(_) | AppendEntries(_)))
+        matches!(self, TypedCall::Raft(RequestVote(_) | AppendEntries(_)))
     }
 
     /// Whether this call may have to wait for a majority.
     pub fn may_wait(&self) -> bool {
         use raft::Call::{ReadFiles, Update};
-        matches!(self, Call::Raft(Update(_) | ReadFiles))
+        matches!(self, TypedCall::Raft(Update(_) | ReadFiles))
     }
 }
 
@@ -90,7 +90,7 @@ pub struct Method {
 #[derive(Clone, Copy, Debug)]
 enum Read {
     /// They form one call.
-    Call(fn(Params) -> Result<Call, Fault>),
+    Call(fn(CallParams) -> Result<TypedCall, Fault>),
     /// They are themselves calls.
     Multicall,
 }
@@ -112,7 +112,7 @@ pub enum Asked {
 }
 
 /// A method, and either the call of it or the fault in its parameters.
-pub type MethodAndCall = (&'static Method, Result<Call, Fault>);
+pub type MethodAndCall = (&'static Method, Result<TypedCall, Fault>);
 
 /// Parses a call.
 ///
@@ -123,7 +123,7 @@ pub fn read_call(document: &[u8]) -> Result<Asked, Fault> {
     let MethodCall { method, params } = xmlrpc::parse_call(document)
         .map_err(|error| Fault { code: error.code(), message: error.to_string() })?;
     let method = find(&method).ok_or_else(|| fault::no_such_method(&method))?;
-    let params = Params::new(method, params);
+    let params = CallParams::new(method, params);
     Ok(match method.read {
         Read::Call(read) => Asked::One((method, read(params))),
         Read::Multicall => match params.several() {
@@ -137,7 +137,7 @@ pub fn read_call(document: &[u8]) -> Result<Asked, Fault> {
 fn one_of_several(name: &str, params: Vec<Value>) -> Result<MethodAndCall, Fault> {
     let method = find(name).ok_or_else(|| fault::no_such_method(name))?;
     let call = match method.read {
-        Read::Call(read) => read(Params::new(method, params)),
+        Read::Call(read) => read(CallParams::new(method, params)),
         Read::Multicall => Err(fault::wrong_parameters("system.multicall cannot call itself")),
     };
     Ok((method, call))
@@ -164,7 +164,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["boolean"],
         help: "Returns true.",
         while_crashed: true,
-        read: Read::Call(|params| params.none(Call::Ping)),
+        read: Read::Call(|params| params.none(TypedCall::Ping)),
     },
     Method {
         name: "surfstore.isLeader",
@@ -172,7 +172,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["boolean"],
         help: "Returns whether this server is the leader and not crashed.",
         while_crashed: true,
-        read: Read::Call(|params| params.none(Call::IsLeader)),
+        read: Read::Call(|params| params.none(TypedCall::IsLeader)),
     },
     Method {
         name: "surfstore.isCrashed",
@@ -180,7 +180,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["boolean"],
         help: "Returns whether this server is crashed.",
         while_crashed: true,
-        read: Read::Call(|params| params.none(Call::IsCrashed)),
+        read: Read::Call(|params| params.none(TypedCall::IsCrashed)),
     },
     Method {
         name: "surfstore.crash",
@@ -188,7 +188,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["boolean"],
         help: "Stops this server, as if it had failed. It keeps its state.",
         while_crashed: true,
-        read: Read::Call(|params| params.none(Call::Raft(raft::Call::Crash))),
+        read: Read::Call(|params| params.none(TypedCall::Raft(raft::Call::Crash))),
     },
     Method {
         name: "surfstore.restore",
@@ -196,7 +196,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["boolean"],
         help: "Restores a crashed server, as a follower.",
         while_crashed: true,
-        read: Read::Call(|params| params.none(Call::Raft(raft::Call::Restore))),
+        read: Read::Call(|params| params.none(TypedCall::Raft(raft::Call::Restore))),
     },
     Method {
         name: "surfstore.updatefile",
@@ -205,7 +205,7 @@ pub const METHODS: [Method; 18] = [
         help: "updatefile(name, version, hashlist): stores a new version of the file, at the leader. True: a \
                majority holds the update. False: the version was not exactly one higher than the stored one.",
         while_crashed: false,
-        read: Read::Call(Params::update),
+        read: Read::Call(CallParams::update),
     },
     Method {
         name: "surfstore.getfileinfomap",
@@ -213,7 +213,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["struct"],
         help: "Returns the whole map, at the leader: name -> [version, hashlist], deleted files included.",
         while_crashed: false,
-        read: Read::Call(|params| params.none(Call::Raft(raft::Call::ReadFiles))),
+        read: Read::Call(|params| params.none(TypedCall::Raft(raft::Call::ReadFiles))),
     },
     Method {
         name: "surfstore.tester_getversion",
@@ -221,7 +221,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["int", "string"],
         help: "tester_getversion(name): the version that this server has applied; 0 for an unknown file.",
         while_crashed: true,
-        read: Read::Call(Params::version),
+        read: Read::Call(CallParams::version),
     },
     Method {
         name: "surfstore.requestVote",
@@ -229,7 +229,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["base64", "base64"],
         help: "Raft's RequestVote, between servers.",
         while_crashed: false,
-        read: Read::Call(Params::request_vote),
+        read: Read::Call(CallParams::request_vote),
     },
     Method {
         name: "surfstore.appendEntries",
@@ -237,7 +237,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["base64", "base64"],
         help: "Raft's AppendEntries, between servers.",
         while_crashed: false,
-        read: Read::Call(Params::append_entries),
+        read: Read::Call(CallParams::append_entries),
     },
     Method {
         name: "surfstore.getblock",
@@ -245,7 +245,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["base64", "string"],
         help: "getblock(hash): the block of that lower-case hexadecimal SHA-256, if it is stored at this server.",
         while_crashed: false,
-        read: Read::Call(Params::get_block),
+        read: Read::Call(CallParams::get_block),
     },
     Method {
         name: "surfstore.putblock",
@@ -253,7 +253,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["boolean", "base64"],
         help: "putblock(bytes): stores a block at this server only, under its SHA-256.",
         while_crashed: false,
-        read: Read::Call(Params::put_block),
+        read: Read::Call(CallParams::put_block),
     },
     Method {
         name: "surfstore.hasblocks",
@@ -261,7 +261,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["array", "array"],
         help: "hasblocks(hashes): those of the hashes whose blocks are stored at this server, in the order asked.",
         while_crashed: false,
-        read: Read::Call(Params::has_blocks),
+        read: Read::Call(CallParams::has_blocks),
     },
     Method {
         name: "surfstore.status",
@@ -269,7 +269,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["struct"],
         help: "The status of this server, for people: role, term, leader, indexes, counts.",
         while_crashed: true,
-        read: Read::Call(|params| params.none(Call::Status)),
+        read: Read::Call(|params| params.none(TypedCall::Status)),
     },
     Method {
         name: "system.listMethods",
@@ -277,7 +277,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["array"],
         help: "Returns the names of all methods.",
         while_crashed: true,
-        read: Read::Call(|params| params.none(Call::ListMethods)),
+        read: Read::Call(|params| params.none(TypedCall::ListMethods)),
     },
     Method {
         name: "system.methodSignature",
@@ -285,7 +285,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["array", "string"],
         help: "methodSignature(name): a list of signatures, each the type of the answer and of the parameters.",
         while_crashed: true,
-        read: Read::Call(|params| params.method(Call::MethodSignature)),
+        read: Read::Call(|params| params.method(TypedCall::MethodSignature)),
     },
     Method {
         name: "system.methodHelp",
@@ -293,7 +293,7 @@ pub const METHODS: [Method; 18] = [
         signature: &["string", "string"],
         help: "methodHelp(name): what the method does.",
         while_crashed: true,
-        read: Read::Call(|params| params.method(Call::MethodHelp)),
+        read: Read::Call(|params| params.method(TypedCall::MethodHelp)),
     },
     Method {
         name: "system.multicall",

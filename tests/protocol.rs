@@ -5,7 +5,7 @@ use surfstore::blocks::Block;
 use surfstore::config::Config;
 use surfstore::metadata::{Files, Update};
 use surfstore::protocol::{
-    self, Answer, Asked, Call, METHODS, NAME_BYTES_MAX, NoResponse, UPDATE_BYTES_MAX, fault,
+    self, Answer, Asked, METHODS, NAME_BYTES_MAX, NoResponse, TypedCall, UPDATE_BYTES_MAX, fault,
 };
 use surfstore::raft::{
     self, Account, AppendEntries, AppendOutcome, AppendReply, BallotKind, Command, Entry, Failure,
@@ -23,12 +23,12 @@ fn document(method: &str, params: &[Value]) -> Vec<u8> {
 }
 
 /// How such a call is parsed.
-fn read(method: &str, params: &[Value]) -> Result<Call, Fault> {
+fn read(method: &str, params: &[Value]) -> Result<TypedCall, Fault> {
     call_of(&document(method, params))
 }
 
 /// The one call in a document.
-fn call_of(document: &[u8]) -> Result<Call, Fault> {
+fn call_of(document: &[u8]) -> Result<TypedCall, Fault> {
     match protocol::read_call(document)? {
         Asked::One((_, call)) => call,
         Asked::Several(..) => panic!("it asks for several"),
@@ -50,7 +50,7 @@ fn base64(bytes: &[u8]) -> Value {
 /// The update in such a call of `updatefile`.
 fn update(name: Value, version: Value, hashes: Value) -> Result<Update, Fault> {
     match read("surfstore.updatefile", &[name, version, hashes])? {
-        Call::Raft(raft::Call::Update(update)) => Ok(update),
+        TypedCall::Raft(raft::Call::Update(update)) => Ok(update),
         other => panic!("{other:?} is not an update"),
     }
 }
@@ -69,11 +69,11 @@ fn a_method_is_found_in_any_case_with_or_without_the_prefix_and_by_its_aliases()
         "getfileinfo",
         "surfstore.getfileinfos",
     ] {
-        assert_eq!(read(name, &[]), Ok(Call::Raft(raft::Call::ReadFiles)), "{name}");
+        assert_eq!(read(name, &[]), Ok(TypedCall::Raft(raft::Call::ReadFiles)), "{name}");
     }
-    assert_eq!(read("tester_getversion", &["a".into()]), Ok(Call::Version("a".into())));
-    assert_eq!(read("surfstore.getVersion", &["a".into()]), Ok(Call::Version("a".into())));
-    assert_eq!(read("system.listmethods", &[]), Ok(Call::ListMethods));
+    assert_eq!(read("tester_getversion", &["a".into()]), Ok(TypedCall::Version("a".into())));
+    assert_eq!(read("surfstore.getVersion", &["a".into()]), Ok(TypedCall::Version("a".into())));
+    assert_eq!(read("system.listmethods", &[]), Ok(TypedCall::ListMethods));
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn an_update_is_bounded_by_what_it_takes_when_it_is_written() {
 #[test]
 fn hashes_of_blocks_are_strings_base64_or_digits() {
     let hash = |value| match read("getblock", &[value]) {
-        Ok(Call::GetBlock(hash)) => Ok(hash.to_string()),
+        Ok(TypedCall::GetBlock(hash)) => Ok(hash.to_string()),
         Ok(other) => panic!("{other:?}"),
         Err(fault) => Err(fault.code),
     };
@@ -252,10 +252,10 @@ fn hashes_of_blocks_are_strings_base64_or_digits() {
     assert_eq!(hash(base64(b"ab")), Ok("ab".to_owned()));
     assert_eq!(hash(12.into()), Ok("12".to_owned()));
     assert_eq!(hash(true.into()), Err(fault::WRONG_PARAMETERS));
-    assert_eq!(read("hasblocks", &["ab".into()]), Ok(Call::HasBlocks(vec!["ab".into()])));
+    assert_eq!(read("hasblocks", &["ab".into()]), Ok(TypedCall::HasBlocks(vec!["ab".into()])));
     assert_eq!(
         read("putblock", &["ab".into()]),
-        Ok(Call::PutBlock(Block::new(b"ab"[..].to_owned())))
+        Ok(TypedCall::PutBlock(Block::new(b"ab"[..].to_owned())))
     );
     assert_eq!(read("putblock", &[1.into()]).unwrap_err().code, fault::WRONG_PARAMETERS);
 }
@@ -341,7 +341,7 @@ fn introspection_tells_what_the_table_has() {
 }
 
 /// What the receiver of such a request parses.
-fn received(request: &Request) -> Result<Call, Fault> {
+fn received(request: &Request) -> Result<TypedCall, Fault> {
     call_of(&protocol::write_request(request))
 }
 
@@ -432,7 +432,7 @@ proptest! {
         sender in identity(), kind in ballot_kind(), ballot in number(), account in prop::option::of(account()),
     ) {
         let request = RequestVote { sender, kind, ballot, account };
-        let call = Call::Raft(raft::Call::RequestVote(request.clone()));
+        let call = TypedCall::Raft(raft::Call::RequestVote(request.clone()));
         prop_assert_eq!(received(&Request::RequestVote(request)), Ok(call));
     }
 
@@ -445,7 +445,7 @@ proptest! {
         let request = AppendEntries {
             sender, receiver, prev_log, entries, leader_commit: LogIndex(commit), round: Round(round), has_majority,
         };
-        let call = Call::Raft(raft::Call::AppendEntries(request.clone()));
+        let call = TypedCall::Raft(raft::Call::AppendEntries(request.clone()));
         prop_assert_eq!(received(&Request::AppendEntries(request)), Ok(call));
     }
 

@@ -22,7 +22,7 @@ impl Framing {
 /// A body that may be incomplete.
 #[derive(Debug)]
 pub(super) struct Body {
-    content: Content,
+    content: BodyBytes,
     rest: Rest,
 }
 
@@ -40,7 +40,7 @@ impl Body {
             Framing::Length(length) => (length, Rest::Bytes(length)),
             Framing::Chunks => (BODY_BYTES_MAX, Rest::Chunks(Chunked::new())),
         };
-        Body { content: Content { bytes: Vec::new(), bytes_max }, rest }
+        Body { content: BodyBytes { bytes: Vec::new(), bytes_max }, rest }
     }
 
     /// Continues reading, and returns whether the body is complete.
@@ -75,13 +75,13 @@ impl Body {
 
 /// The bytes received so far.
 #[derive(Debug)]
-pub(super) struct Content {
+pub(super) struct BodyBytes {
     bytes: Vec<u8>,
     /// The maximum number of bytes.
     bytes_max: usize,
 }
 
-impl Content {
+impl BodyBytes {
     /// How many more bytes may come.
     pub(super) fn room(&self) -> usize {
         self.bytes_max.saturating_sub(self.bytes.len())

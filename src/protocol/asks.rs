@@ -83,7 +83,7 @@ fn write_versions(calls: &mut Writer, names: &[&str]) {
 mod tests {
     use super::*;
     use crate::metadata::Update;
-    use crate::protocol::{Asked, Call, read_call};
+    use crate::protocol::{Asked, TypedCall, read_call};
     use crate::raft;
 
     #[test]
@@ -92,16 +92,16 @@ mod tests {
         let (name, version) = ("a & b".into(), 3);
         let update = Update { name, version, hashes: hashes.clone().into() };
         for (ask, call) in [
-            (Ask::Ping, Call::Ping),
-            (Ask::IsLeader, Call::IsLeader),
-            (Ask::IsCrashed, Call::IsCrashed),
-            (Ask::Crash, Call::Raft(raft::Call::Crash)),
-            (Ask::Restore, Call::Raft(raft::Call::Restore)),
-            (Ask::Status, Call::Status),
-            (Ask::Files, Call::Raft(raft::Call::ReadFiles)),
-            (Ask::Version("\r\n"), Call::Version("\r\n".into())),
-            (Ask::Update("a & b", 3, &hashes), Call::Raft(raft::Call::Update(update))),
-            (Ask::Method("getversion", &["a".into()]), Call::Version("a".into())),
+            (Ask::Ping, TypedCall::Ping),
+            (Ask::IsLeader, TypedCall::IsLeader),
+            (Ask::IsCrashed, TypedCall::IsCrashed),
+            (Ask::Crash, TypedCall::Raft(raft::Call::Crash)),
+            (Ask::Restore, TypedCall::Raft(raft::Call::Restore)),
+            (Ask::Status, TypedCall::Status),
+            (Ask::Files, TypedCall::Raft(raft::Call::ReadFiles)),
+            (Ask::Version("\r\n"), TypedCall::Version("\r\n".into())),
+            (Ask::Update("a & b", 3, &hashes), TypedCall::Raft(raft::Call::Update(update))),
+            (Ask::Method("getversion", &["a".into()]), TypedCall::Version("a".into())),
         ] {
             let Ok(Asked::One((_, read))) = read_call(&ask.document()) else {
                 panic!("{ask:?} is not a call")

@@ -5,7 +5,7 @@
 //! beyond the signature is accepted here.
 
 use super::fault::{no_such_method, wrong_parameters};
-use super::{Call, Method, MethodAndCall, find, one_of_several, peers, replies};
+use super::{Method, MethodAndCall, TypedCall, find, one_of_several, peers, replies};
 use crate::blocks::Block;
 use crate::metadata::{HashList, Update};
 use crate::raft;
@@ -23,23 +23,23 @@ pub const CALLS_MAX: usize = 64;
 
 /// The parameters of a call of a method.
 #[derive(Debug)]
-pub(super) struct Params {
+pub(super) struct CallParams {
     method: &'static Method,
     values: Vec<Value>,
 }
 
-type Read = Result<Call, Fault>;
+type ReadCall = Result<TypedCall, Fault>;
 
-impl Params {
-    pub(super) fn new(method: &'static Method, values: Vec<Value>) -> Params {
-        Params { method, values }
+impl CallParams {
+    pub(super) fn new(method: &'static Method, values: Vec<Value>) -> CallParams {
+        CallParams { method, values }
     }
 
-    pub(super) fn none(self, call: Call) -> Read {
+    pub(super) fn none(self, call: TypedCall) -> ReadCall {
         self.take::<0>().map(|[]| call)
     }
 
-    pub(super) fn update(self) -> Read {
+    pub(super) fn update(self) -> ReadCall {
         let [name, version, hashes] = self.take()?;
         let name = text(name).filter(|name| name.len() <= NAME_BYTES_MAX);
         let name = name.ok_or_else(|| {
@@ -58,50 +58,50 @@ impl Params {
             return Err(wrong_parameters("an update may be at most 4 MiB"));
         }
         let update = Update { name: (*name).into(), version, hashes: hashes.into() };
-        Ok(Call::Raft(raft::Call::Update(update)))
+        Ok(TypedCall::Raft(raft::Call::Update(update)))
     }
 
-    pub(super) fn version(self) -> Read {
+    pub(super) fn version(self) -> ReadCall {
         let [name] = self.take()?;
         let name = text(name).ok_or_else(|| wrong_parameters("the file name must be a string"))?;
-        Ok(Call::Version(name))
+        Ok(TypedCall::Version(name))
     }
 
-    pub(super) fn request_vote(self) -> Read {
+    pub(super) fn request_vote(self) -> ReadCall {
         let [request] = self.take()?;
         let request = peers::read_request_vote(request).map_err(wrong_parameters)?;
-        Ok(Call::Raft(raft::Call::RequestVote(request)))
+        Ok(TypedCall::Raft(raft::Call::RequestVote(request)))
     }
 
-    pub(super) fn append_entries(self) -> Read {
+    pub(super) fn append_entries(self) -> ReadCall {
         let [request] = self.take()?;
         let request = peers::read_append_entries(request).map_err(wrong_parameters)?;
-        Ok(Call::Raft(raft::Call::AppendEntries(request)))
+        Ok(TypedCall::Raft(raft::Call::AppendEntries(request)))
     }
 
-    pub(super) fn get_block(self) -> Read {
+    pub(super) fn get_block(self) -> ReadCall {
         let [hash] = self.take()?;
         let hash = block_hash(hash).ok_or_else(|| wrong_parameters("the hash must be a string"))?;
-        Ok(Call::GetBlock(hash))
+        Ok(TypedCall::GetBlock(hash))
     }
 
-    pub(super) fn put_block(self) -> Read {
+    pub(super) fn put_block(self) -> ReadCall {
         match self.take()? {
-            [Value::Base64(block)] => Ok(Call::PutBlock(Block::new(block))),
-            [Value::String(block)] => Ok(Call::PutBlock(Block::new(block.into_boxed_bytes()))),
+            [Value::Base64(block)] => Ok(TypedCall::PutBlock(Block::new(block))),
+            [Value::String(block)] => Ok(TypedCall::PutBlock(Block::new(block.into_boxed_bytes()))),
             _ => Err(wrong_parameters("the block must be base64")),
         }
     }
 
-    pub(super) fn has_blocks(self) -> Read {
+    pub(super) fn has_blocks(self) -> ReadCall {
         let [hashes] = self.take()?;
         let hashes: Option<_> = list(hashes).into_iter().map(block_hash).collect();
         hashes
-            .map(Call::HasBlocks)
+            .map(TypedCall::HasBlocks)
             .ok_or_else(|| wrong_parameters("the hashes must be an array of strings"))
     }
 
-    pub(super) fn method(self, call: fn(&'static Method) -> Call) -> Read {
+    pub(super) fn method(self, call: fn(&'static Method) -> TypedCall) -> ReadCall {
         let [name] = self.take()?;
         let name =
             text(name).ok_or_else(|| wrong_parameters("the method name must be a string"))?;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::document::Document;
 use super::multicall::Multicall;
 use super::{Action, Shell};
-use crate::protocol::{Answer, Asked, Call, Method, MethodAndCall, fault};
+use crate::protocol::{Answer, Asked, Method, MethodAndCall, TypedCall, fault};
 use crate::raft::{self, CallId, Event, Reply, RoleName, Server};
 use crate::xmlrpc::Fault;
 
@@ -81,11 +81,11 @@ impl Shell {
     fn serve(
         &mut self,
         method: &'static Method,
-        call: Result<Call, Fault>,
+        call: Result<TypedCall, Fault>,
         server: &Server,
         now: Instant,
     ) -> Served {
-        let from_peer = call.as_ref().is_ok_and(Call::is_from_peer);
+        let from_peer = call.as_ref().is_ok_and(TypedCall::is_from_peer);
         if from_peer {
             self.monitor.requested_by_peer();
         }
@@ -100,28 +100,28 @@ impl Shell {
             return Served::Here(Answer::Fault(fault::busy("too many calls are waiting")));
         }
         Served::Here(match call {
-            Call::Raft(call) => return Served::ByCore(call),
-            Call::Ping => Answer::Boolean(true),
-            Call::IsLeader => Answer::Boolean(server.leads()),
-            Call::IsCrashed => Answer::Boolean(server.role() == RoleName::Crashed),
-            Call::Version(name) => Answer::Version(server.files().version(&name)),
-            Call::Status => Answer::Status(Box::new(self.monitor.status(now))),
-            Call::PutBlock(block) => match self.blocks.put(block) {
+            TypedCall::Raft(call) => return Served::ByCore(call),
+            TypedCall::Ping => Answer::Boolean(true),
+            TypedCall::IsLeader => Answer::Boolean(server.leads()),
+            TypedCall::IsCrashed => Answer::Boolean(server.role() == RoleName::Crashed),
+            TypedCall::Version(name) => Answer::Version(server.files().version(&name)),
+            TypedCall::Status => Answer::Status(Box::new(self.monitor.status(now))),
+            TypedCall::PutBlock(block) => match self.blocks.put(block) {
                 Ok(()) => Answer::Boolean(true),
                 Err(full) => Answer::Fault(fault::busy(&full.to_string())),
             },
-            Call::GetBlock(hash) => match self.blocks.get(&hash) {
+            TypedCall::GetBlock(hash) => match self.blocks.get(&hash) {
                 Some(block) => Answer::Block(block),
                 None => {
                     Answer::Fault(fault::wrong_parameters("no block with that hash is stored here"))
                 }
             },
-            Call::HasBlocks(hashes) => {
+            TypedCall::HasBlocks(hashes) => {
                 Answer::Hashes(hashes.into_iter().filter(|hash| self.blocks.has(hash)).collect())
             }
-            Call::ListMethods => Answer::Methods,
-            Call::MethodSignature(method) => Answer::Signature(method),
-            Call::MethodHelp(method) => Answer::Help(method),
+            TypedCall::ListMethods => Answer::Methods,
+            TypedCall::MethodSignature(method) => Answer::Signature(method),
+            TypedCall::MethodHelp(method) => Answer::Help(method),
         })
     }
 

@@ -96,7 +96,7 @@ pub(crate) fn tell(bytes: &[u8], mut see: impl FnMut(&Event, &Server)) {
         }
         under_way.drain(..under_way.len().saturating_sub(UNDER_WAY_MAX));
         let event = match protocol::read_call(document) {
-            Ok(protocol::Asked::One((_, Ok(protocol::Call::Raft(call))))) => {
+            Ok(protocol::Asked::One((_, Ok(protocol::TypedCall::Raft(call))))) => {
                 Event::Call(CallId(number), call)
             }
             _ => outcome(document, &mut under_way).unwrap_or(Event::Timeout(timer)),
