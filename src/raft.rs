@@ -74,8 +74,8 @@ pub use candidate::Candidate;
 pub use cluster::{Cluster, ServerId};
 pub use crashed::Crashed;
 pub use event::{
-    Call, CallId, ELECTION_SPREAD_MS, Effect, Event, FATE_MS, Failure, Fault, HEARTBEAT_MS, Reply,
-    SILENCE_MS, START_MS, Timer,
+    Call, CallError, CallId, ELECTION_SPREAD_MS, Effect, Event, FATE_MS, Failure, HEARTBEAT_MS,
+    Reply, SILENCE_MS, START_MS, Timer,
 };
 pub use follower::Follower;
 pub use identity::{Account, Identity, Incarnation, Member, Roster};

@@ -282,15 +282,15 @@ fn answered(answer: &Answer) -> Result<Value, Fault> {
 fn faults_begin_as_callers_expect_and_name_the_leader_where_it_is_known() {
     let peer = Some(ServerId(1));
     for (reason, code, message) in [
-        (raft::Fault::Crashed, 1, "isCrashed"),
-        (raft::Fault::NotLeader(None), 2, "not the leader"),
-        (raft::Fault::NotLeader(peer), 2, "not the leader: [::1]:9002"),
-        (raft::Fault::OutcomeUnknown, 3, "outcome unknown"),
-        (raft::Fault::OutcomeLost, 3, "outcome unknown: this server is crashed"),
-        (raft::Fault::Busy, 4, "busy"),
-        (raft::Fault::Forged("it has a flaw"), -32602, "wrong parameters: it has a flaw"),
+        (raft::CallError::Crashed, 1, "isCrashed"),
+        (raft::CallError::NotLeader(None), 2, "not the leader"),
+        (raft::CallError::NotLeader(peer), 2, "not the leader: [::1]:9002"),
+        (raft::CallError::OutcomeUnknown, 3, "outcome unknown"),
+        (raft::CallError::OutcomeLost, 3, "outcome unknown: this server is crashed"),
+        (raft::CallError::Busy, 4, "busy"),
+        (raft::CallError::Forged("it has a flaw"), -32602, "wrong parameters: it has a flaw"),
     ] {
-        let fault = answered(&Answer::Raft(Reply::Fault(reason))).unwrap_err();
+        let fault = answered(&Answer::Raft(Reply::Failed(reason))).unwrap_err();
         assert_eq!(fault.code, code);
         assert!(
             fault.message.starts_with(message),
@@ -524,7 +524,7 @@ fn a_fault_or_a_strange_answer_is_no_reply_of_a_peer() {
         assert_eq!(told.failure, Failure::Silent, "{told}");
         told.to_string()
     };
-    assert!(silent(&Answer::Raft(Reply::Fault(raft::Fault::Crashed))).contains("fault 1"));
+    assert!(silent(&Answer::Raft(Reply::Failed(raft::CallError::Crashed))).contains("fault 1"));
     silent(&Answer::Raft(Reply::Done));
     silent(&Answer::Raft(a_vote()));
     let told = protocol::read_response(&an_append(1), b"garbage").expect_err("no reply");

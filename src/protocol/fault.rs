@@ -62,24 +62,24 @@ pub fn named_leader(fault: &Fault) -> Option<&str> {
 }
 
 /// The fault for a refusal by the core.
-pub(super) fn of_core(reason: raft::Fault, config: &Config) -> Fault {
+pub(super) fn of_core(reason: raft::CallError, config: &Config) -> Fault {
     match reason {
-        raft::Fault::Crashed => crashed(),
-        raft::Fault::NotLeader(leader) => {
+        raft::CallError::Crashed => crashed(),
+        raft::CallError::NotLeader(leader) => {
             match leader.and_then(|id| config.servers.get(usize::from(id.0))) {
                 Some(address) => fault(NOT_LEADER, &format!("{LEADER_NAMED}{address} is")),
                 None => fault(NOT_LEADER, "not the leader"),
             }
         }
-        raft::Fault::OutcomeUnknown => fault(
+        raft::CallError::OutcomeUnknown => fault(
             OUTCOME_UNKNOWN,
             "outcome unknown: this server stopped leading; read the file's version to find out",
         ),
-        raft::Fault::OutcomeLost => {
+        raft::CallError::OutcomeLost => {
             fault(OUTCOME_UNKNOWN, "outcome unknown: this server is crashed")
         }
-        raft::Fault::Busy => busy("too many calls are waiting for a majority"),
-        raft::Fault::Forged(flaw) => wrong_parameters(flaw),
+        raft::CallError::Busy => busy("too many calls are waiting for a majority"),
+        raft::CallError::Forged(flaw) => wrong_parameters(flaw),
     }
 }
 

@@ -73,7 +73,7 @@ fn write_reply(reply: &Reply, config: &Config) -> Vec<u8> {
         Reply::Append(reply) => {
             xmlrpc::write_response(|writer| peers::write_append_reply(writer, reply))
         }
-        Reply::Fault(reason) => xmlrpc::write_fault(&fault::of_core(*reason, config)),
+        Reply::Failed(reason) => xmlrpc::write_fault(&fault::of_core(*reason, config)),
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::cluster::ServerId;
 use super::core::Core;
-use super::event::{Call, CallId, Effects, Event, Failure, Fault, Reply, Timer};
+use super::event::{Call, CallError, CallId, Effects, Event, Failure, Reply, Timer};
 use super::follower::Follower;
 use super::identity::{Account, Identity, Incarnation, Member, Roster};
 use super::log::Term;
@@ -228,7 +228,7 @@ impl Node<Candidate> {
         match event {
             Event::Timeout(Timer::Campaign) => return node.end_ballot(out),
             Event::Timeout(Timer::Fate) => {
-                node.core.give_up(|_| true, Fault::OutcomeUnknown, out);
+                node.core.give_up(|_| true, CallError::OutcomeUnknown, out);
             }
             Event::Call(call, request) => return node.serve(call, request, out),
             Event::HangUp(call) => node.core.forget(call),
@@ -356,7 +356,7 @@ impl Node<Candidate> {
 
     fn serve(self, call: CallId, request: Call, out: &mut Effects) -> Server {
         match request {
-            Call::Update(_) | Call::ReadFiles => out.fault(call, Fault::NotLeader(None)),
+            Call::Update(_) | Call::ReadFiles => out.fail(call, CallError::NotLeader(None)),
             Call::Crash => return self.crash(call, out),
             Call::Restore => out.reply(call, Reply::Done),
             Call::RequestVote(request) => return self.answer_candidate(call, &request, out),

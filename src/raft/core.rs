@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cluster::{Cluster, ServerId};
-use super::event::{CallId, Effects, Event, Fault, Reply};
+use super::event::{CallError, CallId, Effects, Event, Reply};
 use super::identity::{Account, Identity, Incarnation, Member};
 use super::log::{Command, Entry, Log, LogIndex, Term};
 use super::rpc::{AppendEntries, AppendOutcome, AppendReply, Flaw, RequestVote, Round, VoteReply};
@@ -163,7 +163,7 @@ impl Core {
     /// Starts over in a new incarnation, as if the process had been relaunched. Only the term, the vote and the ballot
     /// count are kept.
     pub(super) fn start_anew(&mut self, out: &mut Effects) {
-        self.give_up(|_| true, Fault::OutcomeUnknown, out);
+        self.give_up(|_| true, CallError::OutcomeUnknown, out);
         let fresh = Core::new(self.cluster, self.incarnation.next());
         let anew = Core {
             current_term: self.current_term,
@@ -323,22 +323,22 @@ impl Core {
                 out.reply(call, reply.clone());
             } else {
                 // Another entry is committed in its place, so the call's own entry never will be.
-                out.fault(call, Fault::NotLeader(Some(leader)));
+                out.fail(call, CallError::NotLeader(Some(leader)));
             }
         }
     }
 
-    /// Answers with `fault` the calls whose updates an earlier leadership of this server left behind.
+    /// Fails with `error` the calls whose updates an earlier leadership of this server left behind.
     pub(super) fn give_up(
         &mut self,
         is_left_behind: impl Fn(Term) -> bool,
-        fault: Fault,
+        error: CallError,
         out: &mut Effects,
     ) {
         self.pending.retain(|(_, term), call| {
             let left = is_left_behind(*term);
             if left {
-                out.fault(*call, fault);
+                out.fail(*call, error);
             }
             !left
         });

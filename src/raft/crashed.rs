@@ -1,7 +1,7 @@
 //! The crashed server (the handout's `crash()`): keeps all state and does not participate.
 
 use super::core::Core;
-use super::event::{Call, CallId, Effects, Event, Fault, Reply};
+use super::event::{Call, CallError, CallId, Effects, Event, Reply};
 use super::follower::Follower;
 use super::node::Node;
 use super::role::{Role, RoleName};
@@ -16,7 +16,7 @@ impl Role for Crashed {
 
     fn enter(&self, core: &mut Core, out: &mut Effects) {
         out.stop_timers();
-        core.give_up(|_| true, Fault::OutcomeLost, out);
+        core.give_up(|_| true, CallError::OutcomeLost, out);
     }
 
     fn check(&self, core: &Core) {
@@ -45,7 +45,7 @@ impl Node<Crashed> {
                 return Server::Follower(follower);
             }
             Call::Update(_) | Call::ReadFiles | Call::RequestVote(_) | Call::AppendEntries(_) => {
-                out.fault(call, Fault::Crashed);
+                out.fail(call, CallError::Crashed);
             }
         }
         Server::Crashed(self)

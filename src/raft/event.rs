@@ -136,13 +136,13 @@ pub enum Reply {
     /// The reply to a leader.
     Append(AppendReply),
     /// The call failed.
-    Fault(Fault),
+    Failed(CallError),
 }
 
-/// Why a call failed. All faults but `OutcomeUnknown` and `OutcomeLost` are definite: the call had no effect and will
+/// Why a call failed. All errors but `OutcomeUnknown` and `OutcomeLost` are definite: the call had no effect and will
 /// have none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fault {
+pub enum CallError {
     /// This server is crashed.
     Crashed,
     /// This server is not the leader; names the leader if it is known.
@@ -178,8 +178,8 @@ impl Effects {
         self.0.push(Effect::Reply(call, reply));
     }
 
-    pub(super) fn fault(&mut self, call: CallId, fault: Fault) {
-        self.reply(call, Reply::Fault(fault));
+    pub(super) fn fail(&mut self, call: CallId, error: CallError) {
+        self.reply(call, Reply::Failed(error));
     }
 }
 

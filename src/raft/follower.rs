@@ -1,7 +1,7 @@
 //! The follower (§5.2): answers candidates and its leader, and stands for election if it hears from none.
 
 use super::core::Core;
-use super::event::{Call, CallId, Effects, Event, Fault, Reply, Timer};
+use super::event::{Call, CallError, CallId, Effects, Event, Reply, Timer};
 use super::identity::Member;
 use super::log::Term;
 use super::node::Node;
@@ -72,7 +72,7 @@ impl Node<Follower> {
                 out.arm(Timer::Election);
             }
             (Timer::Start | Timer::Election, Phase::Election) => return self.campaign(out),
-            (Timer::Fate, _) => self.core.give_up(|_| true, Fault::OutcomeUnknown, out),
+            (Timer::Fate, _) => self.core.give_up(|_| true, CallError::OutcomeUnknown, out),
             _ => {}
         }
         Server::Follower(self)
@@ -81,7 +81,7 @@ impl Node<Follower> {
     fn serve(mut self, call: CallId, request: Call, out: &mut Effects) -> Server {
         match request {
             Call::Update(_) | Call::ReadFiles => {
-                out.fault(call, Fault::NotLeader(self.role.leader.map(|leader| leader.id)))
+                out.fail(call, CallError::NotLeader(self.role.leader.map(|leader| leader.id)))
             }
             Call::Crash => return self.crash(call, out),
             Call::Restore => out.reply(call, Reply::Done),

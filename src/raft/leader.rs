@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::candidate::Candidate;
 use super::cluster::ServerId;
 use super::core::Core;
-use super::event::{Call, CallId, Effects, Event, Failure, Fault, Reply, Timer};
+use super::event::{Call, CallError, CallId, Effects, Event, Failure, Reply, Timer};
 use super::identity::{Identity, Member, Roster};
 use super::log::{Command, Entry, LogIndex};
 use super::node::Node;
@@ -63,9 +63,10 @@ impl Role for Leader {
     }
 
     fn leave(self, core: &mut Core, next: RoleName, out: &mut Effects) {
-        let fault = if next == RoleName::Crashed { Fault::Crashed } else { Fault::NotLeader(None) };
+        let error =
+            if next == RoleName::Crashed { CallError::Crashed } else { CallError::NotLeader(None) };
         for read in self.reads {
-            out.fault(read.call, fault);
+            out.fail(read.call, error);
         }
         // If an earlier leadership left updates behind, their timer is already running, and covers these as well.
         let term = core.current_term;
@@ -163,7 +164,7 @@ impl Node<Leader> {
             Event::Timeout(Timer::Heartbeat) => self.beat(out),
             Event::Timeout(Timer::Fate) => {
                 let term = self.core.current_term;
-                self.core.give_up(|left| left != term, Fault::OutcomeUnknown, out);
+                self.core.give_up(|left| left != term, CallError::OutcomeUnknown, out);
             }
             Event::Call(call, Call::Update(update)) => self.propose(call, update, out),
             Event::Call(call, Call::ReadFiles) => self.read(call, out),
@@ -206,13 +207,13 @@ impl Node<Leader> {
     /// Appends an update whatever its version. The version rule is applied with the entry, identically on all servers.
     fn propose(&mut self, call: CallId, update: Update, out: &mut Effects) {
         if !self.core.is_founded() {
-            return out.fault(call, Fault::NotLeader(None));
+            return out.fail(call, CallError::NotLeader(None));
         }
         let entry =
             Entry { term: self.core.current_term, command: Command::Update(Arc::new(update)) };
         let bytes = self.role.uncommitted_bytes + entry.size();
         if self.is_full() || UNCOMMITTED_BYTES_MAX < bytes {
-            return out.fault(call, Fault::Busy);
+            return out.fail(call, CallError::Busy);
         }
         self.role.uncommitted_bytes = bytes;
         let key = (self.core.log.last_index().next(), entry.term);
@@ -222,10 +223,10 @@ impl Node<Leader> {
 
     fn read(&mut self, call: CallId, out: &mut Effects) {
         if !self.core.is_founded() {
-            return out.fault(call, Fault::NotLeader(None));
+            return out.fail(call, CallError::NotLeader(None));
         }
         if self.is_full() {
-            return out.fault(call, Fault::Busy);
+            return out.fail(call, CallError::Busy);
         }
         let index = self.core.commit_index.max(self.role.opening);
         self.role.reads.push_back(Read { call, after: self.role.last_round, index });

@@ -4,7 +4,7 @@ use super::candidate::Candidate;
 use super::cluster::{Cluster, ServerId};
 use super::core::Core;
 use super::crashed::Crashed;
-use super::event::{Call, Effect, Effects, Event, Failure, Fault};
+use super::event::{Call, CallError, Effect, Effects, Event, Failure};
 use super::follower::Follower;
 use super::identity::{Identity, Incarnation, Member};
 use super::leader::Leader;
@@ -97,7 +97,7 @@ impl Server {
     fn take_part(mut self, event: Event, out: &mut Effects) -> Server {
         if let Some(flaw) = self.flaw(&event) {
             if let Event::Call(call, _) = event {
-                out.fault(call, Fault::Forged(flaw));
+                out.fail(call, CallError::Forged(flaw));
             }
             self.disregard(&event);
             return self;

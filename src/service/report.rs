@@ -98,7 +98,7 @@ impl Shell {
     /// Records what the core replies.
     pub(super) fn note_reply(&mut self, id: CallId, reply: &Reply, now: Instant) {
         match reply {
-            Reply::Fault(raft::Fault::Forged(flaw))
+            Reply::Failed(raft::CallError::Forged(flaw))
                 if self.reporter.explained != Some(id) && self.reporter.warned.insert(flaw) =>
             {
                 self.log(Level::Warn, format!("refused a peer's request: {flaw}"));

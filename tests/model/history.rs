@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use surfstore::metadata::{Files, Update};
 use surfstore::raft::{
-    CallId, Command, Entry, Fault, Incarnation, Log, LogIndex, Member, Reply, RoleName, Roster,
+    CallError, CallId, Command, Entry, Incarnation, Log, LogIndex, Member, Reply, RoleName, Roster,
     Server, ServerId, Term,
 };
 use surfstore::value::Value;
@@ -153,12 +153,12 @@ impl History {
         match (reply, since) {
             (Reply::Updated(took_effect), None) => self.check_told(call, *took_effect),
             (Reply::Files(files), Some((history, len))) => self.check_read(files, history, len),
-            (Reply::Fault(Fault::NotLeader(_) | Fault::Crashed), Some(_)) => {}
-            (Reply::Fault(Fault::NotLeader(_) | Fault::Crashed), None) => {
+            (Reply::Failed(CallError::NotLeader(_) | CallError::Crashed), Some(_)) => {}
+            (Reply::Failed(CallError::NotLeader(_) | CallError::Crashed), None) => {
                 assert!(!self.is_committed(call), "{call:?} is refused but committed");
                 outcome = Outcome::Refused;
             }
-            (Reply::Fault(Fault::OutcomeUnknown | Fault::OutcomeLost), None) => {}
+            (Reply::Failed(CallError::OutcomeUnknown | CallError::OutcomeLost), None) => {}
             (other, _) => panic!("{other:?} is not an answer to {call:?}"),
         }
         *self.outcome(call) = outcome;

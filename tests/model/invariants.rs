@@ -4,9 +4,9 @@
 
 use surfstore::metadata::Update;
 use surfstore::raft::{
-    AppendEntries, AppendOutcome, BallotKind, Call, CallId, Command, Effect, Entry, Event, Failure,
-    Fault, Identity, Incarnation, LogIndex, Reply, Request, RequestVote, Response, RoleName,
-    Roster, Server, ServerId, Status, Timer, VoteReply,
+    AppendEntries, AppendOutcome, BallotKind, Call, CallError, CallId, Command, Effect, Entry,
+    Event, Failure, Identity, Incarnation, LogIndex, Reply, Request, RequestVote, Response,
+    RoleName, Roster, Server, ServerId, Status, Timer, VoteReply,
 };
 
 use crate::marks::{Mark, Marks};
@@ -141,12 +141,16 @@ fn check_refusal(local: &Local, call: Call) {
     let (server, effects) = local.server.clone().step(Event::Call(id, call));
     let (idle, due) = local.server.clone().step(NOTHING);
     assert!(server == idle, "a call that it refuses changes it");
-    let [Effect::Reply(answered, Reply::Fault(fault)), ref others @ ..] = effects[..] else {
+    let [Effect::Reply(answered, Reply::Failed(fault)), ref others @ ..] = effects[..] else {
         panic!("it does not refuse a client, but {effects:?}")
     };
     assert!(*others == due, "a call that it refuses has effects: {others:?}");
     let crashed = local.server.role() == RoleName::Crashed;
-    let due = if crashed { fault == Fault::Crashed } else { matches!(fault, Fault::NotLeader(_)) };
+    let due = if crashed {
+        fault == CallError::Crashed
+    } else {
+        matches!(fault, CallError::NotLeader(_))
+    };
     assert!(answered == id && due, "it refuses a client with {fault:?}");
 }
 
@@ -279,7 +283,7 @@ fn check_crashed(before: &Local, event: &Event, after: &Local, effects: &[Effect
     }
     assert!(before == after, "something changed at a crashed server");
     let refuses = |effect: &Effect| {
-        matches!(effect, Effect::Reply(_, Reply::Fault(Fault::Crashed) | Reply::Done))
+        matches!(effect, Effect::Reply(_, Reply::Failed(CallError::Crashed) | Reply::Done))
     };
     assert!(effects.iter().all(refuses), "a crashed server has effects: {effects:?}");
 }
@@ -424,8 +428,8 @@ fn mark_effect(marks: &mut Marks, (server, event): (&Server, &Event), effect: &E
         (Reply::Updated(true), _) => marks.hit(Mark::ToldTrue),
         (Reply::Updated(false), _) => marks.hit(Mark::ToldFalse),
         (Reply::Files(_), _) => marks.hit(Mark::ReadAnswered),
-        (Reply::Fault(Fault::NotLeader(Some(_))), _) => marks.hit(Mark::ToldOverwritten),
-        (Reply::Fault(Fault::OutcomeUnknown), _) => marks.hit(Mark::ToldUnknown),
+        (Reply::Failed(CallError::NotLeader(Some(_))), _) => marks.hit(Mark::ToldOverwritten),
+        (Reply::Failed(CallError::OutcomeUnknown), _) => marks.hit(Mark::ToldUnknown),
         _ => {}
     }
 }

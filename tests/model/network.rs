@@ -7,8 +7,8 @@
 use std::fmt;
 
 use surfstore::raft::{
-    AppendEntries, AppendReply, Call, Command, Entry, Event, Failure, Fault, Identity, LogIndex,
-    Position, Reply, Request, RequestVote, Response, Roster, ServerId, Term, VoteReply,
+    AppendEntries, AppendReply, Call, CallError, Command, Entry, Event, Failure, Identity,
+    LogIndex, Position, Reply, Request, RequestVote, Response, Roster, ServerId, Term, VoteReply,
 };
 
 use crate::state::Process;
@@ -40,7 +40,7 @@ impl Message {
         let response = match reply {
             Reply::Vote(reply) => Response::Vote(reply),
             Reply::Append(reply) => Response::Append(reply),
-            Reply::Fault(Fault::Crashed) => {
+            Reply::Failed(CallError::Crashed) => {
                 return Message::Failure { by, to: to.id, request, failure: Failure::Crashed(*to) };
             }
             other => panic!("{other:?} is not a reply to a correct peer, which asked {request:?}"),

@@ -5,8 +5,8 @@
 //! numbers. Properties of one server alone are checked here, once per step and once per server state.
 
 use surfstore::raft::{
-    Account, BallotKind, Call, CallId, Cluster, Effect, Event, Failure, Fault, Flaw, Member, Reply,
-    Request, Response, RoleName, Server, ServerId, Status, Term, Timer,
+    Account, BallotKind, Call, CallError, CallId, Cluster, Effect, Event, Failure, Flaw, Member,
+    Reply, Request, Response, RoleName, Server, ServerId, Status, Term, Timer,
 };
 
 use crate::invariants;
@@ -310,7 +310,7 @@ impl Steps {
                     sends.push(self.message_number(Message::request(to, request)));
                 }
                 Effect::Reply(AT_ONCE, Reply::Done) => {}
-                Effect::Reply(AT_ONCE, Reply::Fault(Fault::Forged(why))) => {
+                Effect::Reply(AT_ONCE, Reply::Failed(CallError::Forged(why))) => {
                     flaw = Some((Message::asker_of(&event), why));
                 }
                 Effect::Reply(AT_ONCE, reply) => {

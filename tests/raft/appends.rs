@@ -189,7 +189,10 @@ fn a_forged_append_changes_nothing() {
     ];
     for (what, request) in table {
         let (server, effects) = committed_to_3().step(appends(request));
-        assert!(matches!(reply(&effects), Reply::Fault(Fault::Forged(_))), "{what}: {effects:?}");
+        assert!(
+            matches!(reply(&effects), Reply::Failed(CallError::Forged(_))),
+            "{what}: {effects:?}"
+        );
         assert_eq!(effects.len(), 1, "{what}");
         assert_eq!(server, committed_to_3(), "{what}");
     }
@@ -199,7 +202,7 @@ fn a_forged_append_changes_nothing() {
 #[test]
 fn a_leader_takes_an_append_of_its_own_term_for_forged() {
     let (server, effects) = leader(3).step(appends(append(2, at(2, 2), vec![])));
-    assert!(matches!(reply(&effects), Reply::Fault(Fault::Forged(_))));
+    assert!(matches!(reply(&effects), Reply::Failed(CallError::Forged(_))));
     assert_eq!(server, leader(3));
 }
 
@@ -225,7 +228,7 @@ fn a_forged_request_for_a_vote_changes_nothing() {
         for (what, request) in table.into_iter().chain([("term 0", term_0)]) {
             for server in [leaderless(3), pre_candidate(3), candidate(3), leader(3)] {
                 let (same, effects) = server.clone().step(asks(request.clone()));
-                assert!(matches!(reply(&effects), Reply::Fault(Fault::Forged(_))), "{what}");
+                assert!(matches!(reply(&effects), Reply::Failed(CallError::Forged(_))), "{what}");
                 assert_eq!(effects.len(), 1, "{what}");
                 assert_eq!(same, server, "{what}");
             }

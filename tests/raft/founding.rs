@@ -5,7 +5,7 @@ use crate::support::*;
 use BallotKind::{PreVote, Vote};
 
 /// The answer of a leader that is founding a history to a caller.
-const NOT_LEADER: Reply = Reply::Fault(Fault::NotLeader(None));
+const NOT_LEADER: Reply = Reply::Failed(CallError::NotLeader(None));
 
 /// A leader of three, elected by all, whose first roster is not committed, and its first appends.
 fn founder() -> (Server, Vec<Effect>) {

@@ -149,7 +149,7 @@ fn a_leader_without_a_majority_enters_the_next_term_for_a_founded_leader_of_anot
 fn a_leader_that_gives_way_ends_its_reads_and_bounds_the_wait_of_its_updates() {
     let server = after(cut_off(), [read(5), update(6, "a", 1)]);
     let (server, effects) = server.step(appends(other_append(2, at(0, 0), vec![]).founded()));
-    assert_eq!(replies(&effects)[0], (5, Reply::Fault(Fault::NotLeader(None))));
+    assert_eq!(replies(&effects)[0], (5, Reply::Failed(CallError::NotLeader(None))));
     assert_eq!(armed(&effects), [Timer::Fate, Timer::Silence]);
     assert_eq!(server.status().waiting, 1);
 }
@@ -187,7 +187,7 @@ fn a_candidate_that_starts_over_tells_its_callers_that_the_outcome_is_unknown() 
     let shown = identity(1, 3).holding(at(3, 9)).of_history(OTHER).founded();
     let (server, effects) = server.step(refuses(1, shown, &request));
     assert_eq!(server.status().history, None);
-    assert_eq!(replies(&effects), [(5, Reply::Fault(Fault::OutcomeUnknown))]);
+    assert_eq!(replies(&effects), [(5, Reply::Failed(CallError::OutcomeUnknown))]);
 }
 
 /// It votes once in a term, whatever happens to its log (§5.2).

@@ -184,7 +184,7 @@ fn a_server_that_does_not_lead_redirects_a_read() {
     ];
     for (server, known) in table {
         let (same, effects) = server.clone().step(read(5));
-        assert_eq!(replies(&effects), [(5, Reply::Fault(Fault::NotLeader(known)))]);
+        assert_eq!(replies(&effects), [(5, Reply::Failed(CallError::NotLeader(known)))]);
         assert_eq!(same, server);
     }
 }

@@ -173,7 +173,7 @@ fn a_crashed_server_refuses_every_call_but_crash_and_restore() {
     ];
     for event in refused {
         let (same, effects) = crashed(3).step(event.clone());
-        let fault = Effect::Reply(PEER, Reply::Fault(Fault::Crashed));
+        let fault = Effect::Reply(PEER, Reply::Failed(CallError::Crashed));
         assert_eq!(effects, [fault], "{event:?}");
         assert_eq!(same, crashed(3), "{event:?}");
     }
@@ -215,7 +215,7 @@ fn only_the_timer_of_the_role_counts() {
 #[test]
 fn a_leader_that_steps_down_ends_its_reads_and_bounds_the_wait_of_its_updates() {
     let (server, effects) = leader_with_waiting_calls().step(newer_term());
-    let ended = Effect::Reply(CallId(1), Reply::Fault(Fault::NotLeader(None)));
+    let ended = Effect::Reply(CallId(1), Reply::Failed(CallError::NotLeader(None)));
     assert_eq!(
         effects[..3],
         [ended, Effect::ArmTimer(Timer::Fate), Effect::ArmTimer(Timer::Silence)]
@@ -235,8 +235,8 @@ fn a_leader_that_owes_no_update_steps_down_without_the_timer_of_fates() {
 fn a_leader_that_crashes_ends_its_reads_and_its_updates() {
     let (server, effects) = leader_with_waiting_calls().step(crash(3));
     let expected = [
-        (1, Reply::Fault(Fault::Crashed)),
-        (2, Reply::Fault(Fault::OutcomeLost)),
+        (1, Reply::Failed(CallError::Crashed)),
+        (2, Reply::Failed(CallError::OutcomeLost)),
         (3, Reply::Done),
     ];
     assert_eq!(replies(&effects), expected);
@@ -251,6 +251,6 @@ fn a_former_leader_that_crashes_ends_its_updates() {
     for events in [vec![], vec![timeout(Timer::Silence), timeout(Timer::Election)]] {
         let former = after(leader_with_waiting_calls(), [newer_term()].into_iter().chain(events));
         let (_, effects) = former.step(crash(3));
-        assert_eq!(replies(&effects)[0], (2, Reply::Fault(Fault::OutcomeLost)));
+        assert_eq!(replies(&effects)[0], (2, Reply::Failed(CallError::OutcomeLost)));
     }
 }

@@ -507,7 +507,7 @@ pub(crate) fn is_granted(effects: &[Effect]) -> bool {
 
 /// Whether a step did nothing except refuse the peer's request as a forged one.
 pub(crate) fn is_forged(effects: &[Effect]) -> bool {
-    effects.len() == 1 && matches!(reply(effects), Reply::Fault(Fault::Forged(_)))
+    effects.len() == 1 && matches!(reply(effects), Reply::Failed(CallError::Forged(_)))
 }
 
 /// The outcome of the peer's append.

@@ -5,11 +5,11 @@ use crate::support::*;
 
 const UPDATED: Reply = Reply::Updated(true);
 const REFUSED: Reply = Reply::Updated(false);
-const UNKNOWN: Reply = Reply::Fault(Fault::OutcomeUnknown);
-const BUSY: Reply = Reply::Fault(Fault::Busy);
+const UNKNOWN: Reply = Reply::Failed(CallError::OutcomeUnknown);
+const BUSY: Reply = Reply::Failed(CallError::Busy);
 
 fn not_leader(known: u8) -> Reply {
-    Reply::Fault(Fault::NotLeader(Some(ServerId(known))))
+    Reply::Failed(CallError::NotLeader(Some(ServerId(known))))
 }
 
 /// A former leader of three, now in term 3, whose call 5 waits for its entry 3/t2.
@@ -244,7 +244,7 @@ fn a_server_that_does_not_lead_redirects_an_update() {
     ];
     for (server, known) in table {
         let (same, effects) = server.clone().step(update(5, "a", 1));
-        assert_eq!(replies(&effects), [(5, Reply::Fault(Fault::NotLeader(known)))]);
+        assert_eq!(replies(&effects), [(5, Reply::Failed(CallError::NotLeader(known)))]);
         assert_eq!(same, server);
     }
 }

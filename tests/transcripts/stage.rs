@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use surfstore::raft::{
-    Call, CallId, Effect, Event, Failure, Fault, Incarnation, Reply, Request, Response, Server,
+    Call, CallError, CallId, Effect, Event, Failure, Incarnation, Reply, Request, Response, Server,
     ServerId, Timer,
 };
 
@@ -311,11 +311,11 @@ impl Stage {
         let (body, text) = match self.ask(message.to, call) {
             Some(Reply::Vote(reply)) => response(Response::Vote(reply)),
             Some(Reply::Append(reply)) => response(Response::Append(reply)),
-            Some(Reply::Fault(Fault::Crashed)) => {
+            Some(Reply::Failed(CallError::Crashed)) => {
                 let crashed = Failure::Crashed(self.server(message.to).identity());
                 (Body::Failure(crashed), "this server is crashed".into())
             }
-            Some(Reply::Fault(Fault::Forged(flaw))) if is_stranger => {
+            Some(Reply::Failed(CallError::Forged(flaw))) if is_stranger => {
                 (Body::Failure(Failure::Silent), flaw.into())
             }
             other => {

@@ -4,9 +4,9 @@
 
 use surfstore::metadata::{Files, Update};
 use surfstore::raft::{
-    Account, AppendEntries, AppendOutcome, BallotKind, Effect, Entry, Fault, Incarnation, LogIndex,
-    Member, Position, Reply, Request, RequestVote, Response, RoleName, Roster, Server, ServerId,
-    Term, Timer, VoteReply,
+    Account, AppendEntries, AppendOutcome, BallotKind, CallError, Effect, Entry, Incarnation,
+    LogIndex, Member, Position, Reply, Request, RequestVote, Response, RoleName, Roster, Server,
+    ServerId, Term, Timer, VoteReply,
 };
 use surfstore::value::Value;
 
@@ -127,21 +127,21 @@ pub(crate) fn reply(set: &Set, reply: &Reply) -> String {
         Reply::Files(files) => format!("read {}", file_map(files)),
         Reply::Done => "done".into(),
         Reply::Vote(_) | Reply::Append(_) => "a reply to a peer".into(),
-        Reply::Fault(fault) => format!("fault: {}", self::fault(set, *fault)),
+        Reply::Failed(fault) => format!("fault: {}", self::fault(set, *fault)),
     }
 }
 
-fn fault(set: &Set, fault: Fault) -> String {
+fn fault(set: &Set, fault: CallError) -> String {
     match fault {
-        Fault::Crashed => "this server is crashed".into(),
-        Fault::NotLeader(None) => "not the leader".into(),
-        Fault::NotLeader(Some(leader)) => {
+        CallError::Crashed => "this server is crashed".into(),
+        CallError::NotLeader(None) => "not the leader".into(),
+        CallError::NotLeader(Some(leader)) => {
             format!("not the leader, {} is", server_name(set.place(leader)))
         }
-        Fault::OutcomeUnknown => "outcome unknown, this server stopped leading".into(),
-        Fault::OutcomeLost => "outcome unknown, this server is crashed".into(),
-        Fault::Busy => "busy".into(),
-        Fault::Forged(flaw) => flaw.into(),
+        CallError::OutcomeUnknown => "outcome unknown, this server stopped leading".into(),
+        CallError::OutcomeLost => "outcome unknown, this server is crashed".into(),
+        CallError::Busy => "busy".into(),
+        CallError::Forged(flaw) => flaw.into(),
     }
 }
 
