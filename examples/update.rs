@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::bail;
 use surfstore::client::blocking::Client;
-use surfstore::client::{Limits, Outcome, Update};
+use surfstore::client::{FileUpdate, Limits, Outcome};
 use surfstore::config::Config;
 
 fn main() -> anyhow::Result<()> {
@@ -25,7 +25,7 @@ fn main() -> anyhow::Result<()> {
     println!("server {id} is the leader");
 
     let stored = client.files()?.get(name.as_str()).map_or(0, |file| file.version);
-    let update = Update {
+    let update = FileUpdate {
         name: name.as_str().into(),
         version: stored + 1,
         hashes: hashes.iter().map(|hash| hash.as_str().into()).collect(),

@@ -1,6 +1,6 @@
 //! The command-line program: one command for each operation on a set of servers.
 //!
-//! - `arguments` defines the command line; `screen` shows results; `failure` defines the exit codes, and `interrupt`
+//! - `arguments` defines the command line; `screen` shows results; `error` defines the exit codes, and `interrupt`
 //!   handles Ctrl-C.
 //! - `values` parses and prints the values of calls as people type them.
 //! - `who` reports conflicts between the servers: histories, which servers count, and which ones elections wait for.
@@ -13,7 +13,7 @@ mod arguments;
 mod call;
 mod cluster;
 mod doctor;
-mod failure;
+mod error;
 mod files;
 mod interrupt;
 mod roles;
@@ -33,8 +33,8 @@ use clap::Parser;
 use crate::client::Limits;
 use crate::client::blocking::Client;
 use crate::config::Config;
-use arguments::{Arguments, Command};
-use failure::Failure;
+use arguments::{Arguments, CliCommand};
+use error::CommandError;
 use screen::{Screen, plain};
 
 /// The environment variable that names the configuration if no option does.
@@ -48,53 +48,55 @@ pub fn run(command_line: impl IntoIterator<Item = OsString>) -> ExitCode {
         // Help is a result; other messages here are not.
         Err(message) if message.use_stderr() => {
             screen.say(&message.to_string());
-            return ExitCode::from(failure::USAGE);
+            return ExitCode::from(error::USAGE);
         }
         Err(help) => screen.show(help.to_string().trim_end()),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
+        Err(error) => {
             // The message may contain text from a server, or from another program at its address.
-            screen.say(&format!("surfstore: {}", plain(&failure.message)));
-            ExitCode::from(failure.code)
+            screen.say(&format!("surfstore: {}", plain(&error.message)));
+            ExitCode::from(error.code)
         }
     }
 }
 
-fn obey(arguments: Arguments, screen: &Screen) -> Result<(), Failure> {
+fn obey(arguments: Arguments, screen: &Screen) -> Result<(), CommandError> {
     let Arguments { command, config, timeout } = arguments;
     let default = Limits::default();
     let limits = Limits { deadline: timeout, attempt: default.attempt.min(timeout), ..default };
-    let client = || -> Result<Client, Failure> {
+    let client = || -> Result<Client, CommandError> {
         let config = read_config(config.as_deref(), screen)?;
         interrupt::watch(&command)?;
         Ok(Client::new(&config.servers, limits))
     };
     match &command {
-        Command::Cluster { servers, first_port } => {
+        CliCommand::Cluster { servers, first_port } => {
             cluster::run(screen, *servers, config.as_deref(), *first_port)
         }
-        Command::Server { set, id } => server::run(set, id),
-        Command::Status { watch, output } => status::run(screen, &mut client()?, *watch, *output),
-        Command::Leader => roles::leader(screen, &mut client()?),
-        Command::Ls { json } => files::list(screen, &mut client()?, *json),
-        Command::Get { file, json } => files::get(screen, &mut client()?, file, *json),
-        Command::Version { file } => files::version(screen, &mut client()?, file),
-        Command::Update { file, version, hashes } => {
+        CliCommand::Server { set, id } => server::run(set, id),
+        CliCommand::Status { watch, output } => {
+            status::run(screen, &mut client()?, *watch, *output)
+        }
+        CliCommand::Leader => roles::leader(screen, &mut client()?),
+        CliCommand::Ls { json } => files::list(screen, &mut client()?, *json),
+        CliCommand::Get { file, json } => files::get(screen, &mut client()?, file, *json),
+        CliCommand::Version { file } => files::version(screen, &mut client()?, file),
+        CliCommand::Update { file, version, hashes } => {
             files::update(screen, &mut client()?, file, *version, hashes)
         }
-        Command::Crash { server } => roles::crash(screen, &mut client()?, *server),
-        Command::Restore { server } => roles::restore(screen, &mut client()?, *server),
-        Command::Call { method, arguments, at } => {
+        CliCommand::Crash { server } => roles::crash(screen, &mut client()?, *server),
+        CliCommand::Restore { server } => roles::restore(screen, &mut client()?, *server),
+        CliCommand::Call { method, arguments, at } => {
             call::run(screen, &mut client()?, *at, method, arguments)
         }
-        Command::Doctor { file } => {
+        CliCommand::Doctor { file } => {
             let config = read_config(file.as_deref().or(config.as_deref()), screen)?;
             interrupt::watch(&command)?;
             doctor::run(screen, &config, limits)
         }
-        Command::Completions { shell } => {
+        CliCommand::Completions { shell } => {
             // Generate into memory first, because the library panics if it cannot write.
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::completed(), "surfstore", &mut script);
@@ -104,13 +106,13 @@ fn obey(arguments: Arguments, screen: &Screen) -> Result<(), Failure> {
 }
 
 /// Reads the configuration that the option or the environment names.
-fn read_config(named: Option<&Path>, screen: &Screen) -> Result<Config, Failure> {
+fn read_config(named: Option<&Path>, screen: &Screen) -> Result<Config, CommandError> {
     let from_environment = || env::var_os(CONFIG_VARIABLE).filter(|path| !path.is_empty());
     let path = named.map(Path::to_path_buf).or_else(|| from_environment().map(PathBuf::from));
     let path = path.ok_or_else(|| {
-        Failure::usage(format!("no configuration; name one with -f, or in {CONFIG_VARIABLE}"))
+        CommandError::usage(format!("no configuration; name one with -f, or in {CONFIG_VARIABLE}"))
     })?;
-    let config = Config::read(&path).map_err(|error| Failure::usage(format!("{error:#}")))?;
+    let config = Config::read(&path).map_err(|error| CommandError::usage(format!("{error:#}")))?;
     for warning in &config.warnings {
         screen.say(&format!("surfstore: warning: {}", plain(warning)));
     }

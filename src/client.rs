@@ -15,12 +15,12 @@
 //!
 //! ```no_run
 //! use std::path::Path;
-//! use surfstore::client::{Limits, Outcome, Update, blocking::Client};
+//! use surfstore::client::{FileUpdate, Limits, Outcome, blocking::Client};
 //! use surfstore::config::Config;
 //!
 //! let config = Config::read(Path::new("configs/config5.txt"))?;
 //! let mut client = Client::new(&config.servers, Limits::default());
-//! let update = Update { name: "a.txt".into(), version: 1, hashes: ["hash1".into()].into() };
+//! let update = FileUpdate { name: "a.txt".into(), version: 1, hashes: ["hash1".into()].into() };
 //! match client.update(&update)? {
 //!     Outcome::Applied => println!("a majority holds it"),
 //!     Outcome::Refused { stored } => println!("the stored version is {stored:?}"),
@@ -45,10 +45,10 @@ use crate::config::Address;
 use crate::protocol::Ask;
 
 pub use crate::protocol::ServerStatus;
-pub use answer::{FileInfo, Files};
+pub use answer::{FileInfo, FileInfoMap};
 pub use error::Error;
 pub use server::RemoteServer;
-pub use update::{Outcome, Update};
+pub use update::{FileUpdate, Outcome};
 
 use leader::{Search, Sought};
 
@@ -120,11 +120,11 @@ impl Client {
     /// # Errors
     ///
     /// If no leader confirms it in time.
-    pub async fn files(&mut self) -> Result<Files, Error> {
+    pub async fn files(&mut self) -> Result<FileInfoMap, Error> {
         self.read_files(&mut Search::new(self.limits.deadline)).await
     }
 
-    async fn read_files(&mut self, search: &mut Search) -> Result<Files, Error> {
+    async fn read_files(&mut self, search: &mut Search) -> Result<FileInfoMap, Error> {
         let document = Ask::Files.document();
         loop {
             if let Sought::Answered(value) = self.seek(&document, search).await? {

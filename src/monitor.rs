@@ -52,14 +52,14 @@ pub struct Monitor {
     /// The requests to each peer that got no reply.
     peer_failures: BTreeMap<ServerId, u64>,
     /// The calls of each method.
-    calls: BTreeMap<&'static str, Calls>,
+    calls: BTreeMap<&'static str, MethodCalls>,
     /// The documents that asked for nothing that exists.
     not_understood: u64,
 }
 
 /// The calls of a method.
 #[derive(Debug, Default)]
-struct Calls {
+struct MethodCalls {
     faults: u64,
     durations: Histogram,
 }

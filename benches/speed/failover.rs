@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use surfstore::client::blocking::wait;
-use surfstore::client::{Outcome, Update};
+use surfstore::client::{FileUpdate, Outcome};
 use surfstore::raft::HEARTBEAT_MS;
 
 use crate::cluster::{Cluster, eventually};
@@ -33,7 +33,7 @@ pub(crate) fn measure(report: &mut Report, settings: &Settings) {
 /// end the crashed server is restored, and has the update as well.
 fn fail(cluster: &mut Cluster, version: i64) -> Duration {
     let leader = cluster.leader();
-    let update = Update { name: NAME.into(), version, hashes: ["hash".into()].into() };
+    let update = FileUpdate { name: NAME.into(), version, hashes: ["hash".into()].into() };
     thread::sleep(Duration::from_millis(HEARTBEAT_MS).mul_f64(fastrand::f64()));
     let began = Instant::now();
     wait(cluster.client.servers()[leader].crash()).expect("the leader crashes");

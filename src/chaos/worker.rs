@@ -10,7 +10,7 @@ use fastrand::Rng;
 use super::history::{Content, Deed, Fate, Operation, Seen};
 use super::report::Calls;
 use crate::client::blocking::Client;
-use crate::client::{Error, FileInfo, Files, Outcome, Update};
+use crate::client::{Error, FileInfo, FileInfoMap, FileUpdate, Outcome};
 use crate::value::Value;
 
 /// The number of files that each worker has for itself.
@@ -84,7 +84,7 @@ impl Shared {
     }
 
     /// The part of the map that belongs to this run.
-    fn seen(&self, files: &Files) -> Seen {
+    fn seen(&self, files: &FileInfoMap) -> Seen {
         let content = |file: &FileInfo| match &*file.hashes {
             [Value::String(hash)] => self.content(hash),
             _ => None,
@@ -168,7 +168,7 @@ impl Worker<'_> {
         let content = self.shared.contents.fetch_add(1, Ordering::SeqCst);
         let hash = format!("{}#{content}", self.shared.prefix);
         let name = Arc::clone(&file.name);
-        let update = Update { name, version, hashes: [hash.as_str().into()].into() };
+        let update = FileUpdate { name, version, hashes: [hash.as_str().into()].into() };
         file.asked.fetch_max(version, Ordering::SeqCst);
         let start = self.shared.now();
         let fate = fate(&self.client.update(&update));

@@ -19,7 +19,7 @@ Exit codes: 0 success; 1 error; 2 wrong command line or configuration; 3 refused
 #[command(name = "surfstore", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub(super) struct Arguments {
     #[command(subcommand)]
-    pub(super) command: Command,
+    pub(super) command: CliCommand,
 
     /// The configuration file [default: the one that SURFSTORE_CONFIG names]
     #[arg(short = 'f', long = "config", value_name = "CONFIG", global = true)]
@@ -43,7 +43,7 @@ impl Arguments {
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
+pub(super) enum CliCommand {
     /// Run servers on this machine until Ctrl-C stops them all
     #[command(after_help = "\
 Examples:

@@ -1,7 +1,7 @@
 //! Any call, as typed by the user.
 
 use super::arguments::Which;
-use super::failure::Failure;
+use super::error::CommandError;
 use super::roles::the_one;
 use super::screen::Screen;
 use super::values;
@@ -14,13 +14,13 @@ pub(super) fn run(
     at: Which,
     method: &str,
     arguments: &[String],
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let params: Result<Vec<_>, _> =
         arguments.iter().map(|argument| values::read(argument)).collect();
-    let params = params.map_err(Failure::usage)?;
+    let params = params.map_err(CommandError::usage)?;
     let id = the_one(client, at)?;
     let Some(server) = client.servers().get_mut(id) else {
-        return Err(Failure::usage(format!("there is no server {id}")));
+        return Err(CommandError::usage(format!("there is no server {id}")));
     };
     let answer = wait(server.call(method, &params))?;
     screen.show(&values::shown(&format!("{:#}", values::to_json(&answer))))

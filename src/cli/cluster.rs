@@ -17,7 +17,7 @@ use smol::io::{AsyncBufReadExt, BufReader};
 use smol::process::{Child, Command};
 use smol::stream::StreamExt;
 
-use super::failure::Failure;
+use super::error::CommandError;
 use super::screen::{Colour, Screen, plain};
 use crate::config::{Address, Config};
 
@@ -40,20 +40,21 @@ pub(super) fn run(
     servers: Option<u8>,
     config: Option<&Path>,
     first_port: Option<u16>,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let written = match (config, servers, first_port) {
-        (Some(_), Some(_), _) => return Err(Failure::usage("N and -f cannot be combined")),
+        (Some(_), Some(_), _) => return Err(CommandError::usage("N and -f cannot be combined")),
         (Some(_), None, Some(_)) => {
-            return Err(Failure::usage("--first-port and -f cannot be combined"));
+            return Err(CommandError::usage("--first-port and -f cannot be combined"));
         }
         (Some(_), None, None) => None,
-        (None, servers, first_port) => {
-            Some(Written::new(servers.unwrap_or(SERVERS), first_port.unwrap_or(FIRST_PORT))?)
-        }
+        (None, servers, first_port) => Some(TemporaryConfig::new(
+            servers.unwrap_or(SERVERS),
+            first_port.unwrap_or(FIRST_PORT),
+        )?),
     };
-    let path = written.as_ref().map(Written::path).or(config.map(Path::to_path_buf));
+    let path = written.as_ref().map(TemporaryConfig::path).or(config.map(Path::to_path_buf));
     let path = path.unwrap_or_default();
-    let config = Config::read(&path).map_err(|error| Failure::usage(format!("{error:#}")))?;
+    let config = Config::read(&path).map_err(|error| CommandError::usage(format!("{error:#}")))?;
     for warning in &config.warnings {
         screen.say(&format!("surfstore: warning: {}", plain(warning)));
     }
@@ -62,11 +63,11 @@ pub(super) fn run(
 }
 
 /// Runs the servers until a signal arrives or all of them have ended.
-async fn keep_running(screen: &Screen, config: &Config, path: &Path) -> Result<(), Failure> {
+async fn keep_running(screen: &Screen, config: &Config, path: &Path) -> Result<(), CommandError> {
     // Before any server is started, so that none is left behind.
     let signals = Signals::new([Signal::Int, Signal::Term]);
-    let mut signals =
-        signals.map_err(|error| Failure::error(format!("signals cannot be watched: {error}")))?;
+    let mut signals = signals
+        .map_err(|error| CommandError::error(format!("signals cannot be watched: {error}")))?;
     let addresses: Vec<_> = config.servers.iter().map(ToString::to_string).collect();
     screen.show(&format!(
         "{} servers, at {}; Ctrl-C stops them all\nin another terminal: export SURFSTORE_CONFIG={}",
@@ -77,15 +78,16 @@ async fn keep_running(screen: &Screen, config: &Config, path: &Path) -> Result<(
     let executor = LocalExecutor::new();
     let mut tasks = Vec::new();
     for id in 0..config.servers.len() {
-        let child = start(path, id)
-            .map_err(|error| Failure::error(format!("server {id} cannot be started: {error}")))?;
+        let child = start(path, id).map_err(|error| {
+            CommandError::error(format!("server {id} cannot be started: {error}"))
+        })?;
         tasks.push(executor.spawn(follow(screen, id, child)));
     }
     let all_end = async {
         for task in tasks {
             task.await;
         }
-        Err(Failure::error("all servers have ended"))
+        Err(CommandError::error("all servers have ended"))
     };
     let told = async {
         signals.next().await;
@@ -133,15 +135,18 @@ async fn follow(screen: &Screen, id: usize, mut child: Child) {
 }
 
 /// Checks before any server is started that a server can listen on the address.
-fn check_free(address: &Address) -> Result<(), Failure> {
+fn check_free(address: &Address) -> Result<(), CommandError> {
     let places = (address.host.as_str(), address.port).to_socket_addrs();
-    let places = places.map_err(|error| Failure::error(format!("{address}: {error}")))?;
+    let places = places.map_err(|error| CommandError::error(format!("{address}: {error}")))?;
     let mut refusal = Some("the host has no address".to_owned());
     for place in places {
         match TcpListener::bind(place) {
             Ok(_) => refusal = None,
             Err(error) if error.kind() == ErrorKind::AddrInUse => {
-                return Err(Failure::error(format!("port {} is in use ({place})", address.port)));
+                return Err(CommandError::error(format!(
+                    "port {} is in use ({place})",
+                    address.port
+                )));
             }
             // A machine may lack one of the two address families.
             Err(error) => refusal = refusal.map(|_| error.to_string()),
@@ -149,28 +154,29 @@ fn check_free(address: &Address) -> Result<(), Failure> {
     }
     match refusal {
         None => Ok(()),
-        Some(reason) => {
-            Err(Failure::error(format!("{address} is not an address of this machine: {reason}")))
-        }
+        Some(reason) => Err(CommandError::error(format!(
+            "{address} is not an address of this machine: {reason}"
+        ))),
     }
 }
 
 /// A temporary configuration, deleted when it is dropped.
-struct Written {
+struct TemporaryConfig {
     folder: PathBuf,
 }
 
-impl Written {
-    fn new(servers: u8, first_port: u16) -> Result<Written, Failure> {
+impl TemporaryConfig {
+    fn new(servers: u8, first_port: u16) -> Result<TemporaryConfig, CommandError> {
         let mut text = format!("M: {servers}\n");
         for id in 0..servers {
             let port = first_port.checked_add(u16::from(id));
-            let port = port.ok_or_else(|| Failure::usage("there are no ports above 65535"))?;
+            let port = port.ok_or_else(|| CommandError::usage("there are no ports above 65535"))?;
             let _ = writeln!(text, "metadata{id}: localhost:{port}");
         }
-        let written = Written { folder: new_folder()? };
+        let written = TemporaryConfig { folder: new_folder()? };
         let path = written.path();
-        fs::write(&path, text).map_err(|error| Failure::error(format!("{path:?}: {error}")))?;
+        fs::write(&path, text)
+            .map_err(|error| CommandError::error(format!("{path:?}: {error}")))?;
         Ok(written)
     }
 
@@ -181,7 +187,7 @@ impl Written {
 
 /// Creates a new folder that only this user can access, so that no other user can change the configuration. A folder
 /// left behind by an earlier process with the same id is skipped.
-fn new_folder() -> Result<PathBuf, Failure> {
+fn new_folder() -> Result<PathBuf, CommandError> {
     let mut attempt = 1;
     loop {
         let folder = env::temp_dir().join(format!("surfstore-{}-{attempt}", process::id()));
@@ -190,12 +196,12 @@ fn new_folder() -> Result<PathBuf, Failure> {
             Err(error) if error.kind() == ErrorKind::AlreadyExists && attempt < FOLDERS_MAX => {
                 attempt += 1;
             }
-            Err(error) => return Err(Failure::error(format!("{folder:?}: {error}"))),
+            Err(error) => return Err(CommandError::error(format!("{folder:?}: {error}"))),
         }
     }
 }
 
-impl Drop for Written {
+impl Drop for TemporaryConfig {
     fn drop(&mut self) {
         // Leftovers in a folder for temporary files are harmless.
         let _ = fs::remove_file(self.path());

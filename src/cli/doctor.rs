@@ -5,12 +5,12 @@ use std::net::ToSocketAddrs;
 use std::thread;
 use std::time::Duration;
 
-use super::failure::Failure;
+use super::error::CommandError;
 use super::screen::{GREEN, RED, Screen, plain};
 use super::status::{Statuses, health, newest};
 use super::who;
 use crate::client::blocking::Client;
-use crate::client::{Files, Limits, ServerStatus};
+use crate::client::{FileInfoMap, Limits, ServerStatus};
 use crate::config::{Address, Config};
 use crate::raft::RoleName;
 
@@ -18,7 +18,7 @@ use crate::raft::RoleName;
 const SETTLE: Duration = Duration::from_millis(500);
 
 /// `doctor`
-pub(super) fn run(screen: &Screen, config: &Config, limits: Limits) -> Result<(), Failure> {
+pub(super) fn run(screen: &Screen, config: &Config, limits: Limits) -> Result<(), CommandError> {
     let mut findings = Findings { screen, problems: 0 };
     findings
         .good(&format!("the configuration names {}", counted(config.servers.len(), "server")))?;
@@ -46,7 +46,7 @@ pub(super) fn run(screen: &Screen, config: &Config, limits: Limits) -> Result<()
     findings.compare_maps(&mut client, &later, &files)?;
     match findings.problems {
         0 => screen.show("all is well"),
-        problems => Err(Failure::error(format!("{} found", counted(problems, "problem")))),
+        problems => Err(CommandError::error(format!("{} found", counted(problems, "problem")))),
     }
 }
 
@@ -59,16 +59,16 @@ struct Findings<'a> {
 }
 
 impl Findings<'_> {
-    fn good(&self, text: &str) -> Result<(), Failure> {
+    fn good(&self, text: &str) -> Result<(), CommandError> {
         self.screen.show(&format!("{} {}", self.screen.paint(Some(GREEN), "ok "), plain(text)))
     }
 
-    fn bad(&mut self, text: &str) -> Result<(), Failure> {
+    fn bad(&mut self, text: &str) -> Result<(), CommandError> {
         self.problems += 1;
         self.screen.show(&format!("{} {}", self.screen.paint(Some(RED), "bad"), plain(text)))
     }
 
-    fn check_host(&mut self, id: usize, address: &Address) -> Result<(), Failure> {
+    fn check_host(&mut self, id: usize, address: &Address) -> Result<(), CommandError> {
         match (address.host.as_str(), address.port).to_socket_addrs() {
             Ok(places) => {
                 let places: BTreeSet<_> = places.map(|place| place.ip().to_string()).collect();
@@ -90,7 +90,7 @@ impl Findings<'_> {
         id: usize,
         config: &Config,
         status: &ServerStatus,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CommandError> {
         let expected = config.servers.get(id).map(ToString::to_string).unwrap_or_default();
         let is_id = i64::try_from(id) == Ok(status.id);
         let is_count = i64::try_from(config.servers.len()) == Ok(status.servers);
@@ -116,7 +116,7 @@ impl Findings<'_> {
 
     /// Checks that the servers that are not crashed agree on the leader and the term, and have applied the entries
     /// committed before.
-    fn compare(&mut self, statuses: &Statuses, committed: i64) -> Result<(), Failure> {
+    fn compare(&mut self, statuses: &Statuses, committed: i64) -> Result<(), CommandError> {
         let terms: BTreeSet<_> = takes_part(statuses).map(|(_, status)| status.term).collect();
         if 1 < terms.len() {
             let terms: Vec<_> = terms.iter().map(ToString::to_string).collect();
@@ -144,8 +144,8 @@ impl Findings<'_> {
         &mut self,
         client: &mut Client,
         statuses: &Statuses,
-        files: &Files,
-    ) -> Result<(), Failure> {
+        files: &FileInfoMap,
+    ) -> Result<(), CommandError> {
         let names: Vec<_> = files.keys().map(String::as_str).collect();
         let versions = client.at_each(async |server| {
             if server.is_crashed().await? {
@@ -164,7 +164,12 @@ impl Findings<'_> {
         Ok(())
     }
 
-    fn compare_map(&mut self, id: usize, files: &Files, versions: &[i64]) -> Result<(), Failure> {
+    fn compare_map(
+        &mut self,
+        id: usize,
+        files: &FileInfoMap,
+        versions: &[i64],
+    ) -> Result<(), CommandError> {
         let older = files.iter().zip(versions).filter(|((_, file), had)| **had < file.version);
         let older: Vec<_> = older.collect();
         let Some(((name, file), had)) = older.first() else {

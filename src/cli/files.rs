@@ -2,15 +2,19 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::failure::Failure;
+use super::error::CommandError;
 use super::screen::{RED, Row, Screen, plain};
 use super::values;
 use crate::client::blocking::Client;
-use crate::client::{FileInfo, Outcome, Update};
+use crate::client::{FileInfo, FileUpdate, Outcome};
 use crate::value::Value;
 
 /// `ls`
-pub(super) fn list(screen: &Screen, client: &mut Client, as_json: bool) -> Result<(), Failure> {
+pub(super) fn list(
+    screen: &Screen,
+    client: &mut Client,
+    as_json: bool,
+) -> Result<(), CommandError> {
     let files = client.files()?;
     if as_json {
         let files = files.iter().map(|(name, file)| (name.clone(), to_json(file)));
@@ -31,10 +35,10 @@ pub(super) fn get(
     client: &mut Client,
     name: &str,
     as_json: bool,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let files = client.files()?;
     let file =
-        files.get(name).ok_or_else(|| Failure::error(format!("there is no file {name:?}")))?;
+        files.get(name).ok_or_else(|| CommandError::error(format!("there is no file {name:?}")))?;
     if as_json {
         return show_json(screen, &to_json(file));
     }
@@ -51,7 +55,7 @@ pub(super) fn get(
     screen.show(&lines.join("\n"))
 }
 
-fn show_json(screen: &Screen, document: &Json) -> Result<(), Failure> {
+fn show_json(screen: &Screen, document: &Json) -> Result<(), CommandError> {
     screen.show(&values::shown(&format!("{document:#}")))
 }
 
@@ -61,7 +65,11 @@ fn to_json(file: &FileInfo) -> Json {
 }
 
 /// `version`
-pub(super) fn version(screen: &Screen, client: &mut Client, name: &str) -> Result<(), Failure> {
+pub(super) fn version(
+    screen: &Screen,
+    client: &mut Client,
+    name: &str,
+) -> Result<(), CommandError> {
     let versions = client.at_each(async |server| server.version(name).await);
     let mut rows = vec![Row::new(["ID", "ADDRESS", "VERSION"])];
     let mut failure = None;
@@ -83,21 +91,21 @@ pub(super) fn update(
     name: &str,
     version: i64,
     hashes: &[String],
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let hashes = hashes.iter().map(|hash| hash.as_str().into()).collect();
-    match client.update(&Update { name: name.into(), version, hashes })? {
+    match client.update(&FileUpdate { name: name.into(), version, hashes })? {
         Outcome::Applied => {
             let done = format!("{} is at version {version}", plain(name));
-            screen.show(&done).map_err(|failure| failure.after(&done))
+            screen.show(&done).map_err(|error| error.after(&done))
         }
-        Outcome::Refused { stored: Some(stored) } => Err(Failure::refused(format!(
+        Outcome::Refused { stored: Some(stored) } => Err(CommandError::refused(format!(
             "refused: the stored version is {stored}, so the next is {}, not {version}",
             stored.saturating_add(1)
         ))),
         Outcome::Refused { stored: None } => {
-            Err(Failure::refused(format!("refused: {version} is not the next version")))
+            Err(CommandError::refused(format!("refused: {version} is not the next version")))
         }
-        Outcome::Unknown { reason } => Err(Failure::no_leader(format!(
+        Outcome::Unknown { reason } => Err(CommandError::no_leader(format!(
             "outcome unknown: the update may have taken effect, or may still do so; {reason}"
         ))),
     }

@@ -7,16 +7,16 @@ use std::thread;
 use async_signal::{Signal, Signals};
 use smol::stream::StreamExt;
 
-use super::arguments::Command;
-use super::failure::Failure;
+use super::arguments::CliCommand;
+use super::error::CommandError;
 
 /// The exit code after Ctrl-C, by the convention of shells.
 const INTERRUPTED: i32 = 130;
 
 /// From now on Ctrl-C ends the program, with one sentence about what is known of the command.
-pub(super) fn watch(command: &Command) -> Result<(), Failure> {
+pub(super) fn watch(command: &CliCommand) -> Result<(), CommandError> {
     let mut signals = Signals::new([Signal::Int])
-        .map_err(|error| Failure::error(format!("signals cannot be watched: {error}")))?;
+        .map_err(|error| CommandError::error(format!("signals cannot be watched: {error}")))?;
     let (code, last_word) = last_word(command);
     thread::spawn(move || {
         smol::block_on(signals.next());
@@ -29,15 +29,15 @@ pub(super) fn watch(command: &Command) -> Result<(), Failure> {
 }
 
 /// The exit code and the message.
-fn last_word(command: &Command) -> (i32, &'static str) {
+fn last_word(command: &CliCommand) -> (i32, &'static str) {
     match command {
         // It ends in no other way.
-        Command::Status { watch: true, .. } => (0, ""),
-        Command::Update { .. } => (
+        CliCommand::Status { watch: true, .. } => (0, ""),
+        CliCommand::Update { .. } => (
             INTERRUPTED,
             "interrupted; outcome unknown: the update may have taken effect, or may still do so",
         ),
-        Command::Crash { .. } | Command::Restore { .. } | Command::Call { .. } => {
+        CliCommand::Crash { .. } | CliCommand::Restore { .. } | CliCommand::Call { .. } => {
             (INTERRUPTED, "interrupted; what was sent may have taken effect, or may still do so")
         }
         _ => (INTERRUPTED, "interrupted"),

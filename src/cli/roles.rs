@@ -1,26 +1,34 @@
 //! The leader, and crashing and restoring servers.
 
 use super::arguments::Which;
-use super::failure::Failure;
+use super::error::CommandError;
 use super::screen::{Screen, plain};
 use crate::client::blocking::{Client, wait};
 use crate::client::{Error, RemoteServer};
 
 /// `leader`
-pub(super) fn leader(screen: &Screen, client: &mut Client) -> Result<(), Failure> {
+pub(super) fn leader(screen: &Screen, client: &mut Client) -> Result<(), CommandError> {
     let (_, status) = client.leader()?;
     screen.show(&plain(&status.address))
 }
 
 /// `crash`
-pub(super) fn crash(screen: &Screen, client: &mut Client, which: Which) -> Result<(), Failure> {
+pub(super) fn crash(
+    screen: &Screen,
+    client: &mut Client,
+    which: Which,
+) -> Result<(), CommandError> {
     each(screen, client, which, "is crashed", async |server| server.crash().await)
 }
 
 /// `restore`
-pub(super) fn restore(screen: &Screen, client: &mut Client, which: Which) -> Result<(), Failure> {
+pub(super) fn restore(
+    screen: &Screen,
+    client: &mut Client,
+    which: Which,
+) -> Result<(), CommandError> {
     if which == Which::Leader {
-        return Err(Failure::usage(
+        return Err(CommandError::usage(
             "`restore` takes a server id or `all`, because a leader is not crashed",
         ));
     }
@@ -28,16 +36,16 @@ pub(super) fn restore(screen: &Screen, client: &mut Client, which: Which) -> Res
 }
 
 /// The id of the one server that the argument names.
-pub(super) fn the_one(client: &mut Client, which: Which) -> Result<usize, Failure> {
+pub(super) fn the_one(client: &mut Client, which: Which) -> Result<usize, CommandError> {
     let count = client.servers().len();
     match which {
         Which::Id(id) if id < count => Ok(id),
-        Which::Id(id) => Err(Failure::usage(format!(
+        Which::Id(id) => Err(CommandError::usage(format!(
             "there is no server {id}; the configuration has 0 to {}",
             count.saturating_sub(1)
         ))),
         Which::Leader => Ok(client.leader()?.0),
-        Which::All => Err(Failure::usage("`--at` takes one server: an id or `leader`")),
+        Which::All => Err(CommandError::usage("`--at` takes one server: an id or `leader`")),
     }
 }
 
@@ -49,7 +57,7 @@ fn each(
     which: Which,
     done: &str,
     act: impl AsyncFn(&mut RemoteServer) -> Result<(), Error>,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let outcomes = if which == Which::All {
         client.at_each(act).into_iter().enumerate().collect()
     } else {
@@ -66,10 +74,10 @@ fn each(
                 shown = shown.and_then(|()| screen.show(&done).map_err(|error| error.after(&done)));
                 continue;
             }
-            Err(error) => Err(Failure::from(error)),
+            Err(error) => Err(CommandError::from(error)),
         };
-        if let Err(failure) = std::mem::replace(&mut ended, failed) {
-            screen.say(&format!("surfstore: {}", plain(&failure.message)));
+        if let Err(error) = std::mem::replace(&mut ended, failed) {
+            screen.say(&format!("surfstore: {}", plain(&error.message)));
         }
     }
     ended.and(shown)

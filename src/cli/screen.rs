@@ -3,7 +3,7 @@
 use std::env;
 use std::io::{self, IsTerminal, Write};
 
-use super::failure::Failure;
+use super::error::CommandError;
 
 /// Where results and messages go.
 #[derive(Debug)]
@@ -41,17 +41,17 @@ impl Screen {
 
     /// Prints a result, and ends its last line. A reader such as `head` may close the pipe early. This changes neither
     /// what is done nor the exit code.
-    pub(super) fn show(&self, text: &str) -> Result<(), Failure> {
+    pub(super) fn show(&self, text: &str) -> Result<(), CommandError> {
         self.show_to_reader(text).map(drop)
     }
 
     /// Prints a result like [`show`](Screen::show). Returns whether stdout still has a reader.
-    pub(super) fn show_to_reader(&self, text: &str) -> Result<bool, Failure> {
+    pub(super) fn show_to_reader(&self, text: &str) -> Result<bool, CommandError> {
         let mut stdout = io::stdout().lock();
         match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-            Err(error) => Err(Failure::error(format!("stdout cannot be written: {error}"))),
+            Err(error) => Err(CommandError::error(format!("stdout cannot be written: {error}"))),
         }
     }
 

@@ -5,13 +5,13 @@ use std::io;
 use std::process;
 use std::thread;
 
-use super::failure::Failure;
+use super::error::CommandError;
 use crate::config::ServerArguments;
 use crate::runtime::{self, output};
 
 /// Runs the server until stdin ends, which happens when the process that started this one ends for any reason.
-pub(super) fn run(config: &OsStr, id: &OsStr) -> Result<(), Failure> {
-    let usage = |error: anyhow::Error| Failure::usage(format!("{error:#}"));
+pub(super) fn run(config: &OsStr, id: &OsStr) -> Result<(), CommandError> {
+    let usage = |error: anyhow::Error| CommandError::usage(format!("{error:#}"));
     let arguments = ServerArguments::parse([config, id].map(OsStr::to_owned)).map_err(usage)?;
     output::start();
     thread::spawn(|| {
@@ -20,6 +20,6 @@ pub(super) fn run(config: &OsStr, id: &OsStr) -> Result<(), Failure> {
     });
     match runtime::run(arguments) {
         Ok(never) => match never {},
-        Err(error) => Err(Failure::error(format!("{error:#}"))),
+        Err(error) => Err(CommandError::error(format!("{error:#}"))),
     }
 }

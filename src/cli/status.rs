@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::arguments::Format;
-use super::failure::Failure;
+use super::error::CommandError;
 use super::screen::{GREEN, RED, Row, Screen, YELLOW, plain};
 use super::values;
 use crate::client::blocking::Client;
@@ -28,7 +28,7 @@ pub(super) fn run(
     client: &mut Client,
     watch: bool,
     output: Format,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     loop {
         let statuses = client.at_each(async |server| server.status().await);
         let addresses: Vec<_> =
@@ -52,15 +52,15 @@ pub(super) fn run(
 }
 
 /// Checks that a server leads and that a majority is up.
-pub(super) fn health(statuses: &Statuses) -> Result<(), Failure> {
+pub(super) fn health(statuses: &Statuses) -> Result<(), CommandError> {
     let answered = || statuses.iter().flatten();
     let up = answered().filter(|status| status.role != RoleName::Crashed).count();
     if up <= statuses.len() / 2 {
         let all = statuses.len();
-        return Err(Failure::no_leader(format!("no majority: {up} of {all} servers are up")));
+        return Err(CommandError::no_leader(format!("no majority: {up} of {all} servers are up")));
     }
     if !answered().any(ServerStatus::leads) {
-        return Err(Failure::no_leader("there is no leader"));
+        return Err(CommandError::no_leader("there is no leader"));
     }
     Ok(())
 }

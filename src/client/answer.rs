@@ -23,7 +23,7 @@ impl FileInfo {
 }
 
 /// The map of files by their names.
-pub type Files = BTreeMap<String, FileInfo>;
+pub type FileInfoMap = BTreeMap<String, FileInfo>;
 
 /// A description of the expected answer.
 pub(super) type Expected = &'static str;
@@ -60,7 +60,7 @@ pub(super) fn versions(value: Value) -> Result<Vec<i64>, Expected> {
     answers.into_iter().map(one).collect::<Option<_>>().ok_or(EXPECTED)
 }
 
-pub(super) fn files(value: Value) -> Result<Files, Expected> {
+pub(super) fn files(value: Value) -> Result<FileInfoMap, Expected> {
     const EXPECTED: Expected = "a map of files";
     let Value::Struct(members) = value else { return Err(EXPECTED) };
     let file = |(name, info): (Box<str>, Value)| Some((name.into_string(), file_info(info)?));

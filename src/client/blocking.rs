@@ -2,7 +2,7 @@
 
 use smol::block_on;
 
-use super::{Error, Files, Limits, Outcome, RemoteServer, ServerStatus, Update};
+use super::{Error, FileInfoMap, FileUpdate, Limits, Outcome, RemoteServer, ServerStatus};
 use crate::config::Address;
 
 /// A client of a set of servers whose calls block.
@@ -39,7 +39,7 @@ impl Client {
     /// # Errors
     ///
     /// If no leader confirms it in time.
-    pub fn files(&mut self) -> Result<Files, Error> {
+    pub fn files(&mut self) -> Result<FileInfoMap, Error> {
         block_on(self.0.files())
     }
 
@@ -48,7 +48,7 @@ impl Client {
     /// # Errors
     ///
     /// If it had no effect and will have none.
-    pub fn update(&mut self, update: &Update) -> Result<Outcome, Error> {
+    pub fn update(&mut self, update: &FileUpdate) -> Result<Outcome, Error> {
         block_on(self.0.update(update))
     }
 }

@@ -10,7 +10,7 @@ use smol::future;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::net::TcpStream;
 
-use super::error::Failure;
+use super::error::AttemptError;
 use crate::config::Address;
 use crate::gate;
 
@@ -41,14 +41,14 @@ impl ServerConnection {
     ///
     /// # Errors
     ///
-    /// [`Failure::Unsent`] only if not a single byte was sent, and [`Failure::NotServed`] only if the server says that
-    /// the request is invalid. After [`Failure::Lost`] the call may have been executed, or may be later.
+    /// [`AttemptError::Unsent`] only if not a single byte was sent, and [`AttemptError::NotServed`] only if the server
+    /// says that the request is invalid. After [`AttemptError::Lost`] the call may have been executed, or may be later.
     pub(super) async fn post(
         &mut self,
         document: &[u8],
         answer_bytes_max: usize,
         until: Instant,
-    ) -> Result<Vec<u8>, Failure> {
+    ) -> Result<Vec<u8>, AttemptError> {
         let mut is_sent = false;
         let exchange = self.exchange(document, answer_bytes_max, &mut is_sent);
         let outcome = before(until, exchange).await;
@@ -56,10 +56,10 @@ impl ServerConnection {
             Ok((200, answer)) => Ok(answer),
             // An intermediary may say with a 5xx status that the server did not answer, but a request rejected with 4xx
             // was not executed.
-            Ok((status @ 400..=499, _)) => Err(Failure::NotServed(http_status(status))),
-            Ok((status, _)) => Err(Failure::Lost(http_status(status))),
-            Err(reason) if is_sent => Err(Failure::Lost(reason)),
-            Err(reason) => Err(Failure::Unsent(reason)),
+            Ok((status @ 400..=499, _)) => Err(AttemptError::NotServed(http_status(status))),
+            Ok((status, _)) => Err(AttemptError::Lost(http_status(status))),
+            Err(reason) if is_sent => Err(AttemptError::Lost(reason)),
+            Err(reason) => Err(AttemptError::Unsent(reason)),
         }
     }
 

@@ -46,7 +46,7 @@ impl error::Error for Error {}
 
 /// Why one attempt at one server failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(super) enum AttemptError {
     /// No byte of the call was sent.
     Unsent(String),
     /// At least part of the call was sent, and no answer could be read.
@@ -57,25 +57,25 @@ pub(super) enum Failure {
     Fault(Fault),
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for AttemptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Unsent(text) | Failure::Lost(text) | Failure::NotServed(text) => {
-                f.write_str(text)
-            }
-            Failure::Fault(fault) => f.write_str(&fault.message),
+            AttemptError::Unsent(text)
+            | AttemptError::Lost(text)
+            | AttemptError::NotServed(text) => f.write_str(text),
+            AttemptError::Fault(fault) => f.write_str(&fault.message),
         }
     }
 }
 
-impl Failure {
+impl AttemptError {
     /// The error that callers get for a failed call to that server.
     pub(super) fn at(self, address: &Address) -> Error {
         match self {
-            Failure::Unsent(reason) => Error::Unreachable(format!("{address}: {reason}")),
-            Failure::NotServed(reason) => Error::NotServed(format!("{address}: {reason}")),
-            Failure::Lost(reason) => Error::NoAnswer(format!("{address}: {reason}")),
-            Failure::Fault(fault) => Error::Fault(fault),
+            AttemptError::Unsent(reason) => Error::Unreachable(format!("{address}: {reason}")),
+            AttemptError::NotServed(reason) => Error::NotServed(format!("{address}: {reason}")),
+            AttemptError::Lost(reason) => Error::NoAnswer(format!("{address}: {reason}")),
+            AttemptError::Fault(fault) => Error::Fault(fault),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use async_io::Timer;
 
-use super::error::Failure;
+use super::error::AttemptError;
 use super::{Client, Error, ServerStatus, after};
 use crate::config::Address;
 use crate::protocol::fault;
@@ -31,10 +31,10 @@ impl Search {
     }
 
     /// Records the last failure. A connection that failed for lack of time does not replace an earlier one.
-    fn note(&mut self, address: &Address, failure: &Failure) {
-        let is_cut_short = matches!(failure, Failure::Unsent(_)) && self.until <= Instant::now();
+    fn note(&mut self, address: &Address, error: &AttemptError) {
+        let is_cut_short = matches!(error, AttemptError::Unsent(_)) && self.until <= Instant::now();
         if !is_cut_short || self.trouble.is_empty() {
-            self.trouble = format!("{address}: {failure}");
+            self.trouble = format!("{address}: {error}");
         }
     }
 
@@ -58,7 +58,7 @@ pub(super) enum Sought {
 }
 
 /// What to do after a server has refused.
-enum Next {
+enum NextServer {
     /// Go to the leader that it named, if that is a server of this set, or else to the next server.
     Elsewhere(Option<usize>),
     /// Retry the same server after a pause.
@@ -82,27 +82,27 @@ impl Client {
             let Some(server) = self.servers.get_mut(self.guess) else {
                 return Err(Error::NoLeader("there are no servers".to_owned()));
             };
-            let failure = match server.send(document, until).await {
+            let error = match server.send(document, until).await {
                 Ok(value) => return Ok(Sought::Answered(value)),
-                Err(failure) => failure,
+                Err(error) => error,
             };
             let address = server.address().clone();
-            search.note(&address, &failure);
-            match failure {
-                Failure::Lost(_) => return Ok(self.leave(search, Sought::Lost).await),
-                Failure::Unsent(_) | Failure::NotServed(_) => {
-                    self.go_on(search, Next::Elsewhere(None)).await;
+            search.note(&address, &error);
+            match error {
+                AttemptError::Lost(_) => return Ok(self.leave(search, Sought::Lost).await),
+                AttemptError::Unsent(_) | AttemptError::NotServed(_) => {
+                    self.go_on(search, NextServer::Elsewhere(None)).await;
                 }
-                Failure::Fault(fault) => match fault.code {
+                AttemptError::Fault(fault) => match fault.code {
                     fault::OUTCOME_UNKNOWN => return Ok(self.leave(search, Sought::Left).await),
                     // After an internal error of a server, the outcome is unknown.
                     fault::INTERNAL => return Ok(self.leave(search, Sought::Lost).await),
-                    fault::CRASHED => self.go_on(search, Next::Elsewhere(None)).await,
+                    fault::CRASHED => self.go_on(search, NextServer::Elsewhere(None)).await,
                     fault::NOT_LEADER => {
                         let named = self.named_by(&fault);
-                        self.go_on(search, Next::Elsewhere(named)).await;
+                        self.go_on(search, NextServer::Elsewhere(named)).await;
                     }
-                    fault::BUSY => self.go_on(search, Next::Later).await,
+                    fault::BUSY => self.go_on(search, NextServer::Later).await,
                     _ => return Err(Error::Fault(fault)),
                 },
             }
@@ -117,12 +117,14 @@ impl Client {
         sought
     }
 
-    async fn go_on(&mut self, search: &mut Search, next: Next) {
+    async fn go_on(&mut self, search: &mut Search, next: NextServer) {
         search.tried += 1;
         let is_round = self.servers.len() <= search.tried;
         match next {
-            Next::Elsewhere(named) => self.guess = named.unwrap_or_else(|| self.after_guess()),
-            Next::Later => search.pause().await,
+            NextServer::Elsewhere(named) => {
+                self.guess = named.unwrap_or_else(|| self.after_guess())
+            }
+            NextServer::Later => search.pause().await,
         }
         if is_round {
             search.pause().await;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::answer::{self, Expected};
 use super::connection::ServerConnection;
-use super::error::{Error, Failure};
+use super::error::{AttemptError, Error};
 use super::{Limits, ServerStatus, after};
 use crate::config::Address;
 use crate::gate;
@@ -126,16 +126,22 @@ impl RemoteServer {
 
     async fn ask(&mut self, ask: &Ask<'_>, until: Instant) -> Result<Value, Error> {
         let answer = self.send(&written(ask)?, until).await;
-        answer.map_err(|failure| failure.at(self.address()))
+        answer.map_err(|error| error.at(self.address()))
     }
 
     /// Sends the document of a call, once.
-    pub(super) async fn send(&mut self, document: &[u8], until: Instant) -> Result<Value, Failure> {
+    pub(super) async fn send(
+        &mut self,
+        document: &[u8],
+        until: Instant,
+    ) -> Result<Value, AttemptError> {
         let answer = self.connection.post(document, self.limits.answer_bytes_max, until).await?;
         match xmlrpc::parse_response(&answer) {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(fault)) => Err(Failure::Fault(fault)),
-            Err(error) => Err(Failure::Lost(format!("it answered with garbled XML-RPC: {error}"))),
+            Ok(Err(fault)) => Err(AttemptError::Fault(fault)),
+            Err(error) => {
+                Err(AttemptError::Lost(format!("it answered with garbled XML-RPC: {error}")))
+            }
         }
     }
 }

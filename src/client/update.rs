@@ -12,7 +12,7 @@ use crate::value::Value;
 
 /// The new state of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Update {
+pub struct FileUpdate {
     /// The file's name, compared byte for byte.
     pub name: Arc<str>,
     /// The new version: the stored version plus one, or 1 for a new file.
@@ -69,7 +69,7 @@ impl Client {
     ///
     /// If the update did not and will not take effect: no leader accepted it in time, or servers do not accept such an
     /// update.
-    pub async fn update(&mut self, update: &Update) -> Result<Outcome, Error> {
+    pub async fn update(&mut self, update: &FileUpdate) -> Result<Outcome, Error> {
         check_text(&update.name)?;
         update.hashes.iter().try_for_each(check)?;
         let document = written(&Ask::Update(&update.name, update.version, &update.hashes))?;
@@ -108,7 +108,7 @@ impl Client {
     }
 
     /// The refusal by the server that was asked last. That server has applied the state that caused its refusal.
-    async fn refused(&mut self, update: &Update, search: &Search) -> Outcome {
+    async fn refused(&mut self, update: &FileUpdate, search: &Search) -> Outcome {
         let stored = match self.servers.get_mut(self.guess) {
             Some(server) => server.version_before(search.until, &update.name).await.ok(),
             None => None,
@@ -123,7 +123,7 @@ fn unknown(error: &Error) -> Outcome {
 
 /// What the stored file tells about an update of which at least one copy is open; `None` if it must be sent again.
 fn verdict(
-    update: &Update,
+    update: &FileUpdate,
     stored: Option<&FileInfo>,
     is_refused: bool,
     doubt: Doubt,
@@ -155,8 +155,8 @@ fn verdict(
 mod tests {
     use super::*;
 
-    fn update(version: i64) -> Update {
-        Update { name: "a".into(), version, hashes: ["h".into()].into() }
+    fn update(version: i64) -> FileUpdate {
+        FileUpdate { name: "a".into(), version, hashes: ["h".into()].into() }
     }
 
     fn stored(version: i64, hash: &str) -> FileInfo {

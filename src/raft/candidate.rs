@@ -29,7 +29,7 @@ pub struct Candidate {
     /// The term to lead in: the current one or, in a pre-vote, the next.
     term: Term,
     /// What is known of every server in this ballot, its own grant included.
-    answers: BTreeMap<ServerId, Answer>,
+    answers: BTreeMap<ServerId, VoteOutcome>,
     /// The servers whose answers a founding waits for: all others and, once the pre-vote is won, those that answered
     /// it.
     awaited: BTreeSet<ServerId>,
@@ -41,7 +41,7 @@ pub struct Candidate {
 
 /// What a ballot has shown about a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Answer {
+enum VoteOutcome {
     /// It grants the vote.
     Granted(Incarnation),
     /// It refuses the vote.
@@ -57,26 +57,26 @@ enum Answer {
     Ended,
 }
 
-impl Answer {
+impl VoteOutcome {
     fn incarnation(self) -> Option<Incarnation> {
         match self {
-            Answer::Granted(incarnation)
-            | Answer::Refused(incarnation)
-            | Answer::Crashed { incarnation, .. } => Some(incarnation),
-            Answer::Ended => None,
+            VoteOutcome::Granted(incarnation)
+            | VoteOutcome::Refused(incarnation)
+            | VoteOutcome::Crashed { incarnation, .. } => Some(incarnation),
+            VoteOutcome::Ended => None,
         }
     }
 
     fn is_granted(self) -> bool {
-        matches!(self, Answer::Granted(_))
+        matches!(self, VoteOutcome::Granted(_))
     }
 
     /// Whether everybody's vote has nothing to wait for from this server.
     fn is_accounted_for(self) -> bool {
         match self {
-            Answer::Granted(_) | Answer::Ended => true,
-            Answer::Crashed { is_better, .. } => !is_better,
-            Answer::Refused(_) => false,
+            VoteOutcome::Granted(_) | VoteOutcome::Ended => true,
+            VoteOutcome::Crashed { is_better, .. } => !is_better,
+            VoteOutcome::Refused(_) => false,
         }
     }
 }
@@ -96,7 +96,7 @@ impl Role for Candidate {
 
     fn check(&self, core: &Core) {
         let own = self.answers.get(&core.cluster.id());
-        let itself = Answer::Granted(core.incarnation);
+        let itself = VoteOutcome::Granted(core.incarnation);
         assert!(own == Some(&itself), "a candidate is among its own voters");
         assert!(!self.has_won(core), "a candidate with a majority has won");
         match self.kind {
@@ -144,7 +144,7 @@ impl Candidate {
             BallotKind::Vote => core.current_term,
         };
         core.ballots += 1;
-        let answers = [(id, Answer::Granted(incarnation))].into();
+        let answers = [(id, VoteOutcome::Granted(incarnation))].into();
         let ballot = core.ballots;
         Candidate { kind, ballot, term, answers, awaited, account, meets_founded: false }
     }
@@ -272,8 +272,11 @@ impl Node<Candidate> {
             return Server::Candidate(self);
         }
         let incarnation = sender.incarnation;
-        let answer =
-            if vote_granted { Answer::Granted(incarnation) } else { Answer::Refused(incarnation) };
+        let answer = if vote_granted {
+            VoteOutcome::Granted(incarnation)
+        } else {
+            VoteOutcome::Refused(incarnation)
+        };
         self.note(from, answer);
         self.meet(sender, out)
     }
@@ -291,14 +294,14 @@ impl Node<Candidate> {
         match failure {
             Failure::Silent => Server::Candidate(self),
             Failure::Ended => {
-                self.note(by, Answer::Ended);
+                self.note(by, VoteOutcome::Ended);
                 self.tally(out)
             }
             Failure::Crashed(sender) => {
                 let is_better = sender.is_founded_apart_from(self.core.log.history())
                     || self.core.log.last() < sender.last_log;
                 let incarnation = sender.incarnation;
-                self.note(by, Answer::Crashed { incarnation, is_better });
+                self.note(by, VoteOutcome::Crashed { incarnation, is_better });
                 self.meet(&sender, out)
             }
         }
@@ -311,7 +314,7 @@ impl Node<Candidate> {
 
     /// Records an answer. The first one stands, except that a grant from the same process may replace it later. If
     /// configurations differ, one process may answer at the addresses of two servers; it is counted as one server.
-    fn note(&mut self, peer: ServerId, answer: Answer) {
+    fn note(&mut self, peer: ServerId, answer: VoteOutcome) {
         self.role.awaited.remove(&peer);
         let is_another = answer.incarnation().is_some_and(|incarnation| {
             let servers = self.core.cluster.servers();

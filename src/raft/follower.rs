@@ -14,12 +14,12 @@ use super::server::Server;
 pub struct Follower {
     /// The leader of the current term, from its first append until the silence phase ends.
     leader: Option<Member>,
-    phase: Phase,
+    phase: FollowerPhase,
 }
 
 /// What the follower's one timer measures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-enum Phase {
+enum FollowerPhase {
     /// It assumes that there is a leader. Every sign of the leader restarts this phase.
     #[default]
     Silence,
@@ -31,7 +31,7 @@ impl Follower {
     /// A server that has just started assumes no leader. It waits long enough to hear from an existing leader, and then
     /// for its turn.
     pub(super) fn started() -> Follower {
-        Follower { leader: None, phase: Phase::Election }
+        Follower { leader: None, phase: FollowerPhase::Election }
     }
 }
 
@@ -40,8 +40,8 @@ impl Role for Follower {
 
     fn enter(&self, _core: &mut Core, out: &mut Effects) {
         out.arm(match self.phase {
-            Phase::Silence => Timer::Silence,
-            Phase::Election => Timer::Start,
+            FollowerPhase::Silence => Timer::Silence,
+            FollowerPhase::Election => Timer::Start,
         });
     }
 
@@ -67,11 +67,11 @@ impl Node<Follower> {
 
     fn time_out(mut self, timer: Timer, out: &mut Effects) -> Server {
         match (timer, self.role.phase) {
-            (Timer::Silence, Phase::Silence) => {
-                self.role = Follower { leader: None, phase: Phase::Election };
+            (Timer::Silence, FollowerPhase::Silence) => {
+                self.role = Follower { leader: None, phase: FollowerPhase::Election };
                 out.arm(Timer::Election);
             }
-            (Timer::Start | Timer::Election, Phase::Election) => return self.campaign(out),
+            (Timer::Start | Timer::Election, FollowerPhase::Election) => return self.campaign(out),
             (Timer::Fate, _) => self.core.give_up(|_| true, CallError::OutcomeUnknown, out),
             _ => {}
         }
@@ -101,7 +101,7 @@ impl Node<Follower> {
         let granted = match request.kind {
             // A follower that assumes it has a leader helps no candidate to depose it.
             BallotKind::PreVote => {
-                self.role.phase == Phase::Election && self.core.would_vote(request)
+                self.role.phase == FollowerPhase::Election && self.core.would_vote(request)
             }
             BallotKind::Vote => self.core.vote(request),
         };
@@ -141,7 +141,7 @@ impl Node<Follower> {
     }
 
     fn trust(&mut self, leader: Option<Member>, out: &mut Effects) {
-        self.role = Follower { leader, phase: Phase::Silence };
+        self.role = Follower { leader, phase: FollowerPhase::Silence };
         out.arm(Timer::Silence);
     }
 }

@@ -40,13 +40,13 @@ pub struct Leader {
     /// The number of bytes of the log that are not committed.
     uncommitted_bytes: usize,
     /// The reads that wait, in order of arrival.
-    reads: VecDeque<Read>,
+    reads: VecDeque<PendingRead>,
 }
 
 /// A read that waits. It is answered once leadership has been confirmed after its arrival, from a map that includes
 /// everything that was committed at its arrival (ReadIndex, thesis §6.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Read {
+struct PendingRead {
     call: CallId,
     /// The number of the last append sent before the read arrived.
     after: Round,
@@ -229,7 +229,7 @@ impl Node<Leader> {
             return out.fail(call, CallError::Busy);
         }
         let index = self.core.commit_index.max(self.role.opening);
-        self.role.reads.push_back(Read { call, after: self.role.last_round, index });
+        self.role.reads.push_back(PendingRead { call, after: self.role.last_round, index });
     }
 
     fn is_full(&self) -> bool {

@@ -42,11 +42,11 @@ async fn run_tasks<T>(executor: &LocalExecutor<'_>) -> T {
     loop {
         let idle_since = Instant::now();
         let may_watch = mean_wait < SHORT && watch_from <= idle_since;
-        let seen = if may_watch { watch(executor, idle_since).await } else { Seen::Nothing };
+        let seen = if may_watch { watch(executor, idle_since).await } else { Watched::Nothing };
         match seen {
-            Seen::Task => {}
-            Seen::Nothing => executor.tick().await,
-            Seen::Others => {
+            Watched::Task => {}
+            Watched::Nothing => executor.tick().await,
+            Watched::Others => {
                 watch_from = Instant::now() + BACK_OFF;
                 executor.tick().await;
             }
@@ -60,7 +60,7 @@ async fn run_tasks<T>(executor: &LocalExecutor<'_>) -> T {
 }
 
 /// The result of busy-polling.
-enum Seen {
+enum Watched {
     /// A task was ready, and has run.
     Task,
     /// There was nothing to do until the end.
@@ -69,19 +69,19 @@ enum Seen {
     Others,
 }
 
-async fn watch(executor: &LocalExecutor<'_>, idle_since: Instant) -> Seen {
+async fn watch(executor: &LocalExecutor<'_>, idle_since: Instant) -> Watched {
     while idle_since.elapsed() < WATCH {
         let left = Instant::now();
         thread::yield_now();
         if LONG < left.elapsed() {
-            return Seen::Others;
+            return Watched::Others;
         }
         look_at_sockets().await;
         if executor.try_tick() {
-            return Seen::Task;
+            return Watched::Task;
         }
     }
-    Seen::Nothing
+    Watched::Nothing
 }
 
 /// The executor polls the sockets, without blocking, before it polls a future again that has already been woken.

@@ -34,12 +34,12 @@ pub(super) struct Head {
 #[derive(Debug, Default)]
 pub(super) struct HeadCodec {
     read: RefCell<Vec<u8>>,
-    written: RefCell<Option<Written>>,
+    written: RefCell<Option<EncodedHead>>,
 }
 
 /// The encoded head of a response, which is reused for an equal head in the same second.
 #[derive(Debug)]
-struct Written {
+struct EncodedHead {
     head: Head,
     /// In seconds since 1970.
     date: u64,
@@ -57,7 +57,7 @@ impl HeadCodec {
         if *self.read.borrow() != head {
             // Boxed, because otherwise every connection would reserve memory for it.
             let decoded =
-                Box::pin(server::decode(Message { bytes: Arc::from(&*head), read: 0 })).await;
+                Box::pin(server::decode(HeadBytes { bytes: Arc::from(&*head), read: 0 })).await;
             let (request, _) = decoded
                 .map_err(http_types::Error::into_inner)?
                 .context("the head of a request is missing")?;
@@ -80,7 +80,7 @@ impl HeadCodec {
             return Ok(Rc::clone(&last.bytes));
         }
         let bytes: Rc<[u8]> = Box::pin(encode(head)).await?.into();
-        self.written.replace(Some(Written { head, date, bytes: Rc::clone(&bytes) }));
+        self.written.replace(Some(EncodedHead { head, date, bytes: Rc::clone(&bytes) }));
         Ok(bytes)
     }
 }
@@ -101,12 +101,12 @@ async fn encode(head: Head) -> anyhow::Result<Vec<u8>> {
 
 /// A head in memory, in place of the connection that the library would read from.
 #[derive(Clone)]
-struct Message {
+struct HeadBytes {
     bytes: Arc<[u8]>,
     read: usize,
 }
 
-impl AsyncRead for Message {
+impl AsyncRead for HeadBytes {
     fn poll_read(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
@@ -121,7 +121,7 @@ impl AsyncRead for Message {
 }
 
 /// The library only writes what the gate has already taken care of.
-impl AsyncWrite for Message {
+impl AsyncWrite for HeadBytes {
     fn poll_write(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,

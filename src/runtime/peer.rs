@@ -70,7 +70,7 @@ impl Peer {
         };
         let lanes = match self.lanes.take() {
             Some(lanes) => lanes,
-            None => [Kind::Control, Kind::Batches].map(|kind| self.open(kind)),
+            None => [LaneKind::Control, LaneKind::Batches].map(|kind| self.open(kind)),
         };
         let [control, batches] = self.lanes.insert(lanes);
         let lane = if carries_entries { batches } else { control };
@@ -83,7 +83,7 @@ impl Peer {
         self.lanes = None;
     }
 
-    fn open(&self, kind: Kind) -> LaneHandle {
+    fn open(&self, kind: LaneKind) -> LaneHandle {
         let (requests, waiting) = smol::channel::unbounded();
         let lane = Lane {
             id: self.id,
@@ -107,7 +107,7 @@ impl Peer {
 
 /// What a lane carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum LaneKind {
     /// Heartbeats and vote requests, which have a deadline.
     Control,
     /// Appends with entries.
@@ -118,7 +118,7 @@ enum Kind {
 struct Lane {
     id: ServerId,
     address: Address,
-    kind: Kind,
+    kind: LaneKind,
     requests: Receiver<Request>,
     inbox: Sender<Message>,
     /// The connection, once it is open. `None` while a reply may still be in flight on it.
@@ -136,8 +136,8 @@ impl Lane {
             let kind = self.kind;
             let exchange = self.exchange(&request);
             let outcome = match kind {
-                Kind::Control => late.within(CONTROL_DEADLINE, exchange).await.flatten(),
-                Kind::Batches => exchange.await,
+                LaneKind::Control => late.within(CONTROL_DEADLINE, exchange).await.flatten(),
+                LaneKind::Batches => exchange.await,
             };
             let input = match outcome {
                 Ok(response) => Input::Response { from: self.id, response },

@@ -24,12 +24,12 @@ pub(super) struct AnswerCache {
     /// The document of the file map that was written last, and the revision of the map. Most reads get it unchanged.
     files: Option<(u64, Arc<Document>)>,
     /// The leaves of that document. If the map has changed, most of them can be reused.
-    leaves: Vec<Written>,
+    leaves: Vec<WrittenLeaf>,
 }
 
 /// A leaf of the map, and its written form.
 #[derive(Debug)]
-struct Written {
+struct WrittenLeaf {
     leaf: Arc<Leaf>,
     piece: Arc<Piece>,
 }
@@ -83,13 +83,13 @@ impl AnswerCache {
     fn write_map(&mut self, files: &Files) -> Arc<Document> {
         let mut last = mem::take(&mut self.leaves).into_iter().peekable();
         for leaf in files.leaves() {
-            let is_same = |written: &Written| Arc::ptr_eq(&written.leaf, leaf);
+            let is_same = |written: &WrittenLeaf| Arc::ptr_eq(&written.leaf, leaf);
             // Leaves that are reused keep their order. The pieces of the others are dropped along the way.
-            let is_past = |written: &Written| {
+            let is_past = |written: &WrittenLeaf| {
                 !is_same(written) && written.leaf.first_name() < leaf.first_name()
             };
             while last.next_if(is_past).is_some() {}
-            self.leaves.push(last.next_if(is_same).unwrap_or_else(|| Written {
+            self.leaves.push(last.next_if(is_same).unwrap_or_else(|| WrittenLeaf {
                 leaf: Arc::clone(leaf),
                 piece: Piece::new(protocol::write_leaf(leaf), &self.budget),
             }));

@@ -6,11 +6,11 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError {
     // Boxed, because every parsing step returns either its result or this error, and one word is cheaper to pass on.
-    refusal: Box<Refusal>,
+    cause: Box<Cause>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Refusal {
+struct Cause {
     kind: Kind,
     message: String,
 }
@@ -34,7 +34,7 @@ impl ParseError {
     /// - −32602: XML-RPC with a value that is out of range, malformed or of an unsupported type, or with too many
     ///   parameters.
     pub fn code(&self) -> i32 {
-        match self.refusal.kind {
+        match self.cause.kind {
             Kind::NotWellFormed => -32700,
             Kind::UnknownEncoding => -32701,
             Kind::BadCharacter => -32702,
@@ -45,14 +45,14 @@ impl ParseError {
 
     /// Whether the XML itself is broken, so that nothing after this point can be trusted.
     pub(super) fn breaks_xml(&self) -> bool {
-        match self.refusal.kind {
+        match self.cause.kind {
             Kind::NotWellFormed | Kind::UnknownEncoding | Kind::BadCharacter => true,
             Kind::NotXmlRpc | Kind::BadValue => false,
         }
     }
 
     fn new(kind: Kind, message: String) -> ParseError {
-        ParseError { refusal: Box::new(Refusal { kind, message }) }
+        ParseError { cause: Box::new(Cause { kind, message }) }
     }
 
     pub(super) fn not_well_formed(message: impl Into<String>) -> ParseError {
@@ -78,7 +78,7 @@ impl ParseError {
 
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.refusal.message)
+        f.write_str(&self.cause.message)
     }
 }
 

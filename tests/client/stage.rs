@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use surfstore::client::{Limits, Update};
+use surfstore::client::{FileUpdate, Limits};
 use surfstore::config::Address;
 use surfstore::value::Value;
 use surfstore::xmlrpc::{Fault, MethodCall, parse_call, write_fault, write_response};
@@ -128,8 +128,8 @@ pub(crate) fn empty_map() -> Act {
     Act::Answer(Value::Struct([].into()))
 }
 
-pub(crate) fn update(name: &str, version: i64) -> Update {
-    Update { name: name.into(), version, hashes: ["mine".into()].into() }
+pub(crate) fn update(name: &str, version: i64) -> FileUpdate {
+    FileUpdate { name: name.into(), version, hashes: ["mine".into()].into() }
 }
 
 /// Limits with which a test ends soon.

@@ -127,7 +127,7 @@ struct Moments<'a> {
 }
 
 /// A refused update and the version that it requested.
-struct Refusal<'a> {
+struct RefusedUpdate<'a> {
     index: usize,
     chain: &'a [usize],
     version: i64,
@@ -179,7 +179,7 @@ impl Moments<'_> {
     }
 
     /// Whether the refusal can have come after the requested version was written.
-    fn comes_after(&self, refusal: &Refusal<'_>) -> bool {
+    fn comes_after(&self, refusal: &RefusedUpdate<'_>) -> bool {
         let given =
             giver(refusal.chain, refusal.version).and_then(|index| self.earliest.get(*index));
         let end = self.history.get(refusal.index).map(|operation| operation.end);
@@ -252,11 +252,11 @@ impl Moments<'_> {
 }
 
 /// The refusals of versions that a file can have.
-fn refusals<'a>(history: &[Operation], writers: &'a Writers) -> Vec<Refusal<'a>> {
+fn refusals<'a>(history: &[Operation], writers: &'a Writers) -> Vec<RefusedUpdate<'a>> {
     let refusal = |(index, operation): (usize, &Operation)| match &operation.deed {
         Deed::Update { file, version, fate: Fate::Refused, .. } if 1 <= *version => {
             let chain = writers.files.get(file).map_or(&[][..], Vec::as_slice);
-            Some(Refusal { index, chain, version: *version })
+            Some(RefusedUpdate { index, chain, version: *version })
         }
         _ => None,
     };

@@ -1,0 +1,62 @@
+//! How the program ends if a command failed.
+
+use crate::client::Error;
+use crate::protocol::fault::OUTCOME_UNKNOWN;
+
+/// A general error.
+const ERROR: u8 = 1;
+/// The command line or the configuration is invalid. Nothing was done.
+pub(super) const USAGE: u8 = 2;
+/// A server refused.
+const REFUSED: u8 = 3;
+/// There was no leader or no majority in time.
+const NO_LEADER: u8 = 4;
+
+/// The exit code, and the message for stderr.
+#[derive(Debug)]
+pub(super) struct CommandError {
+    pub(super) code: u8,
+    pub(super) message: String,
+}
+
+impl CommandError {
+    pub(super) fn error(message: impl Into<String>) -> CommandError {
+        CommandError { code: ERROR, message: message.into() }
+    }
+
+    pub(super) fn usage(message: impl Into<String>) -> CommandError {
+        CommandError { code: USAGE, message: message.into() }
+    }
+
+    pub(super) fn refused(message: impl Into<String>) -> CommandError {
+        CommandError { code: REFUSED, message: message.into() }
+    }
+
+    pub(super) fn no_leader(message: impl Into<String>) -> CommandError {
+        CommandError { code: NO_LEADER, message: message.into() }
+    }
+
+    /// The same error, with a prefix that says what was done nevertheless.
+    pub(super) fn after(self, done: &str) -> CommandError {
+        CommandError { message: format!("{done}; {}", self.message), ..self }
+    }
+}
+
+impl From<Error> for CommandError {
+    fn from(error: Error) -> CommandError {
+        let message = error.to_string();
+        match error {
+            Error::NoLeader(_) => CommandError::no_leader(message),
+            // It may have taken effect, or may do so later, so this is not a refusal.
+            Error::Fault(fault) if fault.code == OUTCOME_UNKNOWN => {
+                CommandError::no_leader(message)
+            }
+            Error::Fault(_) => CommandError::refused(message),
+            Error::Unfit | Error::TooLarge => CommandError::usage(message),
+            Error::Unreachable(_)
+            | Error::NotServed(_)
+            | Error::NoAnswer(_)
+            | Error::Unexpected(_) => CommandError::error(message),
+        }
+    }
+}
