@@ -77,7 +77,7 @@ enum Presence {
 
 impl ServerStatus {
     /// The members with their names, in the order in which they are written: counts, then lists of ids, then strings.
-    fn table(&mut self) -> [(&'static str, Presence, &mut dyn Member); 26] {
+    fn table(&mut self) -> [(&'static str, Presence, &mut dyn Field); 26] {
         use Presence::{Newer, Required};
         [
             ("id", Required, &mut self.id),
@@ -141,15 +141,15 @@ impl ServerStatus {
     }
 }
 
-/// A member of the status: from a field to its value in the answer, and back.
-trait Member {
+/// A field of the status: to its value in the answer, and back.
+trait Field {
     fn write(&self) -> Value;
 
     /// Sets the field; `None` if the value is not one of its type.
     fn read(&mut self, value: &Value) -> Option<()>;
 }
 
-impl Member for i64 {
+impl Field for i64 {
     fn write(&self) -> Value {
         Value::Int(i32::try_from(*self).unwrap_or(i32::MAX).into())
     }
@@ -161,7 +161,7 @@ impl Member for i64 {
     }
 }
 
-impl Member for String {
+impl Field for String {
     fn write(&self) -> Value {
         Value::String(self.as_str().into())
     }
@@ -174,7 +174,7 @@ impl Member for String {
 }
 
 /// `None` is the empty string.
-impl Member for Option<String> {
+impl Field for Option<String> {
     fn write(&self) -> Value {
         self.clone().unwrap_or_default().write()
     }
@@ -188,9 +188,9 @@ impl Member for Option<String> {
 }
 
 /// Ids of servers.
-impl Member for Vec<i64> {
+impl Field for Vec<i64> {
     fn write(&self) -> Value {
-        Value::Array(self.iter().map(Member::write).collect())
+        Value::Array(self.iter().map(Field::write).collect())
     }
 
     fn read(&mut self, value: &Value) -> Option<()> {
@@ -200,7 +200,7 @@ impl Member for Vec<i64> {
     }
 }
 
-impl Member for RoleName {
+impl Field for RoleName {
     fn write(&self) -> Value {
         Value::String(self.as_str().into())
     }
@@ -214,7 +214,7 @@ impl Member for RoleName {
 }
 
 /// Seconds.
-impl Member for Duration {
+impl Field for Duration {
     fn write(&self) -> Value {
         i64::try_from(self.as_secs()).unwrap_or(i64::MAX).write()
     }
@@ -227,7 +227,7 @@ impl Member for Duration {
 }
 
 /// Milliseconds; −1 for never.
-impl Member for Option<Duration> {
+impl Field for Option<Duration> {
     fn write(&self) -> Value {
         self.map_or(-1, |time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX)).write()
     }
