@@ -2,7 +2,7 @@
 //!
 //! One table names every method with its aliases, its signature and its help. Dispatch and the `system.*` methods all
 //! read that table. All leniency towards callers who leave out something or deviate from the table is in one place,
-//! `calls`.
+//! `calls`. Messages between servers are in `peers`, and the entries that they carry in [`entry`].
 //!
 //! The module knows the core's calls and replies but not its state. It knows neither HTTP nor time.
 

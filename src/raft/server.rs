@@ -145,6 +145,7 @@ impl Server {
     fn usurped(&self, request: &AppendEntries) -> Option<Flaw> {
         let core = self.core();
         let leads = self.role() == RoleName::Leader;
+        // A leader's history is that of its own log.
         let history = if leads { core.log.history() } else { core.leader_history };
         let leader = self.leading_member().zip(history);
         let usurps = |(leader, history)| {
