@@ -75,6 +75,9 @@ impl Connections {
     }
 
     /// The maximum number of calls that may wait. If more did, there would be no place for peers and other callers.
+    ///
+    /// With 1152 places, as many as there can be, 1024 calls may wait, and 128 places are kept for others. With few
+    /// descriptors half of the places are kept: with 100 places, 50 calls may wait.
     pub(super) fn waiting_max(&self) -> usize {
         self.places - (CONNECTIONS_MAX - WAITING_MAX).min(self.places / 2)
     }
