@@ -48,7 +48,7 @@ pub fn no_such_method(name: &str) -> Fault {
     let shown: String = name.chars().take(40).flat_map(char::escape_debug).collect();
     fault(
         NO_SUCH_METHOD,
-        &format!("there is no method \"{shown}\"; system.listMethods lists the names"),
+        &format!("no method is called \"{shown}\"; system.listMethods lists the names"),
     )
 }
 

@@ -67,7 +67,7 @@ fn calls_are_made_in_order_and_each_has_its_answer_or_its_fault() {
     };
     let truths = [true.into(), false.into(), true.into(), 2.into()].map(Ok);
     assert_eq!([first, again, second, version].map(Answer::clone), truths);
-    assert_fault(nonsense, -32601, "there is no method \"surfstore.nonsense\"");
+    assert_fault(nonsense, -32601, "no method is called \"surfstore.nonsense\"");
     assert_fault(arity, -32602, "wrong parameters: surfstore.ping takes 0");
     for odd in [number, lacking] {
         assert_fault(odd, -32602, "wrong parameters: each call must be a struct");

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use surfstore::metadata::{HashList, Update};
 use surfstore::raft::{
-    Account, AppendEntries, AppendOutcome, AppendReply, BallotKind, Call, CallId, Cluster, Command,
-    Effect, Entry, Event, Failure, Fault, Identity, Incarnation, LogIndex, NUMBER_MAX, Position,
-    Reply, Request, RequestVote, Response, Roster, Round, Server, ServerId, Term, Timer, VoteReply,
+    Account, AppendEntries, AppendOutcome, AppendReply, BallotKind, Call, CallError, CallId,
+    Cluster, Command, Effect, Entry, Event, Failure, Identity, Incarnation, LogIndex, NUMBER_MAX,
+    Position, Reply, Request, RequestVote, Response, Roster, Round, Server, ServerId, Term, Timer,
+    VoteReply,
 };
 
 /// The incarnation of the server that is attacked.
@@ -275,7 +276,7 @@ fn attack(seed: u64) -> bool {
                 waiting.remove(call),
                 "seed {seed}: {call:?} was answered twice, or never asked"
             );
-            let refused = matches!(reply, Reply::Fault(Fault::Forged(_)));
+            let refused = matches!(reply, Reply::Failed(CallError::Forged(_)));
             assert!(!refused || before == after, "seed {seed}: what is refused changes nothing");
         }
         led |= after.leader() == Some(cluster.id());

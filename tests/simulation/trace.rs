@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use surfstore::protocol::{Asked, Call};
+use surfstore::protocol::{Asked, TypedCall};
 use surfstore::raft::{
     self, AppendEntries, AppendOutcome, BallotKind, Command, Entry, Failure, Identity, Incarnation,
     Position, Request, RequestVote, Response, ServerId,
@@ -14,7 +14,7 @@ pub(crate) fn told(input: &Input) -> String {
     match input {
         Input::Tick => "ticks".to_owned(),
         Input::Call { id, asked, .. } => match asked {
-            Ok(Asked::One((_, Ok(Call::Raft(call))))) => told_call(id.0, call),
+            Ok(Asked::One((_, Ok(TypedCall::Raft(call))))) => told_call(id.0, call),
             Ok(Asked::One((method, _))) => format!("call {} of {}", id.0, method.name),
             Ok(Asked::Several(_, calls)) => format!("call {} makes {} calls", id.0, calls.len()),
             Err(fault) => format!("call {} is none: {}", id.0, fault.message),

@@ -13,7 +13,7 @@ use std::time::Instant;
 use fastrand::Rng;
 use surfstore::config::Config;
 use surfstore::gate::{Gate, Received};
-use surfstore::protocol::{self, Asked, Call};
+use surfstore::protocol::{self, Asked, TypedCall};
 use surfstore::raft::{
     self, CallId, Cluster, Incarnation, LogIndex, Member, Response, RoleName, Server, ServerId,
     Status, WAITING_MAX,
@@ -447,7 +447,7 @@ fn changed_from(input: &Input, before: &Status) -> LogIndex {
     let end = before.last_log.index.next();
     match input {
         Input::Call {
-            asked: Ok(Asked::One((_, Ok(Call::Raft(raft::Call::AppendEntries(request)))))),
+            asked: Ok(Asked::One((_, Ok(TypedCall::Raft(raft::Call::AppendEntries(request)))))),
             ..
         } => request.prev_log.index.next().min(end),
         _ => end,
