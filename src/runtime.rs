@@ -2,25 +2,25 @@
 //! async-h1.
 //!
 //! One thread runs everything on one executor: the event loop, which owns the service; the listeners and a task for
-//! each connection; a supervisor of all connections; two lanes for each peer. Only long computations are offloaded to a
-//! thread pool, which shares nothing with that thread. The thread sleeps under low load and busy-polls its sockets
-//! under high load. A panic in a connection's task ends that connection. A panic anywhere else ends the process, so
-//! that no process keeps listening without answering.
+//! each connection; a supervisor of all connections; two lanes for each peer, which carry its requests. Only long
+//! computations are offloaded to a thread pool, which shares nothing with that thread. The thread sleeps under low load
+//! and busy-polls its sockets under high load. A panic in a connection's task ends that connection. A panic anywhere
+//! else ends the process, so that no process keeps listening without answering.
 
-mod offload;
-mod bind;
-mod connection;
 mod alarm;
-mod event_loop;
-mod connections;
-mod head_codec;
+mod bind;
 mod busy_poll;
+mod connection;
+mod connections;
+mod event_loop;
+mod fairness;
+mod head_codec;
 mod http_server;
 mod message;
+mod offload;
 pub mod output;
 mod peer;
 mod timing;
-mod fairness;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -43,7 +43,7 @@ use event_loop::EventLoop;
 use http_server::HttpServer;
 use peer::Peer;
 
-/// The maximum number of descriptors that the server asks for: far more than it has connections.
+/// The maximum number of descriptors that the server asks for: far more than it may have connections.
 const DESCRIPTORS_MAX: u64 = 1 << 16;
 
 /// Runs a server until the process ends.
@@ -55,7 +55,7 @@ pub fn run(ServerArguments { config, id }: ServerArguments) -> anyhow::Result<In
     let cluster = cluster(&config, id).context("the server is not in the configuration")?;
     let address = config.servers.get(id).context("the server is not in the configuration")?;
     let descriptors = raise_descriptor_limit();
-    let (sockets, places) = bind::bind(address)?;
+    let (sockets, where_bound) = bind::bind(address)?;
     let executor = Rc::new(LocalExecutor::new());
     let (inbox, messages) = smol::channel::unbounded();
     let budget = AnswerBudget::default();
@@ -86,7 +86,7 @@ pub fn run(ServerArguments { config, id }: ServerArguments) -> anyhow::Result<In
         let listening = Rc::clone(&http_server).listen(Async::new(socket)?, Rc::clone(&executor));
         tasks.push(executor.spawn(listening));
     }
-    log::info!("server {id} of {} listens on {places}", cluster.size());
+    log::info!("server {id} of {} listens on {where_bound}", cluster.size());
     smol::block_on(busy_poll::run(&executor, first(tasks)))
 }
 
@@ -102,7 +102,7 @@ fn raise_descriptor_limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(DESCRIPTORS_MAX)
 }
 
-/// The set of servers as the core knows it, by number.
+/// The set of servers as the core knows it: numbers without addresses.
 fn cluster(config: &Config, id: usize) -> Option<Cluster> {
     let size = u8::try_from(config.servers.len()).ok()?;
     let cluster = Cluster::new(ServerId(u8::try_from(id).ok()?), size)?;

@@ -176,7 +176,7 @@ impl Connection {
     }
 
     /// Records that a call waits for its answer.
-    pub(super) fn wait(&self, call: CallId) {
+    pub(super) fn begin_waiting(&self, call: CallId) {
         self.begin(Activity::Waiting(call));
     }
 

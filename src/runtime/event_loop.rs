@@ -1,4 +1,4 @@
-//! The one task that owns the service: passes it the inputs and carries out its actions.
+//! The event loop: the one task that owns the service. It passes inputs to the service and carries out its actions.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -16,10 +16,10 @@ use super::peer::Peer;
 use crate::raft::{CallId, ServerId};
 use crate::service::{Action, Document, Input, Service};
 
-/// Carries out the service's actions.
+/// The event loop, with everything that it needs to carry out the service's actions.
 pub(super) struct EventLoop {
     peers: BTreeMap<ServerId, Peer>,
-    /// Receives the answers to the calls in progress.
+    /// Where the answers to the calls in progress go.
     callers: BTreeMap<CallId, Sender<Arc<Document>>>,
 }
 
@@ -47,7 +47,8 @@ impl EventLoop {
         loop {
             actions.into_iter().for_each(|action| self.perform(action));
             let message = if service.has_more() {
-                // All other tasks have their turn first, the lanes among them; and messages and ticks take turns.
+                // All other tasks, such as the lanes, run first. Then messages and ticks alternate, so that neither
+                // delays the other for long.
                 future::yield_now().await;
                 let waiting = if ticked { inbox.try_recv().ok() } else { None };
                 waiting.unwrap_or(Message::Input(Input::Tick))
@@ -69,7 +70,7 @@ impl EventLoop {
                     Input::Call { id, asked, since }
                 }
                 Message::HangUp(id) => {
-                    // Its connection ends with that.
+                    // Without the sender, the task of its connection ends.
                     self.callers.remove(&id);
                     Input::HangUp(id)
                 }

@@ -25,12 +25,13 @@ use crate::protocol::{self, Asked, fault};
 use crate::raft::CallId;
 use crate::xmlrpc::Fault;
 
-/// How long the listener pauses after a connection could not be accepted.
+/// How long a listener pauses after it could not accept a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
-/// The state that all connections share.
+/// What the tasks of all connections share.
 pub(super) struct HttpServer {
     connections: Rc<Connections>,
+    /// The event loop's inbox.
     inbox: Sender<Message>,
     codec: HeadCodec,
     offload_queue: OffloadQueue,
@@ -64,16 +65,16 @@ impl HttpServer {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    // If all places are taken by calls that are being answered, the connection is closed.
+                    // If there is no slot, because all others are being answered or belong to peers, it is closed.
                     if let Some(slot) = Slot::take(&self.connections, stream.into()) {
                         executor.spawn(Rc::clone(&self).serve(slot)).detach();
                     }
-                    // However many arrive at once, the existing connections get their turns.
+                    // Existing connections get their turns however many new ones arrive at once.
                     future::yield_now().await;
                 }
                 Err(error) => {
                     log::debug!("cannot accept a connection: {error}");
-                    if is_want_of_room(&error) {
+                    if is_lack_of_room(&error) {
                         self.connections.make_room();
                     }
                     Timer::after(ACCEPT_PAUSE).await;
@@ -82,23 +83,26 @@ impl HttpServer {
         }
     }
 
+    /// Serves a connection, and logs the error if it ends with one.
     async fn serve(self: Rc<HttpServer>, slot: Slot) {
         if let Err(error) = self.converse(&slot).await {
             log::debug!("a connection ended: {error:#}");
         }
     }
 
-    /// Answers the requests of one connection, one after another.
+    /// Serves a connection until it ends. Ends it after the first refused request.
     async fn converse(&self, slot: &Slot) -> anyhow::Result<()> {
         let connection = &slot.connection;
         connection.set_up()?;
         let Some(refusal) = self.serve_requests(slot).await? else { return Ok(()) };
+        // No bytes of the refused request are needed any more.
         slot.hold(0);
         connection.send(&refusal, []).await?;
         Ok(connection.linger().await?)
     }
 
-    /// Answers requests until the connection ends, or until one is refused: then it returns the response to that one.
+    /// Answers requests, one after another, until the connection ends. If a request is refused, returns the response to
+    /// it.
     async fn serve_requests(&self, slot: &Slot) -> anyhow::Result<Option<Vec<u8>>> {
         let connection = &slot.connection;
         let mut gate = Gate::new(&self.own_host);
@@ -107,20 +111,20 @@ impl HttpServer {
                 Ok(Received::Request(request)) if request.method == HttpMethod::Post => {
                     let closes = request.close;
                     let id = self.next_call();
-                    let asked = self.read(connection, id, request).await;
-                    // Bytes that were read ahead are held until the answer.
+                    let asked = self.decode(connection, id, request).await;
+                    // Bytes of later requests that have arrived already are held until the answer.
                     slot.hold(gate.buffered());
                     if !self.answer(connection, id, asked, closes).await? {
                         return Ok(None);
                     }
                 }
                 Ok(Received::Request(request)) => {
-                    // As with a call, no deadline passes and no other connection takes its place until it is answered.
-                    connection.wait(self.next_call());
-                    let Some(page) = self.get(&request).await? else {
+                    // As with a call: until it is answered, it has no deadline, and its connection is not evicted.
+                    connection.begin_waiting(self.next_call());
+                    let Some(page) = self.page(&request).await? else {
                         return Ok(Some(no_page(request.method)));
                     };
-                    if !self.show(connection, &request, &page).await? {
+                    if !self.send_page(connection, &request, &page).await? {
                         return Ok(None);
                     }
                 }
@@ -144,17 +148,17 @@ impl HttpServer {
     }
 
     /// Decodes what a request asks for.
-    async fn read(
+    async fn decode(
         &self,
         connection: &Connection,
         id: CallId,
         request: gate::HttpRequest,
     ) -> Result<Asked, Fault> {
         connection.may_half_close.set(request.may_half_close);
-        // The request has arrived completely, so its caller has no deadline.
-        connection.wait(id);
-        let is_read = self.codec.read(&request).await;
-        is_read.map_err(|error| fault::internal(&format!("{error:#}")))?;
+        // The request has arrived completely, so from now on it has no deadline.
+        connection.begin_waiting(id);
+        let decoded = self.codec.read(&request).await;
+        decoded.map_err(|error| fault::internal(&format!("{error:#}")))?;
         let document = request.body;
         self.offload_queue.run(document.len(), move || protocol::read_call(&document)).await
     }
@@ -172,8 +176,8 @@ impl HttpServer {
         {
             self.connections.keep_for_peer(connection);
         }
-        // If it was offloaded, time has passed since it arrived.
-        connection.wait(id);
+        // Decoding may have taken long. What the supervisor measures is the wait for the answer.
+        connection.begin_waiting(id);
         let since = Instant::now();
         let (answer, answered) = oneshot::channel();
         self.inbox.send(Message::Call { id, asked, since, answer }).await?;
@@ -182,11 +186,11 @@ impl HttpServer {
         // The status is 200 whatever the document says: many clients cannot read a fault with another status.
         let (content_type, length) = ("text/xml", answer.len());
         let head = self.codec.write(Head { status: 200, content_type, length, closes }).await?;
-        send(connection, &head, answer.pieces(), closes).await
+        respond(connection, &head, answer.pieces(), closes).await
     }
 
     /// The page that a request asks for, if it exists.
-    async fn get(&self, request: &gate::HttpRequest) -> anyhow::Result<Option<Page>> {
+    async fn page(&self, request: &gate::HttpRequest) -> anyhow::Result<Option<Page>> {
         let (answer, answered) = oneshot::channel();
         let target = request.target.clone();
         self.inbox.send(Message::Get { target, answer }).await?;
@@ -194,7 +198,7 @@ impl HttpServer {
     }
 
     /// Sends a page. Returns whether the connection continues.
-    async fn show(
+    async fn send_page(
         &self,
         connection: &Connection,
         request: &gate::HttpRequest,
@@ -204,7 +208,7 @@ impl HttpServer {
         let (length, closes) = (body.len(), request.close);
         let head = self.codec.write(Head { status, content_type, length, closes }).await?;
         let body = if request.method == HttpMethod::Head { "" } else { body };
-        send(connection, &head, [body.as_bytes()], closes).await
+        respond(connection, &head, [body.as_bytes()], closes).await
     }
 
     fn next_call(&self) -> CallId {
@@ -213,16 +217,15 @@ impl HttpServer {
     }
 }
 
-/// Whether a connection could not be accepted because the process or the system has too many. Other errors concern only
-/// that connection. The caller may have given up before it was accepted, for example, which is no reason to evict
-/// another.
-fn is_want_of_room(error: &io::Error) -> bool {
+/// Whether a connection could not be accepted because the process or the system has too many. Any other error concerns
+/// only that connection, and is no reason to evict another. For example, its caller may have disconnected already.
+fn is_lack_of_room(error: &io::Error) -> bool {
     let wants = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
     Errno::from_io_error(error).is_some_and(|error| wants.contains(&error))
 }
 
-/// Sends a response, and ends the connection if it `closes`. Returns whether the connection continues.
-async fn send<'b>(
+/// Sends a response, and then ends the connection if it `closes`. Returns whether the connection continues.
+async fn respond<'b>(
     connection: &Connection,
     head: &'b [u8],
     body: impl IntoIterator<Item = &'b [u8]>,
@@ -257,11 +260,12 @@ fn no_page(method: HttpMethod) -> Vec<u8> {
     response
 }
 
-/// A connection's slot among all connections. It is freed when the connection's task ends, however it ends.
+/// A connection's slot. It is freed when the connection's task ends, even by a panic.
 struct Slot {
     connections: Rc<Connections>,
     id: u64,
     connection: Rc<Connection>,
+    /// The bytes of requests that are held for the connection.
     held: Cell<usize>,
 }
 
@@ -271,7 +275,7 @@ impl Slot {
         Some(Slot { connections: Rc::clone(connections), id, connection, held: Cell::new(0) })
     }
 
-    /// Records how many bytes of a request are held for the connection. Returns whether there is room for them.
+    /// Records how many bytes of requests are held for the connection. Returns whether that is within the limit.
     fn hold(&self, bytes: usize) -> bool {
         self.connections.hold(self.held.replace(bytes), bytes)
     }
@@ -289,14 +293,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_idle_caller_is_dropped_only_for_lack_of_room() {
-        let is_want = |error: Errno| is_want_of_room(&error.into());
+    fn only_a_lack_of_room_is_a_reason_to_evict_a_connection() {
+        let is_lack = |error: Errno| is_lack_of_room(&error.into());
         for error in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM] {
-            assert!(is_want(error), "{error}");
+            assert!(is_lack(error), "{error}");
         }
         for error in [Errno::CONNABORTED, Errno::PROTO, Errno::PERM, Errno::NETDOWN, Errno::INTR] {
-            assert!(!is_want(error), "{error}");
+            assert!(!is_lack(error), "{error}");
         }
-        assert!(!is_want_of_room(&io::ErrorKind::Other.into()));
+        assert!(!is_lack_of_room(&io::ErrorKind::Other.into()));
     }
 }

@@ -6,7 +6,7 @@
 
 use smol::lock::Mutex;
 
-/// Work on fewer bytes is done in place: it takes less than a millisecond, and offloading has its own cost.
+/// Work on fewer bytes is done in place: it takes less than a millisecond, and offloading has a cost as well.
 const LONG_BYTES: usize = 256 << 10;
 
 /// Whether work on this many bytes is offloaded.
@@ -14,13 +14,14 @@ pub(super) fn is_long(bytes: usize) -> bool {
     LONG_BYTES <= bytes
 }
 
-/// Offloads one long computation at a time. Parsing a document takes several times its memory, so this bounds the
-/// total.
+/// Offloads one long computation at a time. Parsing a document takes several times the memory of the document, so this
+/// bounds the total.
 #[derive(Debug, Default)]
 pub(super) struct OffloadQueue(Mutex<()>);
 
 impl OffloadQueue {
-    /// Runs `work`, which processes this many bytes: in the thread pool in its turn if it is long, and in place if not.
+    /// Runs `work`, which processes this many bytes: if it is long, in the thread pool when its turn comes, and
+    /// otherwise in place.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         bytes: usize,

@@ -1,4 +1,4 @@
-//! Carries requests to one peer and its replies back.
+//! Carries requests to one peer, and reports its replies to the event loop.
 //!
 //! Each peer has two lanes, each with its own connection, so that heartbeats and vote requests are never queued behind
 //! entries. The outcome of each request is reported exactly once, unless the peer is disconnected first.
@@ -26,19 +26,21 @@ use crate::protocol::{self, NoResponse};
 use crate::raft::{Entry, Failure, Request, Response, ServerId};
 use crate::service::Input;
 
-/// The number of bytes that are written between two checks of the clock.
+/// The number of bytes to write at a time. After each chunk the stall deadline starts again, and other sockets get a
+/// turn.
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// The size of a read in bytes, which is more than a reply takes.
 const READ_BYTES: usize = 4 << 10;
 
-/// The maximum size of the body of a peer's response in bytes. A reply has a few numbers, a fault has a sentence.
+/// The maximum size of the body of a peer's response in bytes. A reply has a few numbers, and a fault one sentence.
 const RESPONSE_BYTES_MAX: usize = 64 << 10;
 
 /// A peer that requests are sent to.
 pub(super) struct Peer {
     id: ServerId,
     address: Address,
+    /// The event loop's inbox, which receives the outcomes.
     inbox: Sender<Message>,
     executor: Rc<LocalExecutor<'static>>,
     /// The lanes; `None` if nothing has been sent since the start or the last crash.
@@ -74,7 +76,7 @@ impl Peer {
         };
         let [control, batches] = self.lanes.insert(lanes);
         let lane = if carries_entries { batches } else { control };
-        // The channel is unbounded, and its task lives as long as the lane.
+        // This cannot fail: the channel is unbounded, and its receiver lives as long as the lane.
         let _ = lane.requests.try_send(request);
     }
 
@@ -84,12 +86,12 @@ impl Peer {
     }
 
     fn open(&self, kind: LaneKind) -> LaneHandle {
-        let (requests, waiting) = smol::channel::unbounded();
+        let (sender, receiver) = smol::channel::unbounded();
         let lane = Lane {
             id: self.id,
             address: self.address.clone(),
             kind,
-            requests: waiting,
+            requests: receiver,
             inbox: self.inbox.clone(),
             connection: None,
             stalled: Alarm::new(),
@@ -97,11 +99,12 @@ impl Peer {
         };
         let inbox = self.inbox.clone();
         let task = self.executor.spawn(async move {
-            // It has panicked, which has been logged, or failed. Either way there is no task left to carry requests.
+            // The lane has failed, or it has panicked, which has been logged. Nothing carries its requests any more, so
+            // the process must end.
             let _ = AssertUnwindSafe(lane.run()).catch_unwind().await;
             let _ = inbox.send(Message::LaneEnded).await;
         });
-        LaneHandle { requests, _task: task }
+        LaneHandle { requests: sender, _task: task }
     }
 }
 
@@ -121,8 +124,9 @@ struct Lane {
     kind: LaneKind,
     requests: Receiver<Request>,
     inbox: Sender<Message>,
-    /// The connection, once it is open. `None` while a reply may still be in flight on it.
+    /// The open connection, if no reply is outstanding on it.
     connection: Option<TcpStream>,
+    /// Rings if a connection makes no progress.
     stalled: Alarm,
     read_buffer: Box<[u8]>,
 }
@@ -143,8 +147,8 @@ impl Lane {
                 Ok(response) => Input::Response { from: self.id, response },
                 Err(error) => {
                     log::debug!("no reply from {}: {error:#}", self.address);
-                    let told = error.downcast_ref::<NoResponse>();
-                    let failure = told.map_or(Failure::Silent, |told| told.failure);
+                    let reason = error.downcast_ref::<NoResponse>();
+                    let failure = reason.map_or(Failure::Silent, |reason| reason.failure);
                     Input::Unanswered { by: self.id, request, failure }
                 }
             };
@@ -152,14 +156,14 @@ impl Lane {
         }
     }
 
-    /// Sends one request and receives its reply. The connection is kept only if this succeeds.
+    /// Sends one request and receives its reply. The connection is kept if a complete response arrives, even a fault.
     async fn exchange(&mut self, request: &Request) -> anyhow::Result<Response> {
-        let message = self.message(request).await;
-        // A connection may have ended while it was idle, for example with the peer's process, and only reports it now.
-        // So retry on a new one: Raft's requests may arrive twice.
+        let encoded = self.encode(request).await;
+        // The connection may have ended while it was idle, for example with the peer's process, which shows only now.
+        // So retry on a new one. Raft's requests may safely arrive twice.
         let mut answered = None;
         if let Some(mut stream) = self.connection.take()
-            && let Ok(answer) = self.post(&mut stream, &message).await
+            && let Ok(answer) = self.post(&mut stream, &encoded).await
         {
             answered = Some((stream, answer));
         }
@@ -168,7 +172,7 @@ impl Lane {
             None => {
                 let connecting = connect(&self.address);
                 let mut stream = self.stalled.within(STALL_DEADLINE, connecting).await??;
-                let answer = self.post(&mut stream, &message).await?;
+                let answer = self.post(&mut stream, &encoded).await?;
                 (stream, answer)
             }
         };
@@ -176,8 +180,8 @@ impl Lane {
         Ok(protocol::read_response(request, &answer)?)
     }
 
-    /// The bytes of the request.
-    async fn message(&self, request: &Request) -> Vec<u8> {
+    /// Encodes a request as an HTTP POST.
+    async fn encode(&self, request: &Request) -> Vec<u8> {
         let bytes = match request {
             Request::AppendEntries(request) => request.entries.iter().map(Entry::size).sum(),
             Request::RequestVote(_) => 0,
@@ -185,7 +189,7 @@ impl Lane {
         let write = |address: &Address, request: &Request| {
             gate::write_post(address, &protocol::write_request(request))
         };
-        // Avoid the copies that another thread would need.
+        // Another thread would need copies, which are not worth it for a short request.
         if !is_long(bytes) {
             return write(&self.address, request);
         }
@@ -193,10 +197,10 @@ impl Lane {
         smol::unblock(move || write(&address, &request)).await
     }
 
-    /// Sends a message and returns the document in the response. It may take any time as long as it makes progress.
-    async fn post(&mut self, stream: &mut TcpStream, message: &[u8]) -> anyhow::Result<Vec<u8>> {
+    /// Sends an encoded request and returns the document in the response. There is no time limit as long as bytes move.
+    async fn post(&mut self, stream: &mut TcpStream, encoded: &[u8]) -> anyhow::Result<Vec<u8>> {
         let Lane { stalled, read_buffer, .. } = self;
-        for (index, chunk) in message.chunks(CHUNK_BYTES).enumerate() {
+        for (index, chunk) in encoded.chunks(CHUNK_BYTES).enumerate() {
             if 0 < index {
                 stalled.within(STALL_DEADLINE, fairness::writable(stream)).await??;
             }
@@ -216,21 +220,21 @@ impl Lane {
     }
 }
 
-/// Connects to the configured host, which is resolved each time. If all of its addresses refuse the connection, the
-/// peer's process has ended.
+/// Connects to the configured host. Its name is resolved each time, because its addresses may change. If all of them
+/// refuse the connection, the peer's process has ended.
 async fn connect(Address { host, port }: &Address) -> anyhow::Result<TcpStream> {
-    let places = smol::net::resolve((host.as_str(), *port)).await.context("unknown host")?;
-    let mut all_refuse = !places.is_empty();
+    let addresses = smol::net::resolve((host.as_str(), *port)).await.context("unknown host")?;
+    let mut all_refuse = !addresses.is_empty();
     let mut reason = "its host has no address".to_owned();
-    for place in places {
-        match TcpStream::connect(place).await {
+    for address in addresses {
+        match TcpStream::connect(address).await {
             Ok(stream) => {
                 stream.set_nodelay(true)?;
                 return Ok(stream);
             }
             Err(error) => {
                 all_refuse &= error.kind() == io::ErrorKind::ConnectionRefused;
-                reason = format!("it cannot be reached at {place}: {error}");
+                reason = format!("it cannot be reached at {address}: {error}");
             }
         }
     }
@@ -325,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_is_told_with_the_peer_s_number() {
+    fn a_reply_is_reported_with_the_peers_number() {
         let reply = VoteReply { sender: identity(1), kind: KIND, ballot: 1, vote_granted: true };
         let told = answered(&Answer::Raft(Reply::Vote(reply)));
         assert!(
@@ -334,13 +338,13 @@ mod tests {
     }
 
     #[test]
-    fn a_crashed_peer_is_told_with_what_it_says_of_itself() {
+    fn a_crashed_peer_is_reported_with_its_identity() {
         let crashed = answered(&Answer::Crashed(Some(identity(1))));
         assert_eq!(failure(&crashed), Some(Failure::Crashed(identity(1))));
     }
 
     #[test]
-    fn any_other_fault_says_nothing_of_the_peer() {
+    fn any_other_fault_says_nothing_about_the_peer() {
         assert_eq!(failure(&answered(&Answer::Crashed(None))), Some(Failure::Silent));
     }
 
@@ -351,9 +355,9 @@ mod tests {
         assert_eq!(failure(&outcome(port)), Some(Failure::Ended));
     }
 
-    /// Its process may be running, or another one on its port.
+    /// The peer's process may be running, or another process may use its port.
     #[test]
-    fn a_peer_that_closes_the_connection_says_nothing() {
+    fn a_closed_connection_says_nothing_about_the_peer() {
         let (peer, port) = listener();
         let closes = thread::spawn(move || drop(peer.accept().unwrap()));
         assert_eq!(failure(&outcome(port)), Some(Failure::Silent));
@@ -361,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn what_still_waits_when_a_peer_is_disconnected_is_not_sent() {
+    fn a_request_that_is_queued_when_its_peer_is_disconnected_is_not_sent() {
         let (listener, port) = listener();
         listener.set_nonblocking(true).unwrap();
         let (mut peer, told, executor) = peer(port);
@@ -373,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disconnected_peer_s_connections_close_and_the_next_request_makes_new_ones() {
+    fn disconnecting_a_peer_closes_its_connections_and_the_next_request_opens_new_ones() {
         let (listener, port) = listener();
         let (mut peer, _told, executor) = peer(port);
         for _ in 0..2 {
