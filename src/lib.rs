@@ -14,7 +14,7 @@
 //!
 //! **The layer around the core is pure as well, and the I/O layer is thin.**
 //! [`Service::handle`](service::Service::handle) takes calls, peers' replies and the time, and returns answers and
-//! requests. [`runtime`] has the sockets, a clock and a thread.
+//! requests. [`runtime`] has the sockets, the clock and the thread.
 //!
 //! # The path of a call
 //!
@@ -32,23 +32,29 @@
 //!
 //! A module imports only from modules above it in this file. [`raft`] and [`metadata`] know nothing of XML, HTTP or the
 //! runtime. [`xmlrpc`] knows nothing of Raft. [`gate`] finds where an HTTP request begins and ends, and knows nothing
-//! of its content. [`monitor`] holds what people ask about a server apart from the calls. [`service`] surrounds the
-//! core with calls, deadlines and answers, without sockets or a clock; only [`runtime`] has those. [`client`] is the
-//! other side: it calls servers, and shares no code with their runtime. [`chaos`] uses it to crash and restore servers,
-//! and checks their answers. [`cli`] is a command-line program on top of it. Both need the feature `cli`, which is on
-//! by default; without it the library does not depend on `clap`.
+//! of its content. [`protocol`] defines the methods, and converts between documents and typed calls and replies.
+//! [`monitor`] collects what operators want to know about a server: its status, metrics and health. [`service`]
+//! surrounds the core with calls, deadlines and answers, without sockets or a clock; only [`runtime`] has those.
+//!
+//! [`config`] reads the configuration file, [`value`] has the values of XML-RPC, and [`blocks`] stores the blocks of
+//! files.
+//!
+//! [`client`] is the other side: it calls servers, and shares no code with their runtime. [`chaos`] uses it to crash
+//! and restore servers, and checks their answers. [`cli`] uses it for the commands of a command-line program. Both need
+//! the feature `cli`, which is on by default; without it the library does not depend on `clap`.
 //!
 //! # What is deliberately absent
 //!
-//! - *Persistence.* `crash()` is a simulated failure, which a server survives with its memory intact. The end of its
-//!   process loses the memory, and [`raft`] ensures that a process without memory undoes nothing.
+//! - *Persistence.* `crash()` is a simulated failure, which a server survives with its memory intact. If its process
+//!   ends, the memory is lost, and [`raft`] ensures that a new process without memory undoes nothing that is
+//!   committed, as long as a majority keeps its memory.
 //! - *Log compaction* and *membership changes.* The whole log is kept. The set of servers is the one in the
 //!   configuration file.
-//! - *Locks and threads.* One thread owns the server and does all its work. (Other threads do what may block or take
-//!   long: one writes to stderr, and those of smol look up host names, watch sockets and clocks while the first is
-//!   busy, and parse and write long documents.)
-//! - *Stepping down without a majority.* Callers are promised that they block until the majority returns.
-//! - *Clock-based leases.* Every read is confirmed by a majority.
+//! - *Locks and threads.* One thread owns the server and does all its work. Other threads only do what may block or
+//!   take long: one writes to stderr, and smol's threads look up host names, watch sockets and clocks while the first
+//!   is busy, and parse and write long documents.
+//! - *Stepping down without a majority.* Callers are promised that their calls block until the majority returns.
+//! - *Clock-based leases.* A majority confirms every read instead.
 
 pub mod config;
 pub mod value;
