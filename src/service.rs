@@ -53,7 +53,7 @@ pub enum Input {
         id: CallId,
         /// What the call's document asks for, or the fault to answer if it asks for nothing that exists.
         asked: Result<Asked, Fault>,
-        /// When the call came in.
+        /// When the call had been decoded. The time that it takes is measured from then on.
         since: Instant,
     },
     /// The caller no longer waits for the answer.
@@ -121,14 +121,14 @@ pub struct Settings {
     pub incarnation: Incarnation,
     /// Draws the random parts of timeouts.
     pub rng: Rng,
-    /// The maximum number of calls that wait for the core. With 2, two updates may wait for a majority; a third, or a
-    /// read, is answered with the fault *busy* at once, while `isLeader` or a peer's request is served as ever.
+    /// The maximum number of calls that wait for the core. If it is 2, two updates may wait for a majority. A third
+    /// one, or a read, is answered with the fault *busy* at once, but `isLeader` or a peer's request is still served.
     pub waiting_max: usize,
     /// The budget for the bytes of all answers, wherever they are held.
     pub budget: AnswerBudget,
 }
 
-/// The layer around the core.
+/// Everything in the service but the core.
 #[derive(Debug)]
 struct Shell {
     answers: AnswerCache,
@@ -139,9 +139,9 @@ struct Shell {
     /// The calls that the core has not answered yet.
     waiting: BTreeMap<CallId, Waiting>,
     waiting_max: usize,
-    /// The multicalls that are not completely answered. The call in progress waits under the same id.
+    /// The multicalls in progress. If one of its calls waits for the core, it is in `waiting` under the same id.
     multicalls: BTreeMap<CallId, Multicall>,
-    /// The multicalls of which the next call can be made, in turn.
+    /// The multicalls whose next call can be made, in turn.
     ready: VecDeque<CallId>,
     /// The events to pass to the core next.
     events: VecDeque<Event>,
@@ -215,8 +215,8 @@ impl Service {
         self.shell.timers.running()
     }
 
-    /// Whether another [`Input::Tick`] is due at once, after other tasks have had their turn: so no input takes longer than
-    /// a single call does.
+    /// Whether another [`Input::Tick`] is due as soon as other tasks have had their turn. The calls of a multicall are
+    /// made in separate ticks, so that no input takes longer than a single call.
     pub fn has_more(&self) -> bool {
         !self.shell.ready.is_empty()
     }

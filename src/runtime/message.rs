@@ -19,7 +19,7 @@ pub(super) enum Message {
         id: CallId,
         /// What its document asks for.
         asked: Result<Asked, Fault>,
-        /// When it came in.
+        /// When it had been decoded.
         since: Instant,
         /// Receives the answer.
         answer: Sender<Arc<Document>>,

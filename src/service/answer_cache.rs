@@ -12,7 +12,7 @@ use crate::protocol::{self, Answer, fault};
 use crate::raft::Reply;
 use crate::xmlrpc;
 
-/// Writes answers.
+/// Writes answers, and keeps those that later callers may get as well.
 #[derive(Debug)]
 pub(super) struct AnswerCache {
     /// Supplies the leader's address for redirects.
@@ -20,10 +20,10 @@ pub(super) struct AnswerCache {
     budget: AnswerBudget,
     /// The documents for false and true, which answer most calls. They do not count against the budget: there is one of
     /// each.
-    truths: [Arc<Document>; 2],
-    /// The document of the file map that was written last, and the revision of the map. Most reads get it unchanged.
+    booleans: [Arc<Document>; 2],
+    /// The last document of the file map, after the revision of the map. Most reads get this document.
     files: Option<(u64, Arc<Document>)>,
-    /// The leaves of that document. If the map has changed, most of them can be reused.
+    /// The leaves of the last document. Most of them can be reused if the map has changed.
     leaves: Vec<WrittenLeaf>,
 }
 
@@ -36,11 +36,11 @@ struct WrittenLeaf {
 
 impl AnswerCache {
     pub(super) fn new(config: Config, budget: AnswerBudget) -> AnswerCache {
-        let truths = [false, true].map(|truth| {
+        let booleans = [false, true].map(|truth| {
             let bytes = protocol::write_answer(&Answer::Boolean(truth), &config);
             Document::new(bytes, &AnswerBudget::default())
         });
-        AnswerCache { config, budget, truths, files: None, leaves: Vec::new() }
+        AnswerCache { config, budget, booleans, files: None, leaves: Vec::new() }
     }
 
     /// The budget that the answers count against.
@@ -51,13 +51,13 @@ impl AnswerCache {
     /// The document to send. It is a *busy* fault if the answer does not fit into the budget beside those being sent.
     pub(super) fn write(&mut self, answer: &Answer) -> Arc<Document> {
         if let Answer::Boolean(truth) | Answer::Raft(Reply::Updated(truth)) = answer {
-            let [no, yes] = &self.truths;
+            let [no, yes] = &self.booleans;
             return Arc::clone(if *truth { yes } else { no });
         }
         if let Answer::Block(block) = answer
             && !self.make_room(block.len().div_ceil(3) * 4, 0)
         {
-            // It need not be written to learn that there is no room for it.
+            // Its size is known before it is written.
             return busy(&self.budget);
         }
         let Answer::Raft(Reply::Files(files)) = answer else {
@@ -71,7 +71,8 @@ impl AnswerCache {
         {
             return Arc::clone(document);
         }
-        // No further caller will ask for it, and the new one may need the room of what it does not share.
+        // No caller gets the old document any more, and the new one may need the room of the pieces that they do not
+        // share.
         self.files = None;
         let written = self.write_map(files);
         let document = self.fitting(written);
@@ -79,12 +80,12 @@ impl AnswerCache {
         document.unwrap_or_else(|| busy(&self.budget))
     }
 
-    /// The document of the map. Only the leaves that the last document does not have are written.
+    /// The document of the map. Leaves of the last document are reused, and only the others are written.
     fn write_map(&mut self, files: &Files) -> Arc<Document> {
         let mut last = mem::take(&mut self.leaves).into_iter().peekable();
         for leaf in files.leaves() {
             let is_same = |written: &WrittenLeaf| Arc::ptr_eq(&written.leaf, leaf);
-            // Leaves that are reused keep their order. The pieces of the others are dropped along the way.
+            // Both lists are in the order of names, so one pass finds the leaves to reuse and drops the others.
             let is_past = |written: &WrittenLeaf| {
                 !is_same(written) && written.leaf.first_name() < leaf.first_name()
             };
@@ -94,10 +95,10 @@ impl AnswerCache {
                 piece: Piece::new(protocol::write_leaf(leaf), &self.budget),
             }));
         }
-        let [before, behind] =
+        let [before, after] =
             protocol::write_around_leaves().map(|end| Piece::new(end, &self.budget));
         let leaves = self.leaves.iter().map(|written| Arc::clone(&written.piece));
-        Document::of(iter::once(before).chain(leaves).chain([behind]).collect())
+        Document::of(iter::once(before).chain(leaves).chain([after]).collect())
     }
 
     /// The document, if the budget has room for it.
@@ -110,8 +111,8 @@ impl AnswerCache {
         None
     }
 
-    /// Whether the budget has room for an answer of that size, of which so many bytes are `counted` already. Evicts
-    /// cached answers that are not being sent before it has none.
+    /// Whether the budget has room for an answer of this size, of which `counted` bytes are counted already. If it has
+    /// none, evicts cached answers that are not being sent, and tries again.
     fn make_room(&mut self, bytes: usize, counted: usize) -> bool {
         if !self.budget.has_room(bytes, counted) {
             self.forget();
@@ -131,7 +132,8 @@ fn busy(budget: &AnswerBudget) -> Arc<Document> {
     Document::new(xmlrpc::write_fault(&fault), budget)
 }
 
-/// The answers of `system.multicall`. Each will be copied, so an answer that others share counts here once more.
+/// The answers of a `system.multicall`. Each of them will be copied, so it counts against the budget once more, even if
+/// other callers share it.
 #[derive(Debug)]
 pub(super) struct MulticallAnswer {
     answers: Vec<Arc<Document>>,
@@ -197,7 +199,7 @@ mod tests {
         Answer::Raft(Reply::Files(files.clone()))
     }
 
-    /// A map of this many files, which takes several leaves.
+    /// A map of a thousand files, which takes several leaves.
     fn many() -> Files {
         let mut files = Files::default();
         (0..1000).for_each(|file| update(&mut files, &format!("{file:03}"), 1, "h"));
@@ -249,8 +251,8 @@ mod tests {
             let next = files.version(&name) + 1;
             update(&mut files, &name, next, "h");
             if turn % 10 == 0 {
-                let anew = protocol::write_answer(&read(&files), &cache.config);
-                assert!(*cache.write(&read(&files)).bytes() == anew, "after {turn} updates");
+                let whole = protocol::write_answer(&read(&files), &cache.config);
+                assert!(*cache.write(&read(&files)).bytes() == whole, "after {turn} updates");
             }
         }
     }
@@ -315,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_known_by_its_document_and_a_map_is_none() {
+    fn the_document_of_a_fault_is_recognized_and_that_of_a_map_is_not() {
         let mut cache = cache();
         assert!(cache.write(&Answer::Fault(fault::busy("why"))).is_fault());
         assert!(!cache.write(&Answer::Boolean(true)).is_fault());

@@ -1,5 +1,5 @@
-//! Calls: which ones the service answers itself, which ones the core answers, and which are answered while the server
-//! is crashed.
+//! Calls: which of them the service answers itself, which the core answers, and which are refused while the server is
+//! crashed.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,14 +20,14 @@ pub(super) struct Waiting {
 
 /// Which part answers a call.
 enum Served {
-    /// It is answered already.
+    /// The service, with this answer.
     Here(Answer),
-    /// It becomes an event.
+    /// The core, after this call has become an event.
     ByCore(raft::Call),
 }
 
 impl Shell {
-    /// Handles a caller's document.
+    /// Handles a caller's document, which holds one call or several.
     pub(super) fn call(
         &mut self,
         id: CallId,
@@ -50,7 +50,7 @@ impl Shell {
         }
     }
 
-    /// Answers a call; `None` if the core will.
+    /// Makes a call. Returns the answer, or `None` if the core will answer.
     pub(super) fn ask(
         &mut self,
         id: CallId,
@@ -77,7 +77,7 @@ impl Shell {
         }
     }
 
-    /// Answers a call, unless the core must answer it.
+    /// Decides which part answers a call, and computes the answer if it is the service.
     fn serve(
         &mut self,
         method: &'static Method,
@@ -125,7 +125,7 @@ impl Shell {
         })
     }
 
-    /// Passes the core's reply to the call that waits for it.
+    /// Answers the call that waits for the core's reply.
     pub(super) fn answer_waiting(&mut self, id: CallId, reply: Reply, now: Instant) {
         let Some(waiting) = self.waiting.remove(&id) else { return };
         let document = self.answer(waiting, &Answer::Raft(reply), now);

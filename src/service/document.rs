@@ -1,4 +1,4 @@
-//! Answer documents in pieces that several documents may share, and the budget for their bytes.
+//! The documents of answers, in pieces that several documents may share, and the budget for their bytes.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::xmlrpc;
 /// The maximum number of bytes of answers that are held for callers that have not read them yet.
 pub(super) const ANSWER_BYTES_MAX: usize = 64 << 20;
 
-/// An answer of at most this size is always sent, however much is held, because it may report an update that took
+/// An answer of at most this size is sent even if the budget is exceeded, because it may report an update that took
 /// effect.
 pub(super) const SMALL_BYTES: usize = 4 << 10;
 
@@ -26,7 +26,7 @@ impl AnswerBudget {
         self.0.fetch_sub(bytes, Relaxed);
     }
 
-    /// The number of bytes.
+    /// The number of bytes that are held.
     pub fn bytes(&self) -> usize {
         self.0.load(Relaxed)
     }
@@ -36,15 +36,15 @@ impl AnswerBudget {
         ANSWER_BYTES_MAX / 2 < self.bytes()
     }
 
-    /// Whether the budget has room for an answer of that size, of which so many bytes are `counted` already. A single
+    /// Whether the budget has room for an answer of this size, of which `counted` bytes are counted already. A single
     /// answer always fits, however large the map is.
     pub(super) fn has_room(&self, bytes: usize, counted: usize) -> bool {
         bytes <= SMALL_BYTES || self.bytes() + bytes - counted <= ANSWER_BYTES_MAX.max(bytes)
     }
 }
 
-/// A part of a document, or all of it. It counts against the budget once, from its creation until its last owner drops
-/// it.
+/// A part of a document, or all of it. It counts against the budget once, from its creation until its last owner is
+/// dropped.
 #[derive(Debug)]
 pub(super) struct Piece {
     bytes: Box<[u8]>,

@@ -35,7 +35,7 @@ impl Multicall {
 }
 
 impl Shell {
-    /// Makes the next call of a multicall. Answers the multicall after the last.
+    /// Makes the next call of a multicall, or answers the multicall if there is none left.
     pub(super) fn make_next_call(&mut self, id: CallId, server: &Server, now: Instant) {
         // It is gone if its caller has hung up.
         let Some(multicall) = self.multicalls.get_mut(&id) else { return };
@@ -44,13 +44,13 @@ impl Shell {
                 self.add_answer(id, answer);
             }
         } else if let Some(Multicall { method, since, answers, .. }) = self.multicalls.remove(&id) {
-            // Counted as a success whatever the results of its calls, each of which is counted as well.
+            // It counts as a success even if calls in it failed, because each call is counted as well.
             self.monitor.answered(method.name, now.saturating_duration_since(since), false);
             self.actions.push(Action::Answer { id, document: answers.write() });
         }
     }
 
-    /// Adds the answer to the last call of a multicall, so that the next one can be made.
+    /// Adds the answer to the call that a multicall has made, so that the next one can be made.
     pub(super) fn add_answer(&mut self, id: CallId, answer: Arc<Document>) {
         if let Some(multicall) = self.multicalls.get_mut(&id) {
             multicall.answers.push(answer);

@@ -1,7 +1,6 @@
 //! What operators see of a server while it runs: log lines, and the figures of the monitor.
 
 use std::collections::BTreeSet;
-
 use std::time::Instant;
 
 use log::Level;
@@ -16,27 +15,27 @@ use crate::raft::{
 /// What has been reported, so that it is not reported twice.
 #[derive(Debug)]
 pub(super) struct Reporter {
-    told: Told,
-    /// The flaws of forged requests that were logged. Each is logged once, because they may come in floods.
+    logged: LoggedState,
+    /// The flaws of forged requests that were logged. Each is logged once, because such requests may come in floods.
     warned: BTreeSet<Flaw>,
     /// The peer's request in the current event, if a log line has already said why it is refused.
     explained: Option<CallId>,
 }
 
-/// The state that the log lines have reported.
+/// The state of the server, as far as log lines report it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Told {
+struct LoggedState {
     role: RoleName,
     leads: bool,
     incarnation: Incarnation,
 }
 
 impl Reporter {
-    /// Nothing has been reported of a server that starts: the lines assume a follower.
+    /// A reporter for a server that starts. It has logged nothing, and operators assume that a server is a follower.
     pub(super) fn new(server: &Server) -> Reporter {
         let incarnation = server.identity().incarnation;
-        let told = Told { role: RoleName::Follower, leads: false, incarnation };
-        Reporter { told, warned: BTreeSet::new(), explained: None }
+        let logged = LoggedState { role: RoleName::Follower, leads: false, incarnation };
+        Reporter { logged, warned: BTreeSet::new(), explained: None }
     }
 }
 
@@ -77,7 +76,8 @@ impl Shell {
         }
     }
 
-    /// Records how another server has shown itself. Returns whether a log line says why its request is refused.
+    /// Records the identity that another server has shown, and logs what is new. Returns whether a log line says why
+    /// the request of that server is refused.
     fn show(
         &mut self,
         asked: Option<ServerId>,
@@ -111,7 +111,7 @@ impl Shell {
         }
     }
 
-    /// Logs which servers a ballot waited for, unless its end has won it.
+    /// Logs which servers a ballot waited for in vain. A ballot that is won when its time is up has not failed.
     pub(super) fn end_ballot(&mut self, waits_for: Vec<ServerId>, server: &Server) {
         if server.role() == RoleName::Candidate
             && let Some(line) = self.monitor.ballot_ended(waits_for)
@@ -125,13 +125,16 @@ impl Shell {
     pub(super) fn report(&mut self, server: &Server) {
         let status = server.status();
         self.monitor.observe(status, server.files().len(), server.log().roster());
-        let Reporter { told: before, .. } = self.reporter;
-        let now =
-            Told { role: status.role, leads: server.leads(), incarnation: status.incarnation };
+        let Reporter { logged: before, .. } = self.reporter;
+        let now = LoggedState {
+            role: status.role,
+            leads: server.leads(),
+            incarnation: status.incarnation,
+        };
         if before == now {
             return;
         }
-        self.reporter.told = now;
+        self.reporter.logged = now;
         let (id, term) = (server.identity().id.0, status.current_term.0);
         if before.incarnation != now.incarnation {
             let line =

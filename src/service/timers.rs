@@ -19,7 +19,7 @@ impl Timers {
         Timers { role: None, fate: None, rng }
     }
 
-    /// Starts a timer in place of the one that it replaces.
+    /// Starts a timer. `Fate` replaces a running `Fate`, and any other timer the running timer of the role.
     pub(super) fn arm(&mut self, timer: Timer, now: Instant) {
         let at = now + self.delay(timer);
         match timer {
