@@ -40,7 +40,7 @@ macro_rules! in_any_role {
     };
 }
 
-/// What people ask about a server: a copy of the scalars in its state.
+/// A copy of the scalars in a server's state, for operators and tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
     /// The role.
@@ -94,6 +94,7 @@ impl Server {
         (server, out.0)
     }
 
+    /// Handles an event in any role but that of a crashed server.
     fn take_part(mut self, event: Event, out: &mut Effects) -> Server {
         if let Some(flaw) = self.flaw(&event) {
             if let Event::Call(call, _) = event {
@@ -122,7 +123,8 @@ impl Server {
         in_any_role!(self, node => node.step(event, out))
     }
 
-    /// A flaw that shows that an event does not come from a correct peer. Such an event changes nothing.
+    /// The flaw, if there is one, that proves that an event does not come from a correct peer. Such an event changes
+    /// nothing.
     fn flaw(&self, event: &Event) -> Option<Flaw> {
         let cluster = self.core().cluster;
         match event {
@@ -169,8 +171,8 @@ impl Server {
         }
     }
 
-    /// Relaunched processes may lead to two leaders of one term in two histories. The one without a majority gives way
-    /// to the one that is founded.
+    /// If processes were relaunched, one term may have two leaders, in two histories. A leader without a majority steps
+    /// down if the history of the other is founded.
     fn meet_history(self, event: &Event, out: &mut Effects) -> Server {
         match (self, event) {
             (Server::Leader(node), Event::Call(_, Call::AppendEntries(request)))
@@ -183,7 +185,7 @@ impl Server {
         }
     }
 
-    /// Takes nothing from an answer except that no other will come.
+    /// Learns nothing from a peer's reply, but does not wait for another one either.
     fn disregard(&mut self, event: &Event) {
         if let Server::Leader(node) = self
             && let Event::Response { from, response: Response::Append(reply) } = event
@@ -203,7 +205,7 @@ impl Server {
         }
     }
 
-    /// The role's name.
+    /// The name of the role.
     pub fn role(&self) -> RoleName {
         in_any_role!(self, node => node.name())
     }
@@ -217,17 +219,18 @@ impl Server {
         in_any_role!(self, node => node.role.leader(&node.core))
     }
 
-    /// Whether it takes calls: the handout's `isLeader`. A leader whose history is not founded yet does not.
+    /// Whether this server accepts updates and reads: the handout's `isLeader`. A leader whose history is not founded
+    /// yet does not.
     pub fn leads(&self) -> bool {
         self.role() == RoleName::Leader && self.core().is_founded()
     }
 
-    /// What it says about itself in every message.
+    /// What this server says about itself in every message to a peer.
     pub fn identity(&self) -> Identity {
         self.core().identity()
     }
 
-    /// The servers that a candidate needs and waits for, as far as its ballot has shown; empty in other roles.
+    /// The servers that hold up a candidate's election, as far as its ballot has shown; empty in other roles.
     pub fn waits_for(&self) -> Vec<ServerId> {
         in_any_role!(self, node => node.role.waits_for(&node.core))
     }
