@@ -1,4 +1,4 @@
-//! What clients and operators do to the world, and what they are answered.
+//! What clients and operators do to the servers, and the answers that they get.
 
 use surfstore::gate;
 use surfstore::protocol::Ask;
@@ -12,7 +12,7 @@ use crate::marks::Mark;
 use crate::plan::Losses;
 use crate::world::World;
 
-/// What is no call, and what must be answered nevertheless.
+/// Documents that are no valid calls. A server must answer them with a fault.
 const NONSENSE: [&[u8]; 4] = [
     b"",
     b"<methodCall><methodName>ping</methodName>",
@@ -46,7 +46,8 @@ impl World {
         self.ask(server, call, Kind::Read, &Ask::Files);
     }
 
-    /// A multicall of updates of a file to the next versions, each followed by a read or a question.
+    /// Makes a multicall that updates a file several times, from `version` on. A read or a question follows each
+    /// update.
     pub(crate) fn multicall(&mut self, server: ServerId, name: &str, version: i64, updates: u8) {
         let mut calls = Vec::new();
         let mut kinds = Vec::new();
@@ -72,34 +73,36 @@ impl World {
         let committed = self.history.ledger.len();
         self.clients.ask(call, Waiting { server, kind, since: self.now, committed });
         let input = self.call_of(server, call, &request(&ask.document()));
-        self.settle(server, input);
+        self.step_and_answer(server, input);
     }
 
     pub(crate) fn hang_up(&mut self, call: CallId) {
         if let Some(server) = self.clients.hang_up(call) {
-            self.settle(server, Input::HangUp(call));
+            self.step_and_answer(server, Input::HangUp(call));
         }
     }
 
-    /// Asks a server what it answers alone, crashed or not, and how it is; and sends it what is no call.
+    /// Makes the calls that a server answers without the others, even if it is crashed, and sends it an invalid call.
+    /// Checks the answers, and that the server does not change.
     pub(crate) fn question(&mut self, server: ServerId, name: &str) {
         let before = *self.status(server);
         let is_crashed = Ok(Value::Boolean(before.role == RoleName::Crashed));
-        assert!(self.told(server, &Ask::IsCrashed.document()) == is_crashed, "isCrashed is wrong");
+        let answer = self.answer_to(server, &Ask::IsCrashed.document());
+        assert!(answer == is_crashed, "isCrashed is wrong");
         let leads = Ok(Value::Boolean(self.server(server).leads()));
-        assert!(self.told(server, &Ask::IsLeader.document()) == leads, "isLeader is wrong");
+        assert!(self.answer_to(server, &Ask::IsLeader.document()) == leads, "isLeader is wrong");
         let version = Ok(Value::Int(self.server(server).files().version(name)));
-        let told = self.told(server, &Ask::Version(name).document());
-        assert!(told == version, "tester_getversion answers {told:?}");
-        let status = self.told(server, &Ask::Status.document());
+        let answer = self.answer_to(server, &Ask::Version(name).document());
+        assert!(answer == version, "tester_getversion answers {answer:?}");
+        let status = self.answer_to(server, &Ask::Status.document());
         assert!(matches!(status, Ok(Value::Struct(_))), "the status is {status:?}");
         let nonsense = NONSENSE[self.number() as usize % NONSENSE.len()];
-        assert!(self.told(server, nonsense).is_err(), "nonsense is answered");
+        assert!(self.answer_to(server, nonsense).is_err(), "nonsense is answered");
         assert!(before == *self.status(server), "a question changed a server");
     }
 
-    /// What a server answers at once to a document.
-    fn told(&mut self, server: ServerId, document: &[u8]) -> Answer {
+    /// The answer to a document that a server answers at once.
+    fn answer_to(&mut self, server: ServerId, document: &[u8]) -> Answer {
         let call = CallId(self.number());
         let answer = self.ask_at_once(server, call, &request(document));
         xmlrpc::parse_response(&answer.bytes()).expect("an answer is a document")
@@ -117,7 +120,7 @@ impl World {
             self.marks.hit(Mark::HalfUp);
         }
         if self.up() < self.majority() && 0 < self.clients.waiting().len() {
-            self.lost = Some(self.now);
+            self.majority_lost = Some(self.now);
         }
     }
 
@@ -135,10 +138,11 @@ impl World {
         }
     }
 
+    /// Crashes or restores a server, and checks what it keeps.
     fn control(&mut self, id: ServerId, ask: &Ask<'_>) {
         let before = *self.status(id);
-        let told = self.told(id, &ask.document());
-        assert!(told == Ok(Value::Boolean(true)), "crash and restore are always done");
+        let answer = self.answer_to(id, &ask.document());
+        assert!(answer == Ok(Value::Boolean(true)), "crash and restore are always done");
         let kept = |status: &Status| {
             let Status { current_term, voted_for, last_log, commit_index, .. } = *status;
             (current_term, voted_for, last_log, commit_index)
@@ -149,7 +153,7 @@ impl World {
         );
     }
 
-    /// Ends the server's process. What it knew is gone, and its callers never hear what became of their calls.
+    /// Ends the server's process. Its memory is lost, and its callers never learn the outcome of their calls.
     pub(crate) fn end(&mut self, id: ServerId) {
         let slot = usize::from(id.0);
         if !std::mem::replace(&mut self.running[slot], false) {
@@ -165,31 +169,32 @@ impl World {
         self.clients.lose(id);
         self.history.forget(id);
         self.lanes.forget(id);
-        self.start_anew(id);
-        self.watch_the_promise();
+        self.replace_process(id);
+        self.check_promise();
         if self.up() < self.majority() && 0 < self.clients.waiting().len() {
-            self.lost = Some(self.now);
+            self.majority_lost = Some(self.now);
         }
     }
 
-    /// Whether a majority of those that count would still be alive. Nobody counts before anything is committed.
-    pub(crate) fn bears_the_loss_of(&self, lost: ServerId) -> bool {
+    /// Whether a majority of the last committed roster would keep its memory if `lost` lost its own. False before the
+    /// first commit, when there is no roster.
+    pub(crate) fn can_lose(&self, lost: ServerId) -> bool {
         let left = self.living().filter(|member| member.id != lost);
         self.history.members_among(left).is_some_and(|members| self.majority() <= members)
     }
 
-    /// Those that remember something of what is committed, be it while they are crashed. A server that the roster names but
-    /// that has never held a log of its history is without memory, like one that was relaunched.
+    /// The processes with a log of the founded history, even if they are crashed. A server that the roster names but
+    /// that has never held such a log has no memory, like a relaunched one.
     fn living(&self) -> impl Iterator<Item = Member> {
         let history = self.history.founded();
         let remembers =
             move |id: &ServerId| history.is_some() && self.status(*id).history == history;
-        let living = self.ids().filter(move |id| self.runs_at_all(*id) && remembers(id));
+        let living = self.ids().filter(move |id| self.has_process(*id) && remembers(id));
         living.map(|id| Member { id, incarnation: self.process(id) })
     }
 
-    /// The promise is void once fewer than a majority of those that count are alive.
-    pub(crate) fn watch_the_promise(&mut self) {
+    /// Checks the promise: it is void once fewer than a majority of the last committed roster are alive with a log.
+    pub(crate) fn check_promise(&mut self) {
         let members = self.history.members_among(self.living());
         let is_void = members.is_some_and(|members| members < self.majority());
         if is_void && self.losses != Losses::Unnoticed && !self.history.promise_is_void {
@@ -199,18 +204,19 @@ impl World {
         }
     }
 
-    /// Launches a process where one has ended.
+    /// Launches a process of the server if it has none.
     pub(crate) fn launch(&mut self, id: ServerId) {
-        if self.runs_at_all(id) {
+        if self.has_process(id) {
             return;
         }
-        let actions = self.start_anew(id);
+        let actions = self.replace_process(id);
         self.running[usize::from(id.0)] = true;
         let process = self.process(id);
         self.note(|| format!("{}  is launched as #{}", id.0, process.0));
         self.begin(id, actions);
     }
 
+    /// Checks the answer to a client's call. Once the promise is void, only that there is one.
     pub(crate) fn answer(&mut self, call: CallId, document: &Document) {
         if self.history.promise_is_void {
             return self.clients.answered_somehow(call);
@@ -223,7 +229,7 @@ impl World {
                 self.check_confirmed(call, server);
             }
             if matches!(kind, Kind::Read | Kind::Update)
-                && self.lost.is_some_and(|lost| since <= lost)
+                && self.majority_lost.is_some_and(|lost| since <= lost)
             {
                 self.marks.hit(Mark::MajorityRegained);
             }
@@ -231,7 +237,8 @@ impl World {
         self.clients.answered((call, &answer, self.now), &mut self.history.ledger, &mut self.marks);
     }
 
-    /// The server remembers exactly those callers that wait at it. A multicall waits for one of its calls, or for its turn.
+    /// Checks that the server remembers exactly the calls that wait at it. A multicall may or may not be among them: it
+    /// waits for one of its calls, or for its turn.
     pub(crate) fn check_waiting(&self, id: ServerId) {
         let remembered = self.status(id).waiting;
         let (waiting, multicalls) = self.clients.count(id);
@@ -243,18 +250,18 @@ impl World {
     }
 }
 
-/// A request with this document.
+/// An HTTP request with this document.
 fn request(document: &[u8]) -> Vec<u8> {
     gate::write_post("localhost:9001", document)
 }
 
-/// The hash list of the update that a call makes.
+/// The hash list of the update that a call makes. The first element identifies the call.
 fn hashes(call: CallId, ballast: usize) -> [Value; 2] {
     let own = i64::try_from(call.0).expect("few calls").into();
     [own, Value::Base64(vec![0; ballast].into())]
 }
 
-/// A call as one of several.
+/// A call as an element of a multicall.
 fn one_of_several(method: &str, params: Box<[Value]>) -> Value {
     let members = [("methodName".into(), method.into()), ("params".into(), Value::Array(params))];
     Value::Struct(members.into())

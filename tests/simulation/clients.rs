@@ -1,8 +1,8 @@
-//! The callers: who waits for what, and whether an answer is true.
+//! The callers: which calls wait for an answer, and whether an answer is correct.
 //!
-//! The committed log, replayed in order, must explain every answer, and the point that explains it must lie between
-//! call and answer: that is linearizability. A definite fault says that there is no such point, now or later. The
-//! calls of a multicall are made one after another, so the points that explain their answers come in that order.
+//! The committed log, replayed in order, must explain every answer at a point between the call and the answer. This is
+//! linearizability. A definite fault says that there is no such point, now or later. The calls of a multicall are made
+//! one after another, so the points that explain their answers are in the same order.
 
 use std::collections::BTreeMap;
 
@@ -16,10 +16,10 @@ use crate::ledger::Ledger;
 use crate::marks::{Mark, Marks};
 use crate::network::SECOND;
 
-/// What a caller is answered.
+/// The answer to a call.
 pub(crate) type Answer = Result<Value, Fault>;
 
-/// The calls that wait for an answer. One that is answered or hung up is none any more.
+/// The calls that wait for an answer. A call is removed when it is answered or its caller disconnects.
 #[derive(Default)]
 pub(crate) struct Clients {
     waiting: BTreeMap<CallId, Waiting>,
@@ -46,7 +46,7 @@ pub(crate) enum Kind {
     Read,
     /// Something that needs no majority.
     Question,
-    /// These calls, one after another. The number of an update is the first hash of its list.
+    /// These calls, one after another. The id of an update is also the first element of its hash list.
     Multicall(Vec<(CallId, Kind)>),
 }
 
@@ -74,14 +74,14 @@ impl Clients {
         self.take(call).map(|waiting| waiting.server)
     }
 
-    /// The server's process has ended, and nobody tells its callers what becomes of their calls.
+    /// Removes the calls at a server whose process has ended. They are never answered.
     pub(crate) fn lose(&mut self, server: ServerId) {
         self.waiting.retain(|_, waiting| waiting.server != server);
         self.at[usize::from(server.0)] = 0;
         self.multicalls_at[usize::from(server.0)] = 0;
     }
 
-    /// Notes an answer of which nothing is demanded but that it is the only one.
+    /// Checks only that a call is answered once.
     pub(crate) fn answered_somehow(&mut self, call: CallId) {
         assert!(self.take(call).is_some(), "nobody waits for an answer to {call:?}");
     }
@@ -101,7 +101,7 @@ impl Clients {
         self.waiting.get(&call)
     }
 
-    /// Checks the answer to a call, which is its first and only one.
+    /// Checks the answer to a call, and that it is the only one.
     pub(crate) fn answered(
         &mut self,
         (call, answer, now): (CallId, &Answer, u64),
@@ -122,11 +122,11 @@ impl Clients {
     }
 }
 
-/// The check of one caller's answers.
+/// The check of the answers to one caller.
 struct Check<'a> {
     since: u64,
     now: u64,
-    /// How many entries are committed at the earliest point that may explain the next answer.
+    /// The earliest point that may explain the next answer, as the number of entries that are committed there.
     earliest: usize,
     ledger: &'a mut Ledger,
     marks: &'a mut Marks,
@@ -213,9 +213,9 @@ fn part(answer: &Value) -> Answer {
     }
 }
 
-/// Whether a caller was told this map.
-fn shows(told: &Value, files: &Files) -> bool {
-    let Value::Struct(members) = told else { return false };
+/// Whether a value is this file map.
+fn shows(value: &Value, files: &Files) -> bool {
+    let Value::Struct(members) = value else { return false };
     let same = |(update, (name, info)): (&Update, &(Box<str>, Value))| match info {
         Value::Array(info) => match &**info {
             [Value::Int(version), Value::Array(hashes)] => {

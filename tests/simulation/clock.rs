@@ -1,4 +1,4 @@
-//! The clocks of the servers: how fast each runs, when a server's deadline comes, and which timers a role may have.
+//! The clocks of the servers: how fast each runs, when a server reaches its deadline, and which timers a role may have.
 
 use std::time::{Duration, Instant};
 
@@ -9,12 +9,12 @@ use crate::marks::Mark;
 use crate::queue::Happening;
 use crate::world::World;
 
-/// A server's clock, and the tick that it will give.
+/// A server's clock, and the next tick of the server.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Clock {
-    /// How long its second takes, in percent of a true one.
+    /// How long a second of this clock takes, in percent of a true second: a slow clock has more than 100.
     percent: u64,
-    /// A moment in microseconds of true time, and what the clock showed then, in nanoseconds.
+    /// When the clock last changed its speed, in microseconds of true time, and what it showed then, in nanoseconds.
     set: (u64, u64),
     /// The number of the tick that is scheduled, and its time.
     tick: Option<(u64, u64)>,
@@ -25,35 +25,36 @@ impl Clock {
         Clock { percent: 100, ..Clock::default() }
     }
 
-    /// How long this clock takes for so many microseconds.
-    pub(crate) fn stretch(&self, time: u64) -> u64 {
+    /// The true duration in which this clock advances by `time`.
+    pub(crate) fn true_duration(&self, time: u64) -> u64 {
         time * self.percent / 100
     }
 
-    /// How long this clock still takes for what it would have taken so many microseconds for at its former speed.
-    pub(crate) fn right(&self, time: u64) -> u64 {
+    /// How much this clock advances in the true duration `time`.
+    pub(crate) fn own_duration(&self, time: u64) -> u64 {
         time * 100 / self.percent
     }
 
-    /// What it shows, in nanoseconds.
+    /// What this clock shows at the true time `now`, in nanoseconds.
     fn shows(&self, now: u64) -> u64 {
         let (at, shown) = self.set;
         shown + (now - at) * 100_000 / self.percent
     }
 
-    /// The first microsecond at which it shows that time.
+    /// The first microsecond of true time at which this clock shows `time` or more.
     fn when(&self, time: u64) -> u64 {
         let (at, shown) = self.set;
         at + (time.saturating_sub(shown) * self.percent).div_ceil(100_000)
     }
 
-    /// Lets it run at another speed from now on.
+    /// Changes the speed, and cancels the tick.
     fn run_at(&mut self, percent: u64, now: u64) {
         self.set = (now, self.shows(now));
         self.percent = percent;
         self.tick = None;
     }
 
+    /// Cancels the tick.
     pub(crate) fn stop(&mut self) {
         self.tick = None;
     }
@@ -70,9 +71,9 @@ impl World {
         self.schedule_tick(id);
     }
 
-    /// Schedules a tick at the server's deadline, unless an earlier one is scheduled: that one finds the later deadline.
+    /// Schedules a tick at the server's deadline. If an earlier one is scheduled, that one will schedule the next.
     pub(crate) fn schedule_tick(&mut self, id: ServerId) {
-        if !self.runs_at_all(id) {
+        if !self.has_process(id) {
             return;
         }
         let Some(deadline) = self.service(id).deadline() else { return };
@@ -99,10 +100,10 @@ impl World {
         if status.role == RoleName::Candidate && voted_for == Some(id) {
             self.marks.hit(Mark::SplitVote);
         }
-        self.settle(id, Input::Tick);
+        self.step_and_answer(id, Input::Tick);
     }
 
-    /// Every role owns exactly its own timer, and a crashed server none.
+    /// Checks that a role has exactly its own timer, a crashed server has none, and no call waits without end.
     pub(crate) fn check_timers(&self, id: ServerId) {
         let fate = self.service(id).timers().any(|timer| timer == Timer::Fate);
         let role = self.service(id).timers().find(|timer| *timer != Timer::Fate);

@@ -157,14 +157,14 @@ impl World {
 
     /// Ends a process, if the run may lose it.
     fn lose(&mut self, id: ServerId) {
-        if self.losses != Losses::Promised || self.bears_the_loss_of(id) {
+        if self.losses != Losses::Promised || self.can_lose(id) {
             self.end(id);
         }
     }
 
     /// Nobody reaches a server that stands still, or whose process has ended.
     fn operate(&mut self, id: ServerId, operation: fn(&mut World, ServerId)) {
-        if !self.is_paused(id) && self.runs_at_all(id) {
+        if !self.is_paused(id) && self.has_process(id) {
             operation(self, id);
         }
     }
@@ -235,6 +235,6 @@ impl World {
             Asked::Leader => self.leader().unwrap_or(ServerId(0)),
             Asked::Server(server) => ServerId(server % self.size()),
         };
-        (!self.is_paused(server) && self.runs_at_all(server)).then_some(server)
+        (!self.is_paused(server) && self.has_process(server)).then_some(server)
     }
 }

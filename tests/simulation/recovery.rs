@@ -23,7 +23,7 @@ const LOOK_EVERY: u64 = 50 * MILLISECOND;
 /// long the election took.
 pub(crate) fn check(world: &mut World) -> u64 {
     heal(world);
-    let ended: Vec<ServerId> = world.ids().filter(|id| !world.runs_at_all(*id)).collect();
+    let ended: Vec<ServerId> = world.ids().filter(|id| !world.has_process(*id)).collect();
     ended.into_iter().for_each(|id| world.launch(id));
     let mut down: Vec<ServerId> = world.ids().filter(|id| !world.is_up(*id)).collect();
     let mut rng = world.draws.rest(world.now);
@@ -142,9 +142,9 @@ fn heal(world: &mut World) {
     world.queue.reschedule(|time, happening| match happening {
         Happening::Crash(_) | Happening::Tick { .. } => None,
         Happening::More(_) => Some(time),
-        // A clock that is right again measures the rest of the time rightly.
+        // From now on every clock is right, so what is left on the sender's clock is left in true time.
         Happening::Deadline(letter) => {
-            Some(now + clocks[usize::from(letter.by.0)].right(time - now))
+            Some(now + clocks[usize::from(letter.by.0)].own_duration(time - now))
         }
         Happening::Arrival(_) | Happening::Return(..) | Happening::Echo { .. } => {
             (time <= now + DELAY_MAX).then_some(time)

@@ -1,6 +1,6 @@
-//! The way of requests and replies between the servers of the world, under the faults of its network.
+//! How requests and replies travel between the servers of the world, under the faults of its network.
 //!
-//! The sender gets exactly one outcome per request, and beyond that what the network duplicates.
+//! The sender gets one outcome for each request, and in addition whatever replies the network duplicates or delays.
 
 use std::rc::Rc;
 
@@ -16,23 +16,25 @@ use crate::network::{MILLISECOND, SECOND};
 use crate::queue::{Happening, Letter};
 use crate::world::World;
 
-/// How long a sender waits for a reply: half the silence timeout, and longer where entries are to be carried.
+/// How long a sender waits for a reply: half the silence timeout, or longer if the request carries entries.
 const DEADLINE: u64 = SILENCE_MS * MILLISECOND / 2;
 const DEADLINE_ENTRIES: u64 = 2 * SECOND;
 
-/// How many replies may be repeated.
+/// How many replies are kept to be repeated.
 const PAST_MAX: usize = 200;
 
-/// What every server knows of every other as a leader, told by what it sends and gets.
+/// What each server knows as a leader about every other server, inferred from the messages on the lanes between them.
 pub(crate) struct Lanes {
     size: usize,
-    /// The newest of a term's appends that was answered in that term, and by which process.
+    /// For each lane: the newest append that was answered in its own term, as the term and the number of the letter,
+    /// and the process that answered it.
     answered: Vec<(Term, u64, Option<Incarnation>)>,
-    /// The last entry that a process, as a term's leader, took another process to hold.
+    /// For each lane: the sender's and the receiver's process, the sender's term, and the last entry that the sender
+    /// knew the receiver to hold.
     matched: Vec<(Option<[Incarnation; 2]>, Term, LogIndex)>,
 }
 
-/// What was sent within the current second, and how many client calls may account for it.
+/// How many requests were sent on each link in the current second, and how many client calls may be the reason.
 pub(crate) struct Traffic {
     size: usize,
     second: u64,
@@ -42,7 +44,7 @@ pub(crate) struct Traffic {
 }
 
 impl World {
-    /// Sends a request. Its outcome is the first reply or, at the deadline, that there was none.
+    /// Sends a request. Its outcome is the first reply, or a failure at the deadline.
     pub(crate) fn send(&mut self, by: ServerId, to: ServerId, request: Request) {
         assert!(by != to && to.0 < self.size(), "requests go to peers");
         assert!(self.is_up(by), "a crashed server sends nothing");
@@ -52,7 +54,8 @@ impl World {
         let mut deadline = DEADLINE;
         if let Request::AppendEntries(append) = &request {
             if append.entries.is_empty() {
-                // What a leader takes an ended process to hold is no longer true, and may be found out twice.
+                // A leader may find out more than once that a relaunched process has lost its entries, so only
+                // appends to the running process are checked.
                 if append.receiver == Some(self.process(to)) {
                     self.lanes.check_match((by, to), append);
                 }
@@ -64,7 +67,7 @@ impl World {
         let letter = Rc::new(Letter::new(self.number(), sender, to, request));
         let mut rng = self.draws.link(self.now, by, to);
         match self.network.delays(&mut rng) {
-            // A connection that breaks is known at once, a lost packet is not.
+            // The sender notices a broken connection at once, but a lost packet only at the deadline.
             None if rng.bool() => deadline = MILLISECOND,
             None => {}
             Some((delay, again)) => {
@@ -74,7 +77,7 @@ impl World {
                 self.mark_delays(delay, again);
             }
         }
-        let deadline = self.clocks[usize::from(by.0)].stretch(deadline);
+        let deadline = self.clocks[usize::from(by.0)].true_duration(deadline);
         self.queue.push(self.now + deadline, Happening::Deadline(letter));
     }
 
@@ -87,6 +90,7 @@ impl World {
         }
     }
 
+    /// A request reaches its receiver, which answers it at once.
     pub(crate) fn arrive(&mut self, letter: Rc<Letter>) {
         let Letter { by, to, .. } = *letter;
         if !self.network.passes(by, to) {
@@ -100,7 +104,7 @@ impl World {
         if let Request::AppendEntries(request) = &letter.request
             && !request.has_majority
         {
-            self.marks.hit(Mark::UnmajoredAppend);
+            self.marks.hit(Mark::AppendWithoutMajority);
         }
         let call = CallId(self.number());
         let document = self.ask_at_once(to, call, letter.bytes());
@@ -112,23 +116,25 @@ impl World {
                 }
                 Ok(response)
             }
-            Err(told) => {
+            Err(no_response) => {
                 let crashed = Failure::Crashed(self.server(to).identity());
-                assert!(told.failure == crashed, "no reply to a correct peer: {told}");
-                Err(told.failure)
+                let is_crashed = no_response.failure == crashed;
+                assert!(is_crashed, "no reply to a correct peer: {no_response}");
+                Err(no_response.failure)
             }
         };
         self.reply(letter, response);
     }
 
-    /// Nobody listens where a process has ended: the connection is refused.
-    pub(crate) fn turn_away(&mut self, letter: &Rc<Letter>) {
+    /// Refuses the connection of a request whose receiver's process has ended.
+    pub(crate) fn refuse_connection(&mut self, letter: &Rc<Letter>) {
         if self.network.passes(letter.by, letter.to) {
             self.marks.hit(Mark::EndedPeer);
             self.reply(Rc::clone(letter), Err(Failure::Ended));
         }
     }
 
+    /// Checks that a server does not grant its vote to a candidate with a stale log.
     fn check_vote(&mut self, request: &Request, reply: &VoteReply, before: &Status) {
         let Request::RequestVote(request) = request else { return };
         let candidate = &request.sender;
@@ -145,7 +151,7 @@ impl World {
         }
     }
 
-    /// Nobody acknowledges what it does not hold.
+    /// Checks that a follower acknowledges only entries that it holds.
     fn check_append(&mut self, letter: &Letter, reply: &AppendReply) {
         let Request::AppendEntries(request) = &letter.request else { return };
         match reply.outcome {
@@ -168,13 +174,13 @@ impl World {
         }
     }
 
-    /// Whether the receiver of a leader's append may have followed another history since it accepted the one before: it
-    /// did not know yet that the leader's is founded.
+    /// Whether the receiver of an append may have changed to another history since it accepted the append before. It
+    /// may if it could not know yet that the leader's history is founded.
     fn unfounded_may_have_changed(&self, request: &AppendEntries) -> bool {
         self.history.promise_is_void || !request.sender.founded
     }
 
-    /// Sends a reply back, or the fault of a crashed server, or that there is nobody.
+    /// Sends the outcome of a request back: a reply, the fault of a crashed server, or a refused connection.
     fn reply(&mut self, letter: Rc<Letter>, outcome: Result<Response, Failure>) {
         let mut rng = self.draws.link(self.now, letter.to, letter.by);
         let Some((delay, again)) = self.network.delays(&mut rng) else {
@@ -186,7 +192,8 @@ impl World {
         }
     }
 
-    pub(crate) fn come_back(&mut self, letter: &Letter, outcome: Result<Response, Failure>) {
+    /// The outcome of a request reaches its sender.
+    pub(crate) fn return_outcome(&mut self, letter: &Letter, outcome: Result<Response, Failure>) {
         let Letter { by, process, to, .. } = *letter;
         if !self.network.passes(to, by) || self.process(by) != process || self.is_dropped(letter) {
             return;
@@ -196,7 +203,7 @@ impl World {
             Err(failure) => return self.fail(letter, failure),
         };
         if letter.settled.replace(true) {
-            // Exactly one outcome per request is promised; the core is to bear more.
+            // The runtime reports exactly one outcome, but the core must tolerate more.
             self.marks.hit(Mark::LateReply);
             if matches!(response, Response::Vote(_)) {
                 self.marks.hit(Mark::DoubleVoteReply);
@@ -209,10 +216,11 @@ impl World {
             }
             self.past.push_back((to, Member { id: by, incarnation: process }, response));
         }
-        self.hear_again(to, by, response);
+        self.get_reply(to, by, response);
     }
 
-    /// Whether the sender has crashed since and closed its connections, so that it hears no more of this request.
+    /// Whether the sender has crashed since it sent this request, and closed its connections, so that it gets no
+    /// outcome.
     fn is_dropped(&mut self, letter: &Letter) -> bool {
         let is_dropped = letter.connection != self.connections[usize::from(letter.by.0)];
         if is_dropped {
@@ -221,15 +229,15 @@ impl World {
         is_dropped
     }
 
-    /// A reply reaches a server, the first time or not.
-    pub(crate) fn hear_again(&mut self, from: ServerId, to: ServerId, response: Response) {
+    /// A server gets a reply, perhaps not for the first time.
+    pub(crate) fn get_reply(&mut self, from: ServerId, to: ServerId, response: Response) {
         if response.sender().term < self.status(to).current_term {
             self.marks.hit(Mark::OldReply);
         }
-        self.settle(to, Input::Response { from, response });
+        self.step_and_answer(to, Input::Response { from, response });
     }
 
-    /// Lets a new leader hear all over again what it was told in its earlier terms.
+    /// Repeats to a new leader some of the replies that it got in earlier terms.
     pub(crate) fn repeat_the_past(&mut self, leader: ServerId) {
         for &(from, to, response) in &self.past {
             let Member { id: to, incarnation: process } = to;
@@ -243,21 +251,23 @@ impl World {
         }
     }
 
-    pub(crate) fn miss(&mut self, letter: &Letter) {
+    /// The deadline of a request has passed.
+    pub(crate) fn time_out(&mut self, letter: &Letter) {
         if self.process(letter.by) == letter.process && !self.is_dropped(letter) {
             self.fail(letter, Failure::Silent);
         }
     }
 
+    /// Reports to the sender that a request failed, unless it already has an outcome.
     fn fail(&mut self, letter: &Letter, failure: Failure) {
         if !letter.settled.replace(true) {
             let (by, request) = (letter.to, letter.request.clone());
-            self.settle(letter.by, Input::Unanswered { by, request, failure });
+            self.step_and_answer(letter.by, Input::Unanswered { by, request, failure });
         }
     }
 
-    /// Whoever answers a read has been answered by a majority, in its term, an append that was sent after the read
-    /// came, and has committed an entry of its term.
+    /// Checks that a leader that answers a read has committed an entry of its term, and that a majority has answered,
+    /// in its term, an append that it sent after the read had arrived.
     pub(crate) fn check_confirmed(&self, read: CallId, leader: ServerId) {
         let status = self.status(leader);
         let term = status.current_term;
@@ -285,7 +295,7 @@ impl Lanes {
         Lanes { size, answered, matched }
     }
 
-    /// Forgets what was answered to a server whose process has ended: its terms may begin anew.
+    /// Forgets what was answered to a server whose process has ended, because its terms may start from 0 again.
     pub(crate) fn forget(&mut self, leader: ServerId) {
         let first = usize::from(leader.0) * self.size;
         self.answered[first..first + self.size].fill(Default::default());
@@ -295,7 +305,8 @@ impl Lanes {
         usize::from(by.0) * self.size + usize::from(to.0)
     }
 
-    /// An empty append follows the last entry that its receiver is known to hold, which never falls within a term.
+    /// Checks that a follower's match index never falls within a term. An empty append shows it: the previous entry is
+    /// the last one that the leader knows its receiver to hold.
     fn check_match(&mut self, link: (ServerId, ServerId), append: &AppendEntries) {
         let place = self.place(link);
         let sender = &append.sender;
@@ -306,6 +317,7 @@ impl Lanes {
         assert!(!is_same || before <= matched, "the match index of {link:?} fell");
     }
 
+    /// Records an answered append.
     fn answer(&mut self, letter: &Letter, response: &Response) {
         let (Request::AppendEntries(request), Response::Append(reply)) =
             (&letter.request, response)
@@ -328,7 +340,8 @@ impl Traffic {
         Traffic { size, second: 0, calls: 0, calls_before: 0, sent: vec![0; size * size] }
     }
 
-    /// Counts a request, and refuses more of them on a link than heartbeats, ballots, repairs and calls account for.
+    /// Counts a request, and checks that a link does not carry more of them than heartbeats, ballots, repairs and calls
+    /// explain.
     fn count(&mut self, now: u64, link: (ServerId, ServerId)) {
         if self.second != now / SECOND {
             self.second = now / SECOND;

@@ -1,10 +1,10 @@
-//! The simulated world: a clock, a queue of what is going to happen, and servers whose actions it carries out.
+//! The simulated world: the time, a queue of what is going to happen, and servers whose actions it carries out.
 //!
-//! A server here is the whole of what one is without sockets: requests are bytes that pass through its gate and its
-//! decoder, and answers are documents.
+//! A server is complete except for its sockets: requests are bytes that pass through its gate and its decoder, and
+//! answers are documents.
 //!
-//! Everything that is left to chance is drawn from one seed, so a run can be repeated. After every step the world
-//! checks the whole; the list of what is checked where is in the crate's documentation.
+//! Everything random is drawn from one seed, so a run can be repeated. After every step the world checks all servers.
+//! The documentation of the crate lists what is checked where.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -31,12 +31,13 @@ use crate::queue::{Happening, Queue};
 use crate::trace;
 use crate::wire::{Lanes, Traffic};
 
-/// The longest time after which a server goes on with what it left to do, in microseconds.
+/// The maximum time until a server continues with the work that it left for later, in microseconds.
 const MORE_MAX: u64 = 2 * MILLISECOND;
 
 /// A cluster in its world.
 pub(crate) struct World {
     pub(crate) draws: Draws,
+    /// The true time since the beginning, in microseconds.
     pub(crate) now: u64,
     /// What every clock showed at the beginning.
     pub(crate) start: Instant,
@@ -48,28 +49,29 @@ pub(crate) struct World {
     /// How many calls may wait at each server.
     pub(crate) waiting_max: usize,
     pub(crate) services: Vec<Service>,
-    /// What reads the requests that reach each server.
+    /// The gate of each server, which reads the requests that reach it.
     gates: Vec<Gate>,
     /// Every server's state as of its last step.
     pub(crate) statuses: Vec<Status>,
-    /// Which servers have a process; the others are as they will start.
+    /// Which servers have a process. The others already have the state in which they will start.
     pub(crate) running: Vec<bool>,
-    /// How many processes there have been.
+    /// How many processes have been launched.
     launches: u64,
     pub(crate) losses: Losses,
     pub(crate) clocks: Vec<Clock>,
-    /// Which servers will go on soon with what they left to do.
+    /// Which servers are scheduled to continue with the work that they left for later.
     pub(crate) more: Vec<bool>,
     /// How often each server has closed its connections to its peers.
     pub(crate) connections: Vec<u64>,
-    /// Until when each server stands still, and until when no message reaches it.
+    /// Until when each server does nothing.
     pub(crate) paused: Vec<u64>,
+    /// Until when no message reaches each server.
     pub(crate) clogged: Vec<u64>,
     pub(crate) queue: Queue,
     last_number: u64,
-    /// How many steps the servers took.
+    /// How many steps the servers have taken.
     pub(crate) events: u64,
-    /// The latest replies that arrived.
+    /// The last replies that arrived: the replying server, the process that it replied to, and the reply.
     pub(crate) past: VecDeque<(ServerId, Member, Response)>,
     pub(crate) lanes: Lanes,
     /// When each server received requests.
@@ -77,23 +79,23 @@ pub(crate) struct World {
     pub(crate) traffic: Traffic,
     /// The latest update: its file and version.
     pub(crate) latest: Option<(&'static str, i64)>,
-    /// How long the next leader has to live.
+    /// How long after its election the next leader crashes, if it shall.
     pub(crate) doom: Option<u64>,
     /// When the majority was last lost while a caller waited.
-    pub(crate) lost: Option<u64>,
-    /// Whether some updates are so large that a log of them takes many appends.
+    pub(crate) majority_lost: Option<u64>,
+    /// Whether some updates are so large that it takes many appends to send a log.
     pub(crate) heavy: bool,
-    /// What happened, if that is wanted.
+    /// The lines that say what happened, if a trace is wanted.
     pub(crate) trace: Option<Vec<String>>,
 }
 
 impl World {
-    /// A cluster of which each server lets as many calls wait as a real one.
+    /// A cluster whose servers let as many calls wait as real ones.
     pub(crate) fn new(seed: u64, network: Network, size: u8) -> World {
         World::bounded(seed, network, size, WAITING_MAX)
     }
 
-    /// A cluster of which each server lets at most so many calls wait.
+    /// A cluster whose servers let at most `waiting_max` calls wait.
     pub(crate) fn bounded(seed: u64, network: Network, size: u8, waiting_max: usize) -> World {
         let count = usize::from(size);
         let mut world = World {
@@ -126,14 +128,14 @@ impl World {
             traffic: Traffic::new(size),
             latest: None,
             doom: None,
-            lost: None,
+            majority_lost: None,
             heavy: false,
             trace: None,
         };
         let mut first = Vec::new();
         for id in (0..size).map(ServerId) {
             world.launches += 1;
-            let (service, actions) = world.process_of(id, drawn(world.launches), size);
+            let (service, actions) = world.process_of(id, incarnation_of(world.launches), size);
             world.statuses.push(service.server().status());
             world.services.push(service);
             first.push((id, actions));
@@ -142,7 +144,7 @@ impl World {
         world
     }
 
-    /// A process of a server that starts now.
+    /// A new process of a server, and its first actions.
     fn process_of(
         &mut self,
         id: ServerId,
@@ -160,7 +162,7 @@ impl World {
         Service::start(settings, self.local_time(id))
     }
 
-    /// Carries out what a server wants when it starts; one that is alone leads by then.
+    /// Carries out the first actions of a new process. The only server of a cluster leads from the start.
     pub(crate) fn begin(&mut self, id: ServerId, actions: Vec<Action>) {
         self.perform(id, actions);
         self.schedule_tick(id);
@@ -178,13 +180,13 @@ impl World {
         }
     }
 
-    /// A server as a new process of it starts.
-    pub(crate) fn start_anew(&mut self, id: ServerId) -> Vec<Action> {
+    /// Replaces a server by a new process of it, without memory. Returns the first actions of that process.
+    pub(crate) fn replace_process(&mut self, id: ServerId) -> Vec<Action> {
         let slot = usize::from(id.0);
         self.launches += 1;
         let incarnation = match self.losses {
             Losses::Unnoticed => self.statuses[slot].incarnation,
-            Losses::Promised | Losses::Any => drawn(self.launches),
+            Losses::Promised | Losses::Any => incarnation_of(self.launches),
         };
         let (service, actions) = self.process_of(id, incarnation, self.size());
         self.statuses[slot] = service.server().status();
@@ -193,7 +195,7 @@ impl World {
         actions
     }
 
-    /// Whether a process was launched in the place of another one.
+    /// Whether any server has been relaunched.
     pub(crate) fn has_relaunched(&self) -> bool {
         self.services.len() < self.launches as usize
     }
@@ -223,11 +225,11 @@ impl World {
     }
 
     pub(crate) fn is_up(&self, id: ServerId) -> bool {
-        self.runs_at_all(id) && self.status(id).role != RoleName::Crashed
+        self.has_process(id) && self.status(id).role != RoleName::Crashed
     }
 
-    /// Whether the server has a process, be it crashed.
-    pub(crate) fn runs_at_all(&self, id: ServerId) -> bool {
+    /// Whether the server has a process, which may be crashed.
+    pub(crate) fn has_process(&self, id: ServerId) -> bool {
         self.running[usize::from(id.0)]
     }
 
@@ -244,7 +246,7 @@ impl World {
     }
 
     pub(crate) fn leaders(&self) -> impl Iterator<Item = ServerId> {
-        self.ids().filter(|id| self.runs_at_all(*id) && self.status(*id).role == RoleName::Leader)
+        self.ids().filter(|id| self.has_process(*id) && self.status(*id).role == RoleName::Leader)
     }
 
     /// The leader of the newest term that has one.
@@ -257,14 +259,14 @@ impl World {
         self.last_number
     }
 
-    /// Adds a line to the trace; it is not even made where no trace is wanted.
+    /// Adds a line to the trace. The line is only made if a trace is wanted.
     pub(crate) fn note(&mut self, line: impl FnOnce() -> String) {
         if let Some(trace) = &mut self.trace {
             trace.push(format!("{:>11.6} s  {}", self.now as f64 / 1e6, line()));
         }
     }
 
-    /// Lets the world go on until that time.
+    /// Lets the world run until `time`.
     pub(crate) fn run_until(&mut self, time: u64) {
         while let Some((now, happening)) = self.queue.pop_until(time) {
             self.now = now;
@@ -279,9 +281,9 @@ impl World {
 
     fn happen(&mut self, happening: Happening) {
         let slot = usize::from(happening.server().0);
-        if !self.runs_at_all(happening.server()) {
+        if !self.has_process(happening.server()) {
             if let Happening::Arrival(letter) = happening {
-                self.turn_away(&letter);
+                self.refuse_connection(&letter);
             }
             return;
         }
@@ -294,18 +296,18 @@ impl World {
             Happening::Tick { id, number } => self.tick(id, number),
             Happening::More(id) => self.go_on(id),
             Happening::Arrival(letter) => self.arrive(letter),
-            Happening::Return(letter, outcome) => self.come_back(&letter, outcome),
+            Happening::Return(letter, outcome) => self.return_outcome(&letter, outcome),
             Happening::Echo { from, to, process, response } => {
                 if self.process(to) == process {
-                    self.hear_again(from, to, response);
+                    self.get_reply(from, to, response);
                 }
             }
-            Happening::Deadline(letter) => self.miss(&letter),
+            Happening::Deadline(letter) => self.time_out(&letter),
             Happening::Crash(id) => self.crash(id),
         }
     }
 
-    /// Passes a server an input that is a call which is answered at once, as those of peers and operators are.
+    /// Makes a call that the server answers at once, like every call of a peer or an operator, and returns the answer.
     pub(crate) fn ask_at_once(
         &mut self,
         id: ServerId,
@@ -326,7 +328,7 @@ impl World {
         own.expect("peers and operators are answered at once")
     }
 
-    /// The call that a server reads from the bytes of a request. They come in one piece, or in two.
+    /// The input that a server reads from the bytes of a request. They arrive in one or two pieces.
     pub(crate) fn call_of(&mut self, id: ServerId, call: CallId, request: &[u8]) -> Input {
         let slot = usize::from(id.0);
         let gate = &mut self.gates[slot];
@@ -344,15 +346,15 @@ impl World {
         Input::Call { id: call, asked, since: self.local_time(id) }
     }
 
-    /// A step that may answer clients.
-    pub(crate) fn settle(&mut self, id: ServerId, input: Input) {
+    /// Lets a server handle an input, and passes its answers to the clients.
+    pub(crate) fn step_and_answer(&mut self, id: ServerId, input: Input) {
         for (call, document) in self.step(id, input) {
             self.answer(call, &document);
         }
         self.check_waiting(id);
     }
 
-    /// Takes a server one step on, carries out its actions, checks the whole, and returns its answers.
+    /// Lets a server handle an input, carries out its actions, checks all servers, and returns its answers.
     fn step(&mut self, id: ServerId, input: Input) -> Vec<(CallId, Arc<Document>)> {
         self.events += 1;
         self.note(|| format!("{}  {}", id.0, trace::told(&input)));
@@ -360,7 +362,7 @@ impl World {
         let before = self.statuses[slot];
         let from = changed_from(&input, &before);
         let now = self.local_time(id);
-        // Taken out and put back to its place, at the cost of four moves whatever the size of the cluster.
+        // `handle` consumes the service. Taking it out and putting it back costs four moves for any size of cluster.
         let (service, actions) = self.services.swap_remove(slot).handle(now, input);
         let after = service.server().status();
         let has_more = service.has_more();
@@ -384,7 +386,7 @@ impl World {
         let step = Step { id, before, after, from };
         self.history.observe(&self.services, &step, &mut self.marks);
         if before.commit_index < after.commit_index {
-            self.watch_the_promise();
+            self.check_promise();
         }
         self.check_timers(id);
         if before.role != after.role {
@@ -393,13 +395,13 @@ impl World {
         answers
     }
 
-    /// Lets a server go on with what it left to do.
+    /// Lets a server continue with the work that it left for later.
     fn go_on(&mut self, id: ServerId) {
         self.more[usize::from(id.0)] = false;
         if self.service(id).has_more() {
-            // The next call of a multicall.
+            // It makes the next call of a multicall.
             self.traffic.calls += 1;
-            self.settle(id, Input::Tick);
+            self.step_and_answer(id, Input::Tick);
         }
     }
 
@@ -416,12 +418,13 @@ impl World {
         }
     }
 
+    /// Carries out actions, and returns the answers among them.
     pub(crate) fn perform(
         &mut self,
         id: ServerId,
         actions: Vec<Action>,
     ) -> Vec<(CallId, Arc<Document>)> {
-        // The lanes have no turn between the actions of one step: what comes before a `Disconnect` never leaves.
+        // The lanes cannot run between the actions of one step, so a request before a `Disconnect` is never sent.
         let disconnects = actions.iter().any(|action| matches!(action, Action::Disconnect));
         let mut answers = Vec::new();
         for action in actions {
@@ -437,12 +440,13 @@ impl World {
     }
 }
 
-/// The incarnation of the process of that number. It may begin anew some times without coming near another one's.
-fn drawn(process: u64) -> Incarnation {
+/// The incarnation of the process with this number. The gap to the next process is wide, because a process may take
+/// further incarnations.
+fn incarnation_of(process: u64) -> Incarnation {
     Incarnation(100 * process)
 }
 
-/// The first place of the log that the input may change.
+/// The first index of the log that the input may change.
 fn changed_from(input: &Input, before: &Status) -> LogIndex {
     let end = before.last_log.index.next();
     match input {
@@ -454,7 +458,7 @@ fn changed_from(input: &Input, before: &Status) -> LogIndex {
     }
 }
 
-/// The configuration of so many servers.
+/// The configuration of a cluster.
 fn configuration(size: u8) -> Config {
     let mut text = format!("M: {size}\n");
     for id in 0..size {
