@@ -76,7 +76,7 @@ impl Peer {
         };
         let [control, batches] = self.lanes.insert(lanes);
         let lane = if carries_entries { batches } else { control };
-        // This cannot fail: the channel is unbounded, and its receiver lives as long as the lane.
+        // The channel is unbounded. It is only closed if the lane has ended, and then the process ends as well.
         let _ = lane.requests.try_send(request);
     }
 
@@ -156,7 +156,7 @@ impl Lane {
         }
     }
 
-    /// Sends one request and receives its reply. The connection is kept if a complete response arrives, even a fault.
+    /// Sends one request and receives its reply. The connection is kept if a document arrives, even a fault.
     async fn exchange(&mut self, request: &Request) -> anyhow::Result<Response> {
         let encoded = self.encode(request).await;
         // The connection may have ended while it was idle, for example with the peer's process, which shows only now.
