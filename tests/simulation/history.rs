@@ -3,9 +3,9 @@
 //! A step changes one server, so what it changed is compared with what is remembered; by induction the properties hold
 //! of everything. The module knows states and logs only: no time, no network, no clients.
 //!
-//! All of it is demanded as long as the promise holds (src/raft/identity.rs): ever since the first commit, a majority of
-//! the servers that the last committed roster names has been alive with a log, be it crashed. Once it does not, only what holds of
-//! a single server is demanded of every step.
+//! All of it is demanded as long as the promise holds (src/raft/identity.rs): ever since the first commit, a majority
+//! of the servers that the last committed roster names has been alive with a log, even if crashed. Once it does not
+//! hold, only what must hold for a single server is demanded of every step.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! How requests and replies travel between the servers of the world, under the faults of its network.
 //!
-//! The sender gets one outcome for each request, and in addition whatever replies the network duplicates or delays.
+//! Unless it crashes, the sender gets one outcome for each request, and also the replies that come late or twice.
 
 use std::rc::Rc;
 
