@@ -46,6 +46,11 @@ pub(super) struct Progress {
     reachable_from: Round,
     /// The number of heartbeats that were due since the last reply.
     unanswered: u64,
+    /// The number of heartbeats that were due since the first append with entries was sent that no such append has been
+    /// answered after. More than [`UNANSWERED_MAX`] are not counted.
+    without_entries: u64,
+    /// Whether one of those appends has failed.
+    batch_failed: bool,
 }
 
 /// What must be remembered about an append until it is answered.
@@ -54,6 +59,12 @@ struct Sent {
     round: Round,
     prev_log_index: LogIndex,
     last_index: LogIndex,
+}
+
+impl Sent {
+    fn has_entries(&self) -> bool {
+        self.prev_log_index < self.last_index
+    }
 }
 
 impl Progress {
@@ -73,6 +84,8 @@ impl Progress {
             commit_sent: LogIndex::default(),
             reachable_from: Round::default(),
             unanswered: 0,
+            without_entries: 0,
+            batch_failed: false,
         }
     }
 
@@ -113,11 +126,18 @@ impl Progress {
     /// Counts a heartbeat that was due.
     pub(super) fn beat(&mut self) {
         self.unanswered = self.unanswered.saturating_add(1);
+        if self.batch.is_some() || self.batch_failed {
+            self.without_entries = (self.without_entries + 1).min(UNANSWERED_MAX);
+        }
     }
 
-    /// Whether the follower has answered lately, in this term.
+    /// Whether the follower has answered lately, in this term, and is not out of reach for entries.
+    ///
+    /// A network may carry heartbeats and lose everything larger. The leader can then commit nothing, and would keep
+    /// the others from electing one that can. A batch that takes long but makes progress has not failed.
     pub(super) fn is_in_touch(&self) -> bool {
-        self.unanswered < UNANSWERED_MAX
+        let takes_entries = !self.batch_failed || self.without_entries < UNANSWERED_MAX;
+        self.unanswered < UNANSWERED_MAX && takes_entries
     }
 
     /// Whether the follower has answered an append that was sent after the one with that number.
@@ -174,6 +194,10 @@ impl Progress {
         self.unanswered = 0;
         self.last_answered = self.last_answered.max(round);
         let Some(sent) = self.take(round) else { return };
+        if sent.has_entries() {
+            self.without_entries = 0;
+            self.batch_failed = false;
+        }
         match outcome {
             AppendOutcome::Accepted => {
                 self.match_index = self.match_index.max(sent.last_index);
@@ -196,8 +220,9 @@ impl Progress {
 
     /// Handles an append that got no reply.
     pub(super) fn failed(&mut self, round: Round) {
-        if self.take(round).is_some() {
+        if let Some(sent) = self.take(round) {
             self.reachable_from = self.last_sent.next();
+            self.batch_failed |= sent.has_entries();
         }
     }
 

@@ -8,8 +8,9 @@ use crate::raft::SILENCE_MS;
 /// not late.
 pub(super) const CONTROL_DEADLINE: Duration = Duration::from_millis(SILENCE_MS / 2);
 
-/// How long an append with entries may make no progress before it is abandoned.
-pub(super) const STALL_DEADLINE: Duration = Duration::from_millis(2 * SILENCE_MS);
+/// How long an append with entries may make no progress before it is abandoned: as long as a follower waits for its
+/// leader.
+pub(super) const STALL_DEADLINE: Duration = Duration::from_millis(SILENCE_MS);
 
 #[cfg(test)]
 mod tests {

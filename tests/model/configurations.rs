@@ -112,7 +112,7 @@ pub(crate) const ALONE: Configuration = Configuration {
 /// Two servers, a crash, a writer and a reader.
 pub(crate) const PAIR: Configuration = Configuration {
     bounds: Bounds { versions: &[1], reads: 1, crashes: 1, heartbeats: 1, ..elections_of(2, 2) },
-    states: 51_603,
+    states: 55_235,
     marks: &[
         Mark::Figure8,
         Mark::SplitVote,
@@ -129,7 +129,7 @@ pub(crate) const PAIR: Configuration = Configuration {
 /// Two servers, and callers who wait for a majority: enough heartbeats for a leader without answers to say so.
 pub(crate) const PAIR_WITHOUT_MAJORITY: Configuration = Configuration {
     bounds: Bounds { versions: &[1], reads: 1, crashes: 1, heartbeats: 3, ..joined(2, 2) },
-    states: 128_772,
+    states: 148_478,
     marks: &[
         Mark::Figure8,
         Mark::AppendWithoutMajority,
@@ -216,14 +216,14 @@ pub(crate) const PAIR_WITH_FAILURES: Configuration = Configuration {
         clearing: false,
         ..joined(2, 2)
     },
-    states: 4_065,
+    states: 4_153,
     marks: &[Mark::AppendFailed, Mark::ToldTrue, Mark::ReadAnswered],
 };
 
 /// Three servers whose appends fail.
 pub(crate) const TRIO_WITH_FAILURES: Configuration = Configuration {
     bounds: Bounds { failures: true, heartbeats: 1, ..joined(3, 2) },
-    states: 71_203,
+    states: 71_683,
     marks: &[Mark::AppendFailed, Mark::TwoLeaders, Mark::AppendOfOldTerm],
 };
 

@@ -153,6 +153,67 @@ fn a_leader_has_a_majority_until_it_misses_replies_for_a_silence_phase() {
     assert_eq!(server.role(), RoleName::Leader);
 }
 
+/// A leader of three with an update in flight to both followers, who answer every heartbeat.
+fn with_batches_in_flight() -> (Server, [AppendEntries; 2]) {
+    let (server, effects) = leader(3).step(update(1, "a", 1));
+    let batches = [1, 2].map(|peer| append_to(&effects, peer));
+    (beaten(server, 3), batches)
+}
+
+/// A leader after so many heartbeats, all of which were answered.
+fn beaten(mut server: Server, beats: usize) -> Server {
+    for _ in 0..beats {
+        let (next, effects) = server.step(BEAT);
+        let heartbeats = append_requests(&effects);
+        let heartbeats = heartbeats.iter().filter(|(_, request)| request.entries.is_empty());
+        server = after(next, heartbeats.map(|(peer, request)| accepted(peer.0, request)));
+    }
+    server
+}
+
+/// What the next appends of a leader say about its majority.
+fn claims_majority(server: &Server) -> bool {
+    let (_, effects) = server.clone().step(BEAT);
+    append_requests(&effects)[0].1.has_majority
+}
+
+/// A network may lose everything but small packets. The others must be able to elect a leader that reaches them.
+#[test]
+fn a_leader_whose_entries_do_not_arrive_loses_its_majority_although_its_heartbeats_do() {
+    let (server, [one, two]) = with_batches_in_flight();
+    assert!(claims_majority(&server), "a batch may take long");
+    let server = after(server, [unanswered(1, &one)]);
+    assert!(claims_majority(&server), "the other follower still takes entries");
+    let server = after(server, [unanswered(2, &two)]);
+    assert!(!claims_majority(&server));
+    let (_, effects) = server.clone().step(asks(ask(PreVote, 3, at(2, 3))));
+    assert!(is_granted(&effects), "its own pre-vote is open again");
+    let (server, effects) = server.step(BEAT);
+    let (server, effects) = server.step(accepted(1, &append_to(&effects, 1)));
+    assert!(!claims_majority(&server), "a heartbeat shows nothing about entries");
+    let (_, effects) = server.step(accepted(1, &batch_to(&effects, 1)));
+    assert!(append_to(&effects, 1).has_majority, "but the reply to entries does");
+}
+
+/// A connection that breaks is replaced at the next heartbeat. That is no reason for an election.
+#[test]
+fn entries_that_fail_and_arrive_soon_after_cost_no_majority() {
+    let (server, effects) = leader(3).step(update(1, "a", 1));
+    let mut server = server;
+    let mut batches = [1, 2].map(|peer| append_to(&effects, peer));
+    for beat in 0..3 {
+        server = after(server, [unanswered(1, &batches[0]), unanswered(2, &batches[1])]);
+        assert!(claims_majority(&server), "after {beat} heartbeats");
+        let (next, effects) = server.step(BEAT);
+        let (next, first) = next.step(accepted(1, &append_to(&effects, 1)));
+        let (next, second) = next.step(accepted(2, &append_to(&effects, 2)));
+        batches = [batch_to(&first, 1), batch_to(&second, 2)];
+        server = next;
+    }
+    server = after(server, [unanswered(1, &batches[0]), unanswered(2, &batches[1])]);
+    assert!(!claims_majority(&server), "after a silence timeout");
+}
+
 /// A server without a majority keeps its role and its callers: the handout requires them to wait until the majority is
 /// back.
 #[test]

@@ -18,7 +18,7 @@ use crate::world::World;
 
 /// How long a sender waits for a reply: half the silence timeout, or longer if the request carries entries.
 const DEADLINE: u64 = SILENCE_MS * MILLISECOND / 2;
-const DEADLINE_ENTRIES: u64 = 2 * SECOND;
+const DEADLINE_ENTRIES: u64 = SILENCE_MS * MILLISECOND;
 
 /// How many replies are kept to be repeated.
 const PAST_MAX: usize = 200;
