@@ -15,13 +15,12 @@ use std::time::{Duration, Instant};
 
 use async_io::Async;
 use http_types::{Response, StatusCode};
+use support::programs::program;
+use support::running::{Running, connect, wait_for};
+use support::turns::free_port;
 use surfstore::config::Config;
 use surfstore::protocol::{self, Answer};
 use surfstore::xmlrpc::write_call;
-
-mod common;
-
-use common::{Running, connect, free_ports, wait_for};
 
 const TURNS: usize = 7;
 const TURN: Duration = Duration::from_secs(2);
@@ -32,12 +31,11 @@ fn main() {
     if let Some(port) = env::var_os("PLAIN_PORT") {
         return serve_plainly(port.to_str().and_then(|port| port.parse().ok()).expect("a port"));
     }
-    let ports = free_ports(2);
-    let (gated, plain) = (ports[0], ports[1]);
+    let (gated, plain) = (free_port(), free_port());
     let folder = tempfile::tempdir().expect("a folder for the configuration");
     let config = folder.path().join("config.txt");
     std::fs::write(&config, format!("M: 1\nmetadata0: 127.0.0.1:{gated}\n")).expect("a file");
-    let mut server = Command::new(env!("CARGO_BIN_EXE_surfstore-server"));
+    let mut server = Command::new(program("surfstore-server"));
     let mut library = Command::new(env::current_exe().expect("this program has a path"));
     let _servers = [
         Running::start(server.arg(&config).arg("0")),

@@ -7,10 +7,6 @@ use std::time::Duration;
 
 use surfstore::metadata::Update;
 
-#[path = "../tests/raft/support.rs"]
-#[allow(dead_code, reason = "the tests of the core use the rest")]
-mod support;
-
 fn main() {
     divan::Divan::from_args().min_time(Duration::from_millis(250)).main();
 }
@@ -126,8 +122,8 @@ mod peers {
     use surfstore::protocol::{Asked, TypedCall, read_call, write_request};
     use surfstore::raft::{self, Command, Entry, Request, Term};
 
-    use super::support::{append, at};
     use super::{large_update, update};
+    use support::raft::{append, at};
 
     #[divan::bench(args = [1, 64, 1000])]
     fn write_append(bencher: Bencher<'_, '_>, entries: usize) {
@@ -184,10 +180,10 @@ mod core {
         Call, CallId, Command, Effect, Entry, Event, Reply, Request, Server, Term,
     };
 
-    use super::support::{
+    use super::update;
+    use support::raft::{
         AppendEntries, AppendOutcome, accepted, append, appends, at, follower, leader, outcome,
     };
-    use super::update;
 
     const FILES: usize = 1000;
 

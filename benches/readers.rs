@@ -10,22 +10,17 @@ use std::time::Duration;
 use std::{env, fs};
 
 use rustix::time::{ClockId, clock_gettime};
+use support::claims;
+use support::worst::{self, Worst};
 use surfstore::gate::{Gate, Received};
 use surfstore::xmlrpc::parse_call;
-
-#[path = "../tests/fuzz/targets.rs"]
-mod targets;
-#[path = "../tests/fuzz/worst.rs"]
-mod worst;
-
-use worst::Worst;
 
 const LONG: usize = 8 << 20;
 
 fn main() {
     let folders: Vec<_> = env::args().filter_map(|argument| named(&argument)).collect();
     for (reader, read) in
-        [("gate", targets::gate as fn(&[u8])), ("xml", targets::xml), ("peers", targets::peers)]
+        [("gate", claims::gate as fn(&[u8])), ("xml", claims::xml), ("peers", claims::peers)]
     {
         let saved = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(reader);
         let further = folders.iter().filter(|(name, _)| name == reader).map(|(_, path)| path);
@@ -33,7 +28,7 @@ fn main() {
     }
     long_inputs("gate", &worst::CONNECTIONS, pass_the_gate);
     long_inputs("xml", &worst::DOCUMENTS, |document| _ = parse_call(document));
-    long_inputs("peers", &worst::MESSAGES, targets::peers);
+    long_inputs("peers", &worst::MESSAGES, claims::peers);
 }
 
 fn named(argument: &str) -> Option<(String, PathBuf)> {

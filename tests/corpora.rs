@@ -6,13 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use support::claims;
 use surfstore::raft::{
     AppendOutcome, BallotKind, Call, Command, Event, Failure, Incarnation, Response, RoleName,
     Server,
 };
-
-#[path = "fuzz/targets.rs"]
-mod targets;
 
 /// The maximum time for one input, on a busy machine and in a build without optimisation.
 const INPUT_MAX: Duration = Duration::from_secs(2);
@@ -40,17 +38,17 @@ fn replay(corpus: &str, target: fn(&[u8])) {
 
 #[test]
 fn saved_connections_pass_the_gate_as_they_should() {
-    replay("gate", targets::gate);
+    replay("gate", claims::gate);
 }
 
 #[test]
 fn saved_documents_are_written_as_they_are_read() {
-    replay("xml", targets::xml);
+    replay("xml", claims::xml);
 }
 
 #[test]
 fn saved_messages_break_no_server() {
-    replay("peers", targets::peers);
+    replay("peers", claims::peers);
 }
 
 /// What the event, and the server after it, show that a message can cause.
@@ -107,7 +105,7 @@ fn saved_messages_are_read_and_bring_a_server_into_every_role() {
     let mut seen = BTreeSet::new();
     for path in saved("peers") {
         let bytes = fs::read(&path).expect("an input can be read");
-        targets::tell(&bytes, |event, server| seen.extend(shown(event, server)));
+        claims::tell(&bytes, |event, server| seen.extend(shown(event, server)));
     }
     let expected = [
         "a candidate",

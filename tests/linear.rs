@@ -4,16 +4,10 @@
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
+use support::claims;
+use support::worst::{self, Worst};
 use surfstore::gate::{Gate, Received};
 use surfstore::xmlrpc::parse_call;
-
-#[path = "fuzz/targets.rs"]
-#[allow(dead_code, reason = "the fuzzer's targets use the rest")]
-mod targets;
-#[path = "fuzz/worst.rs"]
-mod worst;
-
-use worst::Worst;
 
 /// The length of the shorter input, in bytes.
 const SHORT: usize = if cfg!(debug_assertions) { 32 << 10 } else { 128 << 10 };
@@ -65,7 +59,7 @@ fn connections_are_read_in_time_in_proportion_to_their_length() {
 
 #[test]
 fn messages_of_peers_are_taken_in_time_in_proportion_to_their_length() {
-    assert_linear(&worst::MESSAGES, targets::peers);
+    assert_linear(&worst::MESSAGES, claims::peers);
 }
 
 /// Reads a connection in pieces, as they arrive from a socket.

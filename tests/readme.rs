@@ -8,19 +8,11 @@
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use support::turns::free_port;
+use support::wait::{PATIENCE, wait_until};
 use surfstore::protocol::METHODS;
 use surfstore::raft::{ELECTION_SPREAD_MS, FATE_MS, HEARTBEAT_MS, SILENCE_MS, START_MS};
 use tempfile::TempDir;
-
-#[path = "cluster/turns.rs"]
-#[allow(dead_code, reason = "this test is alone")]
-mod turns;
-#[path = "cluster/wait.rs"]
-#[allow(dead_code, reason = "the cluster tests use the rest")]
-mod wait;
-
-use turns::free_port;
-use wait::{PATIENCE, wait_until};
 
 const TEXT: &str = include_str!("../README.md");
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");

@@ -6,8 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::set_socket_linger;
-
-use crate::common::connect;
+use support::running::connect;
 
 /// How many connections are kept whose requests never end.
 const SLOW: usize = 200;

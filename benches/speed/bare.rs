@@ -14,9 +14,10 @@ use http_types::{Method, Response, StatusCode};
 use smol::LocalExecutor;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::net::TcpStream;
+use support::running::{Running, wait_for};
+use support::turns::free_port;
 use surfstore::protocol::{self, Answer};
 
-use crate::common::{Running, free_ports, wait_for};
 use crate::figures::{Figures, micros};
 use crate::files::{Files, document};
 use crate::load::{self, Until, Work};
@@ -33,7 +34,7 @@ pub(crate) struct Bare {
 
 impl Bare {
     pub(crate) fn start() -> Bare {
-        let port = free_ports(1)[0];
+        let port = free_port();
         let mut itself = Command::new(env::current_exe().expect("this program has a path"));
         let process = Running::start(itself.env(PORT, port.to_string()));
         wait_for(port);

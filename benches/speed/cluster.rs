@@ -5,12 +5,14 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use support::programs::program;
+use support::running::{Running, wait_for};
+use support::turns::free_port;
 use surfstore::client::blocking::{Client, wait};
 use surfstore::client::{Limits, ServerStatus};
 use surfstore::config::{Address, Config};
 use tempfile::TempDir;
 
-use crate::common::{Running, free_ports, wait_for};
 use crate::figures::{Figures, micros};
 use crate::files::Files;
 use crate::load::{self, Until, Work};
@@ -31,9 +33,9 @@ impl Cluster {
     /// So many servers with a leader.
     pub(crate) fn start(size: usize) -> Cluster {
         let mut text = format!("M: {size}\n");
-        for (id, port) in free_ports(size).into_iter().enumerate() {
+        for id in 0..size {
             // Writing to memory does not fail.
-            let _ = writeln!(text, "metadata{id}: 127.0.0.1:{port}");
+            let _ = writeln!(text, "metadata{id}: 127.0.0.1:{}", free_port());
         }
         let addresses = Config::parse(&text).expect("a good configuration").servers;
         let folder = tempfile::tempdir().expect("a folder for the configuration");
@@ -47,7 +49,7 @@ impl Cluster {
     }
 
     fn launch(&self, id: usize) -> Running {
-        let mut server = Command::new(env!("CARGO_BIN_EXE_surfstore-server"));
+        let mut server = Command::new(program("surfstore-server"));
         Running::start(server.arg(self.folder.path().join("config.txt")).arg(id.to_string()))
     }
 

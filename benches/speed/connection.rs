@@ -6,9 +6,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use support::running::connect;
 use surfstore::gate;
-
-use crate::common::connect;
 
 /// The maximum size of an answer: more than any map that is read here.
 const ANSWER_BYTES_MAX: usize = 64 << 20;

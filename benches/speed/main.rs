@@ -7,9 +7,6 @@
 
 use std::process::ExitCode;
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod attacker;
 mod bare;
 mod calls;

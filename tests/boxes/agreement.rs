@@ -3,13 +3,13 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use support::client::{FALSE, Pending, TRUE, hash};
+use support::wait::{PATIENCE, holds_for, wait_until};
 use surfstore::value::Value;
 
-use crate::client::{FALSE, Pending, TRUE, hash};
 use crate::network::Network;
 use crate::outcomes::assert_lost;
 use crate::settings::note;
-use crate::wait::{PATIENCE, holds_for, wait_until};
 
 /// How long a test checks that nothing is committed.
 const NOTHING: Duration = Duration::from_secs(2);

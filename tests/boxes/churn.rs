@@ -8,13 +8,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
+use support::client::{Client, FALSE, Files, TRUE, files, list, update};
+use support::wait::{PATIENCE, wait_until};
 use surfstore::value::Value;
 
-use crate::client::{Client, FALSE, Files, TRUE, files, list, update};
 use crate::history::{Call, Did, Map, Update, linearize};
 use crate::network::Network;
 use crate::settings::{note, number, random};
-use crate::wait::{PATIENCE, wait_until};
 use crate::way::{Rough, Way};
 
 const SERVERS: usize = 5;

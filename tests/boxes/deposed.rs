@@ -5,10 +5,11 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::client::{Pending, TRUE, assert_fault, hash};
+use support::client::{Pending, TRUE, assert_fault, hash};
+use support::wait::{PATIENCE, SEVERAL_ELECTIONS, holds_for, wait_until};
+
 use crate::network::Network;
 use crate::outcomes::{assert_lost, assert_not_stale};
-use crate::wait::{PATIENCE, SEVERAL_ELECTIONS, holds_for, wait_until};
 use crate::way::Way;
 
 /// How long a test checks that a leader without a majority answers nothing.

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::Cluster;
+use support::harness::Cluster;
+use support::turns::Turn;
+use support::wait::{ELECTION, holds_for};
+
 use crate::network::Network;
 use crate::settings::{note, number, random};
-use crate::turns::Turn;
-use crate::wait::{ELECTION, holds_for};
 use crate::way::{Rough, Way};
 
 /// How long a test checks that a server that is alone is not elected: it starts an election after 1.5 s at the latest.

@@ -4,8 +4,9 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
+use support::turns::free_port;
+
 use crate::proxy::Proxy;
-use crate::turns::free_port;
 use crate::way::{Rough, Way};
 
 const THERE: (usize, usize) = (0, 1);

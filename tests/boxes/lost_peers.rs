@@ -3,7 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::client::{TRUE, hash};
+use support::client::{TRUE, hash};
+
 use crate::network::Network;
 use crate::settings::{note, number};
 use crate::way::Way;

@@ -1,25 +1,12 @@
 //! The Raft tests of MIT's course 6.5840, and other network faults, on real processes: every server reaches its peers
 //! through ports of a proxy, which cuts, delays, drops and refuses, separately for each direction of each pair.
 //!
-//! - `proxy` is that network, `network` a cluster in it, with the harness of the cluster tests, and `outcomes` are the
-//!   clients' operations in it;
+//! - `proxy` is that network, `network` a cluster in it, and `outcomes` are the clients' operations in it;
 //! - `history` checks whether the answers to clients are linearizable;
 //! - the other modules are the tests. Those that repeat themselves read `ROUNDS` from the environment, and a random run
 //!   reads `SEED`; `CHURN_SECONDS` and `CLIENTS` make churn long, and `SOAK_SECONDS` the soak.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-
-#[path = "../cluster/client.rs"]
-#[allow(dead_code, reason = "the cluster tests use the rest")]
-mod client;
-#[path = "../cluster/harness.rs"]
-#[allow(dead_code, reason = "the cluster tests use the rest")]
-mod harness;
-#[path = "../cluster/turns.rs"]
-mod turns;
-#[path = "../cluster/wait.rs"]
-#[allow(dead_code, reason = "the cluster tests use the rest")]
-mod wait;
 
 mod history;
 mod network;

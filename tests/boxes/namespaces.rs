@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 use std::{env, thread};
 
 use rustix::process::{Pid, Signal, kill_process};
+use support::client::TRUE;
+use support::harness::Cluster;
+use support::turns::Turn;
+use support::wait::{ELECTION, holds_for, loud_note, wait_until};
 
-use crate::client::TRUE;
-use crate::harness::Cluster;
 use crate::outcomes::answered;
 use crate::settings::note;
-use crate::turns::Turn;
-use crate::wait::{ELECTION, holds_for, loud_note, wait_until};
 
 /// The servers' port; each has an address of its own.
 const PORT: u16 = 9000;

@@ -7,12 +7,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use support::harness::Cluster;
+use support::turns::{Turn, free_port};
+use support::wait::{ELECTION, wait_until};
 use surfstore::value::Value;
 
-use crate::harness::Cluster;
 use crate::proxy::Proxy;
-use crate::turns::{Turn, free_port};
-use crate::wait::{ELECTION, wait_until};
 use crate::way::{Direction, Way};
 
 /// A cluster, and the network between its servers.

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::client::{Answer, FALSE, Files, Pending, TRUE, files, hash, update};
+use support::client::{Answer, FALSE, Files, Pending, TRUE, files, hash, update};
+use support::wait::{PATIENCE, wait_until};
+
 use crate::network::Network;
-use crate::wait::{PATIENCE, wait_until};
 
 /// The time within which a leader, which may still have to be elected, reaches an agreement.
 const AGREEMENT: Duration = Duration::from_secs(10);

@@ -7,11 +7,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
+use support::client::{Files, Pending, TRUE};
+use support::wait::PATIENCE;
 
-use crate::client::{Files, Pending, TRUE};
 use crate::network::Network;
 use crate::settings::{note, number, random};
-use crate::wait::PATIENCE;
 use crate::way::{Rough, Way};
 
 /// MIT `Persist1`.

@@ -17,8 +17,8 @@ use smol::channel::Sender;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::net::{TcpListener, TcpStream};
 use smol::{Executor, Task, Timer, future};
+use support::turns::free_port;
 
-use crate::turns::free_port;
 use crate::way::{Direction, Rough, Way};
 
 /// The network.

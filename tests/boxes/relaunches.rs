@@ -1,10 +1,11 @@
 //! Processes that end and are restarted while the network is cut, so that not every server sees it. A process that has
 //! forgotten what it acknowledged must not help a server that lacks it.
 
-use crate::client::{Pending, hash};
+use support::client::{Pending, hash};
+use support::wait::{PATIENCE, SEVERAL_ELECTIONS, holds_for, wait_until};
+
 use crate::network::Network;
 use crate::outcomes::{assert_lost, assert_not_stale};
-use crate::wait::{PATIENCE, SEVERAL_ELECTIONS, holds_for, wait_until};
 use crate::way::Way;
 
 /// Opens all directions, and checks that the file has that version, as it was acknowledged, and that all servers

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use crate::client::{TRUE, hash};
+use support::client::{TRUE, hash};
+use support::wait::{ELECTION, holds_for};
+
 use crate::network::Network;
 use crate::settings::note;
-use crate::wait::{ELECTION, holds_for};
 use crate::way::{Direction, Way};
 
 /// How long a test checks that no leader is elected: a server that hears no leader starts an election after 1.5 s at

@@ -8,11 +8,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use support::harness::Cluster;
+use support::wait::{PATIENCE, wait_until};
 use tempfile::TempDir;
 
 use crate::broken::{self, Flaw};
-use crate::harness::Cluster;
-use crate::wait::{PATIENCE, wait_until};
 
 /// The program with a configuration in a folder that must be kept while it runs.
 fn monkey(config: &str, arguments: &[&str]) -> (Command, TempDir) {
@@ -130,7 +130,7 @@ fn an_interrupted_run_restores_all_servers_checks_and_reports() {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let is_crashed = |id: usize| {
         let answer = cluster.at(id).call("surfstore.isCrashed", &[]);
-        answer == crate::client::TRUE
+        answer == support::client::TRUE
     };
     wait_until(PATIENCE, "a server is crashed", || (0..3).any(is_crashed));
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();

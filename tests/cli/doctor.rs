@@ -1,14 +1,14 @@
 //! What `doctor` reports about servers that do not count, have conflicting histories, or are waited for.
 
 use rustix::process::Signal;
+use support::harness::Cluster;
+use support::stage::{Act, Stage, empty_map};
+use support::wait::{PATIENCE, wait_until};
 use surfstore::config::Config;
 use surfstore::value::Value;
 use tempfile::TempDir;
 
-use crate::harness::Cluster;
 use crate::program::{Ended, at, program, run};
-use crate::stage::{Act, Stage, empty_map};
-use crate::wait::{PATIENCE, wait_until};
 
 /// A member of a status of a scripted server.
 type Member = (&'static str, Value);

@@ -4,7 +4,8 @@ use std::env;
 use std::path::Path;
 use std::process::Command;
 
-use crate::harness::Cluster;
+use support::harness::Cluster;
+
 use crate::program::{config, run};
 
 const TEXT: &str = include_str!("../../docs/cli.md");

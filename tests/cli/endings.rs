@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io;
 use std::process::{Command, Stdio};
 
-use crate::harness::Cluster;
+use support::harness::Cluster;
+
 use crate::program::{self, CALLS, Ended, config, run};
 use crate::strangers::{self, garbage, liar, rude, silent, web};
 

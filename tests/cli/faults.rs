@@ -6,13 +6,13 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use serde_json::{Value as Json, json};
+use support::client::{TRUE, hash};
+use support::harness::Cluster;
+use support::stage::{Act, Stage};
+use support::wait::{PATIENCE, wait_until};
 use surfstore::value::Value;
 
-use crate::client::{TRUE, hash};
-use crate::harness::Cluster;
 use crate::program::{Ended, at, config, program, run};
-use crate::stage::{Act, Stage};
-use crate::wait::{PATIENCE, wait_until};
 
 /// Runs the program with a short timeout.
 #[track_caller]

@@ -1,9 +1,9 @@
 //! Reading and updating the map.
 
 use serde_json::{Value as Json, json};
+use support::client::{TRUE, hash};
+use support::harness::Cluster;
 
-use crate::client::{TRUE, hash};
-use crate::harness::Cluster;
 use crate::program::{at, config, program, run};
 
 fn json(text: &str) -> Json {

@@ -6,11 +6,11 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use support::turns::{Turn, free_port};
+use support::wait::{ELECTION, PATIENCE, wait_until};
 use tempfile::TempDir;
 
 use crate::program::{Ended, program, run};
-use crate::turns::{Turn, free_port};
-use crate::wait::{ELECTION, PATIENCE, wait_until};
 
 /// Servers in the foreground of a process that is killed when it is dropped.
 struct Foreground {

@@ -3,10 +3,10 @@
 use std::process::{Child, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
+use support::harness::Cluster;
+use support::wait::{PATIENCE, wait_until};
 
-use crate::harness::Cluster;
 use crate::program::{Ended, config, program};
-use crate::wait::{PATIENCE, wait_until};
 
 fn start(cluster: &Cluster, line: &str) -> Child {
     program()

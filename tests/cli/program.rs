@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::{Command, Output, Stdio};
 
-use crate::harness::Cluster;
+use support::harness::Cluster;
 
 /// The commands that call servers, as they are typed.
 pub(crate) const CALLS: [&str; 16] = [

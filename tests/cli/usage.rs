@@ -188,7 +188,7 @@ echo \"${COMPREPLY[*]}\"";
             .env("SCRIPT", &script)
             .output();
         let Ok(bash) = bash else {
-            return crate::wait::loud_note("completions for bash, which this machine lacks");
+            return support::wait::loud_note("completions for bash, which this machine lacks");
         };
         assert!(bash.status.success(), "{bash:?}");
         assert_eq!(String::from_utf8(bash.stdout).unwrap().trim(), completed, "{typed:?}");

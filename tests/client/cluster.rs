@@ -4,16 +4,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use support::client::{Files, list};
+use support::harness::Cluster;
+use support::stage::{soon, update};
+use support::wait::PATIENCE;
 use surfstore::client::blocking::{Client, wait};
 use surfstore::client::{Error, Limits, Outcome};
 use surfstore::config::Address;
 use surfstore::raft::RoleName;
 use surfstore::value::Value;
-
-use crate::client::{Files, list};
-use crate::harness::Cluster;
-use crate::stage::{soon, update};
-use crate::wait::PATIENCE;
 
 fn client(cluster: &Cluster, limits: Limits) -> Client {
     let address = |id| {

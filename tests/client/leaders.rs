@@ -2,13 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use support::stage::{Act, Stage, TRUE, empty_map, map, soon, update};
+use support::turns::free_port;
 use surfstore::client::blocking::{Client, wait};
 use surfstore::client::{Error, Limits, Outcome};
 use surfstore::config::Address;
 use surfstore::value::Value;
-
-use crate::stage::{Act, Stage, TRUE, empty_map, map, soon, update};
-use crate::turns::free_port;
 
 fn leader() -> Stage {
     Stage::new(|method, _| if method == "updatefile" { TRUE } else { empty_map() })

@@ -3,11 +3,10 @@
 use std::thread;
 use std::time::Instant;
 
+use support::stage::{Act, FALSE, Stage, TRUE, empty_map, map, soon, update};
+use support::wait::{PATIENCE, wait_until};
 use surfstore::client::blocking::Client;
 use surfstore::client::{Error, Limits, Outcome};
-
-use crate::stage::{Act, FALSE, Stage, TRUE, empty_map, map, soon, update};
-use crate::wait::{PATIENCE, wait_until};
 
 fn client(stage: &Stage) -> Client {
     Client::new(std::slice::from_ref(&stage.address), Limits::default())

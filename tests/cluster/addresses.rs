@@ -4,10 +4,10 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::sync::Arc;
 
-use crate::client::{Client, TRUE, assert_fault};
-use crate::harness::Cluster;
-use crate::turns::Turn;
-use crate::wait::loud_note;
+use support::client::{Client, TRUE, assert_fault};
+use support::harness::Cluster;
+use support::turns::Turn;
+use support::wait::loud_note;
 
 /// A cluster on that host that has elected a leader and agreed on an update.
 fn agreed_on(host: &str) -> Cluster {

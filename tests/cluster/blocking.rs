@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::client::{Client, Pending, TRUE, assert_fault, files, hash, update};
-use crate::harness::Cluster;
-use crate::wait::{PATIENCE, holds_for, wait_until};
+use support::client::{Client, Pending, TRUE, assert_fault, files, hash, update};
+use support::harness::Cluster;
+use support::wait::{PATIENCE, holds_for, wait_until};
 
 /// How long a test checks that calls are blocked, unless it says otherwise.
 const BLOCKED: Duration = Duration::from_secs(3);

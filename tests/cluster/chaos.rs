@@ -11,11 +11,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
+use support::client::{Client, FALSE, Files, TRUE, files, hash, update};
+use support::harness::Cluster;
+use support::wait::{PATIENCE, wait_until};
 use surfstore::value::Value;
-
-use crate::client::{Client, FALSE, Files, TRUE, files, hash, update};
-use crate::harness::Cluster;
-use crate::wait::{PATIENCE, wait_until};
 
 const SERVERS: usize = 5;
 const CLIENTS: usize = 4;

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
+use support::client::{Answer, TRUE, assert_fault, hash, list, update};
+use support::harness::Cluster;
+use support::wait::{PATIENCE, holds_for, wait_until};
 use surfstore::value::Value;
-
-use crate::client::{Answer, TRUE, assert_fault, hash, list, update};
-use crate::harness::Cluster;
-use crate::wait::{PATIENCE, holds_for, wait_until};
 
 /// The calls that only a leader serves.
 fn calls_for_leaders() -> [(&'static str, Vec<Value>); 5] {

@@ -1,8 +1,8 @@
 //! Elections: one leader within 5 s if there is a majority, none otherwise; no leader is unseated without need.
 
-use crate::client::assert_fault;
-use crate::harness::Cluster;
-use crate::wait::{ELECTION, SEVERAL_ELECTIONS, holds_for, wait_until};
+use support::client::assert_fault;
+use support::harness::Cluster;
+use support::wait::{ELECTION, SEVERAL_ELECTIONS, holds_for, wait_until};
 
 /// How a server is lost.
 type Loss = fn(&mut Cluster, usize);

@@ -2,15 +2,9 @@
 //!
 //! The servers are black boxes here: the tests use only XML-RPC, stderr and exit codes.
 //!
-//! - `harness`, `client`, `turns` and `wait` start servers, call them and wait for what they do;
-//! - the other modules are the tests, one module per promise.
+//! One module per promise. The crate `support` starts servers, calls them and waits for what they do.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-
-mod client;
-mod harness;
-mod turns;
-mod wait;
 
 mod addresses;
 mod blocking;

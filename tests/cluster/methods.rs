@@ -1,9 +1,8 @@
 //! The names of methods, what the servers report about them, and the blocks that each server stores for itself.
 
+use support::client::{Client, TRUE, assert_fault, hash, list, update};
+use support::harness::Cluster;
 use surfstore::value::Value;
-
-use crate::client::{Client, TRUE, assert_fault, hash, list, update};
-use crate::harness::Cluster;
 
 /// The SHA-256 of `abc` and of nothing, from FIPS 180.
 const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";

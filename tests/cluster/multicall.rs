@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
+use support::client::{Answer, assert_fault, hash, list, update};
+use support::harness::Cluster;
+use support::wait::{PATIENCE, holds_for, wait_until};
 use surfstore::value::Value;
-
-use crate::client::{Answer, assert_fault, hash, list, update};
-use crate::harness::Cluster;
-use crate::wait::{PATIENCE, holds_for, wait_until};
 
 /// One of the calls.
 fn call(method: &str, params: &[Value]) -> Value {

@@ -3,11 +3,10 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use support::client::{Client, assert_fault, hash, update};
+use support::harness::Cluster;
+use support::wait::{PATIENCE, wait_until};
 use surfstore::value::Value;
-
-use crate::client::{Client, assert_fault, hash, update};
-use crate::harness::Cluster;
-use crate::wait::{PATIENCE, wait_until};
 
 /// The response to a request, after which the connection is closed.
 fn ask(server: &Client, method: &str, target: &str) -> String {

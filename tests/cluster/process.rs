@@ -6,9 +6,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use crate::client::{FALSE, TRUE, hash, update};
-use crate::harness::Cluster;
-use crate::wait::{ELECTION, PATIENCE, SEVERAL_ELECTIONS, holds_for, loud_note, wait_until};
+use support::client::{FALSE, TRUE, hash, update};
+use support::harness::Cluster;
+use support::wait::{ELECTION, PATIENCE, SEVERAL_ELECTIONS, holds_for, loud_note, wait_until};
 
 /// The exit of a server's process, which must come within that time.
 #[track_caller]

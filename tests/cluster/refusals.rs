@@ -1,12 +1,11 @@
 //! Calls that are not calls, or of no method, or forged: each gets its fault and changes nothing.
 
+use support::client::{Client, State, TRUE, assert_fault, hash, list, packed};
+use support::harness::Cluster;
+use support::wait::{PATIENCE, wait_until};
 use surfstore::config::Config;
 use surfstore::raft::NUMBER_MAX;
 use surfstore::value::{Double, Value};
-
-use crate::client::{Client, State, TRUE, assert_fault, hash, list, packed};
-use crate::harness::Cluster;
-use crate::wait::{PATIENCE, wait_until};
 
 /// A struct.
 fn structure(members: &[(&str, Value)]) -> Value {

@@ -2,10 +2,9 @@
 //! what the others know is kept.
 
 use rustix::process::Signal;
-
-use crate::client::{TRUE, hash, update};
-use crate::harness::Cluster;
-use crate::wait::{ELECTION, PATIENCE, SEVERAL_ELECTIONS, holds_for, wait_until};
+use support::client::{TRUE, hash, update};
+use support::harness::Cluster;
+use support::wait::{ELECTION, PATIENCE, SEVERAL_ELECTIONS, holds_for, wait_until};
 
 /// Checks that the set still has the version, and accepts the next.
 #[track_caller]

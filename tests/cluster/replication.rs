@@ -3,9 +3,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::client::{FALSE, TRUE, assert_fault, hash, list};
-use crate::harness::Cluster;
-use crate::wait::{ELECTION, wait_until};
+use support::client::{FALSE, TRUE, assert_fault, hash, list};
+use support::harness::Cluster;
+use support::wait::{ELECTION, wait_until};
+
 use surfstore::value::Value;
 
 /// The time within which every follower shows an update that was answered with True.

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::client::assert_fault;
-use crate::harness::Cluster;
-use crate::turns::{Turn, free_port};
-use crate::wait::{PATIENCE, SEVERAL_ELECTIONS, holds_for, wait_until};
+use support::client::assert_fault;
+use support::harness::Cluster;
+use support::turns::{Turn, free_port};
+use support::wait::{PATIENCE, SEVERAL_ELECTIONS, holds_for, wait_until};
 
 fn addresses(cluster: &Cluster) -> Vec<String> {
     (0..cluster.size()).map(|id| cluster.at(id).address().to_owned()).collect()

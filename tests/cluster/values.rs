@@ -2,10 +2,9 @@
 
 use std::iter;
 
+use support::client::{Client, FALSE, Files, TRUE, assert_fault, hash, list};
+use support::harness::Cluster;
 use surfstore::value::{Double, Value};
-
-use crate::client::{Client, FALSE, Files, TRUE, assert_fault, hash, list};
-use crate::harness::Cluster;
 
 fn double(number: f64) -> Value {
     Value::Double(Double::new(number).unwrap())

@@ -4,10 +4,11 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
-use crate::client::{Client, FALSE, TRUE, assert_fault};
-use crate::harness::Cluster;
+use support::client::{Client, FALSE, TRUE, assert_fault};
+use support::harness::Cluster;
+use support::wait::{PATIENCE, wait_until};
+
 use crate::raw::Raw;
-use crate::wait::{PATIENCE, wait_until};
 
 const NAME: &str = "naïve 名 &amp; &lt;x&gt;.txt";
 

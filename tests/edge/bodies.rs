@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use crate::client::{Client, TRUE};
+use support::client::{Client, TRUE};
+use support::wait::{PATIENCE, holds_for, wait_until};
+
 use crate::raw::{Raw, assert_refused, assert_served, call, ping, post};
 use crate::servers::{assert_unharmed, shared};
-use crate::wait::{PATIENCE, holds_for, wait_until};
 
 const BEGIN: &str = "POST / HTTP/1.1\r\nHost: a\r\n";
 

@@ -7,14 +7,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use support::client::{Client, TRUE, assert_fault, hash, update};
+use support::harness::Cluster;
+use support::wait::{ELECTION, PATIENCE, loud_note, wait_until};
 
-use crate::client::{Client, TRUE, assert_fault, hash, update};
 use crate::hangups::{read_request, update_request};
-use crate::harness::Cluster;
 use crate::memory::{RESIDENT_MAX, RETURNED, await_memory, most_resident, resident};
 use crate::raw::{Raw, ping};
 use crate::servers::assert_unharmed;
-use crate::wait::{ELECTION, PATIENCE, loud_note, wait_until};
 
 /// What the first crowd may leave behind, in bytes, for the next ones to reuse: the system gets back only the end of
 /// the heap, and the tables that a crowd made longer lie above what was kept for each of its members.

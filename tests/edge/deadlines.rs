@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use support::client::{Client, TRUE, hash};
+use support::harness::Cluster;
 use surfstore::value::Value;
 
-use crate::client::{Client, TRUE, hash};
 use crate::crowds::Over;
-use crate::harness::Cluster;
 use crate::raw::{Raw, call, ping, post};
 use crate::servers::assert_unharmed;
 

@@ -4,11 +4,12 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use std::{fs, iter};
 
-use crate::client::{TRUE, assert_fault, hash, update};
-use crate::harness::Cluster;
+use support::client::{TRUE, assert_fault, hash, update};
+use support::harness::Cluster;
+use support::wait::{PATIENCE, wait_until};
+
 use crate::raw::{Raw, ping};
 use crate::servers::assert_unharmed;
-use crate::wait::{PATIENCE, wait_until};
 
 /// Starts a set under these limits.
 fn led_with(size: usize, limits: &str) -> (Cluster, usize) {

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::client::{Client, TRUE, assert_fault};
+use support::client::{Client, TRUE, assert_fault};
+
 use crate::raw::{Raw, assert_refused, post};
 use crate::servers::{assert_unharmed, shared};
 

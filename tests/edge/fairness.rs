@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use support::client::{TRUE, hash};
+use support::harness::Cluster;
+use support::wait::{ELECTION, PATIENCE, wait_until};
 use surfstore::value::Value;
 
-use crate::client::{TRUE, hash};
 use crate::crowds::Over;
-use crate::harness::Cluster;
 use crate::raw::{Raw, post};
 use crate::servers::assert_unharmed;
-use crate::wait::{ELECTION, PATIENCE, wait_until};
 
 /// How long any other caller may have to wait, on a busy machine. Without fairness, a ping takes as long as the flood.
 const TURN: Duration = Duration::from_millis(500);

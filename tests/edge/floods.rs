@@ -5,12 +5,13 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::client::{Client, TRUE};
-use crate::harness::Cluster;
+use support::client::{Client, TRUE};
+use support::harness::Cluster;
+use support::wait::{PATIENCE, wait_until};
+
 use crate::memory::{RESIDENT_MAX, await_memory, most_resident, resident};
 use crate::raw::{Raw, call, ping, post};
 use crate::servers::assert_unharmed;
-use crate::wait::{PATIENCE, wait_until};
 
 const BEGIN: &str = "POST / HTTP/1.1\r\nHost: a\r\n";
 

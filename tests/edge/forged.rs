@@ -4,15 +4,15 @@
 //! The stranger knows everything that anyone who reaches the servers can find out: each server identifies itself to
 //! anyone who asks it for a vote.
 
+use support::client::{Answer, State, assert_fault, hash, list, packed};
+use support::harness::Cluster;
+use support::wait::{ELECTION, PATIENCE, wait_until};
 use surfstore::value::Value;
 use surfstore::xmlrpc::write_call;
 
-use crate::client::{Answer, State, assert_fault, hash, list, packed};
-use crate::harness::Cluster;
 use crate::memory::{RESIDENT_MAX, most_resident};
 use crate::raw::{Raw, assert_refused, post};
 use crate::servers::assert_unharmed;
-use crate::wait::{ELECTION, PATIENCE, wait_until};
 
 /// Numbers that no term, index, counter or process has: the maximum is 2^53.
 const ABSURD: [i64; 4] = [-1, (1 << 53) + 1, i64::MAX, i64::MIN];

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use support::client::{FALSE, TRUE, hash, update};
+use support::harness::Cluster;
+use support::wait::{PATIENCE, wait_until};
 use surfstore::xmlrpc::write_call;
 
-use crate::client::{FALSE, TRUE, hash, update};
-use crate::harness::Cluster;
 use crate::raw::{Raw, call, ping, post};
 use crate::servers::assert_unharmed;
-use crate::wait::{PATIENCE, wait_until};
 
 /// How soon the server notices that a caller has disconnected.
 const NOTICED: Duration = Duration::from_secs(1);

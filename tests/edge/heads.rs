@@ -1,6 +1,7 @@
 //! Heads of requests: which ones are served, and the status of each refusal.
 
-use crate::client::TRUE;
+use support::client::TRUE;
+
 use crate::raw::{Raw, assert_refused, assert_served, call, ping, post_with, refusal};
 use crate::servers::{assert_unharmed, shared};
 

@@ -1,23 +1,11 @@
 //! The edge of a running server: raw bytes over sockets, as unusual clients, broken ones and attackers send them, and
 //! the responses.
 //!
-//! - `raw` and `servers` send the bytes and start the servers, with the harness of the cluster tests; `memory` measures
-//!   their memory;
+//! - `raw` and `servers` send the bytes and start the servers, with the harness of the crate `support`; `memory`
+//!   measures their memory;
 //! - the other modules are the tests: the framing of requests, the documents within, and what connections may cost.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-
-#[path = "../cluster/client.rs"]
-#[allow(dead_code, reason = "the cluster tests use the rest")]
-mod client;
-#[path = "../cluster/harness.rs"]
-#[allow(dead_code, reason = "the cluster tests use the rest")]
-mod harness;
-#[path = "../cluster/turns.rs"]
-mod turns;
-#[path = "../cluster/wait.rs"]
-#[allow(dead_code, reason = "the cluster tests use the rest")]
-mod wait;
 
 mod memory;
 mod raw;

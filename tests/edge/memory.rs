@@ -4,7 +4,7 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::Cluster;
+use support::harness::Cluster;
 
 /// How much memory a server may use at any time, in bytes.
 pub(crate) const RESIDENT_MAX: u64 = 256 << 20;

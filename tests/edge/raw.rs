@@ -4,10 +4,9 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
+use support::client::{Answer, Client, TRUE};
+use support::wait::PATIENCE;
 use surfstore::xmlrpc::{parse_response, write_call};
-
-use crate::client::{Answer, Client, TRUE};
-use crate::wait::PATIENCE;
 
 /// A connection to a server.
 pub(crate) struct Raw {

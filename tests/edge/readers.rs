@@ -3,11 +3,12 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::client::{Client, TRUE, assert_fault, hash};
-use crate::harness::Cluster;
+use support::client::{Client, TRUE, assert_fault, hash};
+use support::harness::Cluster;
+use support::wait::wait_until;
+
 use crate::raw::{Raw, call, post};
 use crate::servers::assert_unharmed;
-use crate::wait::wait_until;
 
 /// The file map takes 16 MiB, far more than sockets buffer.
 const FILES: usize = 4;

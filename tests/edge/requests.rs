@@ -3,11 +3,11 @@
 use std::thread;
 use std::time::Duration;
 
+use support::client::TRUE;
+use support::harness::Cluster;
 use surfstore::value::Value;
 use surfstore::xmlrpc::write_call;
 
-use crate::client::TRUE;
-use crate::harness::Cluster;
 use crate::raw::{Raw, call, ping, post, post_with};
 use crate::servers::shared;
 

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex, Weak};
 
-use crate::client::TRUE;
-use crate::harness::Cluster;
+use support::client::TRUE;
+use support::harness::Cluster;
 
 /// The server that tests share as long as any of them uses it.
 static SHARED: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());

@@ -5,15 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use support::client::{Answer, Client, FALSE, Files, TRUE, assert_fault, hash, list, update};
+use support::harness::Cluster;
+use support::wait::PATIENCE;
 use surfstore::value::Value;
 use surfstore::xmlrpc::Fault;
 
-use crate::client::{Answer, Client, FALSE, Files, TRUE, assert_fault, hash, list, update};
 use crate::crowds::Over;
-use crate::harness::Cluster;
 use crate::raw::{Raw, call, post};
 use crate::servers::assert_unharmed;
-use crate::wait::PATIENCE;
 
 /// Updates a file with parameters that are written like this.
 #[track_caller]
@@ -192,7 +192,7 @@ fn a_map_of_5000_files_is_answered_whole() {
     connection.send(post(&call("surfstore.getfileinfomap"))).unwrap();
     let response = connection.response();
     assert!(512 << 10 < response.body.len(), "the answer has {} bytes", response.body.len());
-    let files = crate::client::files(response.answer().unwrap());
+    let files = support::client::files(response.answer().unwrap());
     let expected: BTreeMap<_, _> =
         names.into_iter().map(|name| (name, (1, hashes.clone()))).collect();
     assert_eq!(files, expected);

@@ -12,8 +12,6 @@ mod flow;
 mod heads;
 mod methods;
 mod origins;
-#[path = "../fuzz/plain.rs"]
-mod plain;
 mod random;
 
 use surfstore::gate::{Gate, HttpMethod, HttpRequest, Received, Refusal};

@@ -1,8 +1,8 @@
 //! Properties over random bytes, random damage and random splits.
 
-use super::plain::plain;
 use super::{announced_by, call, chunked, post_with, read_pieces, split};
 use proptest::prelude::*;
+use support::plain::plain;
 use surfstore::gate::{BODY_BYTES_MAX, HEADERS_MAX, HttpRequest};
 
 /// Valid requests of every kind.

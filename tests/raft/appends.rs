@@ -1,6 +1,6 @@
 //! The receiver of AppendEntries: Figure 2's steps 1 to 5, §5.3, and what no correct peer can have sent.
 
-use crate::support::*;
+use support::raft::*;
 
 use BallotKind::{PreVote, Vote};
 

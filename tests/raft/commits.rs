@@ -1,6 +1,6 @@
 //! When an entry is committed (§5.3, §5.4.2, Figure 8), and how followers' logs are repaired (§5.3, Figure 7).
 
-use crate::support::*;
+use support::raft::*;
 
 fn commit_index(server: &Server) -> u64 {
     server.status().commit_index.0

@@ -2,7 +2,7 @@
 //! majority. Only then does a candidate count guests, and only if all servers are accounted for, twice and with the
 //! same result.
 
-use crate::support::*;
+use support::raft::*;
 
 use BallotKind::{PreVote, Vote};
 

@@ -1,6 +1,6 @@
 //! The rules of §5.1, §5.2 and §5.4.1, and what Figure 2 says about terms, votes and elections: a test for each.
 
-use crate::support::*;
+use support::raft::*;
 
 use BallotKind::{PreVote, Vote};
 

@@ -1,6 +1,6 @@
 //! How a history begins: an empty candidate that wins a ballot founds one, and answers callers once that is committed.
 
-use crate::support::*;
+use support::raft::*;
 
 use BallotKind::{PreVote, Vote};
 

@@ -1,6 +1,6 @@
 //! Histories that meet: which server gives its own up, which one refuses the other's, and which one reports it.
 
-use crate::support::*;
+use support::raft::*;
 
 use BallotKind::{PreVote, Vote};
 

@@ -1,6 +1,6 @@
 //! Which servers count: the processes that the last roster of a server's own log names, in that incarnation.
 
-use crate::support::*;
+use support::raft::*;
 
 use BallotKind::{PreVote, Vote};
 

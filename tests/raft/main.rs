@@ -14,5 +14,4 @@ mod replication;
 mod roles;
 mod rosters;
 mod senders;
-mod support;
 mod updates;

@@ -1,7 +1,7 @@
 //! Elections beyond the paper: the pre-vote (thesis §9.6), a leader without a majority, and a process that has just
 //! been started.
 
-use crate::support::*;
+use support::raft::*;
 
 use BallotKind::{PreVote, Vote};
 

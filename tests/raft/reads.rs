@@ -1,6 +1,6 @@
 //! Reads (ReadIndex, thesis §6.4; §8): none is answered from the memory of a server that may have been deposed.
 
-use crate::support::*;
+use support::raft::*;
 
 const BEAT: Event = Event::Timeout(Timer::Heartbeat);
 

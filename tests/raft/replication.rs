@@ -1,7 +1,7 @@
 //! The leader's side of AppendEntries: what it sends to whom and when (§5.3), and what a reply, or a missing one,
 //! changes.
 
-use crate::support::*;
+use support::raft::*;
 
 const BEAT: Event = Event::Timeout(Timer::Heartbeat);
 

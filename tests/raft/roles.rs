@@ -1,7 +1,7 @@
 //! Figure 4 and the handout's crash and restore: every legal change of role, by real events; the timer of each role;
 //! and what ends with a role.
 
-use crate::support::*;
+use support::raft::*;
 
 use BallotKind::{PreVote, Vote};
 

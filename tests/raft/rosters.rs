@@ -1,6 +1,6 @@
 //! How a leader revises the roster: a server that shows another incarnation is removed first, and added later.
 
-use crate::support::*;
+use support::raft::*;
 
 const BEAT: Event = Event::Timeout(Timer::Heartbeat);
 

@@ -1,7 +1,7 @@
 //! What a message says about its sender, checked before anything else: whether it can be true, whether it comes from
 //! another set that shares an address by mistake, and whether it was meant for another process.
 
-use crate::support::*;
+use support::raft::*;
 
 use BallotKind::{PreVote, Vote};
 

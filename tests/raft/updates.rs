@@ -1,7 +1,7 @@
 //! Updates (§5.3, §8): when a caller is answered, with what, and the bounds on the wait and on the memory that it
 //! takes.
 
-use crate::support::*;
+use support::raft::*;
 
 const UPDATED: Reply = Reply::Updated(true);
 const REFUSED: Reply = Reply::Updated(false);

@@ -3,10 +3,6 @@
 //! Each panics if its claim does not hold. The fuzzer calls them with its own bytes, and `tests/corpora.rs` with the
 //! saved ones; they know of neither.
 
-#[path = "plain.rs"]
-mod plain;
-
-use plain::plain;
 use surfstore::gate::{Gate, HttpRequest, Received, Refusal};
 use surfstore::protocol::{self, NoResponse};
 use surfstore::raft::{
@@ -15,9 +11,11 @@ use surfstore::raft::{
 use surfstore::value::Value;
 use surfstore::xmlrpc::{parse_call, parse_response, write_call, write_fault, write_response};
 
+use crate::plain::plain;
+
 /// The gate reads the same from a connection however its bytes are split, and reads the same requests if they are sent
 /// again in their shortest form.
-pub(crate) fn gate(bytes: &[u8]) {
+pub fn gate(bytes: &[u8]) {
     let outcome = read_pieces(bytes.chunks(bytes.len().max(1)));
     assert_eq!(read_pieces(bytes.chunks(1)), outcome, "byte by byte");
     assert_eq!(read_pieces(bytes.chunks(7)), outcome, "seven bytes at a time");
@@ -53,7 +51,7 @@ fn read_pieces<'a>(
 }
 
 /// Everything that is read as a call or an answer is written in a form that is read as the same.
-pub(crate) fn xml(bytes: &[u8]) {
+pub fn xml(bytes: &[u8]) {
     if let Ok(call) = parse_call(bytes) {
         // A method's name is written only by this server, whose own names need no escaping.
         let again = write_call("m", |params| {
@@ -76,12 +74,12 @@ pub(crate) fn xml(bytes: &[u8]) {
 /// A document that is a call is made. Any other is taken for the answer to the oldest request in flight that it can
 /// answer. If it is not an answer either, the server's timer expires, so that it reaches every role; an empty document
 /// means that the process that received the oldest request has ended.
-pub(crate) fn peers(bytes: &[u8]) {
+pub fn peers(bytes: &[u8]) {
     tell(bytes, |_, _| {});
 }
 
 /// The same, and `see` is given every event, and the server after it.
-pub(crate) fn tell(bytes: &[u8], mut see: impl FnMut(&Event, &Server)) {
+pub fn tell(bytes: &[u8], mut see: impl FnMut(&Event, &Server)) {
     let Some(cluster) = Cluster::new(ServerId(0), 3) else { return };
     let (mut server, mut effects) = Server::start(cluster, Incarnation(100));
     let mut under_way = Vec::new();

@@ -4,9 +4,9 @@ use surfstore::value::Value;
 use surfstore::xmlrpc::write_call;
 
 /// An input with as many pieces as fit.
-pub(crate) struct Worst {
+pub struct Worst {
     /// What there is much of.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     form: Form,
 }
 
@@ -19,7 +19,7 @@ enum Form {
 
 impl Worst {
     /// The input of about so many bytes.
-    pub(crate) fn of(&self, bytes: usize) -> Vec<u8> {
+    pub fn of(&self, bytes: usize) -> Vec<u8> {
         match self.form {
             Form::Text { begin, piece, end } => text(bytes, begin, piece, end),
             Form::Packed { piece_bytes, message } => {
@@ -72,7 +72,7 @@ macro_rules! after_value {
 }
 
 /// Documents, for the XML reader.
-pub(crate) const DOCUMENTS: [Worst; 20] = [
+pub const DOCUMENTS: [Worst; 20] = [
     of("a DOCTYPE", "<!DOCTYPE a [", |_| "<!ENTITY a 'b'>".into(), ""),
     of("attributes", "<methodCall", |n| format!(" a{n}=''"), "/>"),
     of("a long name", "<", |_| "a".into(), "/>"),
@@ -118,7 +118,7 @@ pub(crate) const DOCUMENTS: [Worst; 20] = [
 const CHUNKED: &str = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 /// Connections, for the gate.
-pub(crate) const CONNECTIONS: [Worst; 4] = [
+pub const CONNECTIONS: [Worst; 4] = [
     of("chunks of a byte", CHUNKED, |_| "1\r\nx\r\n".into(), "0\r\n\r\n"),
     of(
         "requests without a body",
@@ -165,7 +165,7 @@ fn update(hashes: &Value) -> Value {
 }
 
 /// Messages of peers, for a server; one message each.
-pub(crate) const MESSAGES: [Worst; 5] = [
+pub const MESSAGES: [Worst; 5] = [
     packed("entries", 8 * 9, |count| append(array((0..count).map(|_| roster())))),
     packed("members of a roster", 2 * 9, |count| {
         let member = |number: i64| [number % 256, number].map(Value::from);

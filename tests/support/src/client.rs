@@ -13,60 +13,59 @@ use surfstore::xmlrpc::{Fault, parse_response, write_call};
 use crate::wait::{PATIENCE, wait_until};
 
 /// The answer to a call.
-pub(crate) type Answer = Result<Value, Fault>;
+pub type Answer = Result<Value, Fault>;
 
 /// The file map: name -> version and hash list.
-pub(crate) type Files = BTreeMap<String, (i64, Value)>;
+pub type Files = BTreeMap<String, (i64, Value)>;
 
 /// The answer of a call that succeeded.
-pub(crate) const TRUE: Answer = Ok(Value::Boolean(true));
+pub const TRUE: Answer = Ok(Value::Boolean(true));
 
 /// The answer to an update whose version is not the next.
-pub(crate) const FALSE: Answer = Ok(Value::Boolean(false));
+pub const FALSE: Answer = Ok(Value::Boolean(false));
 
 /// The status of a server, without the members that change with time alone.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct State {
-    pub(crate) role: Value,
-    pub(crate) leader: Value,
-    pub(crate) term: i64,
-    pub(crate) commit_index: i64,
-    pub(crate) last_log: (i64, i64),
-    pub(crate) files: i64,
-    pub(crate) waiting_calls: i64,
+pub struct State {
+    pub role: Value,
+    pub leader: Value,
+    pub term: i64,
+    pub commit_index: i64,
+    pub last_log: (i64, i64),
+    pub files: i64,
+    pub waiting_calls: i64,
 }
 
 /// A client of one server. Its calls are made one after another over one connection, which is made again after it ends.
 #[derive(Debug)]
-pub(crate) struct Client {
+pub struct Client {
     address: String,
     patience: Duration,
     kept: Mutex<Option<BufReader<TcpStream>>>,
 }
 
 impl Client {
-    pub(crate) fn new(address: &str) -> Client {
+    pub fn new(address: &str) -> Client {
         Client { address: address.to_owned(), patience: 2 * PATIENCE, kept: Mutex::new(None) }
     }
 
     /// A client of the same server that disconnects if an answer takes longer than that.
-    #[allow(dead_code, reason = "the tests of networks use it")]
-    pub(crate) fn impatient(&self, patience: Duration) -> Client {
+    pub fn impatient(&self, patience: Duration) -> Client {
         Client { patience, ..self.another() }
     }
 
     /// The server's `host:port`.
-    pub(crate) fn address(&self) -> &str {
+    pub fn address(&self) -> &str {
         &self.address
     }
 
     /// A client of the same server with a separate connection.
-    pub(crate) fn another(&self) -> Client {
+    pub fn another(&self) -> Client {
         Client::new(&self.address)
     }
 
     /// Sends a document and reads the answer.
-    pub(crate) fn try_send(&self, document: &[u8]) -> io::Result<Answer> {
+    pub fn try_send(&self, document: &[u8]) -> io::Result<Answer> {
         let mut kept = self.kept.lock().unwrap();
         let mut connection = match kept.take() {
             Some(connection) if is_quiet(connection.get_ref()) => connection,
@@ -91,13 +90,13 @@ impl Client {
     }
 
     /// Calls a method.
-    pub(crate) fn try_call(&self, method: &str, params: &[Value]) -> io::Result<Answer> {
+    pub fn try_call(&self, method: &str, params: &[Value]) -> io::Result<Answer> {
         self.try_send(&document(method, params))
     }
 
     /// Sends a document to a server that must answer.
     #[track_caller]
-    pub(crate) fn send(&self, document: &[u8]) -> Answer {
+    pub fn send(&self, document: &[u8]) -> Answer {
         match self.try_send(document) {
             Ok(answer) => answer,
             Err(error) => panic!("{} does not answer: {error}", self.address),
@@ -106,12 +105,12 @@ impl Client {
 
     /// Calls a method of a server that must answer.
     #[track_caller]
-    pub(crate) fn call(&self, method: &str, params: &[Value]) -> Answer {
+    pub fn call(&self, method: &str, params: &[Value]) -> Answer {
         self.send(&document(method, params))
     }
 
     /// Calls a method over a separate connection, without waiting for the answer.
-    pub(crate) fn begin(&self, method: &str, params: &[Value]) -> Pending {
+    pub fn begin(&self, method: &str, params: &[Value]) -> Pending {
         let client = self.another();
         let document = document(method, params);
         Pending { call: thread::spawn(move || client.try_send(&document)) }
@@ -126,33 +125,33 @@ impl Client {
     }
 
     #[track_caller]
-    pub(crate) fn is_leader(&self) -> bool {
+    pub fn is_leader(&self) -> bool {
         self.truth("surfstore.isLeader")
     }
 
     #[track_caller]
-    pub(crate) fn is_crashed(&self) -> bool {
+    pub fn is_crashed(&self) -> bool {
         self.truth("surfstore.isCrashed")
     }
 
     #[track_caller]
-    pub(crate) fn crash(&self) {
+    pub fn crash(&self) {
         assert_eq!(self.call("surfstore.crash", &[]), TRUE);
     }
 
     #[track_caller]
-    pub(crate) fn restore(&self) {
+    pub fn restore(&self) {
         assert_eq!(self.call("surfstore.restore", &[]), TRUE);
     }
 
     #[track_caller]
-    pub(crate) fn update(&self, name: &str, version: i64, hashes: &Value) -> Answer {
+    pub fn update(&self, name: &str, version: i64, hashes: &Value) -> Answer {
         self.call("surfstore.updatefile", &update(name, version, hashes))
     }
 
     /// The version that this server has applied.
     #[track_caller]
-    pub(crate) fn version(&self, name: &str) -> i64 {
+    pub fn version(&self, name: &str) -> i64 {
         match self.call("surfstore.tester_getversion", &[name.into()]) {
             Ok(Value::Int(version)) => version,
             other => panic!("tester_getversion answered {other:?}"),
@@ -160,7 +159,7 @@ impl Client {
     }
 
     #[track_caller]
-    pub(crate) fn files(&self) -> Result<Files, Fault> {
+    pub fn files(&self) -> Result<Files, Fault> {
         self.call("surfstore.getfileinfomap", &[]).map(files)
     }
 
@@ -173,7 +172,7 @@ impl Client {
 
     /// A list of ids in the server's status.
     #[track_caller]
-    pub(crate) fn ids(&self, name: &str) -> Vec<usize> {
+    pub fn ids(&self, name: &str) -> Vec<usize> {
         let Value::Array(ids) = &self.status()[name] else { panic!("{name} is not a list") };
         let id = |value: &Value| match value {
             Value::Int(id) => usize::try_from(*id).unwrap(),
@@ -184,7 +183,7 @@ impl Client {
 
     /// A text in the server's status.
     #[track_caller]
-    pub(crate) fn text(&self, name: &str) -> String {
+    pub fn text(&self, name: &str) -> String {
         match &self.status()[name] {
             Value::String(text) => text.to_string(),
             other => panic!("{name} is {other:?}"),
@@ -192,7 +191,7 @@ impl Client {
     }
 
     #[track_caller]
-    pub(crate) fn state(&self) -> State {
+    pub fn state(&self) -> State {
         let members = self.status();
         let number = |name: &str| match members[name] {
             Value::Int(number) => number,
@@ -212,19 +211,19 @@ impl Client {
 
 /// A call that was started.
 #[must_use]
-pub(crate) struct Pending {
+pub struct Pending {
     call: JoinHandle<io::Result<Answer>>,
 }
 
 impl Pending {
     /// Whether no answer has come yet.
-    pub(crate) fn is_blocked(&self) -> bool {
+    pub fn is_blocked(&self) -> bool {
         !self.call.is_finished()
     }
 
     /// The answer, which must arrive within that time.
     #[track_caller]
-    pub(crate) fn answer(self, within: Duration) -> Answer {
+    pub fn answer(self, within: Duration) -> Answer {
         wait_until(within, "a call that was started is answered", || !self.is_blocked());
         match self.call.join().unwrap() {
             Ok(answer) => answer,
@@ -234,28 +233,28 @@ impl Pending {
 }
 
 /// The parameters of an update.
-pub(crate) fn update(name: &str, version: i64, hashes: &Value) -> [Value; 3] {
+pub fn update(name: &str, version: i64, hashes: &Value) -> [Value; 3] {
     [name.into(), version.into(), hashes.clone()]
 }
 
 /// A list of values.
-pub(crate) fn list<const N: usize>(elements: [Value; N]) -> Value {
+pub fn list<const N: usize>(elements: [Value; N]) -> Value {
     Value::Array(elements.into())
 }
 
 /// A value packed into base64, as servers send each other their messages, and hash lists within them.
-pub(crate) fn packed(value: &Value) -> Value {
+pub fn packed(value: &Value) -> Value {
     Value::Base64(value.pack().into())
 }
 
 /// A list of one hash.
-pub(crate) fn hash(text: &str) -> Value {
+pub fn hash(text: &str) -> Value {
     list([text.into()])
 }
 
 /// The file map in the answer of `getfileinfomap`.
 #[track_caller]
-pub(crate) fn files(answer: Value) -> Files {
+pub fn files(answer: Value) -> Files {
     let Value::Struct(members) = answer else { panic!("getfileinfomap answered {answer:?}") };
     let file = |(name, info): (Box<str>, Value)| match info {
         Value::Array(info) => match &*info {
@@ -271,7 +270,7 @@ pub(crate) fn files(answer: Value) -> Files {
 
 /// Checks that a call failed with this code, and with a message that begins like this.
 #[track_caller]
-pub(crate) fn assert_fault(answer: &Answer, code: i32, begin: &str) {
+pub fn assert_fault(answer: &Answer, code: i32, begin: &str) {
     let Err(fault) = answer else { panic!("expected fault {code}, not {answer:?}") };
     assert_eq!(fault.code, code, "{fault:?}");
     assert!(fault.message.starts_with(begin), "{fault:?} does not begin with {begin:?}");

@@ -12,11 +12,11 @@ static TAKEN: Mutex<usize> = Mutex::new(0);
 static GIVEN_BACK: Condvar = Condvar::new();
 
 /// The right to run servers; returned when it is dropped.
-pub(crate) struct Turn(());
+pub struct Turn(());
 
 impl Turn {
     /// Waits for its turn.
-    pub(crate) fn take() -> Turn {
+    pub fn take() -> Turn {
         let mut taken =
             GIVEN_BACK.wait_while(TAKEN.lock().unwrap(), |taken| *taken == TURNS_MAX).unwrap();
         *taken += 1;
@@ -42,7 +42,7 @@ static NEXT_PORT: LazyLock<AtomicU16> = LazyLock::new(|| {
 });
 
 /// A port that is not in use and that no other test of this process gets.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let ports = PORTS.end - PORTS.start;
     (0..ports)
         .map(|_| PORTS.start + NEXT_PORT.fetch_add(1, Ordering::Relaxed) % ports)

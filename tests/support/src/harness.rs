@@ -11,12 +11,13 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::client::{Client, TRUE, hash};
+use crate::programs::target;
 use crate::turns::{Turn, free_port};
 use crate::wait::{ELECTION, PATIENCE, wait_until};
 
 /// The script, with the release binary already built, so that no server has to wait for the build.
 static SCRIPT: LazyLock<&str> = LazyLock::new(|| {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/run-server.sh");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../run-server.sh");
     let output = command(script, Path::new("absent"), 0).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
     script
@@ -24,9 +25,7 @@ static SCRIPT: LazyLock<&str> = LazyLock::new(|| {
 
 fn command(script: &str, config: &Path, id: usize) -> Command {
     let mut command = Command::new(script);
-    // The folder that these tests were built in, in which the server is built too.
-    let target = Path::new(env!("CARGO_BIN_EXE_surfstore-server")).ancestors().nth(2).unwrap();
-    command.arg(config).arg(id.to_string()).env("CARGO_TARGET_DIR", target).stdin(Stdio::null());
+    command.arg(config).arg(id.to_string()).env("CARGO_TARGET_DIR", target()).stdin(Stdio::null());
     command
 }
 
@@ -42,7 +41,7 @@ fn config(addresses: &[String]) -> String {
 /// A set of servers, any of which may be running. All are killed when it is dropped.
 ///
 /// Their output is kept in files, and shown if the test fails.
-pub(crate) struct Cluster {
+pub struct Cluster {
     folder: TempDir,
     servers: Vec<Client>,
     processes: Vec<Option<Child>>,
@@ -51,18 +50,18 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     /// A cluster on `localhost`, without running servers.
-    pub(crate) fn stopped(size: usize) -> Cluster {
+    pub fn stopped(size: usize) -> Cluster {
         Cluster::on("localhost", size, Arc::new(Turn::take()))
     }
 
     /// A cluster on that host, without running servers.
-    pub(crate) fn on(host: &str, size: usize, turn: Arc<Turn>) -> Cluster {
+    pub fn on(host: &str, size: usize, turn: Arc<Turn>) -> Cluster {
         let addresses: Vec<_> = (0..size).map(|_| format!("{host}:{}", free_port())).collect();
         Cluster::of(&addresses, turn)
     }
 
     /// A cluster of servers at these addresses, without running servers.
-    pub(crate) fn of(addresses: &[String], turn: Arc<Turn>) -> Cluster {
+    pub fn of(addresses: &[String], turn: Arc<Turn>) -> Cluster {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("config"), config(addresses)).unwrap();
         let servers = addresses.iter().map(|address| Client::new(address)).collect();
@@ -71,7 +70,7 @@ impl Cluster {
     }
 
     /// A running cluster with its leader.
-    pub(crate) fn led(size: usize) -> (Cluster, usize) {
+    pub fn led(size: usize) -> (Cluster, usize) {
         let mut cluster = Cluster::stopped(size);
         cluster.start(0..size);
         let leader = cluster.leader();
@@ -79,7 +78,7 @@ impl Cluster {
     }
 
     /// Running clusters, each with a leader, in one turn: for tests that wait a lot and cause little load.
-    pub(crate) fn several(count: usize, size: usize) -> Vec<Cluster> {
+    pub fn several(count: usize, size: usize) -> Vec<Cluster> {
         let turn = Arc::new(Turn::take());
         let started = |_| {
             let mut cluster = Cluster::on("localhost", size, Arc::clone(&turn));
@@ -91,12 +90,12 @@ impl Cluster {
     }
 
     /// The file of the configuration.
-    pub(crate) fn config(&self) -> PathBuf {
+    pub fn config(&self) -> PathBuf {
         self.folder.path().join("config")
     }
 
     /// Starts servers, and waits until they answer.
-    pub(crate) fn start(&mut self, ids: impl IntoIterator<Item = usize> + Clone) {
+    pub fn start(&mut self, ids: impl IntoIterator<Item = usize> + Clone) {
         for id in ids.clone() {
             let command = self.command(id);
             self.launch(id, command);
@@ -107,14 +106,14 @@ impl Cluster {
     }
 
     /// The command that starts a server and keeps its output in files.
-    pub(crate) fn command(&self, id: usize) -> Command {
+    pub fn command(&self, id: usize) -> Command {
         let mut command = command(&SCRIPT, &self.config(), id);
         self.keep_output(id, &mut command);
         command
     }
 
     /// The command that starts a server whose configuration has these addresses for the others and itself.
-    pub(crate) fn command_with(&self, id: usize, addresses: &[String]) -> Command {
+    pub fn command_with(&self, id: usize, addresses: &[String]) -> Command {
         let file = self.folder.path().join(format!("config{id}"));
         fs::write(&file, config(addresses)).unwrap();
         let mut command = command(&SCRIPT, &file, id);
@@ -123,7 +122,7 @@ impl Cluster {
     }
 
     /// Makes the command that starts a server keep its output in files.
-    pub(crate) fn keep_output(&self, id: usize, command: &mut Command) {
+    pub fn keep_output(&self, id: usize, command: &mut Command) {
         let log = |stream: &str| {
             File::options().create(true).append(true).open(self.log(id, stream)).unwrap()
         };
@@ -131,54 +130,54 @@ impl Cluster {
     }
 
     /// Starts a server by that command. The caller has to wait for it.
-    pub(crate) fn launch(&mut self, id: usize, mut command: Command) {
+    pub fn launch(&mut self, id: usize, mut command: Command) {
         assert!(self.processes[id].is_none(), "server {id} runs already");
         self.processes[id] = Some(command.spawn().unwrap());
     }
 
     /// The process of a running server.
-    pub(crate) fn process(&mut self, id: usize) -> &mut Child {
+    pub fn process(&mut self, id: usize) -> &mut Child {
         self.processes[id].as_mut().expect("the server runs")
     }
 
     #[track_caller]
-    pub(crate) fn await_answer(&self, id: usize) {
+    pub fn await_answer(&self, id: usize) {
         wait_until(PATIENCE, "a server that was started answers", || {
             self.at(id).try_call("surfstore.ping", &[]).is_ok()
         });
     }
 
     /// Ends a server's process by SIGKILL.
-    pub(crate) fn kill(&mut self, id: usize) {
+    pub fn kill(&mut self, id: usize) {
         let mut process = self.processes[id].take().expect("the server runs");
         process.kill().unwrap();
         process.wait().unwrap();
     }
 
     /// Ends processes and starts them again, so that they have lost their memory. Waits until they answer.
-    pub(crate) fn relaunch(&mut self, ids: &[usize]) {
+    pub fn relaunch(&mut self, ids: &[usize]) {
         ids.iter().for_each(|id| self.kill(*id));
         self.start(ids.iter().copied());
     }
 
     /// Suspends a process, or resumes it: its port accepts connections all the time, but nothing is answered.
-    pub(crate) fn signal(&mut self, id: usize, signal: Signal) {
+    pub fn signal(&mut self, id: usize, signal: Signal) {
         kill_process(Pid::from_child(self.process(id)), signal).unwrap();
     }
 
     /// The lines that the server has written to stderr, over all its processes.
-    pub(crate) fn lines(&self, id: usize) -> Vec<String> {
+    pub fn lines(&self, id: usize) -> Vec<String> {
         self.written(id, "stderr").lines().map(str::to_owned).collect()
     }
 
     /// How many of its lines contain this.
-    pub(crate) fn said(&self, id: usize, what: &str) -> usize {
+    pub fn said(&self, id: usize, what: &str) -> usize {
         self.lines(id).iter().filter(|line| line.contains(what)).count()
     }
 
     /// Waits until all running servers count, according to all of them.
     #[track_caller]
-    pub(crate) fn await_whole(&self) {
+    pub fn await_whole(&self) {
         wait_until(PATIENCE, "every server that runs counts", || {
             self.running().into_iter().all(|id| {
                 self.at(id).ids("roster") == self.running() && self.at(id).ids("guests").is_empty()
@@ -192,38 +191,38 @@ impl Cluster {
     }
 
     /// What the server has written to that stream.
-    pub(crate) fn written(&self, id: usize, stream: &str) -> String {
+    pub fn written(&self, id: usize, stream: &str) -> String {
         fs::read_to_string(self.log(id, stream)).unwrap_or_default()
     }
 
     /// The client of a server. Calls that may block are started instead, because all share this client.
-    pub(crate) fn at(&self, id: usize) -> &Client {
+    pub fn at(&self, id: usize) -> &Client {
         &self.servers[id]
     }
 
-    pub(crate) fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.servers.len()
     }
 
     /// The running servers, crashed or not.
-    pub(crate) fn running(&self) -> Vec<usize> {
+    pub fn running(&self) -> Vec<usize> {
         (0..self.size()).filter(|id| self.processes[*id].is_some()).collect()
     }
 
     /// The running servers, except that one.
-    pub(crate) fn others(&self, id: usize) -> Vec<usize> {
+    pub fn others(&self, id: usize) -> Vec<usize> {
         self.running().into_iter().filter(|other| *other != id).collect()
     }
 
     /// The servers that say they lead.
     #[track_caller]
-    pub(crate) fn leaders(&self) -> Vec<usize> {
+    pub fn leaders(&self) -> Vec<usize> {
         self.running().into_iter().filter(|id| self.at(*id).is_leader()).collect()
     }
 
     /// The one leader, which must exist within the time of an election.
     #[track_caller]
-    pub(crate) fn leader(&self) -> usize {
+    pub fn leader(&self) -> usize {
         let mut leaders = Vec::new();
         wait_until(ELECTION, "exactly one server leads", || {
             leaders = self.leaders();
@@ -232,17 +231,17 @@ impl Cluster {
         leaders[0]
     }
 
-    pub(crate) fn crash(&self, ids: &[usize]) {
+    pub fn crash(&self, ids: &[usize]) {
         ids.iter().for_each(|id| self.at(*id).crash());
     }
 
-    pub(crate) fn restore(&self, ids: &[usize]) {
+    pub fn restore(&self, ids: &[usize]) {
         ids.iter().for_each(|id| self.at(*id).restore());
     }
 
     /// Updates a file at the leader, and waits until these servers have applied it.
     #[track_caller]
-    pub(crate) fn agree(&self, leader: usize, ids: &[usize], name: &str, version: i64) {
+    pub fn agree(&self, leader: usize, ids: &[usize], name: &str, version: i64) {
         let hashes = hash(&format!("{name} {version}"));
         assert_eq!(self.at(leader).update(name, version, &hashes), TRUE);
         self.await_version(ids, name, version);
@@ -251,7 +250,7 @@ impl Cluster {
     }
 
     #[track_caller]
-    pub(crate) fn await_version(&self, ids: &[usize], name: &str, version: i64) {
+    pub fn await_version(&self, ids: &[usize], name: &str, version: i64) {
         for id in ids {
             let what = format!("server {id} has version {version} of {name:?}");
             wait_until(PATIENCE, &what, || self.at(*id).version(name) == version);

@@ -13,7 +13,7 @@ use surfstore::value::Value;
 use surfstore::xmlrpc::{Fault, MethodCall, parse_call, write_fault, write_response};
 
 /// What a server does with a call.
-pub(crate) enum Act {
+pub enum Act {
     Answer(Value),
     Fault(i32, String),
     /// Answers, and closes the connection at once.
@@ -26,12 +26,12 @@ pub(crate) enum Act {
     Silence,
 }
 
-pub(crate) const TRUE: Act = Act::Answer(Value::Boolean(true));
-pub(crate) const FALSE: Act = Act::Answer(Value::Boolean(false));
+pub const TRUE: Act = Act::Answer(Value::Boolean(true));
+pub const FALSE: Act = Act::Answer(Value::Boolean(false));
 
 /// A server that decides by the call, and by how many calls of that method came before, what it does.
-pub(crate) struct Stage {
-    pub(crate) address: Address,
+pub struct Stage {
+    pub address: Address,
     calls: Arc<Mutex<Vec<MethodCall>>>,
     /// How many connections it has closed.
     ended: Arc<AtomicUsize>,
@@ -40,7 +40,7 @@ pub(crate) struct Stage {
 type Script = dyn Fn(&str, usize) -> Act + Send + Sync;
 
 impl Stage {
-    pub(crate) fn new(script: impl Fn(&str, usize) -> Act + Send + Sync + 'static) -> Stage {
+    pub fn new(script: impl Fn(&str, usize) -> Act + Send + Sync + 'static) -> Stage {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let calls = Arc::new(Mutex::new(Vec::new()));
@@ -60,12 +60,12 @@ impl Stage {
     }
 
     /// How many connections have been closed.
-    pub(crate) fn ended(&self) -> usize {
+    pub fn ended(&self) -> usize {
         self.ended.load(Ordering::SeqCst)
     }
 
     /// How often the method was called.
-    pub(crate) fn heard(&self, method: &str) -> usize {
+    pub fn heard(&self, method: &str) -> usize {
         self.calls.lock().unwrap().iter().filter(|call| call.method.ends_with(method)).count()
     }
 }
@@ -118,22 +118,22 @@ fn read_request(stream: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
 }
 
 /// A map of one file.
-pub(crate) fn map(name: &str, version: i64, hash: &str) -> Act {
+pub fn map(name: &str, version: i64, hash: &str) -> Act {
     let hashes = Value::Array([hash.into()].into());
     let info = Value::Array([version.into(), hashes].into());
     Act::Answer(Value::Struct([(name.into(), info)].into()))
 }
 
-pub(crate) fn empty_map() -> Act {
+pub fn empty_map() -> Act {
     Act::Answer(Value::Struct([].into()))
 }
 
-pub(crate) fn update(name: &str, version: i64) -> FileUpdate {
+pub fn update(name: &str, version: i64) -> FileUpdate {
     FileUpdate { name: name.into(), version, hashes: ["mine".into()].into() }
 }
 
 /// Limits with which a test ends soon.
-pub(crate) fn soon() -> Limits {
+pub fn soon() -> Limits {
     Limits {
         deadline: Duration::from_millis(600),
         attempt: Duration::from_millis(200),
