@@ -5,8 +5,8 @@
 //! contents are unique:
 //!
 //! 1. `writers` finds out which update wrote which version. It is a violation if two updates wrote a version, if none
-//!    wrote a version that later ones build on, or if an update wrote one although its answer said that it had no
-//!    effect.
+//!    wrote a version that later ones build on, if an update wrote one although its answer said that it had no effect,
+//!    or if a version is below 1.
 //! 2. `order` looks for a moment for each operation. A read comes after the updates that it saw and before those that
 //!    follow them, and each update of a file comes after the previous one. One pass finds the earliest moments that
 //!    respect this order. If one of them is after the end of its operation, the history is not linearizable.

@@ -8,11 +8,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use support::client::{Client, FALSE, Files, TRUE, files, list, update};
+use support::client::{Client, FALSE, TRUE, content, contents, files, update};
 use support::wait::{PATIENCE, wait_until};
-use surfstore::value::Value;
+use surfstore::chaos::check::check;
+use surfstore::chaos::history::{Deed, Fate, Operation};
 
-use crate::history::{Call, Did, Map, Update, linearize};
 use crate::network::Network;
 use crate::settings::{note, number, random};
 use crate::way::{Rough, Way};
@@ -41,11 +41,13 @@ struct Successes {
 }
 
 impl Successes {
-    fn count(&self, did: &Did) {
-        match did {
-            Did::Wrote(_) => self.updates.fetch_add(1, Ordering::Relaxed),
-            Did::Read(_) => self.reads.fetch_add(1, Ordering::Relaxed),
-            Did::Refused(_) | Did::Unknown(_) | Did::Failed => return,
+    fn count(&self, deed: &Deed) {
+        match deed {
+            Deed::Update { fate: Fate::Applied, .. } => {
+                self.updates.fetch_add(1, Ordering::Relaxed)
+            }
+            Deed::Read(_) => self.reads.fetch_add(1, Ordering::Relaxed),
+            Deed::Update { .. } => return,
         };
     }
 
@@ -61,48 +63,47 @@ struct Caller {
     at: usize,
     /// The current versions, as far as it knows.
     known: BTreeMap<&'static str, i64>,
-    /// The value of its last update.
-    value: u64,
+    number: usize,
+    /// How many updates it has asked for.
+    updates: u64,
     clock: Instant,
-    calls: Vec<Call>,
+    history: Vec<Operation>,
     rng: Rng,
 }
 
 impl Caller {
     /// Calls until it is told to stop. Returns what it recorded.
-    fn call_until(mut self, is_over: &AtomicBool, successes: &Successes) -> Vec<Call> {
+    fn call_until(mut self, is_over: &AtomicBool, successes: &Successes) -> Vec<Operation> {
         while !is_over.load(Ordering::Relaxed) {
-            self.call();
-            successes.count(&self.calls.last().unwrap().did);
+            self.call(successes);
+            thread::sleep(Duration::from_millis(2));
         }
-        self.calls
+        self.history
     }
 
-    fn call(&mut self) {
-        let began = self.clock.elapsed();
-        let did = if self.rng.u8(0..10) < 4 { self.read() } else { self.update() };
-        let moment = |time: Duration| u64::try_from(time.as_nanos()).unwrap();
-        let did = did.unwrap_or_else(|| {
-            self.at = self.rng.usize(0..SERVERS);
-            Did::Failed
-        });
-        if matches!(did, Did::Unknown(_)) {
+    fn call(&mut self, successes: &Successes) {
+        let start = self.clock.elapsed();
+        let deed = if self.rng.u8(0..10) < 4 { self.read() } else { Some(self.update()) };
+        let end = self.clock.elapsed();
+        if matches!(deed, None | Some(Deed::Update { fate: Fate::Failed | Fate::Unknown, .. })) {
             self.at = self.rng.usize(0..SERVERS);
         }
-        self.calls.push(Call { from: moment(began), until: moment(self.clock.elapsed()), did });
-        thread::sleep(Duration::from_millis(2));
+        if let Some(deed) = deed {
+            successes.count(&deed);
+            self.history.push(Operation { worker: self.number, start, end, deed });
+        }
     }
 
     /// A read; `None` if it failed, from which nothing follows.
-    fn read(&mut self) -> Option<Did> {
+    fn read(&mut self) -> Option<Deed> {
         let answer = self.servers[self.at].try_call("surfstore.getfileinfomap", &[]).ok()?;
         match answer {
             Ok(answer) => {
-                let map = map_of(files(answer));
+                let seen = contents(&files(answer));
                 self.known = FILES
-                    .map(|name| (name, map.get(name).map_or(0, |(version, _)| *version)))
+                    .map(|name| (name, seen.get(name).map_or(0, |(version, _)| *version)))
                     .into();
-                Some(Did::Read(map))
+                Some(Deed::Read(seen))
             }
             Err(fault) => {
                 assert!([1, 2, 4].contains(&fault.code), "a read failed: {fault:?}");
@@ -111,43 +112,32 @@ impl Caller {
         }
     }
 
-    /// An update; `None` if it failed for good.
-    fn update(&mut self) -> Option<Did> {
+    fn update(&mut self) -> Deed {
         let name = self.rng.choice(FILES).unwrap();
         let known = self.known.get(name).copied().unwrap_or_default();
         // Sometimes a version that may be taken already.
         let version = if self.rng.u8(0..10) == 0 { known } else { known + 1 };
-        self.value += 1;
-        let own = Update { name: name.to_owned(), version, value: self.value };
-        let params = update(name, version, &list([Value::Int(self.value as i64)]));
-        match self.servers[self.at].try_call("surfstore.updatefile", &params) {
+        self.updates += 1;
+        let own = self.number as u64 * UPDATES_MAX + self.updates;
+        let params = update(name, version, &content(own));
+        let fate = match self.servers[self.at].try_call("surfstore.updatefile", &params) {
             Ok(answer) if answer == TRUE => {
                 self.known.insert(name, version);
-                Some(Did::Wrote(own))
+                Fate::Applied
             }
             Ok(answer) if answer == FALSE => {
                 // It may lag that far behind.
                 self.known.insert(name, known + 1);
-                Some(Did::Refused(own))
+                Fate::Refused
             }
-            Ok(Err(fault)) if [1, 2, 4].contains(&fault.code) => None,
-            Ok(Err(fault)) if fault.code == 3 => Some(Did::Unknown(own)),
+            Ok(Err(fault)) if [1, 2, 4].contains(&fault.code) => Fate::Failed,
+            Ok(Err(fault)) if fault.code == 3 => Fate::Unknown,
             Ok(answer) => panic!("an update was answered with {answer:?}"),
             // It has reached its timeout.
-            Err(_) => Some(Did::Unknown(own)),
-        }
+            Err(_) => Fate::Unknown,
+        };
+        Deed::Update { file: name.into(), version, content: own, fate }
     }
-}
-
-fn map_of(files: Files) -> Map {
-    let value = |hashes: Value| match hashes {
-        Value::Array(hashes) => match &*hashes {
-            [Value::Int(value)] => u64::try_from(*value).unwrap(),
-            other => panic!("no client wrote {other:?}"),
-        },
-        other => panic!("no client wrote {other:?}"),
-    };
-    files.into_iter().map(|(name, (version, hashes))| (name, (version, value(hashes)))).collect()
 }
 
 /// Pairs of faults, of which the first often hits the leader.
@@ -198,7 +188,7 @@ impl Drop for Over<'_> {
 /// The conditions for clients.
 struct Course {
     /// How many clients there are.
-    clients: u64,
+    clients: usize,
     /// The minimum duration. The run goes on until enough calls have succeeded, because in a bad network their number
     /// is random.
     time: Duration,
@@ -228,25 +218,26 @@ impl Applied {
     }
 }
 
-/// Lets clients call while faults occur, then repairs everything. Returns all calls.
-fn churn(network: &mut Network, course: &Course) -> Vec<Call> {
+/// Lets clients call while faults occur, then repairs everything. Returns what the clients recorded.
+fn churn(network: &mut Network, course: &Course) -> Vec<Operation> {
     let Course { clients, time, ref base, pairs } = *course;
     let mut rng = random();
     let clock = Instant::now();
     let is_over = AtomicBool::new(false);
     let successes = Successes::default();
     network.set_all(base);
-    let mut caller = |number: u64| Caller {
+    let mut caller = |number: usize| Caller {
         servers: (0..SERVERS).map(|id| network.at(id).impatient(PATIENCE_OF_CLIENTS)).collect(),
         at: 0,
         known: BTreeMap::new(),
-        value: number * UPDATES_MAX,
+        number,
+        updates: 0,
         clock,
-        calls: Vec::new(),
+        history: Vec::new(),
         rng: rng.fork(),
     };
     let callers: Vec<_> = (0..clients).map(&mut caller).collect();
-    let mut calls = thread::scope(|scope| {
+    let mut history = thread::scope(|scope| {
         let over = Over(&is_over);
         let call = |caller: Caller| scope.spawn(|| caller.call_until(&is_over, &successes));
         let threads: Vec<_> = callers.into_iter().map(call).collect();
@@ -273,35 +264,39 @@ fn churn(network: &mut Network, course: &Course) -> Vec<Call> {
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
     });
     network.restore(&network.running());
-    calls.push(last_read(network, clock));
-    calls
+    history.push(last_read(network, clock));
+    history
 }
 
 /// After the repair, all servers are equal, and a last read returns the map.
-fn last_read(network: &Network, clock: Instant) -> Call {
-    let from = u64::try_from(clock.elapsed().as_nanos()).unwrap();
-    let map = map_of(network.settle());
-    Call { from, until: u64::try_from(clock.elapsed().as_nanos()).unwrap(), did: Did::Read(map) }
+fn last_read(network: &Network, clock: Instant) -> Operation {
+    let start = clock.elapsed();
+    let deed = Deed::Read(contents(&network.settle()));
+    Operation { worker: 0, start, end: clock.elapsed(), deed }
 }
 
-/// Checks the clients' answers, and that there were enough to prove something.
-fn judge(network: &Network, calls: &[Call], started: Instant) {
-    let count = |is: fn(&Did) -> bool| calls.iter().filter(|call| is(&call.did)).count();
-    let wrote = count(|did| matches!(did, Did::Wrote(_)));
-    let read = count(|did| matches!(did, Did::Read(_)));
-    let unknown = count(|did| matches!(did, Did::Unknown(_)));
-    let refused = count(|did| matches!(did, Did::Refused(_)));
+/// Checks what the clients were told, and that it was not too little to prove anything.
+fn judge(network: &Network, history: &[Operation], started: Instant) {
+    let fate = |operation: &Operation| match operation.deed {
+        Deed::Update { fate, .. } => Some(fate),
+        Deed::Read(_) => None,
+    };
+    let count = |wanted| history.iter().filter(|one| fate(one) == wanted).count();
+    let [wrote, refused, unknown] =
+        [Fate::Applied, Fate::Refused, Fate::Unknown].map(|fate| count(Some(fate)));
+    let read = count(None);
     let terms = network.at(network.leader()).state().term;
     let took = started.elapsed();
     let start = Instant::now();
-    let verdict = linearize(calls);
+    let violations = check(history);
     note(&format!(
         "{} calls in {took:?}: {wrote} wrote, {read} read, {refused} refused, {unknown} unknown; {terms} terms; \
          judged in {:?}",
-        calls.len(),
+        history.len(),
         start.elapsed()
     ));
-    assert_eq!(verdict, Ok(()));
+    let violations: Vec<_> = violations.iter().map(ToString::to_string).collect();
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
     assert!(PROOF_MIN <= wrote.min(read), "the run proves nothing");
     assert!(3 <= terms, "the run proves nothing: there were {terms} terms");
 }
@@ -309,7 +304,7 @@ fn judge(network: &Network, calls: &[Call], started: Instant) {
 /// A run for as long and with as many clients as the environment says.
 fn course(seconds: &str, base: Way, pairs: [(usize, usize); 5]) -> Course {
     let time = Duration::from_secs(number(seconds, 5));
-    Course { clients: number("CLIENTS", 5), time, base, pairs }
+    Course { clients: number("CLIENTS", 5) as usize, time, base, pairs }
 }
 
 /// MIT `Churn`.
@@ -317,8 +312,8 @@ fn course(seconds: &str, base: Way, pairs: [(usize, usize); 5]) -> Course {
 fn what_clients_are_told_while_servers_come_and_go_is_linearizable() {
     let (mut network, _) = Network::led(SERVERS);
     let start = Instant::now();
-    let calls = churn(&mut network, &course("CHURN_SECONDS", Way::Open, HARD));
-    judge(&network, &calls, start);
+    let history = churn(&mut network, &course("CHURN_SECONDS", Way::Open, HARD));
+    judge(&network, &history, start);
 }
 
 /// Only one at a time loses its memory, and it counts again before the next.
@@ -326,8 +321,8 @@ fn what_clients_are_told_while_servers_come_and_go_is_linearizable() {
 fn what_clients_are_told_while_processes_are_relaunched_and_others_come_and_go_is_linearizable() {
     let (mut network, _) = Network::led(SERVERS);
     let start = Instant::now();
-    let calls = churn(&mut network, &course("CHURN_SECONDS", Way::Open, FORGETFUL));
-    judge(&network, &calls, start);
+    let history = churn(&mut network, &course("CHURN_SECONDS", Way::Open, FORGETFUL));
+    judge(&network, &history, start);
 }
 
 /// The memory in KiB and the number of descriptors of each server.
@@ -348,8 +343,8 @@ fn what_clients_are_told_in_a_bad_network_is_linearizable_and_servers_hold_no_mo
     let start = Instant::now();
     network.settle();
     let before = held(&mut network);
-    let calls = churn(&mut network, &course("SOAK_SECONDS", Way::Rough(ROUGH), HARD));
-    judge(&network, &calls, start);
+    let history = churn(&mut network, &course("SOAK_SECONDS", Way::Rough(ROUGH), HARD));
+    judge(&network, &history, start);
     let mut after = Vec::new();
     // Every server that led meanwhile keeps two connections to each of the others, and they keep theirs to it.
     let lanes = 4 * (SERVERS - 1);

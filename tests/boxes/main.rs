@@ -2,13 +2,11 @@
 //! through ports of a proxy, which cuts, delays, drops and refuses, separately for each direction of each pair.
 //!
 //! - `proxy` is that network, `network` a cluster in it, and `outcomes` are the clients' operations in it;
-//! - `history` checks whether the answers to clients are linearizable;
 //! - the other modules are the tests. Those that repeat themselves read `ROUNDS` from the environment, and a random run
 //!   reads `SEED`; `CHURN_SECONDS` and `CLIENTS` make churn long, and `SOAK_SECONDS` the soak.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-mod history;
 mod network;
 mod outcomes;
 mod proxy;
@@ -19,7 +17,6 @@ mod agreement;
 mod churn;
 mod deposed;
 mod elections;
-mod histories;
 mod links;
 mod lost_peers;
 mod namespaces;

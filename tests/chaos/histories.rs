@@ -9,7 +9,7 @@ use std::time::Duration;
 use surfstore::chaos::check::check;
 use surfstore::chaos::history::{Deed, Fate, Operation};
 
-const LEGAL: [&str; 32] = [
+const LEGAL: [&str; 44] = [
     "",
     "0-1 read",
     "0-1 a1=1 ok",
@@ -20,6 +20,8 @@ const LEGAL: [&str; 32] = [
     "0-5 a1=1 ok; 1-2 read a1=1",
     "0-5 a1=1 ok; 1-2 read; 3-4 read a1=1",
     "0-5 a1=1 ok; 0-5 a2=2 ok; 1-2 read a2=2",
+    "0-9 a2=2 ok; 1-8 a1=1 ok",
+    "0-9 a1=1 ok; 0-9 b1=2 ok; 1-2 read; 3-4 read b1=2; 5-6 read a1=1 b1=2",
     "0-9 a1=1 ok; 0-9 b1=2 ok; 1-2 read a1=1; 3-4 read a1=1 b1=2",
     "0-9 a1=1 ok; 0-9 b1=2 ok; 1-2 read b1=2; 3-4 read a1=1 b1=2",
     "0-9 a1=1 ok; 8-9 a2=2 ok; 5-6 read",
@@ -28,6 +30,11 @@ const LEGAL: [&str; 32] = [
     "0-1 a1=1 ok; 2-3 a1=2 no",
     "0-1 a1=1 ok; 2-3 a3=2 no; 4-5 a2=3 ok",
     "0-1 a0=1 no; 2-3 a-1=2 no",
+    "0-1 a2=1 no; 2-3 read",
+    "0-1 a1=1 ok; 2-3 a1=2 no; 4-5 read a1=1",
+    "0-9 a1=1 ok; 1-8 a2=2 no; 10-11 a2=3 ok",
+    "0-1 a1=1 ok; 2-9 a2=2 ok; 3-4 a3=3 no",
+    "0-1 a1=1 ok; 2-3 a2=2 ok; 4-5 a1=3 no; 6-7 a3=4 ok",
     "0-9 a1=1 ok; 1-2 a1=2 no",
     "0-9 a1=1 ok; 1-2 a2=2 no; 3-4 read",
     "0-5 a1=1 ok; 0-5 a1=2 no; 6-7 a1=3 no",
@@ -37,7 +44,11 @@ const LEGAL: [&str; 32] = [
     "0-1 a1=1 ?; 2-3 read",
     "0-1 a1=1 ?; 2-3 read a1=1",
     "0-1 a1=1 ?; 2-3 read; 4-5 read a1=1",
+    "0-1 a1=1 ?; 2-3 a2=2 ok",
     "0-1 a1=1 ?; 2-3 a2=2 ok; 4-5 read a2=2",
+    "0-1 a1=1 ?; 2-3 read; 4-5 a1=2 ok; 6-7 read a1=2",
+    "0-1 a1=1 ?; 2-3 a1=2 ?; 4-5 read a1=2; 6-7 a1=3 no",
+    "0-1 a1=1 ?; 0-1 a1=2 ?; 2-3 a2=3 ok; 4-5 read a2=3",
     "0-1 a1=1 ?; 0-1 a1=2 ?; 2-3 a2=3 ok",
     "0-1 a1=1 ?; 2-3 a2=2 ok; 4-5 a1=3 ?",
     "4-5 a1=3 ?; 0-1 a1=1 ?; 2-3 a2=2 ok",
@@ -45,23 +56,28 @@ const LEGAL: [&str; 32] = [
     "0-1 a1=1 ?; 2-3 a1=2 no",
     "0-1 a1=1 ?; 2-3 a1=2 ok; 4-5 read a1=2",
     "0-1 a1=1 fail; 2-3 a1=2 ok; 4-5 read a1=2",
+    "0-1 a1=1 fail; 2-3 read; 4-5 a1=2 ok",
 ];
 
 /// Each with a part of the message of the check.
-const ILLEGAL: [(&str, &str); 30] = [
+const ILLEGAL: [(&str, &str); 41] = [
     // An acknowledged update is not there.
     ("0-1 a1=1 ok; 2-3 read", "lost: version 1 of a"),
     ("0-1 a1=1 ok; 2-3 a2=2 ok; 4-5 read a1=1", "lost: version 2 of a"),
     ("0-1 a1=1 ok; 0-1 b1=2 ok; 2-3 read b1=2", "lost: version 1 of a"),
+    ("0-1 a1=1 ok; 2-3 b1=2 ok; 4-5 read b1=2", "lost: version 1 of a"),
+    ("0-1 a1=1 ?; 2-3 a2=2 ok; 4-5 read", "lost: version 2 of a"),
     ("0-1 a1=1 ok; 2-3 read; 4-5 read a1=1", "before it can have existed"),
     ("0-1 a1=1 ok; 2-3 a2=2 ok; 4-5 read a1=1; 6-7 read a2=2", "before it can have existed"),
     // One version has two contents.
     ("0-1 a1=1 ok; 2-3 a1=2 ok", "two contents"),
+    ("0-9 a1=1 ok; 0-9 a1=2 ok", "two contents"),
     ("0-9 a1=1 ok; 0-9 a1=2 ok; 10-11 read a1=2", "two contents"),
     ("0-1 a1=1 ok; 2-3 a1=2 ?; 4-5 read a1=2", "two contents"),
     ("0-1 a1=1 ?; 0-1 a1=2 ?; 2-3 read a1=1; 4-5 read a1=2", "two contents"),
     // An update that must have no effect has one.
     ("0-1 a1=1 no; 2-3 read a1=1", "although its update was refused"),
+    ("0-1 a1=1 ok; 2-3 a1=2 no; 4-5 read a1=2", "although its update was refused"),
     ("0-1 a1=1 fail; 2-3 read a1=1", "although its update had failed"),
     ("0-9 a1=1 fail; 2-3 read a1=1; 10-11 read", "although its update had failed"),
     // No update wrote it, or not with this version.
@@ -69,18 +85,29 @@ const ILLEGAL: [(&str, &str); 30] = [
     ("0-1 a1=1 ok; 2-3 read a1=2", "content that no update wrote"),
     ("0-1 a1=1 ok; 2-3 read a2=1", "content that no update wrote"),
     ("0-1 a1=1 ok; 2-3 read a1=1 b1=1", "content that no update wrote"),
+    ("0-1 a1=1 ok; 2-3 a2=2 ok; 4-5 read a3=2", "content that no update wrote"),
+    ("0-1 a1=1 ?; 2-3 read a1=1; 4-5 a2=2 ok; 6-7 read a2=1", "content that no update wrote"),
     // A version follows one that no update wrote.
     ("0-1 a2=1 ok", "no update can have written version 1"),
     ("0-1 a1=1 ok; 2-3 a3=2 ok", "no update can have written version 2"),
     ("0-1 a1=1 fail; 2-3 a2=2 ok", "no update can have written version 1"),
+    // No file ever has such a version.
+    ("0-1 a0=1 ok", "a has version 0"),
+    ("0-1 a1=1 ok; 2-3 a-1=2 ?; 4-5 read a-1=2", "a has version -1"),
     // Something was read before it was requested, or disappeared again.
     ("0-1 read a1=1; 2-3 a1=1 ok", "a read of a"),
     ("0-1 read a1=1; 2-3 a1=1 ?", "a read of a"),
     ("0-9 a1=1 ok; 1-2 read a1=1; 3-4 read", "a read of a"),
     ("0-1 a1=1 ?; 2-3 read a1=1; 4-5 read", "a read of a"),
     ("0-1 a2=1 ok; 2-3 a1=2 ?", "before it can have existed"),
+    ("0-1 a2=2 ok; 2-3 a1=1 ok", "before it can have existed"),
     // Reads that see two updates in both orders.
     ("0-9 a1=1 ok; 0-9 b1=2 ok; 0-9 read a1=1; 0-9 read b1=2", "contradict each other"),
+    ("0-9 a1=1 ok; 0-9 b1=2 ok; 1-8 read a1=1; 1-8 read b1=2", "contradict each other"),
+    (
+        "0-1 a1=1 ok; 0-9 a2=2 ok; 0-9 b1=3 ok; 2-3 read a2=2; 4-5 read a1=1 b1=3",
+        "contradict each other",
+    ),
     ("0-9 a1=1 ?; 0-9 b1=2 ?; 0-9 read a1=1; 0-9 read b1=2", "contradict each other"),
     // Refusals of the next version.
     ("0-1 a1=1 no", "was refused although it was the next one"),
@@ -128,9 +155,12 @@ fn version(word: &str) -> (Arc<str>, i64, u64) {
     (file.into(), version.parse().expect("a version"), content.parse().expect("a content"))
 }
 
+fn operations(history: &str) -> Vec<Operation> {
+    history.split("; ").filter(|text| !text.is_empty()).map(operation).collect()
+}
+
 fn objections(history: &str) -> Vec<String> {
-    let operations = history.split("; ").filter(|text| !text.is_empty()).map(operation);
-    let violations = check(&operations.collect::<Vec<_>>());
+    let violations = check(&operations(history));
     violations.into_iter().map(|violation| violation.to_string()).collect()
 }
 
@@ -146,6 +176,17 @@ fn every_illegal_history_is_refused_for_what_is_wrong_with_it() {
     for (history, wrong) in ILLEGAL {
         let objections = objections(history);
         assert!(objections.iter().any(|said| said.contains(wrong)), "{history}: {objections:?}");
+    }
+}
+
+#[test]
+fn the_order_in_which_operations_were_recorded_does_not_matter() {
+    let legal = LEGAL.map(|history| (history, true));
+    let illegal = ILLEGAL.map(|(history, _)| (history, false));
+    for (history, is_legal) in legal.into_iter().chain(illegal) {
+        let mut backwards = operations(history);
+        backwards.reverse();
+        assert_eq!(check(&backwards).is_empty(), is_legal, "{history}");
     }
 }
 

@@ -1,115 +1,89 @@
-//! Random crashes and restores while clients update and read; then all servers are restored, and no answer may turn out
-//! to be wrong.
+//! Random crashes and restores while clients update and read; then all servers are restored. The history of all calls
+//! must be linearizable.
 //!
-//! Every update writes a unique value, so that each version can be assigned to its update. A failed run prints its
-//! seed, which can be given in `SEED` in the environment; it repeats the crashes, not the clients.
+//! A failed run prints its seed, which can be given in `SEED` in the environment; it repeats the crashes, not the
+//! clients.
 
-use std::collections::BTreeMap;
 use std::env;
-use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use support::client::{Client, FALSE, Files, TRUE, files, hash, update};
+use support::client::{Client, FALSE, TRUE, content, contents, files, update};
 use support::harness::Cluster;
 use support::wait::{PATIENCE, wait_until};
-use surfstore::value::Value;
+use surfstore::chaos::check::check;
+use surfstore::chaos::history::{Deed, Fate, Operation};
 
 const SERVERS: usize = 5;
 const CLIENTS: usize = 4;
 const FILES: [&str; 3] = ["a.txt", "b.txt", "c.txt"];
 
-/// How long the chaos lasts.
+/// How many updates a client may ask for: numbers in hash lists have 32 bits.
+const UPDATES_MAX: u64 = 20_000_000;
+
+/// How long there is chaos.
 const CHAOS: Duration = Duration::from_secs(15);
 
-/// A version of a file.
-type Version = (String, i64);
-
-/// What clients have learned so far.
-#[derive(Default)]
-struct History {
-    /// What each version was seen or acknowledged to be. No version ever has two contents.
-    known: BTreeMap<Version, Value>,
-    /// The newest version of each file that was seen or acknowledged. Every later read must see it.
-    newest: BTreeMap<String, i64>,
-    /// Updates that were answered as having no effect. None of them may be seen.
-    refused: Vec<(Version, Value)>,
-    /// How many updates were acknowledged.
-    acknowledged: usize,
-    /// How many updates have an unknown outcome.
-    unknown: usize,
-}
-
-impl History {
-    fn learn(&mut self, name: &str, version: i64, hashes: Value) {
-        let known = self.known.entry((name.to_owned(), version)).or_insert(hashes.clone());
-        assert_eq!(*known, hashes, "version {version} of {name} has two contents");
-        let newest = self.newest.entry(name.to_owned()).or_default();
-        *newest = version.max(*newest);
-    }
-
-    /// Records the result of a read that started when `newest` was known.
-    fn saw(&mut self, files: &Files, newest: &BTreeMap<String, i64>) {
-        for (name, version) in newest {
-            let seen = files.get(name).map_or(0, |(seen, _)| *seen);
-            assert!(*version <= seen, "{name} was read as {seen} after {version}");
-        }
-        for (name, (version, hashes)) in files {
-            self.learn(name, *version, hashes.clone());
-        }
-    }
-}
-
-/// A client that stays with a server as long as it leads.
-struct Caller<'a> {
+/// A client that stays with a server for as long as that leads.
+struct Caller {
     servers: Vec<Client>,
     /// The server that it calls.
     at: usize,
-    history: &'a Mutex<History>,
     number: usize,
-    attempts: usize,
+    /// How many updates it has asked for.
+    updates: u64,
+    clock: Instant,
+    history: Vec<Operation>,
     rng: Rng,
 }
 
-impl Caller<'_> {
+impl Caller {
+    /// Calls for that long. Returns what it recorded.
+    fn call_for(mut self, time: Duration) -> Vec<Operation> {
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            self.read_and_update();
+        }
+        self.history
+    }
+
+    fn record(&mut self, start: Duration, deed: Deed) {
+        let end = self.clock.elapsed();
+        self.history.push(Operation { worker: self.number, start, end, deed });
+    }
+
     /// Reads, and updates a file, if this server leads; otherwise moves to another server.
     fn read_and_update(&mut self) {
         let server = &self.servers[self.at];
-        let newest = self.history.lock().unwrap().newest.clone();
+        let start = self.clock.elapsed();
         let seen = match server.call("surfstore.getfileinfomap", &[]) {
-            Ok(answer) => files(answer),
+            Ok(answer) => contents(&files(answer)),
             Err(fault) => {
                 assert!([1, 2].contains(&fault.code), "a read failed: {fault:?}");
                 self.at = self.rng.usize(0..SERVERS);
                 return thread::sleep(Duration::from_millis(5));
             }
         };
-        self.history.lock().unwrap().saw(&seen, &newest);
-        self.attempts += 1;
-        let own = hash(&format!("client {} attempt {}", self.number, self.attempts));
+        self.record(start, Deed::Read(seen.clone()));
+        self.updates += 1;
+        let own = self.number as u64 * UPDATES_MAX + self.updates;
         let name = self.rng.choice(FILES).unwrap();
         let last = seen.get(name).map_or(0, |(version, _)| *version);
         // Sometimes a version that cannot be the next, even if other clients are quick.
         let version = if self.rng.u8(0..10) == 0 { last } else { last + 1 };
         // Sometimes another server than the one that was read from, which may not lead.
-        let server =
-            if self.rng.u8(0..10) == 0 { self.rng.choice(&self.servers).unwrap() } else { server };
-        let answer = server.call("surfstore.updatefile", &update(name, version, &own));
-        let mut history = self.history.lock().unwrap();
-        match answer {
-            answer if answer == TRUE => {
-                assert_eq!(version, last + 1, "a version that cannot be the next was accepted");
-                history.acknowledged += 1;
-                history.learn(name, version, own);
-            }
-            answer if answer == FALSE => history.refused.push(((name.to_owned(), version), own)),
-            Err(fault) if [1, 2, 4].contains(&fault.code) => {
-                history.refused.push(((name.to_owned(), version), own));
-            }
-            Err(fault) if fault.code == 3 => history.unknown += 1,
+        let at = if self.rng.u8(0..10) == 0 { self.rng.usize(0..SERVERS) } else { self.at };
+        let start = self.clock.elapsed();
+        let params = update(name, version, &content(own));
+        let fate = match self.servers[at].call("surfstore.updatefile", &params) {
+            answer if answer == TRUE => Fate::Applied,
+            answer if answer == FALSE => Fate::Refused,
+            Err(fault) if [1, 2, 4].contains(&fault.code) => Fate::Failed,
+            Err(fault) if fault.code == 3 => Fate::Unknown,
             answer => panic!("an update was answered with {answer:?}"),
-        }
+        };
+        self.record(start, Deed::Update { file: name.into(), version, content: own, fate });
     }
 }
 
@@ -161,52 +135,45 @@ fn nothing_acknowledged_is_lost_and_nothing_refused_is_seen_through_random_crash
     let mut rng = Rng::with_seed(seed);
     let (cluster, leader) = Cluster::led(SERVERS);
     let term = cluster.at(leader).state().term;
-    let history = Mutex::new(History::default());
-    thread::scope(|scope| {
-        for number in 0..CLIENTS {
+    let clock = Instant::now();
+    let mut history = thread::scope(|scope| {
+        let call = |number| {
             let servers = cluster.running().iter().map(|id| cluster.at(*id).another()).collect();
-            let rng = rng.fork();
-            let mut caller = Caller { servers, at: 0, history: &history, number, attempts: 0, rng };
-            let end = Instant::now() + CHAOS;
-            scope.spawn(move || {
-                while Instant::now() < end {
-                    caller.read_and_update();
-                }
-            });
-        }
+            let (history, rng) = (Vec::new(), rng.fork());
+            let caller = Caller { servers, at: 0, number, updates: 0, clock, history, rng };
+            scope.spawn(move || caller.call_for(CHAOS))
+        };
+        let callers: Vec<_> = (0..CLIENTS).map(call).collect();
         rage(&cluster, &mut rng);
+        callers.into_iter().flat_map(|caller| caller.join().unwrap()).collect::<Vec<_>>()
     });
-    let history = history.into_inner().unwrap();
-    settle(&cluster, &history);
+    history.extend(last_reads(&cluster, clock));
+    let violations: Vec<_> = check(&history).iter().map(ToString::to_string).collect();
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
     let terms = cluster.at(cluster.leader()).state().term - term;
-    let History { acknowledged, unknown, refused, .. } = &history;
-    eprintln!(
-        "{acknowledged} acknowledged, {unknown} unknown, {} refused, {terms} terms",
-        refused.len()
-    );
-    assert!(
-        100 <= *acknowledged,
-        "the run proves nothing: {acknowledged} updates were acknowledged"
-    );
+    let fate = |operation: &Operation| match operation.deed {
+        Deed::Update { fate, .. } => Some(fate),
+        Deed::Read(_) => None,
+    };
+    let count = |wanted| history.iter().filter(|one| fate(one) == Some(wanted)).count();
+    let [applied, refused, unknown] = [Fate::Applied, Fate::Refused, Fate::Unknown].map(count);
+    eprintln!("{applied} applied, {refused} refused, {unknown} unknown, {terms} terms");
+    assert!(100 <= applied, "the run proves nothing: {applied} updates were applied");
     assert!(2 <= terms, "the run proves nothing: there were {terms} terms");
 }
 
-/// After the restore, all servers are equal, and the map is what the clients were told.
-fn settle(cluster: &Cluster, history: &History) {
-    for (version, own) in &history.refused {
-        assert_ne!(history.known.get(version), Some(own), "{version:?} was refused but is present");
-    }
+/// After the restore, all servers are equal: the map is read at one after another; each is made the leader in turn.
+fn last_reads(cluster: &Cluster, clock: Instant) -> Vec<Operation> {
     let mut map = None;
-    // The map is read at one server after another; each is made the leader in turn.
+    let mut reads = Vec::new();
     for _ in 0..3 {
         let leader = cluster.leader();
+        let start = clock.elapsed();
         let files = cluster.at(leader).files().unwrap();
+        let deed = Deed::Read(contents(&files));
+        reads.push(Operation { worker: 0, start, end: clock.elapsed(), deed });
         for name in FILES {
-            let (version, hashes) = &files[name];
-            assert!(history.newest[name] <= *version, "{name} fell back to {version}");
-            let known = history.known.get(&(name.to_owned(), *version));
-            assert!(known.is_none_or(|known| known == hashes), "{name} {version} was {known:?}");
-            cluster.await_version(&cluster.running(), name, *version);
+            cluster.await_version(&cluster.running(), name, files[name].0);
         }
         wait_until(PATIENCE, "all logs are equal", || {
             let last = cluster.at(leader).state().last_log;
@@ -217,4 +184,5 @@ fn settle(cluster: &Cluster, history: &History) {
         cluster.leader();
         cluster.restore(&[leader]);
     }
+    reads
 }

@@ -143,6 +143,10 @@ impl<'a> Finding<'a> {
     }
 
     fn chain(&mut self, file: &Arc<str>, claims: &Versions) -> Vec<usize> {
+        if let Some((version, update)) = claims.range(..1).next() {
+            let what = format!("{file} has version {version}, and versions start at 1");
+            self.object(file, what, &[*update]);
+        }
         let mut chain = Vec::new();
         for version in 1.. {
             let candidate = self.candidates.get(file).and_then(|versions| versions.get(&version));

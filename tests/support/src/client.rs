@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -266,6 +266,27 @@ pub fn files(answer: Value) -> Files {
         other => panic!("{name:?} is {other:?}"),
     };
     members.into_iter().map(file).collect()
+}
+
+/// A hash list that identifies an update by a unique number.
+pub fn content(number: u64) -> Value {
+    list([Value::Int(number.try_into().unwrap())])
+}
+
+/// The version and the number of every file, if all updates had such hash lists.
+#[track_caller]
+pub fn contents(files: &Files) -> BTreeMap<Arc<str>, (i64, u64)> {
+    let number = |hashes: &Value| match hashes {
+        Value::Array(hashes) => match &**hashes {
+            [Value::Int(number)] => u64::try_from(*number).unwrap(),
+            other => panic!("no client wrote {other:?}"),
+        },
+        other => panic!("no client wrote {other:?}"),
+    };
+    let file = |(name, (version, hashes)): (&String, &(i64, Value))| {
+        (name.as_str().into(), (*version, number(hashes)))
+    };
+    files.iter().map(file).collect()
 }
 
 /// Checks that a call failed with this code, and with a message that begins like this.
