@@ -15,8 +15,8 @@ use crate::programs::target;
 use crate::turns::{Turn, free_port};
 use crate::wait::{ELECTION, PATIENCE, wait_until};
 
-/// The script, with the release binary already built, so that no server has to wait for the build.
-static SCRIPT: LazyLock<&str> = LazyLock::new(|| {
+/// The script `run-server.sh`, with the release binary already built, so that no start waits for the build.
+pub static SCRIPT: LazyLock<&str> = LazyLock::new(|| {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../run-server.sh");
     let output = command(script, Path::new("absent"), 0).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));

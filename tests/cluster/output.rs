@@ -2,8 +2,6 @@
 //!
 //! Each test runs itself a second time as a separate process, because a process has one stderr and one logger.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-
 use std::env;
 use std::io::Read;
 use std::panic;
@@ -27,10 +25,13 @@ fn is_speaker(test: &str) -> bool {
     env::var(SPEAKER).is_ok_and(|name| name == test)
 }
 
-/// The command that runs the named test as a speaker at this level.
+/// The command that runs the named test of this module as a speaker at this level.
 fn speaker(test: &str, level: &str) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
-    command.args(["--exact", test, "--nocapture"]).env(SPEAKER, test).env("SURFSTORE_LOG", level);
+    command
+        .args(["--exact", &format!("output::{test}"), "--nocapture"])
+        .env(SPEAKER, test)
+        .env("SURFSTORE_LOG", level);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     command
 }

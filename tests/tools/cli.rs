@@ -4,10 +4,7 @@
 //! - `strangers` listen where servers are expected, and are none;
 //! - the other modules are the tests.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-
 mod program;
-
 mod strangers;
 
 mod doctor;

@@ -1,7 +1,5 @@
 //! When `run-server.sh` builds the server, and how it starts it, in a separate checkout with a fake cargo.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-
 use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};

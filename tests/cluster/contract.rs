@@ -1,7 +1,9 @@
 //! The contract as Python's `xmlrpc.client` sees it: runs `tests/contract.py` and reports its result.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
+
+use support::programs::target;
+use support::turns::Turn;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/contract.py");
 
@@ -13,13 +15,10 @@ fn tests_run(said: &str) -> Option<usize> {
 
 #[test]
 fn an_unmodified_python_client_finds_the_contract_kept() {
-    // The folder that these tests were built in. If it was named relative to another folder, it would be a new one
-    // here.
-    let target = Path::new(env!("CARGO_BIN_EXE_surfstore-server")).ancestors().nth(2);
-    let target = target.expect("a binary is in a folder of the target folder");
+    let _turn = Turn::take();
     let output = Command::new("python3")
         .arg(SCRIPT)
-        .env("CARGO_TARGET_DIR", target)
+        .env("CARGO_TARGET_DIR", target())
         .stdin(Stdio::null())
         .output()
         .expect("these tests need a python3, 3.8 or newer, on the PATH");

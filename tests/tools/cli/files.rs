@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 use support::client::{TRUE, hash};
 use support::harness::Cluster;
 
-use crate::program::{at, config, program, run};
+use super::program::{at, config, program, run};
 
 fn json(text: &str) -> Json {
     serde_json::from_str(text).unwrap()

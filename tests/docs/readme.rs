@@ -3,18 +3,17 @@
 //!
 //! They run unchanged, except for what other programs on this machine may be using: the ports, and the build folder.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use support::programs::target;
 use support::turns::free_port;
 use support::wait::{PATIENCE, wait_until};
 use surfstore::protocol::METHODS;
 use surfstore::raft::{ELECTION_SPREAD_MS, FATE_MS, HEARTBEAT_MS, SILENCE_MS, START_MS};
 use tempfile::TempDir;
 
-const TEXT: &str = include_str!("../README.md");
+const TEXT: &str = include_str!("../../README.md");
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The command runs until someone stops it.
@@ -69,9 +68,7 @@ impl Place {
     }
 
     fn command(&self, program: &str, text: &str) -> Command {
-        // The folder that these tests were built in. If it was named relative to another folder, it would be a new one
-        // here.
-        let target = Path::new(env!("CARGO_BIN_EXE_surfstore")).ancestors().nth(2).unwrap();
+        let target = target();
         let text = self.elsewhere(text).replace("configs/config5.txt", &self.config());
         let text = text.replace("$PWD/target", target.to_str().unwrap());
         let mut command = Command::new(program);
@@ -138,7 +135,7 @@ fn every_command_of_the_readme_does_what_is_said_of_it() {
     for (language, text) in blocks() {
         match (language, text) {
             ("sh", SERVERS) => servers = Some(Servers::start(&place)),
-            ("sh", TESTS) => assert!(include_str!("../.ci/run").contains(TESTS)),
+            ("sh", TESTS) => assert!(include_str!("../../.ci/run").contains(TESTS)),
             ("sh", _) => {
                 let shown = place.run("sh", &format!("set -e\n{text}"));
                 if text.contains("surfstore version") {

@@ -6,9 +6,9 @@ use std::process::Command;
 
 use support::harness::Cluster;
 
-use crate::program::{config, run};
+use super::program::{config, run};
 
-const TEXT: &str = include_str!("../../docs/cli.md");
+const TEXT: &str = include_str!("../../../docs/cli.md");
 
 /// The lines of all blocks of commands, and the exit code of each: 0 unless the comment on the line says otherwise.
 fn commands() -> Vec<(&'static str, i32)> {

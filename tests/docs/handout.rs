@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-const TEXT: &str = include_str!("../docs/handout.md");
+const TEXT: &str = include_str!("../../docs/handout.md");
 
 /// The tests that the page links to: each name with its file.
 fn named() -> Vec<(&'static str, &'static str)> {

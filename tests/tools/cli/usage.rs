@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::program::{CALLS, program, run};
+use super::program::{CALLS, program, run};
 
 const COMMANDS: [&str; 12] = [
     "cluster",

@@ -6,7 +6,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use support::harness::Cluster;
 use support::wait::{PATIENCE, wait_until};
 
-use crate::program::{Ended, config, program};
+use super::program::{Ended, config, program};
 
 fn start(cluster: &Cluster, line: &str) -> Child {
     program()

@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use support::harness::Cluster;
 
-use crate::program::{self, CALLS, Ended, config, run};
-use crate::strangers::{self, garbage, liar, rude, silent, web};
+use super::program::{self, CALLS, Ended, config, run};
+use super::strangers::{self, garbage, liar, rude, silent, web};
 
 /// Checks that a command failed with this code, and says so on one line.
 #[track_caller]

@@ -2,8 +2,6 @@
 //!
 //! The crate `support` has both.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-
 mod cluster;
 mod leaders;
 mod updates;

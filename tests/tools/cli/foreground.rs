@@ -10,7 +10,7 @@ use support::turns::{Turn, free_port};
 use support::wait::{ELECTION, PATIENCE, wait_until};
 use tempfile::TempDir;
 
-use crate::program::{Ended, program, run};
+use super::program::{Ended, program, run};
 
 /// Servers in the foreground of a process that is killed when it is dropped.
 struct Foreground {

@@ -8,7 +8,7 @@ use surfstore::config::Config;
 use surfstore::value::Value;
 use tempfile::TempDir;
 
-use crate::program::{Ended, at, program, run};
+use super::program::{Ended, at, program, run};
 
 /// A member of a status of a scripted server.
 type Member = (&'static str, Value);

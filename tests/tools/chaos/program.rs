@@ -12,7 +12,7 @@ use support::harness::Cluster;
 use support::wait::{PATIENCE, wait_until};
 use tempfile::TempDir;
 
-use crate::broken::{self, Flaw};
+use super::broken::{self, Flaw};
 
 /// The program with a configuration in a folder that must be kept while it runs.
 fn monkey(config: &str, arguments: &[&str]) -> (Command, TempDir) {

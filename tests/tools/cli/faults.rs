@@ -12,7 +12,7 @@ use support::stage::{Act, Stage};
 use support::wait::{PATIENCE, wait_until};
 use surfstore::value::Value;
 
-use crate::program::{Ended, at, config, program, run};
+use super::program::{Ended, at, config, program, run};
 
 /// Runs the program with a short timeout.
 #[track_caller]

@@ -3,8 +3,6 @@
 //! - `broken` is a set that looks like a real one, and may have a flaw;
 //! - the other modules are the tests.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-
 mod histories;
 mod watch;
 

@@ -1,21 +1,12 @@
 //! The messages of `run-server.sh` and of the server itself if they refuse to start.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::LazyLock;
 
+use support::harness::SCRIPT;
+use support::programs::target;
 use tempfile::TempDir;
-
-/// The script, with the release binary already built, so that its output contains no build.
-static SCRIPT: LazyLock<&str> = LazyLock::new(|| {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/run-server.sh");
-    let output = start(script, Path::new("."), &["absent", "0"]);
-    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
-    script
-});
 
 /// A folder of configuration files to start servers in.
 fn folder(files: &[(&str, &[u8])]) -> TempDir {
@@ -28,10 +19,7 @@ fn folder(files: &[(&str, &[u8])]) -> TempDir {
 
 fn start(program: &str, folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(program);
-    // The folder that these tests were built in. If it was named relative to another folder, it would be a new one
-    // here.
-    let target = Path::new(env!("CARGO_BIN_EXE_surfstore-server")).ancestors().nth(2).unwrap();
-    command.args(arguments).current_dir(folder).env("CARGO_TARGET_DIR", target);
+    command.args(arguments).current_dir(folder).env("CARGO_TARGET_DIR", target());
     command.output().unwrap()
 }
 
