@@ -52,6 +52,11 @@ impl Connection {
     /// Sends the request and waits for the document that answers it.
     pub(crate) fn call(&mut self, request: &[u8]) -> Vec<u8> {
         self.send(request);
+        self.answer()
+    }
+
+    /// Waits for the document that answers the request under way.
+    pub(crate) fn answer(&mut self) -> Vec<u8> {
         loop {
             if let Some(document) = self.receive() {
                 return document.to_vec();

@@ -17,15 +17,23 @@ const NAME: &str = "failover";
 /// Crashes the leader as often as requested, each time with a client that updates a file at once at any leader.
 pub(crate) fn measure(report: &mut Report, settings: &Settings) {
     let times = settings.failovers;
-    let mut cluster = Cluster::start(3);
-    let mut took: Vec<_> = (1..).take(times).map(|version| fail(&mut cluster, version)).collect();
-    took.sort_unstable();
-    let file = &cluster.client.files().expect("the map")[NAME];
-    assert_eq!(usize::try_from(file.version), Ok(times), "each update was made once");
-    let title = "From the leader's crash to the next acknowledged update, N = 3";
-    let mut table = Table::new(title, &["crashes", "min ms", "median ms", "p99 ms", "max ms"]);
-    let at = |share| percentile(&took, share).unwrap_or_default().as_millis().to_string();
-    table.row([times.to_string(), at(0.0), at(0.5), at(0.99), at(1.0)]);
+    let title = "From the leader's crash to the next acknowledged update";
+    let mut table = Table::new(title, &["N", "crashes", "min ms", "median ms", "p99 ms", "max ms"]);
+    for size in [3, 5] {
+        let mut cluster = Cluster::start(size);
+        let mut took: Vec<_> =
+            (1..).take(times).map(|version| fail(&mut cluster, version)).collect();
+        took.sort_unstable();
+        let file = &cluster.client.files().expect("the map")[NAME];
+        assert_eq!(usize::try_from(file.version), Ok(times), "each update was made once");
+        let at = |share| percentile(&took, share).unwrap_or_default();
+        let [least, median, late, most] = [0.0, 0.5, 0.99, 1.0].map(at);
+        let [a, b, c, d] = [least, median, late, most].map(|time| time.as_millis().to_string());
+        table.row([size.to_string(), times.to_string(), a, b, c, d]);
+        let name = format!("a failover, N = {size}");
+        report.at_most(format!("{name}: median"), median.as_secs_f64(), 1.0, " s");
+        report.at_most(format!("{name}: longest"), most.as_secs_f64(), 5.0, " s");
+    }
     report.add(table);
 }
 

@@ -8,7 +8,7 @@ use crate::report::{Report, Table, mebibytes};
 use crate::settings::Settings;
 
 /// How long they are watched: many heartbeats.
-const WATCHED: Duration = Duration::from_secs(5);
+const WATCHED: Duration = Duration::from_secs(20);
 
 /// Counts the requests between the servers, and measures how much of a core they use.
 pub(crate) fn measure(report: &mut Report, _: &Settings) {
@@ -24,15 +24,21 @@ pub(crate) fn measure(report: &mut Report, _: &Settings) {
         let spent = spent.map(|(after, before)| (after.0 - before.0, after.1 - before.1));
         let (requests, cpu): (Vec<_>, Vec<_>) = spent.unzip();
         let rate = |requests: i64| format!("{:.1}", requests as f64 / seconds);
-        let share = |cpu: Duration| format!("{:.2}", 100.0 * cpu.as_secs_f64() / seconds);
+        let percent = |cpu: Duration| 100.0 * cpu.as_secs_f64() / seconds;
+        let share = |cpu: Duration| format!("{:.2}", percent(cpu));
+        let largest = cluster.resident(0).into_iter().max().unwrap_or(0);
         table.row([
             size.to_string(),
             rate(requests.iter().max().copied().unwrap_or(0)),
             rate(requests.iter().sum()),
             share(cpu.iter().max().copied().unwrap_or_default()),
             share(cpu.iter().sum()),
-            mebibytes(cluster.resident(0).into_iter().max().unwrap_or(0)),
+            mebibytes(largest),
         ]);
+        let name = format!("idle servers, N = {size}");
+        report.at_most(format!("{name}: CPU of all"), percent(cpu.iter().sum()), 1.0, " %");
+        let mebibytes = largest as f64 / f64::from(1 << 20);
+        report.at_most(format!("{name}: memory of the largest"), mebibytes, 15.0, " MiB");
     }
     report.add(table);
 }

@@ -7,6 +7,7 @@
 
 use std::process::ExitCode;
 
+mod attack;
 mod attacker;
 mod bare;
 mod calls;
@@ -25,7 +26,9 @@ mod others;
 mod plot;
 mod report;
 mod settings;
+mod traffic;
 mod usage;
+mod visibility;
 mod write;
 
 use report::Report;
@@ -35,13 +38,16 @@ use settings::Settings;
 type Part = (&'static str, fn(&mut Report, &Settings));
 
 /// What can be measured, in this order.
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 9] = [
     ("calls", calls::measure),
     ("failover", failover::measure),
     ("catchup", catchup::measure),
     ("growth", growth::measure),
     ("idle", idle::measure),
+    ("traffic", traffic::measure),
+    ("visibility", visibility::measure),
     ("others", others::measure),
+    ("attack", attack::measure),
 ];
 
 fn main() -> ExitCode {
@@ -65,11 +71,13 @@ fn main() -> ExitCode {
             measure(&mut report, &settings);
         }
     }
+    let are_kept = report.judge();
     match settings.folder.map(|folder| write::write(&folder, &machine, &report)) {
         Some(Err(error)) => {
             eprintln!("the results cannot be written: {error}");
             ExitCode::FAILURE
         }
+        _ if settings.bounds && !are_kept => ExitCode::FAILURE,
         _ => ExitCode::SUCCESS,
     }
 }

@@ -6,9 +6,13 @@ use std::fmt::Write;
 #[derive(Default)]
 pub(crate) struct Report {
     tables: Vec<Table>,
+    bounds: Vec<Bound>,
     /// The plot's data: the calls per second for so many clients.
     pub(crate) lines: Vec<Line>,
 }
+
+/// A figure that has to keep a bound: what it is of, the figure, the bound, and whether it is kept.
+struct Bound(String, String, String, bool);
 
 /// A line of the plot.
 pub(crate) struct Line {
@@ -21,6 +25,38 @@ impl Report {
     pub(crate) fn add(&mut self, table: Table) {
         println!("{}", table.text());
         self.tables.push(table);
+    }
+
+    /// Notes a figure that should be at most this.
+    pub(crate) fn at_most(&mut self, what: impl Into<String>, figure: f64, bound: f64, unit: &str) {
+        let (shown, most) = (number(figure) + unit, format!("≤ {bound}{unit}"));
+        self.bounds.push(Bound(what.into(), shown, most, figure <= bound));
+    }
+
+    /// Notes a figure that should be at least this.
+    pub(crate) fn at_least(
+        &mut self,
+        what: impl Into<String>,
+        figure: f64,
+        bound: f64,
+        unit: &str,
+    ) {
+        let (shown, least) = (number(figure) + unit, format!("≥ {bound}{unit}"));
+        self.bounds.push(Bound(what.into(), shown, least, bound <= figure));
+    }
+
+    /// Adds a table of the bounds, and says whether all are kept.
+    pub(crate) fn judge(&mut self) -> bool {
+        let bounds = std::mem::take(&mut self.bounds);
+        let mut table = Table::new("Bounds", &["", "figure", "bound", ""]);
+        for Bound(what, figure, bound, is_kept) in &bounds {
+            let verdict = if *is_kept { "kept" } else { "MISSED" };
+            table.row([what.clone(), figure.clone(), bound.clone(), verdict.to_owned()]);
+        }
+        if !bounds.is_empty() {
+            self.add(table);
+        }
+        bounds.iter().all(|Bound(.., is_kept)| *is_kept)
     }
 
     /// All tables, as Markdown.

@@ -21,12 +21,14 @@ pub(crate) struct Settings {
     pub(crate) turn: Duration,
     /// How often the leader is crashed; `FAILOVERS`.
     pub(crate) failovers: usize,
+    /// Whether a bound that is missed is a failure.
+    pub(crate) bounds: bool,
     /// Where the document and the plot are written, if they are.
     pub(crate) folder: Option<PathBuf>,
 }
 
 impl Settings {
-    /// Reads `[PART …] [SERVERS …] [--write FOLDER]`, with these parts. Numbers make it short: without
+    /// Reads `[PART …] [SERVERS …] [--bounds] [--write FOLDER]`, with these parts. Numbers make it short: without
     /// crowds of clients, and without etcd.
     pub(crate) fn read(parts: &[&str]) -> Result<Settings, String> {
         let mut settings = Settings {
@@ -37,6 +39,7 @@ impl Settings {
             turns: variable("TURNS", 5)?,
             turn: Duration::from_secs_f64(variable("TURN_SECONDS", 0.3)?),
             failovers: variable("FAILOVERS", 30)?,
+            bounds: false,
             folder: None,
         };
         // Cargo itself adds `--bench`.
@@ -44,6 +47,8 @@ impl Settings {
         while let Some(argument) = arguments.next() {
             if argument == "--write" {
                 settings.folder = Some(folder(arguments.next())?);
+            } else if argument == "--bounds" {
+                settings.bounds = true;
             } else if parts.contains(&&*argument) {
                 settings.parts.push(argument);
             } else if let Ok(servers @ 1..=10) = argument.parse() {

@@ -1,16 +1,13 @@
 //! Deadlines: a slow caller is dropped in time, and keeps no other caller waiting.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use support::client::{Client, TRUE, hash};
+use support::crowd::SlowCrowd;
 use support::harness::Cluster;
 use surfstore::value::Value;
 
-use crate::crowds::Over;
 use crate::raw::{Raw, call, ping, post};
 use crate::servers::assert_unharmed;
 
@@ -138,41 +135,6 @@ fn a_caller_that_is_too_slow_is_dropped_at_the_deadline_and_others_are_served_me
     assert_unharmed(&cluster);
 }
 
-/// What slow callers send first: a part of a head, of a body, or more requests than sockets can buffer answers to.
-fn beginning(number: usize) -> Vec<u8> {
-    match number % 10 {
-        0..5 => b"P".to_vec(),
-        5..9 => format!("{BEGIN}Content-Length: 1000000\r\n\r\n<").into_bytes(),
-        _ => post(&call("surfstore.getfileinfomap")).repeat(128),
-    }
-}
-
-/// A slow caller that has sent its first bytes.
-fn come_slowly(server: &Client, number: usize) -> TcpStream {
-    let mut stream = TcpStream::connect(server.address()).unwrap();
-    stream.set_read_timeout(Some(SLACK)).unwrap();
-    let _ = stream.write_all(&beginning(number));
-    stream
-}
-
-/// Sends one byte for each caller per second until it is told to stop. Callers that were dropped connect again.
-fn dawdle(server: &Client, crowd: &mut [TcpStream], is_over: &AtomicBool) {
-    let pause = Duration::from_secs(1) / u32::try_from(crowd.len()).unwrap();
-    for number in (0..crowd.len()).cycle() {
-        if is_over.load(Ordering::Relaxed) {
-            return;
-        }
-        thread::sleep(pause);
-        let moved = match number % 10 {
-            9 => crowd[number].read(&mut [0]),
-            _ => crowd[number].write(b"x"),
-        };
-        if !moved.is_ok_and(|count| count == 1) {
-            crowd[number] = come_slowly(server, number);
-        }
-    }
-}
-
 /// How late the slowest of a hundred pings and updates is, over some seconds.
 fn late(server: &Client, versions: &mut impl Iterator<Item = i64>) -> Duration {
     let start = Instant::now();
@@ -188,22 +150,16 @@ fn late(server: &Client, versions: &mut impl Iterator<Item = i64>) -> Duration {
     took[took.len() * 99 / 100]
 }
 
-/// `tests/measure.py attack` measures the delay; here no call may be kept waiting.
+/// The part `attack` of the benchmark `speed` measures the delay; here no call may be kept waiting.
 #[test]
 fn two_hundred_callers_of_a_byte_a_second_keep_nobody_else_waiting() {
     let (cluster, id) = Cluster::led(3);
     let server = cluster.at(id);
     let hashes = Value::Array(vec!["x".repeat(1 << 10).as_str().into(); 256].into());
     assert_eq!(server.update("large", 1, &hashes), TRUE);
-    let mut crowd: Vec<_> = (0..200).map(|number| come_slowly(server, number)).collect();
-    let is_over = AtomicBool::new(false);
-    let late = thread::scope(|scope| {
-        scope.spawn(|| dawdle(&server.another(), &mut crowd, &is_over));
-        let over = Over(&is_over);
-        let late = late(&server.another(), &mut (1..));
-        drop(over);
-        late
-    });
+    let crowd = SlowCrowd::at(server.address());
+    let late = late(&server.another(), &mut (1..));
+    drop(crowd);
     assert!(late < Duration::from_millis(100), "the 99th percentile is {late:?}");
     assert_unharmed(&cluster);
 }

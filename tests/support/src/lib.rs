@@ -4,7 +4,7 @@
 //!
 //! - [`harness`] starts a cluster of servers, and [`client`] calls them; [`wait`] waits for what they do;
 //! - [`turns`] bounds how many clusters run at a time, and gives out ports;
-//! - [`stage`] is a server that answers as a test tells it to;
+//! - [`stage`] is a server that answers as a test tells it to, and [`crowd`] has callers that are as slow as can be;
 //! - [`programs`] finds the programs that were built along with the test;
 //! - [`running`] has processes of benchmarks.
 //!
@@ -19,6 +19,7 @@
 
 pub mod claims;
 pub mod client;
+pub mod crowd;
 pub mod harness;
 pub mod plain;
 pub mod programs;

@@ -1,0 +1,86 @@
+//! What a crowd of slow callers costs the others: the p99 of a client's pings and updates, against none there.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use support::crowd::{SIZE, SlowCrowd};
+use surfstore::gate::write_post;
+use surfstore::protocol::{Answer, Ask};
+
+use crate::cluster::Cluster;
+use crate::connection::Connection;
+use crate::figures::{median, micros, percentile};
+use crate::files::{Files, document};
+use crate::load::{Until, Work};
+use crate::report::{Report, Table, number};
+use crate::settings::Settings;
+
+/// How many of the usual turns one takes here: slow callers take effect slowly.
+const TURNS: u32 = 10;
+
+/// The time for the crowd to come or to leave.
+const SETTLED: Duration = Duration::from_secs(1);
+
+/// The time between two calls, so that the client itself is no load.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Without the crowd and with it by turns, over one connection, since machines are noisy.
+pub(crate) fn measure(report: &mut Report, settings: &Settings) {
+    let mut cluster = Cluster::start(3);
+    let leader = cluster.leader();
+    // For those of the crowd that read.
+    let (mut large, mut small) = (Files::large("large", 256 << 10), Files::new("file-", 1));
+    cluster.load(&mut large, Work::Update, 1, Until::Sent(1));
+    let mut client = Connection::to(cluster.addresses[leader].port);
+    let mut late = || late(&mut client, &mut small, TURNS * settings.turn);
+    let (mut alone, mut beside) = (Vec::new(), Vec::new());
+    for _ in 0..settings.turns {
+        alone.push(late());
+        let crowd = SlowCrowd::at(&cluster.addresses[leader].to_string());
+        thread::sleep(SETTLED);
+        beside.push(late());
+        drop(crowd);
+        thread::sleep(SETTLED);
+    }
+    let title = format!("One client's calls beside {SIZE} callers of a byte a second, N = 3");
+    let head = ["call", "p99 µs alone", "p99 µs beside them", "ratio"];
+    let mut table = Table::new(title, &head);
+    for (call, name) in ["ping", "update"].into_iter().enumerate() {
+        let middle = |turns: &[[f64; 2]]| median(turns.iter().map(|p99s| p99s[call]));
+        let pairs = alone.iter().zip(&beside);
+        let ratio = median(pairs.map(|(alone, beside)| beside[call] / alone[call]));
+        table.row([
+            name.to_owned(),
+            number(middle(&alone)),
+            number(middle(&beside)),
+            format!("{ratio:.2}"),
+        ]);
+        let what = format!("{name}, p99: beside {SIZE} slow callers / alone");
+        report.at_most(what, ratio, 2.0, "");
+    }
+    report.add(table);
+    cluster.check(&[&large, &small]);
+}
+
+/// The p99 of pings and of updates by turns, in microseconds.
+fn late(client: &mut Connection, files: &mut Files, time: Duration) -> [f64; 2] {
+    let ping = write_post("localhost", &Ask::Ping.document());
+    let yes = document(&Answer::Boolean(true));
+    let mut took = [Vec::new(), Vec::new()];
+    let began = Instant::now();
+    while began.elapsed() < time {
+        let (index, update) = files.update().expect("no update is under way");
+        let calls = [&ping, &write_post("localhost", update.as_bytes())];
+        for (call, took) in calls.into_iter().zip(&mut took) {
+            let sent = Instant::now();
+            assert_eq!(client.call(call), yes.as_bytes());
+            took.push(sent.elapsed());
+        }
+        files.acknowledge(index);
+        thread::sleep(PAUSE);
+    }
+    took.map(|mut took| {
+        took.sort_unstable();
+        percentile(&took, 0.99).map_or(0.0, micros)
+    })
+}
