@@ -1,4 +1,4 @@
-"""Starts and ends sets of servers for `contract.py`.
+"""Starts and ends sets of servers for `contract.py` and for `interop/run`.
 
 Servers run as anybody would run them: `run-server.sh CONFIG ID`, a process each, on localhost. The module knows how to
 find out who leads, and nothing of what the servers should answer.
