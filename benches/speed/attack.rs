@@ -1,16 +1,15 @@
 //! What a crowd of slow callers costs the others: the p99 of a client's pings and updates, against none there.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use support::crowd::{SIZE, SlowCrowd};
-use surfstore::gate::write_post;
-use surfstore::protocol::{Answer, Ask};
 
 use crate::cluster::Cluster;
 use crate::connection::Connection;
 use crate::figures::{median, micros, percentile};
-use crate::files::{Files, document};
+use crate::files::Files;
+use crate::latency;
 use crate::load::{Until, Work};
 use crate::report::{Report, Table, number};
 use crate::settings::Settings;
@@ -62,25 +61,8 @@ pub(crate) fn measure(report: &mut Report, settings: &Settings) {
     cluster.check(&[&large, &small]);
 }
 
-/// The p99 of pings and of updates by turns, in microseconds.
+/// The p99 of pings and of updates, in microseconds.
 fn late(client: &mut Connection, files: &mut Files, time: Duration) -> [f64; 2] {
-    let ping = write_post("localhost", &Ask::Ping.document());
-    let yes = document(&Answer::Boolean(true));
-    let mut took = [Vec::new(), Vec::new()];
-    let began = Instant::now();
-    while began.elapsed() < time {
-        let (index, update) = files.update().expect("no update is under way");
-        let calls = [&ping, &write_post("localhost", update.as_bytes())];
-        for (call, took) in calls.into_iter().zip(&mut took) {
-            let sent = Instant::now();
-            assert_eq!(client.call(call), yes.as_bytes());
-            took.push(sent.elapsed());
-        }
-        files.acknowledge(index);
-        thread::sleep(PAUSE);
-    }
-    took.map(|mut took| {
-        took.sort_unstable();
-        percentile(&took, 0.99).map_or(0.0, micros)
-    })
+    latency::by_turns(client, files, Until::Over(time), PAUSE)
+        .map(|took| percentile(&took, 0.99).map_or(0.0, micros))
 }

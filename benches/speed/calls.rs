@@ -145,9 +145,6 @@ fn measure_set(report: &mut Report, settings: &Settings, servers: usize, etcd: O
     }
     report.add(calls(servers, &stage.subjects(), &measured));
     report.add(ratios(servers, &measured));
-    if servers == DRAWN {
-        bound(report, &measured);
-    }
     report.add(memory(servers, &stage));
     if servers == DRAWN {
         report.lines = lines(&stage.subjects(), &measured);
@@ -210,14 +207,6 @@ fn ratios(servers: usize, measured: &Measured) -> Table {
         }
     }
     table
-}
-
-/// One client's updates take no more than a few times as long as its pings.
-fn bound(report: &mut Report, measured: &Measured) {
-    let (_, rounds) = measured.iter().find(|(clients, _)| *clients == 1).expect("there is one");
-    let pairs = turns(rounds, Subject::Update).zip(turns(rounds, Subject::Ping));
-    let ratio = median(pairs.map(|(update, ping)| update.p50 / ping.p50));
-    report.at_most("update / ping, medians of the times, one client, N = 3", ratio, 5.0, "");
 }
 
 fn memory(servers: usize, stage: &Stage<'_>) -> Table {

@@ -20,6 +20,7 @@ mod figures;
 mod files;
 mod growth;
 mod idle;
+mod latency;
 mod load;
 mod machine;
 mod others;
@@ -38,8 +39,9 @@ use settings::Settings;
 type Part = (&'static str, fn(&mut Report, &Settings));
 
 /// What can be measured, in this order.
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 10] = [
     ("calls", calls::measure),
+    ("latency", latency::measure),
     ("failover", failover::measure),
     ("catchup", catchup::measure),
     ("growth", growth::measure),
