@@ -1,4 +1,4 @@
-//! What a crowd of slow callers costs the others: the p99 of a client's pings and updates, against none there.
+//! What a crowd of slow callers costs the others: the p99 of a client's pings and updates, with and without it.
 
 use std::thread;
 use std::time::Duration;
@@ -14,20 +14,20 @@ use crate::load::{Until, Work};
 use crate::report::{Report, Table, number};
 use crate::settings::Settings;
 
-/// How many of the usual turns one takes here: slow callers take effect slowly.
+/// The length of a turn here, in usual turns: slow callers have slow effects.
 const TURNS: u32 = 10;
 
-/// The time for the crowd to come or to leave.
+/// The time that the crowd is given to connect or disconnect.
 const SETTLED: Duration = Duration::from_secs(1);
 
 /// The time between two calls, so that the client itself is no load.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Without the crowd and with it by turns, over one connection, since machines are noisy.
+/// Measures without and with the crowd in turns, over one connection, because machines are noisy.
 pub(crate) fn measure(report: &mut Report, settings: &Settings) {
     let mut cluster = Cluster::start(3);
     let leader = cluster.leader();
-    // For those of the crowd that read.
+    // For the callers that read slowly.
     let (mut large, mut small) = (Files::large("large", 256 << 10), Files::new("file-", 1));
     cluster.load(&mut large, Work::Update, 1, Until::Sent(1));
     let mut client = Connection::to(cluster.addresses[leader].port);
@@ -63,6 +63,6 @@ pub(crate) fn measure(report: &mut Report, settings: &Settings) {
 
 /// The p99 of pings and of updates, in microseconds.
 fn late(client: &mut Connection, files: &mut Files, time: Duration) -> [f64; 2] {
-    latency::by_turns(client, files, Until::Over(time), PAUSE)
+    latency::in_turns(client, files, Until::Over(time), PAUSE)
         .map(|took| percentile(&took, 0.99).map_or(0.0, micros))
 }

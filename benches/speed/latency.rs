@@ -1,4 +1,4 @@
-//! One client's updates against its pings, one after another over one connection.
+//! One client's updates compared with its pings, in turns over one connection.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,15 +14,15 @@ use crate::load::Until;
 use crate::report::{Report, Table, number};
 use crate::settings::Settings;
 
-/// How many of each there are.
+/// The number of pings, and of updates.
 const TIMES: usize = 1000;
 
 pub(crate) fn measure(report: &mut Report, _: &Settings) {
     let (mut cluster, mut files) = (Cluster::start(3), Files::new("file-", 1));
     let leader = cluster.leader();
     let mut client = Connection::to(cluster.addresses[leader].port);
-    let took = by_turns(&mut client, &mut files, Until::Sent(TIMES), Duration::ZERO);
-    let title = "Pings and updates by turns, one client, N = 3";
+    let took = in_turns(&mut client, &mut files, Until::Sent(TIMES), Duration::ZERO);
+    let title = "Pings and updates in turns, one client, N = 3";
     let mut table = Table::new(title, &["call", "p50 µs", "p99 µs"]);
     let at = |took: &[Duration], share| percentile(took, share).map_or(0.0, micros);
     for (name, took) in ["ping", "update"].into_iter().zip(&took) {
@@ -30,12 +30,12 @@ pub(crate) fn measure(report: &mut Report, _: &Settings) {
     }
     report.add(table);
     let [ping, update] = took.map(|took| at(&took, 0.5));
-    report.at_most("update / ping by turns, medians of the times", update / ping, 5.0, "");
+    report.at_most("update / ping in turns, medians of the times", update / ping, 5.0, "");
     cluster.check(&[&files]);
 }
 
-/// How long pings and updates took that were made by turns, each sorted.
-pub(crate) fn by_turns(
+/// The times of pings and of updates that are made in turns, each sorted.
+pub(crate) fn in_turns(
     client: &mut Connection,
     files: &mut Files,
     until: Until,

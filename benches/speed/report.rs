@@ -11,7 +11,7 @@ pub(crate) struct Report {
     pub(crate) lines: Vec<Line>,
 }
 
-/// A figure that has to keep a bound: what it is of, the figure, the bound, and whether it is kept.
+/// A figure with a bound: its name, the figure, the bound, and whether it is kept.
 struct Bound(String, String, String, bool);
 
 /// A line of the plot.
@@ -27,13 +27,13 @@ impl Report {
         self.tables.push(table);
     }
 
-    /// Notes a figure that should be at most this.
+    /// Adds a figure that must be at most the bound.
     pub(crate) fn at_most(&mut self, what: impl Into<String>, figure: f64, bound: f64, unit: &str) {
         let (shown, most) = (number(figure) + unit, format!("≤ {bound}{unit}"));
         self.bounds.push(Bound(what.into(), shown, most, figure <= bound));
     }
 
-    /// Notes a figure that should be at least this.
+    /// Adds a figure that must be at least the bound.
     pub(crate) fn at_least(
         &mut self,
         what: impl Into<String>,
@@ -45,7 +45,7 @@ impl Report {
         self.bounds.push(Bound(what.into(), shown, least, bound <= figure));
     }
 
-    /// Adds a table of the bounds, and says whether all are kept.
+    /// Adds a table of the bounds. Returns whether all are kept.
     pub(crate) fn judge(&mut self) -> bool {
         let bounds = std::mem::take(&mut self.bounds);
         let mut table = Table::new("Bounds", &["", "figure", "bound", ""]);

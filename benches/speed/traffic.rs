@@ -1,4 +1,4 @@
-//! How many requests the servers send each other while nobody calls: with a leader and without, all up, some crashed or
+//! The requests between the servers while no client calls: with and without a leader, with some servers crashed or
 //! dead.
 
 use std::thread;
@@ -12,33 +12,34 @@ use crate::settings::Settings;
 
 const SIZES: [usize; 3] = [3, 5, 10];
 
-/// How long a set is watched, and over which time the mean is taken.
+/// How long a set is watched, and the window for the mean.
 const WATCHED: Duration = Duration::from_secs(10);
 const WINDOW: Duration = Duration::from_secs(5);
 
 /// The time between two looks at a set.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What has become of the servers that are lost.
+/// How servers are lost.
 #[derive(Clone, Copy)]
 enum Lost {
     Crashed,
     Dead,
 }
 
-/// What is lost, and whether the others have a leader: with one as many as can be, without one more, the leader included.
+/// How servers are lost, and whether the others keep a leader. With a leader, as many are lost as possible; without,
+/// one more, the leader included.
 const CASES: [(&str, Option<(Lost, bool)>); 5] = [
     ("all up", None),
-    ("as many crashed as can be", Some((Lost::Crashed, true))),
-    ("as many dead as can be", Some((Lost::Dead, true))),
+    ("as many crashed as possible", Some((Lost::Crashed, true))),
+    ("as many dead as possible", Some((Lost::Dead, true))),
     ("no leader, a majority crashed", Some((Lost::Crashed, false))),
     ("no leader, a majority dead", Some((Lost::Dead, false))),
 ];
 
-/// Each case at sets of every size, from the moment of the loss on.
+/// Measures each case with sets of every size, from the moment of the loss.
 pub(crate) fn measure(report: &mut Report, _: &Settings) {
     let head = ["requests/s, busiest", "N = 3", "N = 5", "N = 10"];
-    let mut table = Table::new("Requests between servers that nobody calls", &head);
+    let mut table = Table::new("Requests between servers without calls", &head);
     let mut most = 0.0_f64;
     for (name, loss) in CASES {
         let rates = SIZES.map(|size| busiest(size, loss));
@@ -47,10 +48,10 @@ pub(crate) fn measure(report: &mut Report, _: &Settings) {
         most = rates.into_iter().fold(most, f64::max);
     }
     report.add(table);
-    report.at_most("requests that an idle server gets from its peers", most, 10.0, "/s");
+    report.at_most("requests that an idle server receives from its peers", most, 10.0, "/s");
 }
 
-/// The greatest rate of requests from peers that any server sees over any window.
+/// The maximum rate of requests from peers that any server receives over any window.
 fn busiest(size: usize, loss: Option<(Lost, bool)>) -> f64 {
     let mut cluster = Cluster::start(size);
     let leader = cluster.leader();
@@ -85,7 +86,7 @@ fn busiest(size: usize, loss: Option<(Lost, bool)>) -> f64 {
     samples.iter().map(|samples| busiest_window(samples)).fold(0.0, f64::max)
 }
 
-/// The greatest rate over windows of the right length.
+/// The maximum rate over any window.
 fn busiest_window(samples: &[(Duration, i64)]) -> f64 {
     let mut most = 0.0_f64;
     for (index, (begin, before)) in samples.iter().enumerate() {

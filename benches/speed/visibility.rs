@@ -16,7 +16,7 @@ use crate::settings::Settings;
 const UPDATES: i64 = 1000;
 const NAME: &str = "visible";
 
-/// After each update asks all followers at once, and those that do not show it again until they do.
+/// After each update, asks all followers at once, again and again until all show it.
 pub(crate) fn measure(report: &mut Report, _: &Settings) {
     let mut cluster = Cluster::start(5);
     let leader = cluster.leader();

@@ -1,6 +1,6 @@
-//! The documents: whether what they tell a reader to run works, and whether what they name is there.
+//! The documents: whether their commands work, and whether the tests that they name exist.
 //!
-//! A binary of its own, since `readme` has cargo build the programs, which other tests run.
+//! They are a separate binary because `readme` makes cargo build the programs, which other tests run.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 

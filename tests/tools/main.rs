@@ -1,4 +1,4 @@
-//! What calls servers: the client library, the program `surfstore` and the chaos monkey.
+//! The programs and the library that call servers: the client library, `surfstore` and the chaos monkey.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 

@@ -1,4 +1,5 @@
-//! A crowd of callers that are as slow as can be: a byte a second each, of a head, of a body, or of an answer.
+//! A crowd of callers that are as slow as possible: each sends or reads one byte a second, of a head, a body or an
+//! answer.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,17 +11,17 @@ use std::time::Duration;
 use surfstore::gate::write_post;
 use surfstore::protocol::Ask;
 
-/// How many they are.
+/// The number of callers.
 pub const SIZE: usize = 200;
 
-/// The crowd, which leaves when this is dropped. Whoever is dropped by the server comes again.
+/// The crowd. Callers that the server drops connect again. All disconnect when this is dropped.
 pub struct SlowCrowd {
     is_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl SlowCrowd {
-    /// Comes to the server with that `host:port`.
+    /// Connects to the server at that `host:port`.
     pub fn at(address: &str) -> SlowCrowd {
         let address = address.to_owned();
         let mut members: Vec<_> = (0..SIZE).map(|number| come(&address, number)).collect();
@@ -40,7 +41,7 @@ impl Drop for SlowCrowd {
     }
 }
 
-/// What they send first: a part of a head, of a body, or more requests than sockets can buffer answers to.
+/// The first bytes of a caller: a part of a head, of a body, or more requests than sockets can buffer answers to.
 fn beginning(number: usize) -> Vec<u8> {
     match number % 10 {
         0..5 => b"P".to_vec(),
@@ -49,7 +50,7 @@ fn beginning(number: usize) -> Vec<u8> {
     }
 }
 
-/// One of them that has sent its beginning.
+/// A caller that has sent its first bytes.
 fn come(address: &str, number: usize) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
@@ -58,7 +59,7 @@ fn come(address: &str, number: usize) -> TcpStream {
     stream
 }
 
-/// Moves a byte of each a second until it is over.
+/// Sends or reads one byte for each caller per second until it is told to stop.
 fn dawdle(address: &str, members: &mut [TcpStream], is_over: &AtomicBool) {
     for number in (0..SIZE).cycle() {
         if is_over.load(Ordering::Relaxed) {

@@ -4,18 +4,20 @@
 //!
 //! - [`harness`] starts a cluster of servers, and [`client`] calls them; [`wait`] waits for what they do;
 //! - [`turns`] bounds how many clusters run at a time, and gives out ports;
-//! - [`stage`] is a server that answers as a test tells it to, and [`crowd`] has callers that are as slow as can be;
-//! - [`programs`] finds the programs that were built along with the test;
-//! - [`running`] has processes of benchmarks.
+//! - [`stage`] is a server that answers as a test tells it to, and [`crowd`] is a crowd of slow callers;
+//! - [`programs`] finds the programs that cargo built with the test, and [`running`] starts them for benchmarks.
 //!
 //! In memory:
 //!
 //! - [`raft`] brings a server of the core into every role, and builds its messages;
-//! - [`claims`] says what holds for any bytes; the fuzzer and the tests of its corpora check it;
-//! - [`worst`] has the inputs that take longest to read, and [`plain`] writes requests as plainly as can be.
+//! - [`claims`] checks what must hold for any bytes, for the fuzzer and for the tests of its corpora;
+//! - [`worst`] has the inputs that take longest to read, and [`plain`] writes requests in their shortest form.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-#![allow(missing_docs, reason = "most names say it all, and nothing else depends on this")]
+#![allow(
+    missing_docs,
+    reason = "most names are enough, and nothing outside this repository uses them"
+)]
 
 pub mod claims;
 pub mod client;

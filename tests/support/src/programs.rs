@@ -1,20 +1,19 @@
-//! The programs that cargo built along with the test or benchmark that runs.
+//! The programs that cargo built with the running test or benchmark.
 
 use std::env;
 use std::path::PathBuf;
 
 /// A program of the package, by its name.
 ///
-/// Cargo tells its path only to the code of tests and benchmarks itself, so it is found from theirs, which are one folder
-/// below.
+/// Cargo gives its path only to the crates of tests and benchmarks themselves (`CARGO_BIN_EXE_…`). This crate finds it
+/// from the path of the running test, which is one folder below.
 pub fn program(name: &str) -> PathBuf {
     let program = folder().join(name);
     assert!(program.exists(), "cargo has not built {}", program.display());
     program
 }
 
-/// The target folder that the test was built in, for cargo and `run-server.sh`: relative to another folder it would be
-/// another one.
+/// The target folder that the test was built in, as an absolute path: cargo and `run-server.sh` run in other folders.
 pub fn target() -> PathBuf {
     folder().parent().unwrap().to_owned()
 }
