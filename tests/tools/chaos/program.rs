@@ -135,7 +135,7 @@ fn an_interrupted_run_restores_all_servers_checks_and_reports() {
     wait_until(PATIENCE, "a server is crashed", || (0..3).any(is_crashed));
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert_ends(&output, 0, &["ends early", "no violation"]);
+    assert_ends(&output, 0, &["stopping early", "no violation"]);
     assert!(!(0..3).any(is_crashed), "a server was left crashed");
 }
 

@@ -72,7 +72,7 @@ fn terms_and_applied_entries_never_fall_in_the_life_of_a_process() {
     let led = |other| [status(Leader, 5, 9), status(Follower, 5, 9), other];
     for (later, said) in [
         (status(Follower, 4, 9), "the term of server 2 decreased from 5 to 4"),
-        (status(Follower, 5, 8), "server 2 had applied 9 entries and now 8"),
+        (status(Follower, 5, 8), "server 2 had applied 9 entries and now has applied 8"),
     ] {
         let looks = [(0, led(status(Follower, 5, 9))), (50, led(later))];
         assert_eq!(wrong(&seen(&looks)), [said]);
@@ -135,7 +135,7 @@ fn the_versions_of_a_server_never_fall_nor_exceed_what_was_asked_for() {
     assert_eq!(
         wrong(&watch),
         [
-            "server 0 had version 2 of a and now 1",
+            "server 0 had version 2 of a and now has 1",
             "server 0 has version 3 of a, which no call requested"
         ]
     );
