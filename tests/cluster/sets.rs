@@ -37,7 +37,7 @@ fn a_server_with_another_size_of_configuration_is_refused_and_both_say_so_once()
     cluster.await_answer(0);
     let size = |id: usize| {
         let (its, own) = if id == 0 { (5, 3) } else { (3, 5) };
-        format!("has a configuration of {its} servers, this server one of {own}: ")
+        format!("has a configuration of {its} servers, this server one of {own}, so ")
     };
     wait_until(PATIENCE, "they report it", || {
         cluster.said(0, &size(0)) == 1 && [1, 2].iter().all(|id| cluster.said(*id, &size(*id)) == 1)
