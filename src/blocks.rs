@@ -38,6 +38,11 @@ impl Block {
         let content = content.into();
         Block { hash: format!("{:x}", Sha256::digest(&content)).into(), content }
     }
+
+    /// The memory that it takes, in bytes.
+    pub fn size(&self) -> usize {
+        self.hash.len() + self.content.len()
+    }
 }
 
 /// Why a block was not stored: the memory set aside for blocks is used up.

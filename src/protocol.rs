@@ -57,6 +57,34 @@ pub enum TypedCall {
 }
 
 impl TypedCall {
+    /// The memory that its parameters take, in bytes.
+    pub fn size(&self) -> usize {
+        // What a text takes beside its bytes: a pointer, its length, and what the allocator adds.
+        const TEXT: usize = 32;
+        match self {
+            TypedCall::Raft(raft::Call::Update(update)) => update.size(),
+            TypedCall::Raft(raft::Call::AppendEntries(request)) => {
+                request.entries.iter().map(raft::Entry::size).sum()
+            }
+            TypedCall::PutBlock(block) => block.size(),
+            TypedCall::HasBlocks(hashes) => hashes.iter().map(|hash| TEXT + hash.len()).sum(),
+            TypedCall::GetBlock(text) | TypedCall::Version(text) => text.len(),
+            TypedCall::Raft(
+                raft::Call::RequestVote(_)
+                | raft::Call::ReadFiles
+                | raft::Call::Crash
+                | raft::Call::Restore,
+            )
+            | TypedCall::Ping
+            | TypedCall::IsLeader
+            | TypedCall::IsCrashed
+            | TypedCall::Status
+            | TypedCall::ListMethods
+            | TypedCall::MethodSignature(_)
+            | TypedCall::MethodHelp(_) => 0,
+        }
+    }
+
     /// Whether only peers make this call.
     pub fn is_from_peer(&self) -> bool {
         use raft::Call::{AppendEntries, RequestVote};

@@ -39,8 +39,7 @@ impl Shell {
         let one = match asked {
             Ok(Asked::Several(method, calls)) => {
                 let multicall = Multicall::new(method, calls, since, self.answers.budget());
-                self.multicalls.insert(id, multicall);
-                return self.ready.push_back(id);
+                return self.start_multicall(id, multicall);
             }
             Ok(Asked::One(call)) => Ok(call),
             Err(fault) => Err(fault),

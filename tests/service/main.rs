@@ -115,6 +115,33 @@ fn a_crashed_server_answers_what_it_may_and_closes_its_connections_once() {
     assert!(cluster.service(leader).deadline().is_some());
 }
 
+/// What a multicall has read is memory, like what is still on its way.
+#[test]
+fn large_multicalls_wait_only_as_far_as_there_is_room_and_small_ones_always() {
+    let (mut cluster, leader) = Cluster::led(3, WAITING_MAX);
+    cut_off(&mut cluster, leader);
+    let block = Value::Base64(vec![0; 5 << 20].into());
+    let large = multicall(&[("getfileinfomap", &[]), ("putblock", &[block])]);
+    let small = multicall(&[("getfileinfomap", &[]), ("putblock", &["b".into()])]);
+    let waiting: Vec<Called> = (0..12).map(|_| cluster.send(leader, &large)).collect();
+    assert!(cluster.answers.is_empty(), "all of them wait");
+    let refused = cluster.send(leader, &large);
+    let Err(busy) = taken(&mut cluster, refused) else { panic!("there is no room") };
+    assert_eq!((busy.code, &busy.message[..5]), (fault::BUSY, "busy:"));
+    let small = cluster.send(leader, &small);
+    cluster.hang_up(waiting[0]);
+    let next = cluster.send(leader, &large);
+    assert!(cluster.answers.is_empty(), "a small one waits, and one in the place of the first");
+    cluster.isolated.clear();
+    cluster.pass(Duration::from_millis(300));
+    for called in waiting[1..].iter().chain([&small, &next]) {
+        let answers = answers(taken(&mut cluster, *called));
+        assert_eq!(answers[1], Ok(Value::Boolean(true)));
+    }
+    let again = cluster.send(leader, &large);
+    assert!(taken(&mut cluster, again).is_ok(), "the room is free again");
+}
+
 #[test]
 fn the_calls_of_a_multicall_are_made_one_after_another() {
     let (mut cluster, leader) = Cluster::led(3, WAITING_MAX);
