@@ -93,6 +93,11 @@ impl Files {
     pub fn leaves(&self) -> impl Iterator<Item = &Arc<Leaf>> {
         self.newest.leaves()
     }
+
+    /// The run with that number, counted from 0.
+    pub fn leaf(&self, number: usize) -> Option<&Arc<Leaf>> {
+        self.newest.leaf(number)
+    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod answer_cache;
 mod calls;
 mod document;
 mod multicall;
+mod reads;
 mod report;
 mod timers;
 
@@ -36,6 +37,7 @@ use crate::xmlrpc::Fault;
 use answer_cache::AnswerCache;
 use calls::Waiting;
 use multicall::Multicall;
+use reads::Reads;
 use report::Reporter;
 use timers::Timers;
 
@@ -139,6 +141,8 @@ struct Shell {
     /// The calls that the core has not answered yet.
     waiting: BTreeMap<CallId, Waiting>,
     waiting_max: usize,
+    /// The reads that the core has answered and whose map is not written yet.
+    reads: Reads,
     /// The multicalls in progress. If one of its calls waits for the core, it is in `waiting` under the same id.
     multicalls: BTreeMap<CallId, Multicall>,
     /// The multicalls whose next call can be made, in turn.
@@ -161,6 +165,7 @@ impl Service {
             timers: Timers::new(rng),
             waiting: BTreeMap::new(),
             waiting_max,
+            reads: Reads::default(),
             multicalls: BTreeMap::new(),
             ready: VecDeque::new(),
             events: VecDeque::new(),
@@ -183,6 +188,7 @@ impl Service {
             Input::Call { id, asked, since } => shell.call(id, asked, since, &server, now),
             Input::HangUp(id) => {
                 shell.multicalls.remove(&id);
+                shell.reads.forget(id);
                 if shell.waiting.remove(&id).is_some() {
                     shell.events.push_back(Event::HangUp(id));
                 }
@@ -195,6 +201,7 @@ impl Service {
             }
             Input::Tick => {
                 shell.events.extend(shell.timers.expired(now).map(Event::Timeout));
+                shell.write_part(now);
                 if let Some(id) = shell.ready.pop_front() {
                     shell.make_next_call(id, &server, now);
                 }
@@ -218,12 +225,17 @@ impl Service {
     /// Whether another [`Input::Tick`] is due as soon as other tasks have had their turn. The calls of a multicall are
     /// made in separate ticks, so that no input takes longer than a single call.
     pub fn has_more(&self) -> bool {
-        !self.shell.ready.is_empty()
+        !self.shell.ready.is_empty() || self.shell.answers.is_writing()
     }
 
     /// The page at the target of a GET; `None` if there is no such page.
     pub fn page(&self, target: &str, now: Instant) -> Option<Page> {
         self.shell.monitor.page(target, now)
+    }
+
+    /// The number of reads that the core has answered and whose map is still being written.
+    pub fn reads(&self) -> usize {
+        self.shell.reads.len()
     }
 
     /// The core.

@@ -18,24 +18,58 @@ use super::Update;
 /// at a cost of 19 bytes per file.
 const LEAF_FILES_MAX: usize = 64;
 
+/// A leaf of several files is split if they take more bytes than this, so that whoever writes a leaf has little work.
+const LEAF_BYTES_MAX: usize = 64 << 10;
+
 /// A run of files that are consecutive by name; never empty.
 #[derive(Clone, Debug)]
-pub struct Leaf(Vec<Arc<Update>>);
+pub struct Leaf {
+    files: Vec<Arc<Update>>,
+    /// The memory that they take.
+    bytes: usize,
+}
 
 impl Leaf {
     /// The newest accepted update of every file in it, ordered by name.
     pub fn iter(&self) -> impl Iterator<Item = &Update> {
-        self.0.iter().map(|newest| &**newest)
+        self.files.iter().map(|newest| &**newest)
     }
 
     /// The name of its first file.
     pub fn first_name(&self) -> &str {
-        self.0.first().map_or("", |first| &first.name)
+        self.files.first().map_or("", |first| &first.name)
     }
 
     /// The position of the file, or where to insert it.
     fn position(&self, name: &str) -> usize {
-        self.0.partition_point(|newest| &*newest.name < name)
+        self.files.partition_point(|newest| &*newest.name < name)
+    }
+
+    fn of(files: Vec<Arc<Update>>) -> Leaf {
+        let bytes = files.iter().map(|file| file.size()).sum();
+        Leaf { files, bytes }
+    }
+
+    /// Whether it must be split.
+    fn is_full(&self) -> bool {
+        LEAF_FILES_MAX <= self.files.len() || (LEAF_BYTES_MAX < self.bytes && 1 < self.files.len())
+    }
+
+    /// Cuts off the second half of its files or, if it has few but large ones, of its bytes. Neither half is empty.
+    fn split_off(&mut self) -> Leaf {
+        let at = if LEAF_FILES_MAX <= self.files.len() {
+            LEAF_FILES_MAX / 2
+        } else {
+            let mut before = 0;
+            let is_beyond_half = |file: &Arc<Update>| {
+                before += file.size();
+                self.bytes / 2 < before
+            };
+            self.files.iter().position(is_beyond_half).unwrap_or_default()
+        };
+        let second = Leaf::of(self.files.split_off(at.clamp(1, self.files.len() - 1)));
+        self.bytes -= second.bytes;
+        second
     }
 }
 
@@ -64,7 +98,7 @@ impl Leaves {
 
     /// The newest update of the file at this place.
     pub(super) fn get(&self, place: Place, name: &str) -> Option<&Arc<Update>> {
-        let newest = self.leaves.get(place.leaf)?.0.get(place.at)?;
+        let newest = self.leaves.get(place.leaf)?.files.get(place.at)?;
         (&*newest.name == name).then_some(newest)
     }
 
@@ -72,22 +106,23 @@ impl Leaves {
     pub(super) fn insert(&mut self, place: Place, update: Arc<Update>) {
         let leaves = Arc::make_mut(&mut self.leaves);
         let Some(leaf) = leaves.get_mut(place.leaf) else {
-            leaves.push(Arc::new(Leaf(vec![update])));
+            leaves.push(Arc::new(Leaf::of(vec![update])));
             self.len += 1;
             return;
         };
         let leaf = Arc::make_mut(leaf);
-        match leaf.0.get_mut(place.at).filter(|newest| newest.name == update.name) {
-            Some(newest) => *newest = update,
+        leaf.bytes += update.size();
+        match leaf.files.get_mut(place.at).filter(|newest| newest.name == update.name) {
+            Some(newest) => {
+                leaf.bytes -= newest.size();
+                *newest = update;
+            }
             None => {
-                leaf.0.insert(place.at, update);
+                leaf.files.insert(place.at, update);
                 self.len += 1;
             }
         }
-        if LEAF_FILES_MAX <= leaf.0.len() {
-            let behind = leaf.0.split_off(LEAF_FILES_MAX / 2);
-            leaves.insert(place.leaf + 1, Arc::new(Leaf(behind)));
-        }
+        split(leaves, place.leaf);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -98,9 +133,22 @@ impl Leaves {
         self.leaves.iter()
     }
 
-    fn updates(&self) -> impl Iterator<Item = &Arc<Update>> {
-        self.leaves().flat_map(|leaf| &leaf.0)
+    pub(super) fn leaf(&self, number: usize) -> Option<&Arc<Leaf>> {
+        self.leaves.get(number)
     }
+
+    fn updates(&self) -> impl Iterator<Item = &Arc<Update>> {
+        self.leaves().flat_map(|leaf| &leaf.files)
+    }
+}
+
+/// Splits the leaf with that number until no part of it is full.
+fn split(leaves: &mut Vec<Arc<Leaf>>, number: usize) {
+    let Some(leaf) = leaves.get_mut(number).filter(|leaf| leaf.is_full()) else { return };
+    let second = Arc::make_mut(leaf).split_off();
+    leaves.insert(number + 1, Arc::new(second));
+    split(leaves, number + 1);
+    split(leaves, number);
 }
 
 impl PartialEq for Leaves {
@@ -188,14 +236,39 @@ mod tests {
     fn every_leaf_is_at_least_half_full_and_none_is_full() {
         let sizes = LEAF_FILES_MAX / 2..LEAF_FILES_MAX;
         for order in orders() {
-            assert!(of(&order).leaves().all(|leaf| sizes.contains(&leaf.0.len())));
+            assert!(of(&order).leaves().all(|leaf| sizes.contains(&leaf.files.len())));
+        }
+    }
+
+    #[test]
+    fn a_leaf_of_several_files_has_no_more_bytes_than_it_may() {
+        for order in orders() {
+            let mut leaves = Leaves::default();
+            for (turn, file) in order.iter().enumerate() {
+                let large = if file % 40 == 0 { 100_000 } else { 5_000 };
+                let hash = "h".repeat([10, 100, large][turn % 3]);
+                let hashes = [hash.as_str().into()].into();
+                insert(&mut leaves, Arc::new(Update { hashes, ..(*update(*file, 1)).clone() }));
+                if turn % 7 == 0 {
+                    // Its leaf has fewer bytes again.
+                    insert(&mut leaves, update(*file, 2));
+                }
+            }
+            assert_eq!(leaves.updates().count(), 1000);
+            for leaf in leaves.leaves() {
+                assert_eq!(leaf.bytes, leaf.iter().map(Update::size).sum::<usize>());
+                assert!(leaf.bytes <= LEAF_BYTES_MAX || leaf.files.len() == 1, "{}", leaf.bytes);
+            }
+            let count = leaves.leaves().count();
+            assert!(count < 200, "{count} leaves for 1000 files, most of which are small");
         }
     }
 
     #[test]
     fn the_same_files_are_equal_however_they_are_divided() {
         let [upwards, downwards, disorder] = orders().map(|order| of(&order));
-        let sizes = |leaves: &Leaves| leaves.leaves().map(|leaf| leaf.0.len()).collect::<Vec<_>>();
+        let sizes =
+            |leaves: &Leaves| leaves.leaves().map(|leaf| leaf.files.len()).collect::<Vec<_>>();
         assert_ne!(sizes(&upwards), sizes(&disorder), "they are split differently");
         for other in [downwards, disorder] {
             assert_eq!(other, upwards);

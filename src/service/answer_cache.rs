@@ -1,9 +1,10 @@
 //! Caches written answers, so that callers who get the same answer share one document, and bounds the bytes of all
 //! answers.
 
-use std::iter;
+use std::iter::{self, Peekable};
 use std::mem;
 use std::sync::Arc;
+use std::vec;
 
 use super::document::{AnswerBudget, Document, Piece};
 use crate::config::Config;
@@ -11,6 +12,9 @@ use crate::metadata::{Files, Leaf};
 use crate::protocol::{self, Answer, fault};
 use crate::raft::Reply;
 use crate::xmlrpc;
+
+/// The number of bytes of a map that are written at a time, a few milliseconds' work.
+const PART_BYTES: usize = 512 << 10;
 
 /// Writes answers, and keeps those that later callers may get as well.
 #[derive(Debug)]
@@ -23,8 +27,21 @@ pub(super) struct AnswerCache {
     booleans: [Arc<Document>; 2],
     /// The last document of the file map, after the revision of the map. Most reads get this document.
     files: Option<(u64, Arc<Document>)>,
-    /// The leaves of the last document. Most of them can be reused if the map has changed.
+    /// The leaves of that document, or of the one that is being written. Most of them can be reused if the map has
+    /// changed.
     leaves: Vec<WrittenLeaf>,
+    /// The map that is being written.
+    unfinished: Option<UnfinishedMap>,
+}
+
+/// A map of which some leaves are written.
+#[derive(Debug)]
+struct UnfinishedMap {
+    files: Files,
+    /// The number of leaves that are written.
+    written: usize,
+    /// The leaves of the document before that may still be reused.
+    reusable: Peekable<vec::IntoIter<WrittenLeaf>>,
 }
 
 /// A leaf of the map, and its written form.
@@ -40,7 +57,7 @@ impl AnswerCache {
             let bytes = protocol::write_answer(&Answer::Boolean(truth), &config);
             Document::new(bytes, &AnswerBudget::default())
         });
-        AnswerCache { config, budget, booleans, files: None, leaves: Vec::new() }
+        AnswerCache { config, budget, booleans, files: None, leaves: Vec::new(), unfinished: None }
     }
 
     /// The budget that the answers count against.
@@ -60,45 +77,63 @@ impl AnswerCache {
             // Its size is known before it is written.
             return busy(&self.budget);
         }
-        let Answer::Raft(Reply::Files(files)) = answer else {
-            let bytes = protocol::write_answer(answer, &self.config);
-            let document = self.fitting(Document::new(bytes, &self.budget));
-            return document.unwrap_or_else(|| busy(&self.budget));
-        };
-        let revision = files.revision();
-        if let Some((written, document)) = &self.files
-            && *written == revision
-        {
-            return Arc::clone(document);
-        }
-        // No caller gets the old document any more, and the new one may need the room of the pieces that they do not
-        // share.
-        self.files = None;
-        let written = self.write_map(files);
-        let document = self.fitting(written);
-        self.files = document.as_ref().map(|document| (revision, Arc::clone(document)));
+        let bytes = protocol::write_answer(answer, &self.config);
+        let document = self.fitting(Document::new(bytes, &self.budget));
         document.unwrap_or_else(|| busy(&self.budget))
     }
 
-    /// The document of the map. Leaves of the last document are reused, and only the others are written.
-    fn write_map(&mut self, files: &Files) -> Arc<Document> {
-        let mut last = mem::take(&mut self.leaves).into_iter().peekable();
-        for leaf in files.leaves() {
+    /// The document of this map, if it is the last one that was written.
+    pub(super) fn map(&self, files: &Files) -> Option<Arc<Document>> {
+        let (_, document) =
+            self.files.as_ref().filter(|(written, _)| *written == files.revision())?;
+        Some(Arc::clone(document))
+    }
+
+    /// Starts to write the document of a map. [`write_part`](Self::write_part) goes on with it.
+    pub(super) fn start_map(&mut self, files: Files) {
+        // No caller gets the old document any more, and the new one may need the room of the pieces that they do not
+        // share.
+        self.files = None;
+        let reusable = mem::take(&mut self.leaves).into_iter().peekable();
+        self.unfinished = Some(UnfinishedMap { files, written: 0, reusable });
+    }
+
+    /// Whether a map is being written.
+    pub(super) fn is_writing(&self) -> bool {
+        self.unfinished.is_some()
+    }
+
+    /// Writes the next part of the map, because everything else would have to wait for a large map. Returns the document
+    /// if that was the last part. Leaves of the last document are reused, and only the others are written.
+    pub(super) fn write_part(&mut self) -> Option<Arc<Document>> {
+        let UnfinishedMap { files, written, reusable } = self.unfinished.as_mut()?;
+        let mut bytes = 0;
+        while let Some(leaf) = files.leaf(*written) {
+            if PART_BYTES <= bytes {
+                return None;
+            }
             let is_same = |written: &WrittenLeaf| Arc::ptr_eq(&written.leaf, leaf);
             // Both lists are in the order of names, so one pass finds the leaves to reuse and drops the others.
             let is_past = |written: &WrittenLeaf| {
                 !is_same(written) && written.leaf.first_name() < leaf.first_name()
             };
-            while last.next_if(is_past).is_some() {}
-            self.leaves.push(last.next_if(is_same).unwrap_or_else(|| WrittenLeaf {
-                leaf: Arc::clone(leaf),
-                piece: Piece::new(protocol::write_leaf(leaf), &self.budget),
+            while reusable.next_if(is_past).is_some() {}
+            self.leaves.push(reusable.next_if(is_same).unwrap_or_else(|| {
+                let text = protocol::write_leaf(leaf);
+                bytes += text.len();
+                WrittenLeaf { leaf: Arc::clone(leaf), piece: Piece::new(text, &self.budget) }
             }));
+            *written += 1;
         }
+        let revision = files.revision();
+        self.unfinished = None;
         let [before, after] =
             protocol::write_around_leaves().map(|end| Piece::new(end, &self.budget));
         let leaves = self.leaves.iter().map(|written| Arc::clone(&written.piece));
-        Document::of(iter::once(before).chain(leaves).chain([after]).collect())
+        let whole = Document::of(iter::once(before).chain(leaves).chain([after]).collect());
+        let document = self.fitting(whole);
+        self.files = document.as_ref().map(|document| (revision, Arc::clone(document)));
+        Some(document.unwrap_or_else(|| busy(&self.budget)))
     }
 
     /// The document, if the budget has room for it.
@@ -184,10 +219,10 @@ mod tests {
     }
 
     /// The map of one file that has had this many versions.
-    fn files(versions: i64) -> Answer {
+    fn files(versions: i64) -> Files {
         let mut files = Files::default();
         (1..=versions).for_each(|version| update(&mut files, "a", version, "h"));
-        read(&files)
+        files
     }
 
     fn update(files: &mut Files, name: &str, version: i64, hash: &str) {
@@ -197,6 +232,14 @@ mod tests {
 
     fn read(files: &Files) -> Answer {
         Answer::Raft(Reply::Files(files.clone()))
+    }
+
+    /// The document of a map.
+    fn map(cache: &mut AnswerCache, files: &Files) -> Arc<Document> {
+        cache.map(files).unwrap_or_else(|| {
+            cache.start_map(files.clone());
+            iter::repeat_with(|| cache.write_part()).find_map(|document| document).unwrap()
+        })
     }
 
     /// A map of a thousand files, which takes several leaves.
@@ -222,25 +265,49 @@ mod tests {
     #[test]
     fn readers_of_the_same_map_share_a_document() {
         let mut cache = cache();
-        let one = cache.write(&files(3));
-        assert!(Arc::ptr_eq(&one, &cache.write(&files(3))));
-        assert!(!Arc::ptr_eq(&one, &cache.write(&files(4))), "it is another map");
+        let one = map(&mut cache, &files(3));
+        assert!(Arc::ptr_eq(&one, &map(&mut cache, &files(3))));
+        assert!(!Arc::ptr_eq(&one, &map(&mut cache, &files(4))), "it is another map");
     }
 
     #[test]
     fn a_map_that_changed_little_reuses_most_of_the_document_before() {
         let (mut cache, mut files) = (cache(), many());
-        let before = cache.write(&read(&files));
+        let before = map(&mut cache, &files);
         let held = cache.budget.bytes();
         update(&mut files, "500", 2, "h");
         update(&mut files, "500a", 1, "h");
-        let after = cache.write(&read(&files));
+        let after = map(&mut cache, &files);
         // All but the beginning, the end and one leaf.
         assert_eq!(shared(&after, &before), after.pieces().count() - 3);
         assert!(10 < after.pieces().count());
         assert!(cache.budget.bytes() < held + held / 10, "shared chunks count once");
         drop(before);
         assert_eq!(cache.budget.bytes(), after.len());
+    }
+
+    #[test]
+    fn a_large_map_is_written_in_parts_and_one_that_changed_little_at_once() {
+        let (mut cache, mut files) = (cache(), Files::default());
+        let large = "h".repeat(100 << 10);
+        (0..40).for_each(|file| update(&mut files, &format!("{file:02}"), 1, &large));
+        cache.start_map(files.clone());
+        let mut held = vec![0];
+        let document = loop {
+            let part = cache.write_part();
+            held.push(cache.budget.bytes());
+            if let Some(document) = part {
+                break document;
+            }
+            assert!(cache.is_writing());
+        };
+        assert!(!cache.is_writing() && Arc::ptr_eq(&document, &cache.map(&files).unwrap()));
+        assert!(*document.bytes() == protocol::write_answer(&read(&files), &cache.config));
+        let parts = held.windows(2).map(|held| held[1] - held[0]);
+        assert!(parts.max().unwrap() < 2 * PART_BYTES, "{held:?}");
+        update(&mut files, "20", 2, "h");
+        cache.start_map(files.clone());
+        assert!(cache.write_part().is_some());
     }
 
     #[test]
@@ -252,7 +319,7 @@ mod tests {
             update(&mut files, &name, next, "h");
             if turn % 10 == 0 {
                 let whole = protocol::write_answer(&read(&files), &cache.config);
-                assert!(*cache.write(&read(&files)).bytes() == whole, "after {turn} updates");
+                assert!(*map(&mut cache, &files).bytes() == whole, "after {turn} updates");
             }
         }
     }
@@ -284,10 +351,10 @@ mod tests {
         assert!(!is_busy(&much));
         let mut files = Files::default();
         update(&mut files, "a", 1, &"h".repeat(2 * SMALL_BYTES));
-        assert!(is_busy(&cache.write(&read(&files))));
+        assert!(is_busy(&map(&mut cache, &files)));
         assert_eq!(cache.budget.bytes(), much.len());
         drop(much);
-        assert!(!is_busy(&cache.write(&read(&files))));
+        assert!(!is_busy(&map(&mut cache, &files)));
     }
 
     #[test]
@@ -295,7 +362,7 @@ mod tests {
         let mut cache = cache();
         let mut files = Files::default();
         update(&mut files, "a", 1, &"h".repeat(ANSWER_BYTES_MAX));
-        let map = cache.write(&read(&files));
+        let map = map(&mut cache, &files);
         assert!(is_busy(&cache.write(&block(1 << 20))));
         drop(map);
         assert!(!is_busy(&cache.write(&block(1 << 20))));
@@ -304,15 +371,15 @@ mod tests {
     #[test]
     fn without_room_only_shared_pieces_of_a_map_that_is_not_being_sent_are_kept() {
         let (mut cache, mut files) = (cache(), many());
-        let before = cache.write(&read(&files));
+        let before = map(&mut cache, &files);
         update(&mut files, "500", 2, "h");
-        cache.write(&read(&files));
+        map(&mut cache, &files);
         assert!(before.len() < cache.budget.bytes(), "it is kept for the next reader");
         let full = cache.write(&block(ANSWER_BYTES_MAX));
         assert!(is_busy(&full));
         drop(full);
         assert_eq!(cache.budget.bytes(), before.len());
-        let after = cache.write(&read(&files));
+        let after = map(&mut cache, &files);
         assert_eq!(shared(&after, &before), after.pieces().count() - 3);
     }
 
@@ -321,7 +388,7 @@ mod tests {
         let mut cache = cache();
         assert!(cache.write(&Answer::Fault(fault::busy("why"))).is_fault());
         assert!(!cache.write(&Answer::Boolean(true)).is_fault());
-        assert!(!cache.write(&read(&many())).is_fault());
+        assert!(!map(&mut cache, &many()).is_fault());
     }
 
     #[test]

@@ -95,7 +95,7 @@ impl Shell {
             Ok(call) => call,
             Err(fault) => return Served::Here(Answer::Fault(fault)),
         };
-        if call.may_wait() && self.waiting_max <= self.waiting.len() {
+        if call.may_wait() && self.waiting_max <= self.waiting.len() + self.reads.len() {
             return Served::Here(Answer::Fault(fault::busy("too many calls are waiting")));
         }
         Served::Here(match call {
@@ -127,7 +127,22 @@ impl Shell {
     /// Answers the call that waits for the core's reply.
     pub(super) fn answer_waiting(&mut self, id: CallId, reply: Reply, now: Instant) {
         let Some(waiting) = self.waiting.remove(&id) else { return };
-        let document = self.answer(waiting, &Answer::Raft(reply), now);
+        if let Reply::Files(files) = reply {
+            return self.read_map(id, waiting, files, now);
+        }
+        let document = self.answers.write(&Answer::Raft(reply));
+        self.finish(id, waiting, document, now);
+    }
+
+    /// Passes an answer to its call, or to the multicall that has made it.
+    pub(super) fn finish(
+        &mut self,
+        id: CallId,
+        call: Waiting,
+        document: Arc<Document>,
+        now: Instant,
+    ) {
+        self.count(call, &document, now);
         if self.multicalls.contains_key(&id) {
             self.add_answer(id, document);
         } else {
@@ -138,8 +153,12 @@ impl Shell {
     /// Writes the answer to a call, and counts it.
     fn answer(&mut self, call: Waiting, answer: &Answer, now: Instant) -> Arc<Document> {
         let document = self.answers.write(answer);
-        let took = now.saturating_duration_since(call.since);
-        self.monitor.answered(call.method.name, took, document.is_fault());
+        self.count(call, &document, now);
         document
+    }
+
+    fn count(&mut self, call: Waiting, answer: &Document, now: Instant) {
+        let took = now.saturating_duration_since(call.since);
+        self.monitor.answered(call.method.name, took, answer.is_fault());
     }
 }

@@ -4,13 +4,15 @@
 
 mod cluster;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cluster::{Answer, Called, Cluster};
-use surfstore::protocol::{Ask, fault};
-use surfstore::raft::WAITING_MAX;
+use surfstore::config::Config;
+use surfstore::protocol::{self, Ask, fault};
+use surfstore::raft::{CallId, Incarnation, ServerId, WAITING_MAX};
+use surfstore::service::{Action, AnswerBudget, Input, Service, Settings};
 use surfstore::value::Value;
-use surfstore::xmlrpc::write_call;
+use surfstore::xmlrpc::{self, write_call};
 
 const TRUE: Answer = Ok(Value::Boolean(true));
 
@@ -243,6 +245,79 @@ fn a_multicall_takes_turns_with_everything_else() {
     for id in (0..3).filter(|id| *id != leader) {
         assert_eq!(cluster.answer(id, &Ask::Version("a")), Ok(1.into()), "at server {id}");
     }
+}
+
+/// A server that is alone, and leads.
+fn alone(now: Instant) -> Service {
+    let settings = Settings {
+        cluster: surfstore::raft::Cluster::new(ServerId(0), 1).unwrap(),
+        config: Config::parse("M: 1\nmetadata0: localhost:9001\n").unwrap(),
+        incarnation: Incarnation(1),
+        rng: fastrand::Rng::with_seed(1),
+        waiting_max: WAITING_MAX,
+        budget: AnswerBudget::default(),
+    };
+    Service::start(settings, now).0
+}
+
+/// The answers among the actions: whose they are, and what they say.
+fn answers_of(actions: Vec<Action>) -> Vec<(u64, Answer)> {
+    let answer = |action| match action {
+        Action::Answer { id, document } => {
+            Some((id.0, xmlrpc::parse_response(&document.bytes()).unwrap()))
+        }
+        Action::Send { .. } | Action::Disconnect | Action::Log(..) => None,
+    };
+    actions.into_iter().filter_map(answer).collect()
+}
+
+/// The version of file 0 in the map that a read was answered with.
+fn version(answer: &Answer) -> i64 {
+    let Ok(Value::Struct(files)) = answer else { panic!("{answer:?}") };
+    let Value::Array(info) = &files[0].1 else { panic!("{files:?}") };
+    let Value::Int(version) = info[0] else { panic!("{info:?}") };
+    version
+}
+
+#[test]
+fn while_a_large_map_is_written_other_calls_are_answered_and_later_reads_get_a_later_map() {
+    let now = Instant::now();
+    let mut service = Some(alone(now));
+    let mut handle = |input| {
+        let (next, actions) = service.take().unwrap().handle(now, input);
+        let more = (next.has_more(), next.reads());
+        service = Some(next);
+        (answers_of(actions), more)
+    };
+    let call = |id, document: Vec<u8>| Input::Call {
+        id: CallId(id),
+        asked: protocol::read_call(&document),
+        since: now,
+    };
+    let update = |file: u64, version| {
+        let hash = "h".repeat(if version == 1 { 1 << 20 } else { 1 });
+        Ask::Update(&file.to_string(), version, &[hash.as_str().into()]).document()
+    };
+    for file in 0..4 {
+        assert_eq!(handle(call(file, update(file, 1))).0, [(file, TRUE)]);
+    }
+    assert_eq!(handle(call(10, Ask::Files.document())), (vec![], (true, 1)));
+    assert_eq!(handle(call(11, Ask::Ping.document())).0, [(11, TRUE)]);
+    assert_eq!(handle(call(12, update(0, 2))).0, [(12, TRUE)]);
+    for id in [13, 14] {
+        assert_eq!(handle(call(id, Ask::Files.document())).0, []);
+    }
+    assert_eq!(handle(Input::HangUp(CallId(13))).1, (true, 2));
+    let mut answered = Vec::new();
+    let mut ticks = 0;
+    let mut more = true;
+    while more {
+        let (answers, (has_more, _)) = handle(Input::Tick);
+        (more, ticks) = (has_more, ticks + 1);
+        answered.extend(answers.iter().map(|(id, answer)| (*id, version(answer))));
+    }
+    assert_eq!(answered, [(10, 1), (14, 2)]);
+    assert!(4 <= ticks, "{ticks} ticks");
 }
 
 /// Calls of all kinds, disconnecting clients, and servers that come and go: each call is answered once, and a call that

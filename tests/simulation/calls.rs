@@ -240,7 +240,7 @@ impl World {
     /// Checks that the server remembers exactly the calls that wait at it. A multicall may or may not be among them: it
     /// waits for one of its calls, or for its turn.
     pub(crate) fn check_waiting(&self, id: ServerId) {
-        let remembered = self.status(id).waiting;
+        let remembered = self.status(id).waiting + self.service(id).reads();
         let (waiting, multicalls) = self.clients.count(id);
         assert!(
             (waiting..=waiting + multicalls).contains(&remembered),
