@@ -1,7 +1,7 @@
 //! The configuration file, and the two command-line arguments of a server.
 //!
 //! The module decides which files and arguments are accepted, and reports an error in one line. It deliberately does
-//! not resolve host names: a name is resolved whenever a connection is made, so that a host that is unknown today can
+//! not resolve host names: a name is resolved whenever a connection is made (see [`dial`](crate::dial)), so that a host that is unknown today can
 //! be reached tomorrow.
 //!
 //! ```text

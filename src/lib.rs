@@ -39,9 +39,10 @@
 //! [`config`] reads the configuration file, [`value`] has the values of XML-RPC, and [`blocks`] stores the blocks of
 //! files.
 //!
-//! [`client`] is the other side: it calls servers, and shares no code with their runtime. [`chaos`] uses it to crash
-//! and restore servers, and checks their answers. [`cli`] uses it for the commands of a command-line program. Both need
-//! the feature `cli`, which is on by default; without it the library does not depend on `clap`.
+//! [`client`] is the other side: it calls servers, and shares no code with their runtime except [`dial`], which looks up
+//! hosts and connects to them. [`chaos`] uses [`client`] to crash and restore servers, and checks their answers.
+//! [`cli`] uses it for the commands of a command-line program. Both need the feature `cli`, which is on by default;
+//! without it the library does not depend on `clap`.
 //!
 //! # What is deliberately absent
 //!
@@ -65,6 +66,7 @@ pub mod xmlrpc;
 pub mod gate;
 pub mod protocol;
 pub mod monitor;
+pub mod dial;
 pub mod client;
 #[cfg(feature = "cli")]
 pub mod chaos;

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules in the order of `lib.rs`, lowest first.
-const MODULES: [&str; 14] = [
+const MODULES: [&str; 15] = [
     "config", "value", "metadata", "blocks", "raft", "xmlrpc", "gate", "protocol", "monitor",
-    "client", "chaos", "service", "runtime", "cli",
+    "dial", "client", "chaos", "service", "runtime", "cli",
 ];
 
 fn source() -> PathBuf {
@@ -183,7 +183,9 @@ fn a_server_and_a_client_share_nothing_but_what_they_say_to_each_other() {
 /// All input from outside is handled. Only what a bug alone can break is asserted, and the message says so.
 #[test]
 fn the_core_the_service_the_gate_and_the_client_side_fail_only_by_assertions() {
-    for module in ["raft", "metadata", "gate", "protocol", "service", "client", "chaos", "cli"] {
+    for module in
+        ["raft", "metadata", "gate", "protocol", "service", "dial", "client", "chaos", "cli"]
+    {
         for (file, lines) in code_of(module) {
             for line in lines.iter().filter(|line| !line.contains("assert")) {
                 let line = line.replace(".expect(\"bug: ", "");
@@ -200,8 +202,8 @@ fn each_foreign_library_is_named_where_it_belongs_and_nowhere_else() {
     let homes: [(&str, &[&str]); 9] = [
         ("quick_xml", &["xmlrpc"]),
         ("httparse", &["gate/headers.rs", "gate/response.rs"]),
-        ("smol", &["client", "runtime", "cli/cluster.rs", "cli/interrupt.rs"]),
-        ("async_io", &["client", "runtime"]),
+        ("smol", &["dial", "client", "runtime", "cli/cluster.rs", "cli/interrupt.rs"]),
+        ("async_io", &["dial", "client", "runtime"]),
         ("async_signal", &["cli/cluster.rs", "cli/interrupt.rs"]),
         ("clap", &["chaos/options.rs", "cli.rs", "cli/arguments.rs"]),
         ("async_h1", &["runtime/head_codec.rs"]),

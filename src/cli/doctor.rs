@@ -1,7 +1,7 @@
 //! Diagnoses a set of servers.
 
 use std::collections::BTreeSet;
-use std::net::ToSocketAddrs;
+use std::net::IpAddr;
 use std::thread;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::screen::{GREEN, RED, Screen, plain};
 use super::status::{Statuses, health, newest};
 use super::who;
 use crate::client::blocking::Client;
-use crate::client::{FileInfoMap, Limits, ServerStatus};
+use crate::client::{Error, FileInfoMap, Limits, ServerStatus};
 use crate::config::{Address, Config};
 use crate::raft::RoleName;
 
@@ -22,10 +22,11 @@ pub(super) fn run(screen: &Screen, config: &Config, limits: Limits) -> Result<()
     let mut findings = Findings { screen, problems: 0 };
     findings
         .good(&format!("the configuration names {}", counted(config.servers.len(), "server")))?;
-    for (id, address) in config.servers.iter().enumerate() {
-        findings.check_host(id, address)?;
-    }
     let mut client = Client::new(&config.servers, limits);
+    let hosts = client.at_each(async |server| server.host_addresses().await);
+    for ((id, address), found) in config.servers.iter().enumerate().zip(hosts) {
+        findings.check_host(id, address, found)?;
+    }
     let statuses = client.at_each(async |server| server.status().await);
     for (id, status) in statuses.iter().enumerate() {
         match status {
@@ -68,19 +69,19 @@ impl Findings<'_> {
         self.screen.show(&format!("{} {}", self.screen.paint(Some(RED), "bad"), plain(text)))
     }
 
-    fn check_host(&mut self, id: usize, address: &Address) -> Result<(), CommandError> {
-        match (address.host.as_str(), address.port).to_socket_addrs() {
+    fn check_host(
+        &mut self,
+        id: usize,
+        Address { host, .. }: &Address,
+        found: Result<Vec<IpAddr>, Error>,
+    ) -> Result<(), CommandError> {
+        match found {
             Ok(places) => {
-                let places: BTreeSet<_> = places.map(|place| place.ip().to_string()).collect();
+                let places: BTreeSet<_> = places.iter().map(ToString::to_string).collect();
                 let places: Vec<_> = places.into_iter().collect();
-                self.good(&format!(
-                    "server {id}: {} resolves to {}",
-                    address.host,
-                    places.join(" and ")
-                ))
+                self.good(&format!("server {id}: {host} resolves to {}", places.join(" and ")))
             }
-            Err(error) => self
-                .bad(&format!("server {id}: the host {} does not resolve: {error}", address.host)),
+            Err(error) => self.bad(&format!("server {id} is not found: {error}")),
         }
     }
 

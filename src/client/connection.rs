@@ -3,6 +3,7 @@
 //! The module handles HTTP through [`gate`], and does not interpret the documents.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
@@ -12,10 +13,15 @@ use smol::net::TcpStream;
 
 use super::error::AttemptError;
 use crate::config::Address;
+use crate::dial::Dialer;
 use crate::gate;
 
-/// The timeout for connecting: many times longer than the servers allow each other for a round trip.
+/// The timeout for connecting, and for the look-up before it while other servers could be asked instead: many times
+/// longer than the servers allow each other for a round trip.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
+
+/// Why nothing was sent if the time is up.
+const NO_CONNECTION: &str = "it cannot be reached: no connection in time";
 
 /// The size of one read, in bytes.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -24,16 +30,42 @@ const CHUNK_BYTES: usize = 64 << 10;
 #[derive(Debug)]
 pub(super) struct ServerConnection {
     address: Address,
+    dialer: Dialer,
     kept: Option<TcpStream>,
 }
 
 impl ServerConnection {
     pub(super) fn new(address: &Address) -> ServerConnection {
-        ServerConnection { address: address.clone(), kept: None }
+        ServerConnection { address: address.clone(), dialer: Dialer::new(address), kept: None }
     }
 
     pub(super) fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// Looks the host up, and returns its addresses.
+    ///
+    /// # Errors
+    ///
+    /// If none is found before `until`. The text says why.
+    pub(super) async fn addresses(&self, until: Instant) -> Result<Vec<SocketAddr>, String> {
+        match before(until, self.dialer.addresses()).await {
+            Some(found) => found.map_err(|error| error.reason),
+            None => Err("its name was not resolved in time".to_owned()),
+        }
+    }
+
+    /// Connects, unless there is a connection. The look-up may take until `until`. A call that only this server can
+    /// answer connects by this before [`post`](ServerConnection::post), which allows a look-up less time.
+    ///
+    /// # Errors
+    ///
+    /// [`AttemptError::Unsent`].
+    pub(super) async fn open(&mut self, until: Instant) -> Result<(), AttemptError> {
+        let opened = before(until, self.stream(until)).await;
+        let opened = opened.unwrap_or_else(|| Err(NO_CONNECTION.to_owned()));
+        self.kept = Some(opened.map_err(AttemptError::Unsent)?);
+        Ok(())
     }
 
     /// Sends a document and returns the answer, which must have at most `answer_bytes_max` bytes and arrive before
@@ -71,10 +103,7 @@ impl ServerConnection {
         answer_bytes_max: usize,
         is_sent: &mut bool,
     ) -> Result<(u16, Vec<u8>), String> {
-        let mut stream = match self.kept.take() {
-            Some(stream) if is_quiet(&stream).await => stream,
-            _ => self.connect().await?,
-        };
+        let mut stream = self.stream(Instant::now() + CONNECT_DEADLINE).await?;
         let message = gate::write_post(&self.address, document);
         let broke_off = |error: std::io::Error| format!("the connection failed: {error}");
         let count = stream.write(&message).await.map_err(broke_off)?;
@@ -96,18 +125,18 @@ impl ServerConnection {
         }
     }
 
-    /// Connects to the host, which is resolved again each time.
-    async fn connect(&self) -> Result<TcpStream, String> {
-        let Address { host, port } = &self.address;
-        let connecting = TcpStream::connect((host.as_str(), *port));
-        match before(Instant::now() + CONNECT_DEADLINE, connecting).await {
-            Some(Ok(stream)) => {
-                stream.set_nodelay(true).map_err(|error| error.to_string())?;
-                Ok(stream)
-            }
-            Some(Err(error)) => Err(format!("it cannot be reached: {error}")),
-            None => Err("it cannot be reached: no connection in time".to_owned()),
+    /// The kept connection if it is still good, or else a new one to the host, which is looked up until `found_by`.
+    async fn stream(&mut self, found_by: Instant) -> Result<TcpStream, String> {
+        if let Some(stream) = self.kept.take()
+            && is_quiet(&stream).await
+        {
+            return Ok(stream);
         }
+        let addresses = self.addresses(found_by).await?;
+        let connecting = self.dialer.connect_to(&addresses);
+        let connected = before(Instant::now() + CONNECT_DEADLINE, connecting).await;
+        let connected = connected.ok_or_else(|| NO_CONNECTION.to_owned())?;
+        connected.map_err(|error| error.reason)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The calls that any server answers by itself.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::answer::{self, Expected};
@@ -27,6 +28,17 @@ impl RemoteServer {
     /// The address of the server.
     pub fn address(&self) -> &Address {
         self.connection.address()
+    }
+
+    /// Looks up the addresses of the server's host.
+    ///
+    /// # Errors
+    ///
+    /// If there is none within the timeout of an operation.
+    pub async fn host_addresses(&mut self) -> Result<Vec<IpAddr>, Error> {
+        let found = self.connection.addresses(after(self.limits.deadline)).await;
+        let found = found.map_err(|reason| AttemptError::Unsent(reason).at(self.address()))?;
+        Ok(found.iter().map(SocketAddr::ip).collect())
     }
 
     /// Checks that the server answers; a crashed server does.
@@ -102,7 +114,10 @@ impl RemoteServer {
     pub async fn call(&mut self, method: &str, params: &[Value]) -> Result<Value, Error> {
         check_text(method)?;
         params.iter().try_for_each(check)?;
-        self.ask(&Ask::Method(method, params), after(self.limits.deadline)).await
+        let until = after(self.limits.deadline);
+        let document = written(&Ask::Method(method, params))?;
+        self.open(until).await?;
+        self.answer(&document, until).await
     }
 
     /// Makes a call that the server answers without waiting for others.
@@ -111,7 +126,15 @@ impl RemoteServer {
         ask: &Ask<'_>,
         read: fn(Value) -> Result<T, Expected>,
     ) -> Result<T, Error> {
-        self.at_once_before(after(self.limits.deadline), ask, read).await
+        let until = after(self.limits.deadline);
+        self.open(until).await?;
+        self.at_once_before(until, ask, read).await
+    }
+
+    /// Connects before the time of an attempt begins, so that a slow name server takes nothing of it.
+    async fn open(&mut self, until: Instant) -> Result<(), Error> {
+        let opened = self.connection.open(until).await;
+        opened.map_err(|error| error.at(self.address()))
     }
 
     async fn at_once_before<T>(
@@ -120,12 +143,13 @@ impl RemoteServer {
         ask: &Ask<'_>,
         read: fn(Value) -> Result<T, Expected>,
     ) -> Result<T, Error> {
-        let value = self.ask(ask, until.min(after(self.limits.attempt))).await?;
+        let value = self.answer(&written(ask)?, until.min(after(self.limits.attempt))).await?;
         read(value).map_err(Error::Unexpected)
     }
 
-    async fn ask(&mut self, ask: &Ask<'_>, until: Instant) -> Result<Value, Error> {
-        let answer = self.send(&written(ask)?, until).await;
+    /// The answer to the document of a call.
+    async fn answer(&mut self, document: &[u8], until: Instant) -> Result<Value, Error> {
+        let answer = self.send(document, until).await;
         answer.map_err(|error| error.at(self.address()))
     }
 

@@ -4,11 +4,10 @@
 //! entries. The outcome of each request is reported exactly once, unless the peer is disconnected first.
 
 use std::convert::Infallible;
-use std::io;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use smol::channel::{Receiver, Sender};
 use smol::future::FutureExt;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,6 +20,7 @@ use super::message::Message;
 use super::offload::is_long;
 use super::timing::{CONTROL_DEADLINE, STALL_DEADLINE};
 use crate::config::Address;
+use crate::dial::Dialer;
 use crate::gate;
 use crate::protocol::{self, NoResponse};
 use crate::raft::{Entry, Failure, Request, Response, ServerId};
@@ -40,6 +40,8 @@ const RESPONSE_BYTES_MAX: usize = 64 << 10;
 pub(super) struct Peer {
     id: ServerId,
     address: Address,
+    /// Outlives the lanes, so that a crash forgets no addresses.
+    dialer: Dialer,
     /// The event loop's inbox, which receives the outcomes.
     inbox: Sender<Message>,
     executor: Rc<LocalExecutor<'static>>,
@@ -61,7 +63,8 @@ impl Peer {
         executor: &Rc<LocalExecutor<'static>>,
     ) -> Peer {
         let (inbox, executor) = (inbox.clone(), Rc::clone(executor));
-        Peer { id, address: address.clone(), inbox, executor, lanes: None }
+        let dialer = Dialer::new(address);
+        Peer { id, address: address.clone(), dialer, inbox, executor, lanes: None }
     }
 
     /// Sends a request on its lane.
@@ -90,6 +93,7 @@ impl Peer {
         let lane = Lane {
             id: self.id,
             address: self.address.clone(),
+            dialer: self.dialer.clone(),
             kind,
             requests: receiver,
             inbox: self.inbox.clone(),
@@ -121,6 +125,7 @@ enum LaneKind {
 struct Lane {
     id: ServerId,
     address: Address,
+    dialer: Dialer,
     kind: LaneKind,
     requests: Receiver<Request>,
     inbox: Sender<Message>,
@@ -170,7 +175,7 @@ impl Lane {
         let (stream, answer) = match answered {
             Some(answered) => answered,
             None => {
-                let connecting = connect(&self.address);
+                let connecting = connect(&self.dialer);
                 let mut stream = self.stalled.within(STALL_DEADLINE, connecting).await??;
                 let answer = self.post(&mut stream, &encoded).await?;
                 (stream, answer)
@@ -220,27 +225,11 @@ impl Lane {
     }
 }
 
-/// Connects to the configured host. Its name is resolved each time, because its addresses may change. If all of them
-/// refuse the connection, the peer's process has ended.
-async fn connect(Address { host, port }: &Address) -> anyhow::Result<TcpStream> {
-    let addresses = smol::net::resolve((host.as_str(), *port)).await.context("unknown host")?;
-    let mut all_refuse = !addresses.is_empty();
-    let mut reason = "its host has no address".to_owned();
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                return Ok(stream);
-            }
-            Err(error) => {
-                all_refuse &= error.kind() == io::ErrorKind::ConnectionRefused;
-                reason = format!("it cannot be reached at {address}: {error}");
-            }
-        }
-    }
-    Err(match all_refuse {
-        true => NoResponse { failure: Failure::Ended, reason }.into(),
-        false => anyhow::Error::msg(reason),
+/// Connects to the peer. If all addresses of its host refuse the connection, the peer's process has ended.
+async fn connect(dialer: &Dialer) -> anyhow::Result<TcpStream> {
+    dialer.connect().await.map_err(|error| match error.is_refused {
+        true => NoResponse { failure: Failure::Ended, reason: error.reason }.into(),
+        false => error.into(),
     })
 }
 
@@ -252,6 +241,7 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
+    use crate::dial;
     use crate::protocol::{Answer, write_answer};
     use crate::raft::{
         BallotKind, Cluster, Identity, Incarnation, Reply, RequestVote, Server, VoteReply,
@@ -362,6 +352,26 @@ mod tests {
         let closes = thread::spawn(move || drop(peer.accept().unwrap()));
         assert_eq!(failure(&outcome(port)), Some(Failure::Silent));
         closes.join().unwrap();
+    }
+
+    #[test]
+    fn a_look_up_outlives_the_requests_that_wait_for_it_and_a_crash() {
+        let (peer_socket, port) = listener();
+        let (mut peer, told, executor) = peer(port);
+        let (tell, begun, dialer) = dial::tests::told();
+        peer.dialer = dialer;
+        for _ in 0..2 {
+            peer.send(request());
+            let input = smol::block_on(executor.run(told.recv()));
+            let Ok(Message::Input(input)) = input else { panic!("a lane reports its requests") };
+            assert_eq!(failure(&input), Some(Failure::Silent));
+            peer.disconnect();
+        }
+        assert_eq!(*begun.lock().unwrap(), 1);
+        peer.send(request());
+        tell.send(Ok(vec![peer_socket.local_addr().unwrap()])).unwrap();
+        let accepted = smol::unblock(move || peer_socket.accept());
+        assert!(smol::block_on(executor.run(accepted)).is_ok());
     }
 
     #[test]

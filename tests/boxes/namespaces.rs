@@ -1,6 +1,6 @@
 //! Servers on separate machines, as far as one machine can emulate them: a network namespace for each, with its own
 //! address and its own names for the others, and a virtual cable to a bridge. An unplugged cable loses packets
-//! silently, which sockets on one machine never do.
+//! silently, which sockets on one machine never do. Every name also stands for an address whose packets get lost.
 //!
 //! Needs Linux, iproute2 and root.
 
@@ -74,7 +74,9 @@ impl Machines {
             ip(&format!("-n {name} address add {address}/24 dev eth0"))?;
             ip(&format!("-n {name} link set eth0 up"))?;
             ip(&format!("-n {name} link set lo up"))?;
-            let hosts = (0..SIZE).map(|id| format!("{} {}\n", self.address(id), host(id)));
+            // A machine without IPv6 has no broken path.
+            let _ = ip(&format!("-n {name} address add 2001:db8::{}/64 dev eth0 nodad", id + 1));
+            let hosts = (0..SIZE).map(|id| self.names(id));
             fs::create_dir_all(self.etc(id)).map_err(|error| error.to_string())?;
             let text = format!("127.0.0.1 localhost\n{}", hosts.collect::<String>());
             fs::write(self.etc(id).join("hosts"), text).map_err(|error| error.to_string())?;
@@ -96,6 +98,13 @@ impl Machines {
 
     fn address(&self, id: usize) -> String {
         format!("{}.{}", self.subnet, id + 1)
+    }
+
+    /// The lines of a server in a file of host names. The first address, which the system prefers if it has IPv6, is
+    /// nobody's: packets to it get lost.
+    fn names(&self, id: usize) -> String {
+        let name = host(id);
+        format!("2001:db8::dead:{id} {name}\n{} {name}\n", self.address(id))
     }
 
     /// Where the system looks for the files that replace those in `/etc` for a namespace.
