@@ -6,7 +6,7 @@
 //! - A look-up runs in the thread pool, one at a time for each [`Dialer`]. It goes on when the caller that began it
 //!   gives up, and the next caller waits for the same look-up. See `names`.
 //! - The host is looked up for each connection, but the addresses of the last successful look-up are used if the new
-//!   one takes long or fails.
+//!   one takes long or fails. A server looks its peers up before it needs them.
 //! - The addresses are tried side by side, each a moment after the one before it ([RFC
 //!   8305](https://www.rfc-editor.org/rfc/rfc8305), "Happy Eyeballs"), the one that worked last first. See `race`.
 //!
@@ -20,11 +20,16 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
+use std::time::Duration;
 
+use async_io::Timer;
 use smol::net::TcpStream;
 
 use crate::config::Address;
 use names::Names;
+
+/// The time between two look-ups by [`Dialer::keep_current`].
+const REFRESH: Duration = Duration::from_secs(15);
 
 /// Connects to one server, and remembers the addresses of its host.
 #[derive(Clone, Debug)]
@@ -70,6 +75,16 @@ impl Dialer {
     pub async fn addresses(&self) -> Result<Vec<SocketAddr>, DialError> {
         let addresses = Arc::clone(&self.names).current().await;
         addresses.map_err(|reason| DialError { is_refused: false, reason })
+    }
+
+    /// Looks the host up again and again, so that its addresses are known when they are needed, even if no name server
+    /// answers then. Returns at once if the host is an address.
+    pub async fn keep_current(self) {
+        while self.names.may_change() {
+            // If it fails, the next one may succeed.
+            let _ = self.addresses().await;
+            Timer::after(REFRESH).await;
+        }
     }
 
     /// Connects to one of the host's addresses, after looking them up.
@@ -124,9 +139,8 @@ pub(crate) mod tests {
     use std::net::{Ipv4Addr, TcpListener};
     use std::sync::Mutex;
     use std::sync::mpsc::{self, Sender};
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
-    use async_io::Timer;
     use smol::future;
 
     use super::*;

@@ -39,6 +39,12 @@ impl ServerConnection {
         ServerConnection { address: address.clone(), dialer: Dialer::new(address), kept: None }
     }
 
+    /// A connection whose look-ups are done by a test.
+    #[cfg(test)]
+    pub(super) fn with(address: &Address, dialer: Dialer) -> ServerConnection {
+        ServerConnection { address: address.clone(), dialer, kept: None }
+    }
+
     pub(super) fn address(&self) -> &Address {
         &self.address
     }

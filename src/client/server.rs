@@ -192,3 +192,66 @@ pub(super) fn check(value: &Value) -> Result<(), Error> {
 pub(super) fn check_text(text: &str) -> Result<(), Error> {
     if text.chars().all(is_xml) { Ok(()) } else { Err(Error::Unfit) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+    use std::sync::mpsc::Sender;
+    use std::thread;
+    use std::time::Duration;
+
+    use smol::block_on;
+
+    use super::*;
+    use crate::dial;
+
+    const SHORT: Duration = Duration::from_millis(100);
+    const LONG: Duration = Duration::from_secs(10);
+
+    /// A server whose host is looked up as a test tells.
+    fn server(deadline: Duration) -> (RemoteServer, Sender<io::Result<Vec<SocketAddr>>>) {
+        let (tell, _, dialer) = dial::tests::told();
+        let address = Address { host: "name.test".to_owned(), port: 1 };
+        let connection = ServerConnection::with(&address, dialer);
+        let limits = Limits { deadline, attempt: SHORT, ..Limits::default() };
+        (RemoteServer { connection, limits }, tell)
+    }
+
+    /// A port of this machine that refuses connections.
+    fn refusing() -> SocketAddr {
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+    }
+
+    #[test]
+    fn a_name_server_that_does_not_answer_makes_no_call_take_longer_than_it_may() {
+        let (mut server, _tell) = server(SHORT);
+        let late = "name.test:1: its name was not resolved in time";
+        let start = Instant::now();
+        let answers = [
+            block_on(server.ping()),
+            block_on(server.call("ping", &[])).map(drop),
+            block_on(server.version_before(after(SHORT), "a")).map(drop),
+            block_on(server.host_addresses()).map(drop),
+        ];
+        assert!(start.elapsed() < LONG / 4, "{:?}", start.elapsed());
+        for answer in [&answers[0], &answers[1], &answers[3]] {
+            assert_eq!(*answer, Err(Error::Unreachable(late.to_owned())));
+        }
+        assert!(matches!(answers[2], Err(Error::Unreachable(_))), "{:?}", answers[2]);
+    }
+
+    #[test]
+    fn a_call_to_one_server_uses_its_whole_time_for_a_slow_look_up() {
+        let (mut server, tell) = server(LONG);
+        let address = refusing();
+        let tells = thread::spawn(move || {
+            thread::sleep(4 * SHORT);
+            tell.send(Ok(vec![address])).unwrap();
+        });
+        let answer = block_on(server.ping());
+        let Err(Error::Unreachable(reason)) = answer else { panic!("{answer:?}") };
+        assert!(reason.contains(&format!("cannot be reached at {address}")), "{reason}");
+        tells.join().unwrap();
+    }
+}

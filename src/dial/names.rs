@@ -59,6 +59,11 @@ impl Names {
         Names { look: Some(look), known: Mutex::default() }
     }
 
+    /// Whether they are looked up.
+    pub(super) fn may_change(&self) -> bool {
+        self.look.is_some()
+    }
+
     /// The addresses, in the order in which they are to be tried: those of a new look-up if it ends soon or if there
     /// are no others. The look-up goes on when this future is dropped.
     ///
@@ -66,7 +71,7 @@ impl Names {
     ///
     /// If there are none. The text says why.
     pub(super) async fn current(self: Arc<Self>) -> Result<Vec<SocketAddr>, String> {
-        if self.look.is_some() {
+        if self.may_change() {
             let running = self.begin();
             // It sends nothing, so this waits for its end.
             let ended = async {
@@ -129,7 +134,7 @@ impl Names {
     pub(super) fn are_all(&self, addresses: &[SocketAddr]) -> bool {
         let known = self.known();
         let is_confirmed = known.confirmed.is_some_and(|at| at.elapsed() < CONFIRMED);
-        (is_confirmed || self.look.is_none())
+        (is_confirmed || !self.may_change())
             && known.addresses.iter().all(|address| addresses.contains(address))
     }
 

@@ -42,6 +42,8 @@ pub(super) struct Peer {
     address: Address,
     /// Outlives the lanes, so that a crash forgets no addresses.
     dialer: Dialer,
+    /// Keeps the addresses current. It ends when this is dropped.
+    _look_ups: Task<()>,
     /// The event loop's inbox, which receives the outcomes.
     inbox: Sender<Message>,
     executor: Rc<LocalExecutor<'static>>,
@@ -64,7 +66,10 @@ impl Peer {
     ) -> Peer {
         let (inbox, executor) = (inbox.clone(), Rc::clone(executor));
         let dialer = Dialer::new(address);
-        Peer { id, address: address.clone(), dialer, inbox, executor, lanes: None }
+        // A follower sends nothing to its peers until it stands for election, when the name server may be dead.
+        let _look_ups = executor.spawn(dialer.clone().keep_current());
+        let address = address.clone();
+        Peer { id, address, dialer, _look_ups, inbox, executor, lanes: None }
     }
 
     /// Sends a request on its lane.

@@ -1,10 +1,12 @@
 //! Servers on separate machines, as far as one machine can emulate them: a network namespace for each, with its own
-//! address and its own names for the others, and a virtual cable to a bridge. An unplugged cable loses packets
-//! silently, which sockets on one machine never do. Every name also stands for an address whose packets get lost.
+//! address, and a virtual cable to a bridge. An unplugged cable loses packets silently, which sockets on one machine
+//! never do. A slow name server knows the machines' names, and gives each a first address whose packets get lost.
 //!
 //! Needs Linux, iproute2 and root.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use support::harness::Cluster;
 use support::turns::Turn;
 use support::wait::{ELECTION, holds_for, loud_note, wait_until};
 
+use crate::names::NameServer;
 use crate::outcomes::answered;
 use crate::settings::note;
 
@@ -76,10 +79,15 @@ impl Machines {
             ip(&format!("-n {name} link set lo up"))?;
             // A machine without IPv6 has no broken path.
             let _ = ip(&format!("-n {name} address add 2001:db8::{}/64 dev eth0 nodad", id + 1));
-            let hosts = (0..SIZE).map(|id| self.names(id));
             fs::create_dir_all(self.etc(id)).map_err(|error| error.to_string())?;
-            let text = format!("127.0.0.1 localhost\n{}", hosts.collect::<String>());
-            fs::write(self.etc(id).join("hosts"), text).map_err(|error| error.to_string())?;
+            let server = format!("nameserver {}.254\n", self.subnet);
+            for (file, text) in [
+                ("hosts", "127.0.0.1 localhost\n"),
+                ("nsswitch.conf", "hosts: files dns\n"),
+                ("resolv.conf", &server),
+            ] {
+                fs::write(self.etc(id).join(file), text).map_err(|error| error.to_string())?;
+            }
         }
         Ok(())
     }
@@ -100,11 +108,17 @@ impl Machines {
         format!("{}.{}", self.subnet, id + 1)
     }
 
-    /// The lines of a server in a file of host names. The first address, which the system prefers if it has IPv6, is
-    /// nobody's: packets to it get lost.
-    fn names(&self, id: usize) -> String {
-        let name = host(id);
-        format!("2001:db8::dead:{id} {name}\n{} {name}\n", self.address(id))
+    /// The name server of all machines. The system prefers the IPv6 address of a name, which is nobody's: packets to it
+    /// get lost.
+    fn name_server(&self) -> Result<NameServer, String> {
+        let address = |text: String| text.parse().unwrap();
+        let known = (0..SIZE).map(|id| {
+            let nobody = format!("2001:db8::dead:{id}").parse().unwrap();
+            (host(id), (address(self.address(id)), nobody))
+        });
+        let known: BTreeMap<String, (Ipv4Addr, Ipv6Addr)> = known.collect();
+        let at = address(format!("{}.254", self.subnet));
+        NameServer::start(at, move |name| known.get(name).copied())
     }
 
     /// Where the system looks for the files that replace those in `/etc` for a namespace.
@@ -154,6 +168,11 @@ fn host(id: usize) -> String {
     format!("metadata{id}.test")
 }
 
+/// Whether the configuration has the server's name: it has the addresses of the others.
+fn is_named(id: usize) -> bool {
+    id.is_multiple_of(2)
+}
+
 /// The command `ip`, which is not on every root's `PATH`.
 fn ip_command() -> Command {
     let mut command = Command::new("ip");
@@ -177,8 +196,7 @@ fn ip(arguments: &str) -> Result<String, String> {
 
 /// Starts a server on its machine, and waits until it answers.
 fn start(cluster: &mut Cluster, machines: &Machines, id: usize) {
-    // The even ones have names, the odd ones addresses.
-    let place = |id: usize| if id.is_multiple_of(2) { host(id) } else { machines.address(id) };
+    let place = |id: usize| if is_named(id) { host(id) } else { machines.address(id) };
     let places: Vec<_> = (0..SIZE).map(|id| format!("{}:{PORT}", place(id))).collect();
     let server = cluster.command_with(id, &places);
     let mut command = ip_command();
@@ -203,8 +221,12 @@ fn leader_among(cluster: &Cluster, ids: &[usize]) -> usize {
 
 #[test]
 fn five_machines_agree_through_crashes_the_end_of_a_process_and_pulled_cables() {
-    let machines = match Machines::new() {
-        Ok(machines) => machines,
+    let emulated = Machines::new().and_then(|machines| {
+        let names = machines.name_server()?;
+        Ok((machines, names))
+    });
+    let (machines, names) = match emulated {
+        Ok(emulated) => emulated,
         Err(why) => return loud_note(&format!("servers on separate machines: {why}")),
     };
     let addresses: Vec<_> =
@@ -215,6 +237,12 @@ fn five_machines_agree_through_crashes_the_end_of_a_process_and_pulled_cables() 
     let leader = cluster.leader();
     cluster.agree(leader, &all, "a", 1);
 
+    wait_until(ELECTION, "each server has looked up the others", || {
+        // Each of the two addresses of each name that is in use, except one's own name.
+        let named = (0..SIZE).filter(|id| is_named(*id)).count();
+        2 * (named * SIZE - named) <= names.answered()
+    });
+    names.die();
     cluster.crash(&[leader]);
     let next = leader_among(&cluster, &cluster.others(leader));
     cluster.restore(&[leader]);
