@@ -145,6 +145,9 @@ pub(crate) mod tests {
 
     use super::*;
 
+    /// What a look-up finds.
+    type Found = io::Result<Vec<SocketAddr>>;
+
     /// As long as a heartbeat may take.
     const SHORT: Duration = Duration::from_millis(375);
     const LONG: Duration = Duration::from_secs(10);
@@ -194,7 +197,7 @@ pub(crate) mod tests {
     }
 
     /// Look-ups that wait until they are told their answer, and the number of them that have begun.
-    pub(crate) fn told() -> (Sender<io::Result<Vec<SocketAddr>>>, Arc<Mutex<usize>>, Dialer) {
+    pub(crate) fn told() -> (Sender<Found>, Arc<Mutex<usize>>, Dialer) {
         let (tell, told) = mpsc::channel();
         let (told, begun) = (Mutex::new(told), Arc::new(Mutex::new(0)));
         let count = Arc::clone(&begun);

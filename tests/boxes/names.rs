@@ -14,11 +14,13 @@ const DELAY: Duration = Duration::from_millis(500);
 const A: [u8; 2] = [0, 1];
 const AAAA: [u8; 2] = [0, 28];
 
+/// Who has got which answer.
+type Answered = BTreeSet<(IpAddr, Vec<u8>)>;
+
 /// The server, which runs until the process ends.
 pub(crate) struct NameServer {
     is_dead: Arc<AtomicBool>,
-    /// Who has got which answer.
-    answered: Arc<Mutex<BTreeSet<(IpAddr, Vec<u8>)>>>,
+    answered: Arc<Mutex<Answered>>,
 }
 
 impl NameServer {
