@@ -73,7 +73,7 @@ fn obey(arguments: Arguments, screen: &Screen) -> Result<(), CommandError> {
     };
     match &command {
         CliCommand::Cluster { servers, first_port } => {
-            cluster::run(screen, *servers, config.as_deref(), *first_port)
+            cluster::run(screen, *servers, config.as_deref(), *first_port, limits)
         }
         CliCommand::Server { set, id } => server::run(set, id),
         CliCommand::Status { watch, output } => {

@@ -4,7 +4,7 @@ use std::env;
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
-use std::net::{TcpListener, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,8 @@ use smol::stream::StreamExt;
 
 use super::error::CommandError;
 use super::screen::{Colour, Screen, plain};
+use crate::client::Limits;
+use crate::client::blocking::Client;
 use crate::config::{Address, Config};
 
 /// The default number of servers.
@@ -40,6 +42,7 @@ pub(super) fn run(
     servers: Option<u8>,
     config: Option<&Path>,
     first_port: Option<u16>,
+    limits: Limits,
 ) -> Result<(), CommandError> {
     let written = match (config, servers, first_port) {
         (Some(_), Some(_), _) => return Err(CommandError::usage("N and -f cannot be combined")),
@@ -58,7 +61,11 @@ pub(super) fn run(
     for warning in &config.warnings {
         screen.say(&format!("surfstore: warning: {}", plain(warning)));
     }
-    config.servers.iter().try_for_each(check_free)?;
+    let mut client = Client::new(&config.servers, limits);
+    let hosts = client.at_each(async |server| server.host_addresses().await);
+    for (address, found) in config.servers.iter().zip(hosts) {
+        check_free(address, &found?)?;
+    }
     smol::block_on(keep_running(screen, &config, &path))
 }
 
@@ -135,9 +142,8 @@ async fn follow(screen: &Screen, id: usize, mut child: Child) {
 }
 
 /// Checks before any server is started that a server can listen on the address.
-fn check_free(address: &Address) -> Result<(), CommandError> {
-    let places = (address.host.as_str(), address.port).to_socket_addrs();
-    let places = places.map_err(|error| CommandError::error(format!("{address}: {error}")))?;
+fn check_free(address: &Address, found: &[IpAddr]) -> Result<(), CommandError> {
+    let places = found.iter().map(|ip| SocketAddr::new(*ip, address.port));
     let mut refusal = Some("the host has no address".to_owned());
     for place in places {
         match TcpListener::bind(place) {
