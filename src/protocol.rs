@@ -146,26 +146,26 @@ pub type MethodAndCall = (&'static Method, Result<TypedCall, Fault>);
 ///
 /// # Errors
 ///
-/// The fault to answer if the document is not a call (−32700 to −32600) or names no method of the table (−32601).
+/// The fault to answer if the document is not a call (−32700 to −32600) or, whatever the parameters are, if it names no
+/// method of the table (−32601).
 pub fn read_call(document: &[u8]) -> Result<Asked, Fault> {
-    let MethodCall { method, params } = xmlrpc::parse_call(document)
-        .map_err(|error| Fault { code: error.code(), message: error.to_string() })?;
+    let MethodCall { method, params } = xmlrpc::parse_call(document).map_err(fault::unreadable)?;
     let method = find(&method).ok_or_else(|| fault::no_such_method(&method))?;
-    let params = CallParams::new(method, params);
+    let params = params.map_err(fault::unreadable).map(|values| CallParams::new(method, values));
     Ok(match method.read {
-        Read::Call(read) => Asked::One((method, read(params))),
-        Read::Multicall => match params.several() {
+        Read::Call(read) => Asked::One((method, params.and_then(read))),
+        Read::Multicall => match params.and_then(CallParams::several) {
             Ok(calls) => Asked::Several(method, calls),
             Err(fault) => Asked::One((method, Err(fault))),
         },
     })
 }
 
-/// One call of a multicall: of the method with that name, with these parameters.
-fn one_of_several(name: &str, params: Vec<Value>) -> Result<MethodAndCall, Fault> {
+/// One call of a multicall: of the method with that name, with these parameters, or the fault in them.
+fn one_of_several(name: &str, params: Result<Vec<Value>, Fault>) -> Result<MethodAndCall, Fault> {
     let method = find(name).ok_or_else(|| fault::no_such_method(name))?;
     let call = match method.read {
-        Read::Call(read) => read(CallParams::new(method, params)),
+        Read::Call(read) => params.and_then(|values| read(CallParams::new(method, values))),
         Read::Multicall => Err(fault::wrong_parameters("system.multicall cannot call itself")),
     };
     Ok((method, call))

@@ -6,12 +6,14 @@
 use std::fmt;
 
 mod characters;
+mod date_time;
 mod packed;
 
 pub use characters::{first_unfit, is_xml};
+pub use date_time::DateTime;
 pub use packed::{Next, Packer, Unpacker};
 
-/// A value of one of XML-RPC's types, except `dateTime.iso8601` and `nil`, which no method here takes or returns.
+/// A value of one of XML-RPC's types, except `nil`, which no method here takes or returns.
 ///
 /// Boxed slices and strings keep its size at 24 bytes plus its content.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +28,8 @@ pub enum Value {
     String(Box<str>),
     /// `base64`, decoded.
     Base64(Box<[u8]>),
+    /// `dateTime.iso8601`, as it was written.
+    DateTime(DateTime),
     /// `array`.
     Array(Box<[Value]>),
     /// `struct`: its members in the order in which they were sent. No name occurs twice.
@@ -74,6 +78,18 @@ impl From<i64> for Value {
 impl From<&str> for Value {
     fn from(text: &str) -> Value {
         Value::String(text.into())
+    }
+}
+
+impl<const N: usize> From<[Value; N]> for Value {
+    fn from(elements: [Value; N]) -> Value {
+        Value::Array(elements.into())
+    }
+}
+
+impl FromIterator<Value> for Value {
+    fn from_iter<I: IntoIterator<Item = Value>>(elements: I) -> Value {
+        Value::Array(elements.into_iter().collect())
     }
 }
 

@@ -42,8 +42,9 @@ pub use write::{
 pub struct MethodCall {
     /// The method's name, never empty, without surrounding white space.
     pub method: String,
-    /// The parameters in order, at most 64.
-    pub params: Vec<Value>,
+    /// The parameters in order, at most 64; or why they cannot be read, although the XML is well-formed. The caller
+    /// learns that only if there is such a method.
+    pub params: Result<Vec<Value>, ParseError>,
 }
 
 /// The answer to a call that failed.

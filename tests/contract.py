@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import unittest
-from xmlrpc.client import Binary, Fault, MultiCall, ServerProxy, dumps, loads
+from xmlrpc.client import Binary, DateTime, Fault, MultiCall, ServerProxy, dumps, loads
 
 sys.dont_write_bytecode = True
 
@@ -131,6 +131,7 @@ class Names(Contract):
         server = self.server()
         for called in ("nothing", "surfstore.nothing", "surfstore.surfstore.ping", "other.ping", "system.ping", "pin", "pings"):
             self.refused(NO_SUCH_METHOD, "no method", getattr(server, called))
+            self.refused(NO_SUCH_METHOD, "no method", getattr(self.server(allow_none=True), called), None, [{}])
 
     def test_a_multicall_makes_its_calls_in_order_and_raises_each_ones_own_fault(self):
         calls = MultiCall(self.server())
@@ -160,7 +161,7 @@ class Names(Contract):
             self.refused(WRONG_PARAMETERS, "wrong parameters", method, *["a"] * (len(parameters) + 1))
             if parameters:
                 self.refused(WRONG_PARAMETERS, "wrong parameters", method)
-        for arguments in ((1, 1, []), ("a", "1", []), ("a", 1.0, []), ("a", True, []), ([], 1, []), ("a", [1], [])):
+        for arguments in ((1, 1, []), ("a", "1", []), ("a", 1.5, []), ("a", True, []), ([], 1, []), ("a", [1], [])):
             self.refused(WRONG_PARAMETERS, "wrong parameters", server.updatefile, *arguments)
         self.refused(WRONG_PARAMETERS, "wrong parameters", server.tester_getversion, 7)
         self.refused(WRONG_PARAMETERS, "wrong parameters", server.requestVote, {"term": 9})
@@ -276,14 +277,20 @@ class Files(Contract):
             self.update("beyond", 2**31, [])
 
     def test_a_deleted_file_stays_in_the_map_and_goes_on_counting(self):
-        for tombstone in (["0"], [0]):
-            name = f"deleted with {tombstone}"
+        for tombstone in (["0"], [0], "0", 0):
+            name = f"deleted with {tombstone!r}"
             self.assertIs(self.update(name, 1, ["h"]), True)
             self.assertIs(self.update(name, 2, tombstone), True)
             self.assertEqual(self.file(name), [2, tombstone])
             self.assertIs(self.update(name, 1, ["h"]), False)
             self.assertIs(self.update(name, 3, ["again"]), True)
             self.assertEqual(self.file(name), [3, ["again"]])
+
+    def test_a_whole_double_serves_as_a_version(self):
+        for version in (1.0, 2.0):
+            self.assertIs(self.update("double", version, ["h"]), True)
+        self.assertEqual(self.file("double"), [2, ["h"]])
+        self.assertIs(type(self.file("double")[0]), int)
 
     def test_elements_keep_their_type_and_value(self):
         for number, hashes in enumerate((
@@ -293,7 +300,7 @@ class Files(Contract):
             [True, False, 1, 0],
             [0.5, -1e20, 3.0],
             [Binary(b"\x00\xff<"), Binary(b"")],
-            ["a", 1, True, 1.5, Binary(b"b"), ["nested", [1]], {"key": "value"}],
+            ["a", 1, True, 1.5, Binary(b"b"), DateTime("19980717T14:08:55"), ["nested", [1]], {"key": "value"}],
             ["h" * 64] * 1000,
         )):
             self.assertIs(self.update(f"typed {number}", 1, hashes), True)
@@ -307,10 +314,10 @@ class Files(Contract):
         builtin = ServerProxy(f"http://{self.cluster.host(self.leader)}", use_builtin_types=True)
         self.assertEqual(builtin.surfstore.getfileinfomap()["bytes"], [1, [b"b1", b"b2"]])
 
-    def test_a_lone_value_is_stored_as_a_list_of_one(self):
-        for number, lone in enumerate(("h", "", "0", 0, 7, True, 1.5, Binary(b"h"))):
+    def test_a_scalar_in_the_lists_place_is_stored_as_that_scalar(self):
+        for number, lone in enumerate(("h", "", "0", 0, 7, True, 1.5, Binary(b"h"), DateTime("19980717T14:08:55"))):
             self.assertIs(self.update(f"lone {number}", 1, lone), True)
-            self.assertEqual(self.file(f"lone {number}"), [1, [lone]])
+            self.assertEqual(self.file(f"lone {number}"), [1, lone])
 
     def test_none_is_refused_by_the_client_or_else_by_the_server(self):
         for arguments in ((None, 1, []), ("none", None, []), ("none", 1, None), ("none", 1, [None])):

@@ -12,7 +12,7 @@ use surfstore::raft::{
     Identity, Incarnation, LogIndex, NUMBER_MAX, Position, Reply, Request, RequestVote, Response,
     Roster, Round, ServerId, Term, VoteReply,
 };
-use surfstore::value::{Double, Value};
+use surfstore::value::{DateTime, Double, Value};
 use surfstore::xmlrpc::{self, Fault, write_call, write_fault, write_response};
 
 /// A call of `method` with these parameters.
@@ -55,9 +55,17 @@ fn update(name: Value, version: Value, hashes: Value) -> Result<Update, Fault> {
     }
 }
 
-/// The hash list that an update with this third parameter stores.
-fn stored(hashes: Value) -> Result<Box<[Value]>, Fault> {
-    update("a".into(), 1.into(), hashes).map(|update| update.hashes.elements())
+/// What an update with this third parameter stores.
+fn stored(hashes: Value) -> Result<Value, Fault> {
+    update("a".into(), 1.into(), hashes).map(|update| update.hashes.value())
+}
+
+fn double(number: f64) -> Value {
+    Value::Double(Double::new(number).expect("the test's doubles are finite"))
+}
+
+fn date_time() -> Value {
+    Value::DateTime(DateTime::new("19980717T14:08:55").expect("it has the form"))
 }
 
 #[test]
@@ -84,6 +92,52 @@ fn a_name_that_no_method_has_is_refused_by_name() {
         let fault = read(name, &[]).unwrap_err();
         assert_eq!(fault.code, fault::NO_SUCH_METHOD, "{name}");
         assert!(fault.message.contains(name), "{}", fault.message);
+    }
+}
+
+/// The call of `method` with this as the rest of the document after its name.
+fn with_rest(method: &str, rest: &str) -> Result<Asked, Fault> {
+    let call = format!("<methodCall><methodName>{method}</methodName>{rest}</methodCall>");
+    protocol::read_call(call.as_bytes())
+}
+
+/// Parameters, and other content after a method's name, that no method takes, with the fault that tells why.
+const UNREADABLE: [(&str, i32); 6] = [
+    ("<params><param><value><nil/></value></param></params>", -32602),
+    ("<params><param><value><int>x</int></value></param></params>", -32602),
+    ("<params><param><value><boolean>2</boolean></value></param></params>", -32602),
+    ("<params><param/></params>", -32600),
+    ("<params/><params/>", -32600),
+    ("text", -32600),
+];
+
+#[test]
+fn a_name_that_no_method_has_is_refused_whatever_the_parameters_are() {
+    for (rest, code) in UNREADABLE {
+        assert_eq!(with_rest("nope", rest).unwrap_err().code, fault::NO_SUCH_METHOD, "{rest}");
+        let known = with_rest("ping", rest).expect("there is such a method");
+        let Asked::One((method, Err(fault))) = known else { panic!("{known:?}") };
+        assert_eq!((method.name, fault.code), ("surfstore.ping", code), "{rest}");
+    }
+    let params = format!("<params>{}</params>", "<param><value/></param>".repeat(65));
+    assert_eq!(with_rest("nope", &params).unwrap_err().code, fault::NO_SUCH_METHOD);
+    let many = vec!["x".into(); 5];
+    assert_eq!(read("nope", &many).unwrap_err().code, fault::NO_SUCH_METHOD);
+    for broken in ["<params>", "<params><param><value><nil></value></param></params>", "&x;"] {
+        assert_eq!(with_rest("nope", broken).unwrap_err().code, -32700, "{broken}");
+    }
+}
+
+#[test]
+fn a_name_that_no_method_has_is_refused_within_a_multicall_whatever_the_parameters_are() {
+    let unknown = [
+        structure(&[("methodName", "nope".into())]),
+        structure(&[("methodName", "nope".into()), ("params", array(&[1.into(), 2.into()]))]),
+    ];
+    let document = document("system.multicall", &[array(&unknown)]);
+    let Ok(Asked::Several(_, calls)) = protocol::read_call(&document) else { panic!("it is one") };
+    for call in calls {
+        assert_eq!(call.unwrap_err().code, fault::NO_SUCH_METHOD);
     }
 }
 
@@ -152,14 +206,17 @@ fn a_file_name_is_a_string_or_base64_of_one() {
 }
 
 #[test]
-fn a_version_is_an_int_of_any_size() {
+fn a_version_is_an_int_of_any_size_or_a_whole_double() {
     let asked =
         |version: Value| update("a".into(), version, array(&[])).map(|update| update.version);
     for version in [0, -1, 1, i64::from(i32::MAX), i64::MAX, i64::MIN] {
         assert_eq!(asked(version.into()), Ok(version));
     }
+    for (version, whole) in [(1.0, 1), (-0.0, 0), (-3.0, -3), (1e15, 1_000_000_000_000_000)] {
+        assert_eq!(asked(double(version)), Ok(whole));
+    }
     for version in
-        ["1".into(), true.into(), Value::Double(Double::new(1.0).unwrap()), array(&[1.into()])]
+        ["1".into(), true.into(), date_time(), double(1.5), double(1e300), array(&[1.into()])]
     {
         assert_eq!(asked(version).unwrap_err().code, fault::WRONG_PARAMETERS);
     }
@@ -168,27 +225,31 @@ fn a_version_is_an_int_of_any_size() {
 #[test]
 fn a_hash_list_is_stored_as_it_was_sent() {
     let nested = array(&[structure(&[("k", array(&[1.into()]))]), array(&[])]);
-    let sent = [
-        1.into(),
-        "1".into(),
-        true.into(),
-        base64(b"\0\xff"),
-        Value::Double(Double::new(-0.5).unwrap()),
-        nested,
-    ];
-    assert_eq!(stored(array(&sent)), Ok(sent.into()));
-    assert_eq!(stored(array(&[])), Ok([].into()));
+    let sent =
+        [1.into(), "1".into(), true.into(), base64(b"\0\xff"), double(-0.5), date_time(), nested];
+    assert_eq!(stored(array(&sent)), Ok(array(&sent)));
+    assert_eq!(stored(array(&[])), Ok(array(&[])));
 }
 
 #[test]
-fn what_stands_in_a_lists_place_becomes_a_list() {
-    assert_eq!(stored("0".into()), Ok(["0".into()].into()), "a scalar stands for itself");
-    assert_eq!(stored(0.into()), Ok([0.into()].into()));
+fn a_scalar_in_a_lists_place_is_stored_as_it_was_sent() {
+    for scalar in
+        ["0".into(), 0.into(), "".into(), base64(b"\0"), true.into(), double(0.0), date_time()]
+    {
+        assert_eq!(stored(scalar.clone()), Ok(scalar.clone()));
+        assert_eq!(stored(array(std::slice::from_ref(&scalar))), Ok(array(&[scalar])), "a list");
+    }
+    let wide = stored((1_i64 << 31).into());
+    assert_eq!(wide.unwrap_err().code, fault::WRONG_PARAMETERS, "no answer can carry it");
+}
+
+#[test]
+fn a_struct_in_a_lists_place_becomes_a_list() {
     let lua: Vec<_> = (1..=11).rev().map(|n| (n.to_string(), Value::from(n))).collect();
     let lua: Vec<_> = lua.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
     assert_eq!(
         stored(structure(&lua)),
-        Ok((1..=11).map(Value::from).collect()),
+        Ok(Value::Array((1..=11).map(Value::from).collect())),
         "numbered from 1, in any order"
     );
     for other in [
@@ -198,7 +259,7 @@ fn what_stands_in_a_lists_place_becomes_a_list() {
         structure(&[("+1", 1.into())]),
         structure(&[("01", 1.into())]),
     ] {
-        assert_eq!(stored(other.clone()), Ok([other].into()), "any other struct is an element");
+        assert_eq!(stored(other.clone()), Ok(array(&[other])), "any other struct is an element");
     }
 }
 
@@ -231,8 +292,7 @@ fn an_update_is_bounded_by_what_it_takes_when_it_is_written() {
         "each is written with five"
     );
     assert!(with("&", (4 << 20) / 5 - 1000).is_ok());
-    let doubles =
-        |number| stored(array(&vec![Value::Double(Double::new(number).unwrap()); 15_000]));
+    let doubles = |number| stored(array(&vec![double(number); 15_000]));
     assert!(doubles(0.5).is_ok());
     assert_eq!(
         doubles(-f64::MIN_POSITIVE).unwrap_err().code,
@@ -797,7 +857,7 @@ fn a_garbled_append_is_refused() {
         update(&["a".into(), 1.into()]),
         update(&["a".into(), 1.into(), 1.into()]),
         update(&["a".into(), 1.into(), array(&[])]),
-        update(&["a".into(), 1.into(), packed(&"h".into())]),
+        update(&["a".into(), 1.into(), packed(&structure(&[]))]),
         update(&[1.into(), 1.into(), hashes.clone()]),
         update(&["a".into(), "1".into(), hashes.clone()]),
         update(&["a".into(), 1.into(), hashes.clone(), 1.into()]),

@@ -118,7 +118,7 @@ impl Cluster {
         assert_eq!(map.len(), updated.len(), "as many files as were updated");
         for (name, version, hashes) in updated {
             let file = map.get(name).unwrap_or_else(|| panic!("there is no file {name}"));
-            assert_eq!((file.version, &*file.hashes), (version, hashes), "{name}");
+            assert_eq!((file.version, &file.hashes), (version, hashes), "{name}");
             let is_everywhere = |versions: Vec<_>| versions.into_iter().all(|at| at == Ok(version));
             eventually("every server has the version", || {
                 is_everywhere(self.client.at_each(async |server| server.version(name).await))

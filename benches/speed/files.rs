@@ -1,9 +1,10 @@
 //! Files that a load updates and reads: the requests, and the required answers.
 
+use std::iter;
 use std::sync::Arc;
 
 use surfstore::config::Config;
-use surfstore::metadata::{self, Update};
+use surfstore::metadata::{self, HashList, Update};
 use surfstore::protocol::{Answer, Ask, write_answer};
 use surfstore::raft::Reply;
 use surfstore::value::Value;
@@ -27,7 +28,7 @@ pub(crate) struct Files {
 
 struct File {
     name: String,
-    hashes: Box<[Value]>,
+    hashes: HashList,
     acknowledged: i64,
     is_under_way: bool,
     /// The call that updates it, before and after the version.
@@ -50,7 +51,7 @@ impl Files {
     pub(crate) fn large(name: &str, bytes: usize) -> Files {
         let hash = Value::from("h".repeat(64).as_str());
         let written = "<value><string></string></value>".len() + 64;
-        Files::of(vec![File::new(name.to_owned(), vec![hash; bytes / written].into())])
+        Files::of(vec![File::new(name.to_owned(), iter::repeat_n(hash, bytes / written).collect())])
     }
 
     fn of(files: Vec<File>) -> Files {
@@ -122,24 +123,24 @@ impl Files {
     }
 
     /// Each file that was updated, with its version and hashes: what a map must contain at the end.
-    pub(crate) fn updated(&self) -> impl Iterator<Item = (&str, i64, &[Value])> {
+    pub(crate) fn updated(&self) -> impl Iterator<Item = (&str, i64, &HashList)> {
         assert!(self.files.iter().all(|file| !file.is_under_way), "no update is in flight");
         let updated = self.files.iter().filter(|file| 0 < file.acknowledged);
-        updated.map(|file| (file.name.as_str(), file.acknowledged, &*file.hashes))
+        updated.map(|file| (file.name.as_str(), file.acknowledged, &file.hashes))
     }
 }
 
 impl File {
-    fn new(name: String, hashes: Box<[Value]>) -> File {
+    fn new(name: String, hashes: HashList) -> File {
         let call = (String::new(), String::new());
         let file = File { name, hashes, acknowledged: 0, is_under_way: false, call };
-        let call = text(Ask::Update(&file.name, 1, &file.hashes).document());
+        let call = text(Ask::Update(&file.name, 1, &file.hashes.value()).document());
         let (before, behind) = call.split_once(FIRST).expect("an update has a version");
         File { call: (before.to_owned(), behind.to_owned()), ..file }
     }
 
     fn first(&self) -> Update {
-        Update { name: self.name.as_str().into(), version: 1, hashes: self.hashes.clone().into() }
+        Update { name: self.name.as_str().into(), version: 1, hashes: self.hashes.clone() }
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) fn measure(report: &mut Report, _: &Settings) {
     let connect = |id: usize| Connection::to(cluster.addresses[id].port);
     let mut client = connect(leader);
     let mut followers: Vec<_> = (0..5).filter(|id| *id != leader).map(connect).collect();
-    let hashes = ["hash".into()];
+    let hashes = Value::from(["hash".into()]);
     let ask = write_post("localhost", &Ask::Version(NAME).document());
     let mut late = Vec::new();
     for version in 1..=UPDATES {

@@ -85,7 +85,7 @@ impl Shared {
 
     /// The part of the map that belongs to this run.
     fn seen(&self, files: &FileInfoMap) -> Seen {
-        let content = |file: &FileInfo| match &*file.hashes {
+        let content = |file: &FileInfo| match &*file.hashes.elements() {
             [Value::String(hash)] => self.content(hash),
             _ => None,
         };

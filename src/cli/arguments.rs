@@ -165,9 +165,10 @@ Examples:
   surfstore call tester_getversion string:a.txt --at 2
   surfstore call updatefile string:a.txt int:1 'json:[\"hash1\", 2]'
 
-Each argument is TYPE:TEXT. TYPE is string, int, double, bool (1, 0, true, false), base64 or \
-json. In JSON, whole numbers become int, other numbers double. An answer that is base64 is shown as \
-{\"base64\": TEXT}. The call is made once and never retried.")]
+Each argument is TYPE:TEXT. TYPE is string, int, double, bool (1, 0, true, false), base64, \
+datetime (as in 19980717T14:08:55) or json. In JSON, whole numbers become int, other numbers double. In an answer, \
+base64 is shown as {\"base64\": TEXT}, and a date as {\"dateTime.iso8601\": TEXT}. The call is made once and never \
+retried.")]
     Call {
         /// The method, with or without its prefix
         method: String,

@@ -21,8 +21,11 @@ pub(super) fn list(
         return show_json(screen, &Json::Object(files.collect::<Map<_, _>>()));
     }
     let rows = files.iter().map(|(name, file)| {
-        let blocks =
-            if file.is_deleted() { "deleted".to_owned() } else { file.hashes.len().to_string() };
+        let blocks = if file.is_deleted() {
+            "deleted".to_owned()
+        } else {
+            file.hashes.elements().len().to_string()
+        };
         Row::new([file.version.to_string(), blocks, plain(name)])
     });
     let rows: Vec<_> = [Row::new(["VERSION", "BLOCKS", "NAME"])].into_iter().chain(rows).collect();
@@ -50,7 +53,7 @@ pub(super) fn get(
     if file.is_deleted() {
         lines.push("deleted".to_owned());
     } else {
-        lines.extend(file.hashes.iter().map(hash));
+        lines.extend(file.hashes.elements().iter().map(hash));
     }
     screen.show(&lines.join("\n"))
 }
@@ -60,8 +63,7 @@ fn show_json(screen: &Screen, document: &Json) -> Result<(), CommandError> {
 }
 
 fn to_json(file: &FileInfo) -> Json {
-    let hashes: Json = file.hashes.iter().map(values::to_json).collect();
-    json!({ "version": file.version, "hashes": hashes })
+    json!({ "version": file.version, "hashes": values::to_json(&file.hashes.value()) })
 }
 
 /// `version`

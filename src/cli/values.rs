@@ -6,11 +6,11 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::value::{DEPTH_MAX, Double, Value};
+use crate::value::{DEPTH_MAX, DateTime, Double, Value};
 
 /// Parses a parameter of a call.
 pub(super) fn read(argument: &str) -> Result<Value, String> {
-    const TYPES: &str = "string, int, double, bool, base64 or json";
+    const TYPES: &str = "string, int, double, bool, base64, datetime or json";
     let expected = || format!("{argument:?} is not TYPE:TEXT, with a type of {TYPES}");
     let (kind, text) = argument.split_once(':').ok_or_else(expected)?;
     let value = match kind {
@@ -23,6 +23,7 @@ pub(super) fn read(argument: &str) -> Result<Value, String> {
             _ => None,
         },
         "base64" => base64::decode(text).ok().map(|bytes| Value::Base64(bytes.into())),
+        "datetime" => DateTime::new(text).map(Value::DateTime),
         "json" => {
             let json = serde_json::from_str(text)
                 .map_err(|error| format!("{argument:?} is not JSON: {error}"))?;
@@ -71,6 +72,7 @@ pub(super) fn to_json(value: &Value) -> Json {
         Value::Double(double) => json!(double.get()),
         Value::String(text) => json!(text),
         Value::Base64(bytes) => json!({ "base64": base64::encode(bytes) }),
+        Value::DateTime(time) => json!({ "dateTime.iso8601": time.as_str() }),
         Value::Array(elements) => elements.iter().map(to_json).collect(),
         Value::Struct(members) => {
             let member = |(name, value): &(Box<str>, Value)| (name.to_string(), to_json(value));
@@ -107,6 +109,10 @@ mod tests {
             ("bool:1", true.into()),
             ("bool:false", false.into()),
             ("base64:aGk=", Value::Base64(b"hi"[..].into())),
+            (
+                "datetime:19980717T14:08:55",
+                Value::DateTime(DateTime::new("19980717T14:08:55").unwrap()),
+            ),
             ("json:7", Value::Int(7)),
             ("json:[\"a\", true]", Value::Array(["a".into(), true.into()].into())),
             (
@@ -140,6 +146,7 @@ mod tests {
             "double:inf",
             "bool:yes",
             "base64:!",
+            "datetime:now",
             "json:",
             "json:null",
             "json:[null]",

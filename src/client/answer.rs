@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::metadata::HashList;
 use crate::protocol::ServerStatus;
 use crate::value::Value;
 
@@ -10,15 +11,14 @@ use crate::value::Value;
 pub struct FileInfo {
     /// Its newest version, from 1.
     pub version: i64,
-    /// Its hash list; the elements keep their types.
-    pub hashes: Box<[Value]>,
+    /// Its hash list, or the scalar that a client stored in its place; the elements keep their types.
+    pub hashes: HashList,
 }
 
 impl FileInfo {
-    /// Whether the list marks a deleted file: it is a single 0, as a number or as text.
+    /// Whether the list marks a deleted file: it is a single 0, as a number or as text, in a list or not.
     pub fn is_deleted(&self) -> bool {
-        matches!(&*self.hashes, [Value::Int(0)])
-            || matches!(&*self.hashes, [Value::String(text)] if **text == *"0")
+        self.hashes.is_tombstone()
     }
 }
 
@@ -70,7 +70,9 @@ pub(super) fn files(value: Value) -> Result<FileInfoMap, Expected> {
 fn file_info(value: Value) -> Option<FileInfo> {
     let Value::Array(parts) = value else { return None };
     match *<Box<[Value; 2]>>::try_from(parts).ok()? {
-        [Value::Int(version), Value::Array(hashes)] => Some(FileInfo { version, hashes }),
+        [Value::Int(version), hashes] => {
+            Some(FileInfo { version, hashes: HashList::new(&hashes)? })
+        }
         _ => None,
     }
 }

@@ -185,7 +185,11 @@ pub(super) fn check(value: &Value) -> Result<(), Error> {
             check_text(name)?;
             check(value)
         }),
-        Value::Int(_) | Value::Boolean(_) | Value::Double(_) | Value::Base64(_) => Ok(()),
+        Value::Int(_)
+        | Value::Boolean(_)
+        | Value::Double(_)
+        | Value::Base64(_)
+        | Value::DateTime(_) => Ok(()),
     }
 }
 

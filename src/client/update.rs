@@ -17,8 +17,8 @@ pub struct FileUpdate {
     pub name: Arc<str>,
     /// The new version: the stored version plus one, or 1 for a new file.
     pub version: i64,
-    /// The hash list. Its elements keep their type and value.
-    pub hashes: Box<[Value]>,
+    /// The hash list, an array, or a scalar in its place. Its elements keep their type and value.
+    pub hashes: Value,
 }
 
 /// The outcome of an update.
@@ -71,7 +71,7 @@ impl Client {
     /// update.
     pub async fn update(&mut self, update: &FileUpdate) -> Result<Outcome, Error> {
         check_text(&update.name)?;
-        update.hashes.iter().try_for_each(check)?;
+        check(&update.hashes)?;
         let document = written(&Ask::Update(&update.name, update.version, &update.hashes))?;
         let mut search = Search::new(self.limits.deadline);
         let mut doubt = Doubt::None;
@@ -134,7 +134,7 @@ fn verdict(
         return Some(refused);
     }
     match version.cmp(&update.version) {
-        Ordering::Equal if stored.is_some_and(|file| file.hashes == update.hashes) => {
+        Ordering::Equal if stored.is_some_and(|file| file.hashes.value() == update.hashes) => {
             Some(Outcome::Applied)
         }
         Ordering::Equal => Some(refused),

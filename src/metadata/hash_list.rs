@@ -4,9 +4,11 @@ use std::fmt;
 
 use crate::value::{Next, Unpacker, Value};
 
-/// A hash list. Its elements keep their original type and value.
+/// A hash list: an array whose elements keep their original type and value, or a scalar that a client stored in its
+/// place. Some clients write a deletion as `"0"` instead of `["0"]`, and look for what they wrote.
 ///
-/// It takes nine bytes in addition to the text of each hash, in one allocation.
+/// It takes nine bytes in addition to the text of each hash, in one allocation. The scalar is packed as itself, so the
+/// packed form tells it from a list of one.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct HashList(Box<[u8]>);
 
@@ -14,16 +16,30 @@ pub struct HashList(Box<[u8]>);
 const ELEMENT_DEPTH_MAX: usize = 16;
 
 impl HashList {
-    /// Whether a list may contain these elements: answers with the map must be able to carry them.
-    pub fn may_have(elements: &[Value]) -> bool {
-        elements.iter().all(|element| can_be_answered(element, ELEMENT_DEPTH_MAX))
+    /// The hash list that is this array or scalar; `None` if clients may not store it, because it is a struct or no
+    /// answer can carry it.
+    pub fn new(hashes: &Value) -> Option<HashList> {
+        let may_be_stored = match hashes {
+            Value::Array(elements) => {
+                elements.iter().all(|element| can_be_answered(element, ELEMENT_DEPTH_MAX))
+            }
+            Value::Struct(_) => false,
+            scalar => can_be_answered(scalar, 0),
+        };
+        may_be_stored.then(|| HashList(hashes.pack().into()))
     }
 
     /// The list that was packed into these bytes; `None` if clients may not store such a list.
     pub fn unpack(packed: Box<[u8]>) -> Option<HashList> {
         let mut unpacker = Unpacker::new(&packed);
-        let Next::Array(count) = unpacker.next()? else { return None };
-        (0..count).try_for_each(|_| check_next(&mut unpacker))?;
+        match unpacker.next()? {
+            Next::Array(count) => (0..count).try_for_each(|_| check_next(&mut unpacker))?,
+            Next::Struct(_) => return None,
+            _ => {
+                unpacker = Unpacker::new(&packed);
+                check_next(&mut unpacker)?;
+            }
+        }
         unpacker.is_at_end().then_some(HashList(packed))
     }
 
@@ -32,13 +48,26 @@ impl HashList {
         &self.0
     }
 
-    /// The elements, in order.
+    /// The array or scalar.
+    pub fn value(&self) -> Value {
+        Value::unpack(&self.0).expect("bug: a hash list keeps only bytes that unpack")
+    }
+
+    /// The elements, in order. A scalar is its own only element.
     pub fn elements(&self) -> Box<[Value]> {
-        let unpacked = match Value::unpack(&self.0) {
-            Some(Value::Array(elements)) => Some(elements),
-            _ => None,
-        };
-        unpacked.expect("bug: a hash list keeps only bytes that unpack to a list")
+        match self.value() {
+            Value::Array(elements) => elements,
+            scalar => [scalar].into(),
+        }
+    }
+
+    /// Whether it marks a deleted file: it is a single 0, as a number or as text, in a list or not.
+    pub fn is_tombstone(&self) -> bool {
+        match &*self.elements() {
+            [Value::Int(number)] => *number == 0,
+            [Value::String(text)] => **text == *"0",
+            _ => false,
+        }
     }
 }
 
@@ -62,7 +91,11 @@ fn can_be_answered(element: &Value, depth_max: usize) -> bool {
         Value::Int(number) => i32::try_from(*number).is_ok(),
         Value::Array(elements) => elements.iter().all(deeper),
         Value::Struct(members) => members.iter().all(|(_, element)| deeper(element)),
-        Value::Boolean(_) | Value::Double(_) | Value::String(_) | Value::Base64(_) => true,
+        Value::Boolean(_)
+        | Value::Double(_)
+        | Value::String(_)
+        | Value::Base64(_)
+        | Value::DateTime(_) => true,
     }
 }
 
@@ -92,13 +125,17 @@ impl Default for HashList {
 
 impl fmt::Debug for HashList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.elements().fmt(f)
+        match self.value() {
+            Value::Array(elements) => elements.fmt(f),
+            scalar => scalar.fmt(f),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::{DateTime, Double};
 
     #[test]
     fn a_list_is_unpacked_as_it_was_packed() {
@@ -109,9 +146,44 @@ mod tests {
         }
     }
 
+    fn scalars() -> [Value; 6] {
+        let double = Value::Double(Double::new(-0.5).unwrap());
+        let time = Value::DateTime(DateTime::new("19980717T14:08:55").unwrap());
+        ["h1".into(), 0.into(), true.into(), double, Value::Base64([0].into()), time]
+    }
+
+    #[test]
+    fn a_scalar_in_a_lists_place_is_unpacked_as_it_was_packed_and_differs_from_a_list_of_it() {
+        for scalar in scalars() {
+            let stored = HashList::new(&scalar).expect("clients may store it");
+            assert_eq!(HashList::unpack(stored.packed().into()), Some(stored.clone()));
+            assert_eq!(stored.value(), scalar);
+            assert_eq!(*stored.elements(), *std::slice::from_ref(&scalar));
+            let list = HashList::from([scalar.clone()]);
+            assert_ne!(stored, list);
+            assert_eq!(list.value(), Value::Array([scalar].into()));
+        }
+    }
+
+    #[test]
+    fn a_lone_0_is_a_tombstone_in_a_list_or_not() {
+        let list = |elements: &[Value]| Value::Array(elements.into());
+        let is_tombstone = |hashes: &Value| HashList::new(hashes).unwrap().is_tombstone();
+        for zero in ["0".into(), Value::from(0)] {
+            assert!(is_tombstone(&zero) && is_tombstone(&list(std::slice::from_ref(&zero))));
+            assert!(!is_tombstone(&list(&[zero.clone(), zero])));
+        }
+        for other in [list(&[]), "".into(), "00".into(), 1.into(), false.into()] {
+            assert!(!is_tombstone(&other), "{other:?}");
+        }
+    }
+
     #[test]
     fn what_is_no_packed_list_is_none() {
-        for packed in [vec![], b"garbage".to_vec(), Value::from("h1").pack()] {
+        let structure = Value::Struct([].into());
+        assert_eq!(HashList::new(&structure), None);
+        let two = [Value::from("h1").pack(), Value::from("h2").pack()].concat();
+        for packed in [vec![], b"garbage".to_vec(), structure.pack(), two] {
             assert_eq!(HashList::unpack(packed.into()), None);
         }
     }
@@ -128,8 +200,12 @@ mod tests {
             assert_eq!(unpacked(element.clone()), Some(element));
         }
         for element in [(1 << 31).into(), i64::MIN.into(), nested(ELEMENT_DEPTH_MAX + 1)] {
+            assert_eq!(HashList::new(&Value::Array([element.clone()].into())), None);
             assert_eq!(unpacked(element), None);
         }
+        let scalar = Value::from(1 << 31);
+        assert_eq!(HashList::new(&scalar), None);
+        assert_eq!(HashList::unpack(scalar.pack().into()), None);
     }
 
     #[test]

@@ -71,6 +71,7 @@ fn json(value: &Value) -> serde_json::Value {
         Value::Double(number) => json!(number.get()),
         Value::String(text) => json!(text),
         Value::Base64(bytes) => json!(&**bytes),
+        Value::DateTime(time) => json!(time.as_str()),
         Value::Array(elements) => elements.iter().map(json).collect(),
         Value::Struct(members) => {
             members.iter().map(|(name, value)| (name.to_string(), json(value))).collect()

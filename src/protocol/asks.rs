@@ -24,8 +24,8 @@ pub enum Ask<'a> {
     Version(&'a str),
     /// Which versions of these files has the server applied? At most as many as one `system.multicall` may make calls.
     Versions(&'a [&'a str]),
-    /// Give a file this version, consisting of these hashes, at the leader.
-    Update(&'a str, i64, &'a [Value]),
+    /// Give a file this version and this hash list, or a scalar in its place, at the leader.
+    Update(&'a str, i64, &'a Value),
     /// A method by its name.
     Method(&'a str, &'a [Value]),
 }
@@ -51,9 +51,7 @@ impl Ask<'_> {
                 xmlrpc::write_call("surfstore.updatefile", |params| {
                     params.param(|writer| writer.string(name));
                     params.param(|writer| writer.int(version));
-                    params.param(|writer| {
-                        writer.array(|list| hashes.iter().for_each(|hash| list.value(hash)));
-                    });
+                    params.param(|writer| writer.value(hashes));
                 })
             }
             Ask::Method(name, values) => xmlrpc::write_call(name, |params| {
@@ -88,9 +86,10 @@ mod tests {
 
     #[test]
     fn what_a_client_asks_is_what_a_server_reads() {
-        let hashes = [1.into(), "h".into()];
+        let list = [1.into(), "h".into()];
         let (name, version) = ("a & b".into(), 3);
-        let update = Update { name, version, hashes: hashes.clone().into() };
+        let update = Update { name, version, hashes: list.clone().into() };
+        let hashes = list.into();
         for (ask, call) in [
             (Ask::Ping, TypedCall::Ping),
             (Ask::IsLeader, TypedCall::IsLeader),

@@ -45,19 +45,18 @@ impl CallParams {
         let name = name.ok_or_else(|| {
             wrong_parameters("the file name must be a string of at most 4096 bytes")
         })?;
-        let Value::Int(version) = version else {
-            return Err(wrong_parameters("the version must be an int"));
-        };
-        let hashes = list(hashes);
-        if !HashList::may_have(&hashes) {
-            return Err(wrong_parameters(
-                "an int in a hash list must fit in 32 bits, and elements may nest at most 16 deep",
-            ));
-        }
+        let version =
+            whole(version).ok_or_else(|| wrong_parameters("the version must be an int"))?;
+        let hashes = list_or_scalar(hashes);
         if UPDATE_BYTES_MAX < replies::written_bytes(&name, version, &hashes) {
             return Err(wrong_parameters("an update may be at most 4 MiB"));
         }
-        let update = Update { name: (*name).into(), version, hashes: hashes.into() };
+        let hashes = HashList::new(&hashes).ok_or_else(|| {
+            wrong_parameters(
+                "an int in a hash list must fit in 32 bits, and elements may nest at most 16 deep",
+            )
+        })?;
+        let update = Update { name: (*name).into(), version, hashes };
         Ok(TypedCall::Raft(raft::Call::Update(update)))
     }
 
@@ -138,10 +137,8 @@ fn read_one_of_several(call: Value) -> Result<MethodAndCall, Fault> {
             _ => {}
         }
     }
-    let (Some(name), Some(params)) = (name, params) else {
-        return Err(wrong_parameters(EXPECTED));
-    };
-    one_of_several(&name, params)
+    let name = name.ok_or_else(|| wrong_parameters(EXPECTED))?;
+    one_of_several(&name, params.ok_or_else(|| wrong_parameters(EXPECTED)))
 }
 
 /// A string, or base64 of one.
@@ -155,6 +152,7 @@ fn text(value: Value) -> Option<Box<str>> {
         Value::Int(_)
         | Value::Boolean(_)
         | Value::Double(_)
+        | Value::DateTime(_)
         | Value::Array(_)
         | Value::Struct(_) => None,
     }
@@ -168,16 +166,39 @@ fn block_hash(value: Value) -> Option<Box<str>> {
     }
 }
 
+/// An int, or a double that is a whole number: some languages have no other numbers.
+fn whole(value: Value) -> Option<i64> {
+    match value {
+        Value::Int(number) => Some(number),
+        // A whole number is written without a decimal point.
+        Value::Double(number) => number.get().to_string().parse().ok(),
+        Value::Boolean(_)
+        | Value::String(_)
+        | Value::Base64(_)
+        | Value::DateTime(_)
+        | Value::Array(_)
+        | Value::Struct(_) => None,
+    }
+}
+
 /// A list: an array, a struct whose members are numbered from 1, as Lua sends it, or one element.
 fn list(value: Value) -> Box<[Value]> {
-    match value {
+    match list_or_scalar(value) {
         Value::Array(elements) => elements,
+        scalar => [scalar].into(),
+    }
+}
+
+/// A list as an array, or a scalar in its place. A struct that is not numbered is a list of one.
+fn list_or_scalar(value: Value) -> Value {
+    match value {
         Value::Struct(members) if is_numbered(&members) => {
             let mut members = members.into_vec();
             members.sort_by_key(|(name, _)| name.parse().unwrap_or(usize::MAX));
-            members.into_iter().map(|(_, element)| element).collect()
+            Value::Array(members.into_iter().map(|(_, element)| element).collect())
         }
-        element => [element].into(),
+        element @ Value::Struct(_) => Value::Array([element].into()),
+        array_or_scalar => array_or_scalar,
     }
 }
 

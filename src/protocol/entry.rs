@@ -5,7 +5,7 @@
 //! | Entry | List |
 //! |---|---|
 //! | a roster | term, history, \[id, incarnation, id, incarnation, …\] |
-//! | an update | term, \[name, version, hash list\], where the hash list is bytes: itself a packed list |
+//! | an update | term, \[name, version, hash list\], where the hash list is bytes: itself a packed list or scalar |
 //!
 //! The bytes may be untrusted. Whatever is unpacked is an entry that a correct server can have: its numbers are at most
 //! 2^53, its roster names no server twice, and its update is one that a client can have made.

@@ -5,7 +5,7 @@
 
 use crate::config::Config;
 use crate::raft;
-use crate::xmlrpc::Fault;
+use crate::xmlrpc::{Fault, ParseError};
 
 /// This server is crashed. Definite: the call had no effect.
 pub const CRASHED: i32 = 1;
@@ -26,6 +26,11 @@ pub const INTERNAL: i32 = -32603;
 /// The fault for a call that a crashed server does not serve.
 pub fn crashed() -> Fault {
     fault(CRASHED, "isCrashed: this server is crashed and the call had no effect")
+}
+
+/// The fault for a document, or parameters, that cannot be read.
+pub(super) fn unreadable(error: ParseError) -> Fault {
+    fault(error.code(), &error.to_string())
 }
 
 /// The fault for parameters other than those that the method takes. Definite.

@@ -94,14 +94,14 @@ pub fn write_around_leaves() -> [Vec<u8>; 2] {
 }
 
 fn write_file(members: &mut Members<'_>, file: &Update) {
-    write_info(members, &file.name, file.version, &file.hashes.elements());
+    write_info(members, &file.name, file.version, &file.hashes.value());
 }
 
-fn write_info(members: &mut Members<'_>, name: &str, version: i64, hashes: &[Value]) {
+fn write_info(members: &mut Members<'_>, name: &str, version: i64, hashes: &Value) {
     members.member(name, |writer| {
         writer.array(|info| {
             info.int(version);
-            info.array(|list| hashes.iter().for_each(|hash| list.value(hash)));
+            info.value(hashes);
         });
     });
 }
@@ -123,7 +123,7 @@ fn write_struct(members: &[(&str, Value)]) -> Vec<u8> {
 }
 
 /// The size of the update in an answer, in bytes.
-pub(super) fn written_bytes(name: &str, version: i64, hashes: &[Value]) -> usize {
+pub(super) fn written_bytes(name: &str, version: i64, hashes: &Value) -> usize {
     xmlrpc::response_bytes(|writer| {
         writer.structure(|members| write_info(members, name, version, hashes));
     })

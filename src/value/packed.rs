@@ -7,11 +7,11 @@
 //! | `i` | the int | |
 //! | `t` | 1 or 0, the boolean | |
 //! | `d` | the bits of the double | |
-//! | `s`, `b` | the number of bytes | the string in UTF-8, the bytes |
+//! | `s`, `b`, `z` | the number of bytes | the string in UTF-8, the bytes, the text of a `dateTime.iso8601` |
 //! | `a` | the number of elements | the elements |
 //! | `m` | the number of members | each member's name, as a string, and value |
 
-use super::{DEPTH_MAX, Double, Value, doubled, first_unfit};
+use super::{DEPTH_MAX, DateTime, Double, Value, doubled, first_unfit};
 
 impl Value {
     /// The packed value.
@@ -42,6 +42,7 @@ fn length(value: &Value) -> usize {
         Value::Int(_) | Value::Boolean(_) | Value::Double(_) => 0,
         Value::String(text) => text.len(),
         Value::Base64(bytes) => bytes.len(),
+        Value::DateTime(time) => time.as_str().len(),
         Value::Array(elements) => elements.iter().map(length).sum(),
         Value::Struct(members) => {
             members.iter().map(|(name, value)| HEAD_BYTES + name.len() + length(value)).sum()
@@ -103,6 +104,7 @@ impl Packer {
             Value::Double(number) => self.head(b'd', number.get().to_bits()),
             Value::String(text) => self.string(text),
             Value::Base64(bytes) => self.bytes(bytes),
+            Value::DateTime(time) => self.content(b'z', time.as_str().as_bytes()),
             Value::Array(elements) => {
                 self.array(elements.len());
                 elements.iter().for_each(|element| self.value(element));
@@ -147,6 +149,8 @@ pub enum Next<'a> {
     String(&'a str),
     /// `base64`.
     Bytes(&'a [u8]),
+    /// The text of a `dateTime.iso8601`, whose form is not checked yet.
+    DateTime(&'a str),
     /// An `array` with this many elements.
     Array(u64),
     /// A `struct` with this many members: each has a name, as a string, and a value.
@@ -181,6 +185,7 @@ impl<'a> Unpacker<'a> {
             b'd' => Next::Double(Double::new(f64::from_bits(number))?),
             b's' => Next::String(self.text(number)?),
             b'b' => Next::Bytes(self.bytes(number)?),
+            b'z' => Next::DateTime(self.text(number)?),
             b'a' => Next::Array(number),
             b'm' => Next::Struct(number),
             _ => return None,
@@ -208,6 +213,7 @@ impl<'a> Unpacker<'a> {
             Next::Double(number) => Value::Double(number),
             Next::String(text) => Value::String(text.into()),
             Next::Bytes(bytes) => Value::Base64(bytes.into()),
+            Next::DateTime(text) => Value::DateTime(DateTime::new(text)?),
             // The count is only a claim: no memory is reserved for elements before they come.
             Next::Array(count) if depth < DEPTH_MAX => {
                 let element = |_| self.value_within(depth + 1);
@@ -229,7 +235,7 @@ impl<'a> Unpacker<'a> {
         let (letter, number) = self.head()?;
         match letter {
             b'i' | b't' | b'd' => {}
-            b's' | b'b' => _ = self.bytes(number)?,
+            b's' | b'b' | b'z' => _ = self.bytes(number)?,
             b'a' if depth < DEPTH_MAX => {
                 (0..number).try_for_each(|_| self.skip_within(depth + 1))?;
             }
@@ -281,7 +287,7 @@ mod tests {
         Value::Struct(members.iter().map(|(name, value)| ((*name).into(), value.clone())).collect())
     }
 
-    fn samples() -> [Value; 12] {
+    fn samples() -> [Value; 13] {
         [
             0.into(),
             i64::MIN.into(),
@@ -292,6 +298,7 @@ mod tests {
             "".into(),
             "漢 \r\n<&>".into(),
             Value::Base64([0, 255].into()),
+            Value::DateTime(DateTime::new("19980717T14:08:55").unwrap()),
             array(&[]),
             array(&[1.into(), array(&["a".into()])]),
             structure(&[("", 1.into()), ("a", structure(&[]))]),
@@ -350,6 +357,7 @@ mod tests {
             (head(b'a', u64::MAX), "more elements than there are bytes"),
             ([head(b's', 1), vec![0xFF]].concat(), "not UTF-8"),
             ([head(b's', 1), vec![1]].concat(), "a character that XML cannot carry"),
+            ([head(b'z', 1), b"T".to_vec()].concat(), "neither date nor time"),
             ([head(b'm', 2), name.clone(), name].concat(), "a name twice"),
             ([head(b'm', 1), head(b'i', 1), head(b'i', 1)].concat(), "a name that is no string"),
         ] {

@@ -18,7 +18,7 @@ pub(super) fn call(document: &[u8]) -> Option<MethodCall> {
     }
     let message = message(within(PARAM, rest.strip_prefix(PARAMS.as_bytes())?)?)?;
     let method = method.iter().copied().map(char::from).collect();
-    Some(MethodCall { method, params: vec![message] })
+    Some(MethodCall { method, params: Ok(vec![message]) })
 }
 
 /// The value answered, if the document is such a message.
@@ -45,7 +45,8 @@ mod tests {
             let bytes: Vec<u8> = (0..length).map(|at: u8| at.wrapping_mul(77)).collect();
             let value = Value::Base64(bytes.clone().into());
             let method = "a.b";
-            let expected = MethodCall { method: method.to_owned(), params: vec![value.clone()] };
+            let expected =
+                MethodCall { method: method.to_owned(), params: Ok(vec![value.clone()]) };
             assert_eq!(call(&a_call(method, &bytes)), Some(expected));
             assert_eq!(response(&write_response(|writer| writer.base64(&bytes))), Some(value));
         }

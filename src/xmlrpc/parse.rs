@@ -17,6 +17,11 @@ use crate::value::{DEPTH_MAX, Value, doubled};
 const PARAMS_MAX: usize = 64;
 
 /// Parses a `methodCall`.
+///
+/// # Errors
+///
+/// If the document is not well-formed, or not a call as far as the method's name. Other errors are in
+/// [`MethodCall::params`].
 pub fn parse_call(document: &[u8]) -> Result<MethodCall, ParseError> {
     match envelope::call(document) {
         Some(message) => Ok(message),
@@ -49,8 +54,8 @@ struct Parser<'a> {
     document: DocumentParser<'a>,
 }
 
-/// Every method but [`Parser::call`] and [`Parser::response`] starts after the start tag of the element that it parses,
-/// and stops after its end tag.
+/// Every method but [`Parser::call`], [`Parser::params`] and [`Parser::response`] starts after the start tag of the
+/// element that it parses, and stops after its end tag.
 impl<'a> Parser<'a> {
     fn call(&mut self) -> Result<MethodCall, ParseError> {
         self.expect("methodCall")?;
@@ -59,16 +64,18 @@ impl<'a> Parser<'a> {
         if method.is_empty() {
             return Err(ParseError::not_xml_rpc("the methodName is empty"));
         }
-        let mut params = Vec::new();
-        if self.child_named("params")? {
-            params = self.params()?;
-            self.close("methodCall")?;
+        match self.params() {
+            Err(error) if error.breaks_xml() => Err(error),
+            params => Ok(MethodCall { method, params }),
         }
-        Ok(MethodCall { method, params })
     }
 
+    /// The rest of a call, after the method's name.
     fn params(&mut self) -> Result<Vec<Value>, ParseError> {
         let mut params = Vec::new();
+        if !self.child_named("params")? {
+            return Ok(params);
+        }
         while self.child_named("param")? {
             if params.len() == PARAMS_MAX {
                 return Err(ParseError::bad_value(format!(
@@ -77,6 +84,7 @@ impl<'a> Parser<'a> {
             }
             params.push(self.only_value("param")?);
         }
+        self.close("methodCall")?;
         Ok(params)
     }
 
@@ -154,11 +162,13 @@ impl<'a> Parser<'a> {
 
     fn array(&mut self, depth: usize) -> Result<Value, ParseError> {
         let mut elements = Vec::new();
-        self.expect("data")?;
-        while self.child_named("value")? {
-            elements.push(self.value(depth)?);
+        // Some clients write an empty array without the `data` that the grammar requires.
+        if self.child_named("data")? {
+            while self.child_named("value")? {
+                elements.push(self.value(depth)?);
+            }
+            self.close("array")?;
         }
-        self.close("array")?;
         Ok(Value::Array(elements.into()))
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::characters::is_space;
 use super::error::{ParseError, quoted};
-use crate::value::{Double, Value};
+use crate::value::{DateTime, Double, Value};
 
 /// Parses the text of the elements of one type.
 type Decoder = fn(Cow<'_, str>) -> Result<Value, ParseError>;
@@ -18,10 +18,11 @@ pub(super) fn decoder(name: &str) -> Result<Decoder, ParseError> {
         "boolean" => |text| boolean(&text),
         "double" => |text| double(&text),
         "base64" => |text| bytes(&text),
+        "dateTime.iso8601" => |text| date_time(&text),
         _ => {
             return Err(ParseError::bad_value(format!(
-                "values of type {} are not supported; expected int, i4, i8, boolean, double, string, base64, array or \
-                 struct",
+                "values of type {} are not supported; expected int, i4, i8, boolean, double, string, base64, \
+                 dateTime.iso8601, array or struct",
                 quoted(name)
             )));
         }
@@ -42,10 +43,11 @@ fn long(text: &str) -> Result<Value, ParseError> {
     }
 }
 
+/// The words are those of XML Schema. XML-RPC only has the digits, but clients send both.
 fn boolean(text: &str) -> Result<Value, ParseError> {
     match text.trim_matches(is_space) {
-        "0" => Ok(Value::Boolean(false)),
-        "1" => Ok(Value::Boolean(true)),
+        "0" | "false" => Ok(Value::Boolean(false)),
+        "1" | "true" => Ok(Value::Boolean(true)),
         _ => Err(misspelt(text, "a boolean, 0 or 1")),
     }
 }
@@ -55,6 +57,13 @@ fn double(text: &str) -> Result<Value, ParseError> {
     match text.trim_matches(is_space).parse().ok().and_then(Double::new) {
         Some(number) => Ok(Value::Double(number)),
         None => Err(misspelt(text, "a finite double")),
+    }
+}
+
+fn date_time(text: &str) -> Result<Value, ParseError> {
+    match DateTime::new(text.trim_matches(is_space)) {
+        Some(time) => Ok(Value::DateTime(time)),
+        None => Err(misspelt(text, "a date and time such as 19980717T14:08:55")),
     }
 }
 

@@ -245,6 +245,7 @@ impl Writer {
             Value::Double(number) => self.double(*number),
             Value::String(text) => self.string(text),
             Value::Base64(bytes) => self.base64(bytes),
+            Value::DateTime(time) => self.scalar("dateTime.iso8601", time.as_str()),
             Value::Array(elements) => {
                 self.array(|writer| elements.iter().for_each(|element| writer.value(element)))
             }

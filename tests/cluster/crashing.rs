@@ -61,6 +61,10 @@ fn a_crashed_server_refuses_all_calls_but_those_of_testers_and_operators() {
         for (method, params) in calls_for_leaders().into_iter().chain(calls_for_the_living()) {
             assert_fault(&crashed.call(method, &params), 1, "isCrashed");
         }
+        let unreadable =
+            b"<methodCall><methodName>updatefile</methodName><params><param><value><nil/></value>\
+            </param></params></methodCall>";
+        assert_fault(&crashed.send(unreadable), 1, "isCrashed");
         assert_eq!(crashed.call("surfstore.ping", &[]), TRUE);
         assert!(crashed.is_crashed());
         assert!(!crashed.is_leader(), "a leader that crashes stops being one");

@@ -58,7 +58,7 @@ fn assert_unchanged(cluster: &Cluster, leader: usize, before: &[State]) {
 fn wrong_parameters_are_refused_and_change_nothing() {
     let (cluster, leader, before) = settled();
     let (name, version, hashes) = (Value::from("a.txt"), Value::from(2), hash("x"));
-    let half = Value::Double(Double::new(2.0).unwrap());
+    let half = Value::Double(Double::new(2.5).unwrap());
     let wide = Value::Int(2_147_483_648);
     let calls: Vec<(&str, Vec<Value>)> = vec![
         ("surfstore.ping", vec![1.into()]),

@@ -4,7 +4,7 @@ use std::iter;
 
 use support::client::{Client, FALSE, Files, TRUE, assert_fault, hash, list};
 use support::harness::Cluster;
-use surfstore::value::{Double, Value};
+use surfstore::value::{DateTime, Double, Value};
 
 fn double(number: f64) -> Value {
     Value::Double(Double::new(number).unwrap())
@@ -12,6 +12,10 @@ fn double(number: f64) -> Value {
 
 fn base64(bytes: &[u8]) -> Value {
     Value::Base64(bytes.into())
+}
+
+fn date_time() -> Value {
+    Value::DateTime(DateTime::new("19980717T14:08:55").unwrap())
 }
 
 /// Hash lists that clients send.
@@ -32,6 +36,7 @@ fn hash_lists() -> Vec<Value> {
         list([1.into(), true.into(), "1".into(), double(1.0), base64(b"1")]),
         list([double(0.1), double(-0.0), double(1e300), double(5e-324)]),
         list([base64(b""), base64(&[0, 255, 13, 10]), base64(&[b'x'; 1000])]),
+        list([date_time(), "19980717T14:08:55".into()]),
         list([" blanks ".into(), "<a>&amp;]]>".into(), "a\r\nb\tc\n".into(), "\u{1F600}".into()]),
         list([list([]), list([list([list(["x".into()]), 1.into()])])]),
         list([Value::Struct([member].into()), Value::Struct([].into())]),
@@ -92,15 +97,24 @@ fn hash_lists_keep_the_type_and_value_of_every_element() {
 }
 
 #[test]
-fn a_value_in_the_place_of_a_list_is_stored_as_a_list_of_one() {
+fn a_scalar_in_the_place_of_a_list_is_stored_as_that_scalar() {
     let (cluster, id) = Cluster::led(3);
     let leader = cluster.at(id);
-    let lone =
-        ["abc".into(), "".into(), "0".into(), 0.into(), true.into(), double(0.5), base64(b"x")];
-    for (version, value) in (1..).zip(lone) {
+    let scalars = [
+        "abc".into(),
+        "".into(),
+        "0".into(),
+        0.into(),
+        true.into(),
+        double(0.5),
+        base64(b"x"),
+        date_time(),
+    ];
+    for (version, value) in (1..).zip(scalars) {
         assert_eq!(leader.update("a.txt", version, &value), TRUE, "{value:?}");
-        assert_eq!(leader.files().unwrap()["a.txt"], (version, list([value])));
+        assert_eq!(leader.files().unwrap()["a.txt"], (version, value));
     }
+    assert_eq!(files_at_the_next_leader(&cluster, id)["a.txt"], (8, date_time()));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use surfstore::xmlrpc::{self, write_call};
 const TRUE: Answer = Ok(Value::Boolean(true));
 
 fn update(name: &str, version: i64) -> Vec<u8> {
-    Ask::Update(name, version, &["h".into()]).document()
+    Ask::Update(name, version, &["h".into()].into()).document()
 }
 
 /// The document of a multicall of these calls.

@@ -29,7 +29,7 @@ impl World {
         ballast: usize,
     ) -> CallId {
         let call = CallId(self.number());
-        let hashes = hashes(call, ballast);
+        let hashes = Value::from(hashes(call, ballast));
         self.ask(server, call, Kind::Update, &Ask::Update(name, version, &hashes));
         call
     }

@@ -7,7 +7,7 @@ use surfstore::xmlrpc::parse_call;
 fn assert_update(document: &str, hashes: Value) {
     let call = parse_call(document.as_bytes()).expect("the call is readable");
     assert_eq!(call.method, "surfstore.updatefile");
-    assert_eq!(call.params, ["a & b.txt".into(), Value::Int(1), hashes]);
+    assert_eq!(call.params, Ok(vec!["a & b.txt".into(), Value::Int(1), hashes]));
 }
 
 #[test]

@@ -23,14 +23,16 @@ fn call_with(value: &str) -> String {
 
 /// How the server reads one `value` element, or the fault code of its refusal.
 fn read_value(value: &str) -> Result<Value, i32> {
-    let call = parse_call(call_with(value).as_bytes()).map_err(|error| error.code())?;
-    let [value] = <[Value; 1]>::try_from(call.params).expect("one parameter was sent");
+    let call = parse_call(call_with(value).as_bytes());
+    let params = call.and_then(|call| call.params).map_err(|error| error.code())?;
+    let [value] = <[Value; 1]>::try_from(params).expect("one parameter was sent");
     Ok(value)
 }
 
 /// The fault code with which a call is refused, or the name of its method if it is not.
 fn outcome(document: impl AsRef<[u8]>) -> Result<String, i32> {
-    parse_call(document.as_ref()).map(|call| call.method).map_err(|error| error.code())
+    let call = parse_call(document.as_ref()).map_err(|error| error.code())?;
+    call.params.map(|_| call.method).map_err(|error| error.code())
 }
 
 /// The value in an answer that the server wrote.

@@ -4,14 +4,15 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use super::{array, structure};
-use surfstore::value::{Double, Value};
+use surfstore::value::{DateTime, Double, Value};
 use surfstore::xmlrpc::{
     Fault, MethodCall, parse_call, parse_response, write_call, write_fault, write_response,
 };
 
 /// The same values as a Python expression.
 const IN_PYTHON: &str = r#"["", "\"quotes'", "a\nb\n\tc", "\U0001F600 \u00e9 \x7f", "]]>", "<a b='c'>&amp;</a>", " blanks ",
-    "../..", 7, -2147483648, True, False, 0.5, -1e20, b"\x00\xff", [], {}, {"]]>&\t": [{"": [1]}], "b": ""}]"#;
+    "../..", 7, -2147483648, True, False, 0.5, -1e20, b"\x00\xff",
+    datetime.datetime(1998, 7, 17, 14, 8, 55), [], {}, {"]]>&\t": [{"": [1]}], "b": ""}]"#;
 
 fn in_rust() -> Value {
     let double =
@@ -32,6 +33,7 @@ fn in_rust() -> Value {
         double(0.5),
         double(-1e20),
         Value::Base64([0, 255].into()),
+        Value::DateTime(DateTime::new("19980717T14:08:55").expect("it has the form")),
         array([]),
         structure([]),
         structure([
@@ -44,7 +46,7 @@ fn in_rust() -> Value {
 /// Runs a program with `document` as its input and the values as `values`, and returns what it prints.
 fn python(program: &str, document: &[u8]) -> Vec<u8> {
     let program = format!(
-        "import sys, xmlrpc.client as x\nvalues = {IN_PYTHON}\ndocument = sys.stdin.buffer.read()\n{program}"
+        "import datetime, sys, xmlrpc.client as x\nvalues = {IN_PYTHON}\ndocument = sys.stdin.buffer.read()\n{program}"
     );
     let mut child = Command::new("python3")
         .args(["-c", &program])
@@ -103,7 +105,8 @@ else: assert False";
 #[test]
 fn a_call_that_python_wrote_is_read() {
     let call = python("sys.stdout.buffer.write(x.dumps((values,), 'a.b').encode())", b"");
-    assert_eq!(parse_call(&call), Ok(MethodCall { method: "a.b".into(), params: vec![in_rust()] }));
+    let params = Ok(vec![in_rust()]);
+    assert_eq!(parse_call(&call), Ok(MethodCall { method: "a.b".into(), params }));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! How the elements of each type are read.
 
 use super::{array, read_value, structure};
-use surfstore::value::{DEPTH_MAX, Double, Value};
+use surfstore::value::{DEPTH_MAX, DateTime, Double, Value};
 
 fn typed(name: &str, text: &str) -> Result<Value, i32> {
     read_value(&format!("<value><{name}>{text}</{name}></value>"))
@@ -60,10 +60,11 @@ fn an_i8_has_64_bits() {
 }
 
 #[test]
-fn a_boolean_is_0_or_1() {
-    assert_eq!(typed("boolean", "1"), Ok(Value::Boolean(true)));
-    assert_eq!(typed("boolean", " 0\n"), Ok(Value::Boolean(false)));
-    for text in ["2", "-1", "", "01", "true", "false", "True"] {
+fn a_boolean_is_0_or_1_or_a_word() {
+    for (text, truth) in [("1", true), (" 0\n", false), ("true", true), (" false ", false)] {
+        assert_eq!(typed("boolean", text), Ok(Value::Boolean(truth)), "{text}");
+    }
+    for text in ["2", "-1", "", "01", "True", "t", "yes"] {
         assert_eq!(typed("boolean", text), Err(-32602), "{text}");
     }
 }
@@ -124,13 +125,24 @@ fn base64_may_be_wrapped_and_may_lack_its_padding() {
 }
 
 #[test]
+fn a_date_and_time_keeps_its_text() {
+    let time = |text| Ok(Value::DateTime(DateTime::new(text).expect("it has the form")));
+    for text in ["19980717T14:08:55", "1998-07-17T14:08:55.5+02:00"] {
+        assert_eq!(typed("dateTime.iso8601", text), time(text));
+    }
+    assert_eq!(typed("dateTime.iso8601", " 19980717T14:08:55\n"), time("19980717T14:08:55"));
+    for text in ["", "yesterday", "19980717", "19980717T14:08:55&lt;"] {
+        assert_eq!(typed("dateTime.iso8601", text), Err(-32602), "{text}");
+    }
+}
+
+#[test]
 fn types_that_are_not_used_here_are_refused() {
     for value in [
         "<nil/>",
         "<ex:nil/>",
         "<nil></nil>",
-        "<dateTime.iso8601>19980717T14:08:55</dateTime.iso8601>",
-        "<dateTime.iso8601>yesterday</dateTime.iso8601>",
+        "<dateTime>19980717T14:08:55</dateTime>",
         "<float>1.5</float>",
         "<ex:dom><a><b/></a></ex:dom>",
         "<Int>7</Int>",
@@ -147,10 +159,10 @@ fn an_array_holds_its_values_in_order() {
         ),
         Ok(array([Value::Int(1), "b".into(), "".into()]))
     );
-    assert_eq!(read_value("<value><array><data/></array></value>"), Ok(array([])));
+    for empty in ["<array><data/></array>", "<array/>", "<array> </array>"] {
+        assert_eq!(read_value(&format!("<value>{empty}</value>")), Ok(array([])), "{empty}");
+    }
     for value in [
-        "<array/>",
-        "<array></array>",
         "<array><value/></array>",
         "<array><data/><data/></array>",
         "<array><data/><value/></array>",
@@ -194,7 +206,7 @@ fn a_struct_holds_its_members_in_the_order_in_which_they_came() {
 
 #[test]
 fn scalars_hold_no_elements() {
-    for name in ["int", "string", "boolean", "double", "base64"] {
+    for name in ["int", "string", "boolean", "double", "base64", "dateTime.iso8601"] {
         assert_eq!(typed(name, "<b/>"), Err(-32600), "{name}");
     }
     assert_eq!(read_value("<value><int>1</int><int>1</int></value>"), Err(-32600));

@@ -258,9 +258,7 @@ pub fn files(answer: Value) -> Files {
     let Value::Struct(members) = answer else { panic!("getfileinfomap answered {answer:?}") };
     let file = |(name, info): (Box<str>, Value)| match info {
         Value::Array(info) => match &*info {
-            [Value::Int(version), hashes @ Value::Array(_)] => {
-                (name.into(), (*version, hashes.clone()))
-            }
+            [Value::Int(version), hashes] => (name.into(), (*version, hashes.clone())),
             other => panic!("{name:?} is {other:?}"),
         },
         other => panic!("{name:?} is {other:?}"),

@@ -102,7 +102,7 @@ fn serve(mut stream: TcpStream, id: usize, set: &Mutex<Set>) {
 impl Set {
     fn answer(&mut self, id: usize, call: &MethodCall) -> Result<Value, Fault> {
         self.calls += 1;
-        match (call.method.as_str(), &call.params[..]) {
+        match (call.method.as_str(), call.params.as_deref().unwrap()) {
             ("surfstore.crash", []) => self.crash(id),
             ("surfstore.restore", []) => self.restore(id),
             ("surfstore.status", []) => return Ok(self.status(id)),

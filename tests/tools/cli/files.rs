@@ -41,6 +41,29 @@ fn what_was_updated_is_shown_and_a_version_conflict_is_refused_with_exit_code_3(
 }
 
 #[test]
+fn a_scalar_in_a_lists_place_is_shown_as_one_hash_and_is_itself_in_json() {
+    let (cluster, leader) = Cluster::led(1);
+    let at = |arguments: &[&str]| at(&cluster, arguments);
+    for (name, hashes) in
+        [("a", "string:h"), ("b", "string:0"), ("c", "datetime:19980717T14:08:55")]
+    {
+        let name = format!("string:{name}");
+        assert_eq!(at(&["call", "updatefile", &name, "int:1", hashes]).shown(), "true\n");
+    }
+    assert_eq!(cluster.at(leader).files().unwrap()["a"], (1, "h".into()));
+    assert_eq!(at(&["get", "a"]).shown(), "version 1\nh\n");
+    assert_eq!(at(&["get", "b"]).shown(), "version 1\ndeleted\n");
+    let date = r#"{"dateTime.iso8601":"19980717T14:08:55"}"#;
+    assert_eq!(at(&["get", "c"]).shown(), format!("version 1\n{date}\n"));
+    let table =
+        "VERSION  BLOCKS   NAME\n1        1        a\n1        deleted  b\n1        1        c\n";
+    assert_eq!(at(&["ls"]).shown(), table);
+    let file = |hashes: Json| json!({ "version": 1, "hashes": hashes });
+    let map = json!({ "a": file("h".into()), "b": file("0".into()), "c": file(json(date)) });
+    assert_eq!(json(&at(&["ls", "--json"]).shown()), map);
+}
+
+#[test]
 fn a_name_cannot_steer_the_terminal_and_an_option_goes_before_the_environment() {
     let (cluster, _) = Cluster::led(1);
     assert_eq!(cluster.at(0).update("a\tb\n\u{9b}c", 1, &hash("x\u{7f}y")), TRUE);

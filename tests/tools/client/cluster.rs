@@ -9,7 +9,7 @@ use support::harness::Cluster;
 use support::stage::{soon, update};
 use support::wait::PATIENCE;
 use surfstore::client::blocking::{Client, wait};
-use surfstore::client::{Error, Limits, Outcome};
+use surfstore::client::{Error, FileUpdate, Limits, Outcome};
 use surfstore::config::Address;
 use surfstore::raft::RoleName;
 use surfstore::value::Value;
@@ -102,9 +102,19 @@ fn every_type_of_hash_list_comes_back_as_it_went() {
         [1.into(), true.into(), "\r\n".into(), list(["x".into()]), Value::Base64([].into())];
     typed.hashes = hashes.clone().into();
     assert_eq!(client.update(&typed), Ok(Outcome::Applied));
-    assert_eq!(&*client.files().unwrap()["a"].hashes, &hashes[..]);
+    assert_eq!(*client.files().unwrap()["a"].hashes.elements(), hashes);
     let expected: Files = [("a".to_owned(), (1, list(hashes)))].into();
     assert_eq!(cluster.at(leader).files(), Ok(expected));
+}
+
+#[test]
+fn a_scalar_in_a_lists_place_comes_back_as_it_went() {
+    let (cluster, _) = Cluster::led(1);
+    let mut client = client(&cluster, patient());
+    let deletion = FileUpdate { hashes: "0".into(), ..update("a", 1) };
+    assert_eq!(client.update(&deletion), Ok(Outcome::Applied));
+    let file = &client.files().unwrap()["a"];
+    assert_eq!((file.hashes.value(), file.is_deleted()), ("0".into(), true));
 }
 
 #[test]
