@@ -10,25 +10,68 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-/// The memory in bytes that a stored block is assumed to take in addition to its content: its hash of 64 digits, a
-/// pointer and a length for both, and a generous share of tree nodes and allocator overhead.
+/// The memory in bytes that a stored block is assumed to take in addition to its content: its hash, a pointer and a
+/// length, and a generous share of tree nodes and allocator overhead.
 const BLOCK_OVERHEAD: usize = 256;
 
-/// A bounded store of blocks, each under the lower-case hexadecimal SHA-256 of its content.
+/// The SHA-256 of a block's content.
+///
+/// Clients write it in several ways, all of which name the same block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BlockHash([u8; 32]);
+
+impl BlockHash {
+    /// The hash that consists of these bytes.
+    pub fn new(bytes: [u8; 32]) -> BlockHash {
+        BlockHash(bytes)
+    }
+
+    /// The hash with this name: hexadecimal in any case, also without its leading zeros, or base64 of either alphabet.
+    pub fn named(name: &str) -> Option<BlockHash> {
+        hexadecimal(name).or_else(|| base64_of_hash(name)).map(BlockHash)
+    }
+}
+
+/// The bytes of at most 64 hexadecimal digits, the last of which belongs to the last byte.
+fn hexadecimal(digits: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if digits.is_empty() || 2 * bytes.len() < digits.len() {
+        return None;
+    }
+    for (at, digit) in digits.chars().rev().enumerate() {
+        let digit = u8::try_from(digit.to_digit(16)?).ok()?;
+        *bytes.get_mut(31 - at / 2)? |= if at % 2 == 0 { digit } else { digit << 4 };
+    }
+    Some(bytes)
+}
+
+/// The 32 bytes of 43 symbols and, usually, one of padding.
+fn base64_of_hash(symbols: &str) -> Option<[u8; 32]> {
+    let symbols = symbols.strip_suffix('=').unwrap_or(symbols);
+    // Nothing longer need be decoded.
+    if symbols.len() != 43 {
+        return None;
+    }
+    let alphabets = [base64::STANDARD_NO_PAD, base64::URL_SAFE_NO_PAD];
+    let decoded = |alphabet| base64::decode_config(symbols, alphabet).ok();
+    alphabets.into_iter().find_map(decoded)?.try_into().ok()
+}
+
+/// A bounded store of blocks, each under the SHA-256 of its content.
 #[derive(Debug)]
 pub struct Blocks {
     /// The blocks by their hash.
-    by_hash: BTreeMap<Box<str>, Arc<[u8]>>,
+    by_hash: BTreeMap<BlockHash, Arc<[u8]>>,
     /// The memory in bytes that the blocks take, including overhead; never above `capacity`.
     held: usize,
     /// The maximum memory of the blocks in bytes; it never changes.
     capacity: usize,
 }
 
-/// A block, and the lower-case hexadecimal SHA-256 of its content. Making one takes time in proportion to its size.
+/// A block, and the SHA-256 of its content. Making one takes time in proportion to its size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
-    hash: Box<str>,
+    hash: BlockHash,
     content: Arc<[u8]>,
 }
 
@@ -36,7 +79,7 @@ impl Block {
     /// The block with this content.
     pub fn new(content: impl Into<Arc<[u8]>>) -> Block {
         let content = content.into();
-        Block { hash: format!("{:x}", Sha256::digest(&content)).into(), content }
+        Block { hash: BlockHash(Sha256::digest(&content).into()), content }
     }
 
     /// The memory that it takes, in bytes.
@@ -70,13 +113,13 @@ impl Blocks {
     }
 
     /// The block with this hash.
-    pub fn get(&self, hash: &str) -> Option<Arc<[u8]>> {
-        self.by_hash.get(hash).cloned()
+    pub fn get(&self, hash: BlockHash) -> Option<Arc<[u8]>> {
+        self.by_hash.get(&hash).cloned()
     }
 
     /// Whether a block with this hash is stored here.
-    pub fn has(&self, hash: &str) -> bool {
-        self.by_hash.contains_key(hash)
+    pub fn has(&self, hash: BlockHash) -> bool {
+        self.by_hash.contains_key(&hash)
     }
 }
 
@@ -101,17 +144,62 @@ mod tests {
         Block::new(content)
     }
 
+    fn named(name: &str) -> BlockHash {
+        BlockHash::named(name).expect("it names a block")
+    }
+
     #[test]
-    fn a_block_is_found_under_the_lower_case_sha_256_of_its_content() {
+    fn a_block_is_found_under_the_sha_256_of_its_content() {
         let mut blocks = Blocks::new(10_000);
-        assert_eq!(blocks.get(ABC), None);
+        assert_eq!(blocks.get(named(ABC)), None);
         assert_eq!(blocks.put(block(b"abc")), Ok(()));
         assert_eq!(blocks.put(block(b"")), Ok(()));
-        assert_eq!(blocks.get(ABC), Some(b"abc"[..].into()));
-        assert_eq!(blocks.get(EMPTY), Some(b""[..].into()));
-        assert!(blocks.has(ABC));
-        assert!(!blocks.has(&ABC.to_uppercase()));
-        assert!(!blocks.has(&ABC[1..]));
+        assert_eq!(blocks.get(named(ABC)), Some(b"abc"[..].into()));
+        assert_eq!(blocks.get(named(EMPTY)), Some(b""[..].into()));
+        assert!(blocks.has(named(ABC)));
+        assert!(!blocks.has(named(&ABC[1..])));
+    }
+
+    #[test]
+    fn a_hash_may_be_written_in_several_ways() {
+        for (name, same) in [
+            (ABC.to_uppercase().as_str(), ABC),
+            ("ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=", ABC),
+            ("ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0", ABC),
+            ("ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0=", ABC),
+            ("7b", &format!("{:064x}", 0x7b)),
+            ("B7b", &format!("{:064x}", 0xb7b)),
+            (&format!("{:063x}", 0x7b), &format!("{:064x}", 0x7b)),
+            ("0", &"0".repeat(64)),
+        ] {
+            assert_eq!(named(name), named(same), "{name}");
+        }
+        let [first, .., last] = named(ABC).0;
+        assert_eq!([first, last], [0xba, 0xad]);
+    }
+
+    #[test]
+    fn no_other_text_names_a_block() {
+        let zero = format!("0{ABC}");
+        let symbols = "g".repeat(43);
+        for name in [
+            "",
+            "hash1",
+            "0x7b",
+            "-7b",
+            " 7b",
+            "7b\n",
+            "\u{663}",
+            "=",
+            &zero,
+            &symbols[..42],
+            &format!("{symbols}=="),
+            &format!("{symbols}g"),
+            &format!("{}B=", &symbols[..42]),
+            &format!("+_{}", &symbols[..41]),
+        ] {
+            assert_eq!(BlockHash::named(name), None, "{name}");
+        }
     }
 
     #[test]
@@ -121,7 +209,7 @@ mod tests {
         assert_eq!(blocks.put(block(b"def")), Err(Full));
         assert_eq!(blocks.put(block(b"de")), Ok(()), "exactly what is left");
         assert_eq!(blocks.put(block(b"")), Err(Full), "an empty block has a cost too");
-        assert_eq!(blocks.get(ABC), Some(b"abc"[..].into()));
+        assert_eq!(blocks.get(named(ABC)), Some(b"abc"[..].into()));
         assert_eq!(Blocks::new(0).put(block(b"")), Err(Full));
     }
 

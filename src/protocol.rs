@@ -14,7 +14,7 @@ mod peers;
 mod replies;
 mod status;
 
-use crate::blocks::Block;
+use crate::blocks::{Block, BlockHash};
 use crate::raft;
 use crate::value::Value;
 use crate::xmlrpc::{self, Fault, MethodCall};
@@ -44,10 +44,11 @@ pub enum TypedCall {
     Raft(raft::Call),
     /// Store a block here.
     PutBlock(Block),
-    /// Get the block with that hash.
-    GetBlock(Box<str>),
-    /// Which of these blocks are stored here?
-    HasBlocks(Vec<Box<str>>),
+    /// Get the block with that hash. A text that is not a hash names no block.
+    GetBlock(Option<BlockHash>),
+    /// Which of these blocks are stored here? Each has its name as the caller wrote it. Texts that name no block are
+    /// left out.
+    HasBlocks(Vec<(Value, BlockHash)>),
     /// `system.listMethods`
     ListMethods,
     /// `system.methodSignature`
@@ -271,7 +272,8 @@ pub const METHODS: [Method; 18] = [
         name: "surfstore.getblock",
         aliases: &[],
         signature: &["base64", "string"],
-        help: "getblock(hash): the block of that lower-case hexadecimal SHA-256, if it is stored at this server.",
+        help: "getblock(hash): the block of that SHA-256, if it is stored at this server. The hash is hexadecimal, in \
+               any case and also without leading zeros, or base64.",
         while_crashed: false,
         read: Read::Call(CallParams::get_block),
     },
@@ -287,7 +289,8 @@ pub const METHODS: [Method; 18] = [
         name: "surfstore.hasblocks",
         aliases: &[],
         signature: &["array", "array"],
-        help: "hasblocks(hashes): those of the hashes whose blocks are stored at this server, in the order asked.",
+        help: "hasblocks(hashes): those of the hashes whose blocks are stored at this server, as they were asked and \
+               in that order.",
         while_crashed: false,
         read: Read::Call(CallParams::has_blocks),
     },

@@ -9,6 +9,8 @@ import sys
 import threading
 import time
 import unittest
+from base64 import b64encode
+from hashlib import sha256
 from xmlrpc.client import Binary, DateTime, Fault, MultiCall, ServerProxy, dumps, loads
 
 sys.dont_write_bytecode = True
@@ -394,6 +396,17 @@ class Blocks(Contract):
             self.assertIs(proxy.putblock(Binary(b"abc")), True)
             self.assertEqual(proxy.getblock(digest), Binary(b"abc"))
             self.assertEqual(proxy.hasblocks(["x", digest, "y", digest]), [digest, digest])
+
+    def test_a_block_is_found_by_the_bytes_that_its_name_stands_for(self):
+        content = next(content for content in map(b"%d".__mod__, range(10_000)) if sha256(content).digest()[0] == 0)
+        digest = sha256(content)
+        text = b64encode(digest.digest()).decode()
+        names = [digest.hexdigest(), digest.hexdigest().upper(), f"{int(digest.hexdigest(), 16):x}",
+                 text, text.rstrip("="), Binary(digest.digest())]
+        self.assertIs(self.at_leader.putblock(Binary(content)), True)
+        for name in names:
+            self.assertEqual(self.at_leader.getblock(name), Binary(content), name)
+        self.assertEqual(self.at_leader.hasblocks(names), names)
 
 
 class Crashes(Contract):

@@ -1,7 +1,7 @@
 //! The protocol as tables: documents in, typed calls out, and answers back to documents.
 
 use proptest::prelude::*;
-use surfstore::blocks::Block;
+use surfstore::blocks::{Block, BlockHash};
 use surfstore::config::Config;
 use surfstore::metadata::{Files, Update};
 use surfstore::protocol::{
@@ -302,17 +302,28 @@ fn an_update_is_bounded_by_what_it_takes_when_it_is_written() {
 }
 
 #[test]
-fn hashes_of_blocks_are_strings_base64_or_digits() {
+fn hashes_of_blocks_are_strings_or_base64() {
     let hash = |value| match read("getblock", &[value]) {
-        Ok(TypedCall::GetBlock(hash)) => Ok(hash.to_string()),
+        Ok(TypedCall::GetBlock(hash)) => Ok(hash),
         Ok(other) => panic!("{other:?}"),
         Err(fault) => Err(fault.code),
     };
-    assert_eq!(hash("ab".into()), Ok("ab".to_owned()));
-    assert_eq!(hash(base64(b"ab")), Ok("ab".to_owned()));
-    assert_eq!(hash(12.into()), Ok("12".to_owned()));
-    assert_eq!(hash(true.into()), Err(fault::WRONG_PARAMETERS));
-    assert_eq!(read("hasblocks", &["ab".into()]), Ok(TypedCall::HasBlocks(vec!["ab".into()])));
+    let (bytes, digits) = ([0xab; 32], "aB".repeat(32));
+    let same = BlockHash::new(bytes);
+    for name in [digits.as_str().into(), base64(digits.as_bytes()), base64(&bytes)] {
+        assert_eq!(hash(name.clone()), Ok(Some(same)), "{name:?}");
+        let asked = array(&["x".into(), name.clone()]);
+        let named = vec![(name, same)];
+        assert_eq!(read("hasblocks", &[asked]), Ok(TypedCall::HasBlocks(named)), "as it was asked");
+    }
+    for name in ["hash1".into(), "".into(), 12.into(), base64(&[0xab; 31])] {
+        assert_eq!(hash(name), Ok(None), "it names no block");
+    }
+    for name in [true.into(), double(1.0), date_time(), array(&[])] {
+        assert_eq!(hash(name), Err(fault::WRONG_PARAMETERS));
+    }
+    let lone = TypedCall::HasBlocks(vec![("ab".into(), BlockHash::named("ab").unwrap())]);
+    assert_eq!(read("hasblocks", &["ab".into()]), Ok(lone));
     assert_eq!(
         read("putblock", &["ab".into()]),
         Ok(TypedCall::PutBlock(Block::new(b"ab"[..].to_owned())))

@@ -6,7 +6,7 @@
 
 use super::fault::{no_such_method, wrong_parameters};
 use super::{Method, MethodAndCall, TypedCall, find, one_of_several, peers, replies};
-use crate::blocks::Block;
+use crate::blocks::{Block, BlockHash};
 use crate::metadata::{HashList, Update};
 use crate::raft;
 use crate::value::{Value, is_xml};
@@ -80,7 +80,7 @@ impl CallParams {
 
     pub(super) fn get_block(self) -> ReadCall {
         let [hash] = self.take()?;
-        let hash = block_hash(hash).ok_or_else(|| wrong_parameters("the hash must be a string"))?;
+        let hash = block_hash(&hash).map_err(|()| wrong_parameters("the hash must be a string"))?;
         Ok(TypedCall::GetBlock(hash))
     }
 
@@ -94,10 +94,13 @@ impl CallParams {
 
     pub(super) fn has_blocks(self) -> ReadCall {
         let [hashes] = self.take()?;
-        let hashes: Option<_> = list(hashes).into_iter().map(block_hash).collect();
-        hashes
-            .map(TypedCall::HasBlocks)
-            .ok_or_else(|| wrong_parameters("the hashes must be an array of strings"))
+        let mut named = Vec::new();
+        for name in list(hashes) {
+            let hash = block_hash(&name)
+                .map_err(|()| wrong_parameters("the hashes must be an array of strings"))?;
+            named.extend(hash.map(|hash| (name, hash)));
+        }
+        Ok(TypedCall::HasBlocks(named))
     }
 
     pub(super) fn method(self, call: fn(&'static Method) -> TypedCall) -> ReadCall {
@@ -158,11 +161,22 @@ fn text(value: Value) -> Option<Box<str>> {
     }
 }
 
-/// A hash: a string, or an int whose digits are the hash.
-fn block_hash(value: Value) -> Option<Box<str>> {
-    match value {
-        Value::Int(number) => Some(number.to_string().into_boxed_str()),
-        other => text(other),
+/// The hash of a block: a string, or base64 of the hash's bytes or of a string. `None` if it is one of these, or an
+/// int, but names no block.
+fn block_hash(name: &Value) -> Result<Option<BlockHash>, ()> {
+    match name {
+        Value::String(text) => Ok(BlockHash::named(text)),
+        // Some languages send text that consists of digits as a number. No SHA-256 is that short.
+        Value::Int(_) => Ok(None),
+        Value::Base64(bytes) => Ok(match <[u8; 32]>::try_from(&**bytes) {
+            Ok(bytes) => Some(BlockHash::new(bytes)),
+            Err(_) => str::from_utf8(bytes).ok().and_then(BlockHash::named),
+        }),
+        Value::Boolean(_)
+        | Value::Double(_)
+        | Value::DateTime(_)
+        | Value::Array(_)
+        | Value::Struct(_) => Err(()),
     }
 }
 

@@ -109,14 +109,15 @@ impl Shell {
                 Ok(()) => Answer::Boolean(true),
                 Err(full) => Answer::Fault(fault::busy(&full.to_string())),
             },
-            TypedCall::GetBlock(hash) => match self.blocks.get(&hash) {
+            TypedCall::GetBlock(hash) => match hash.and_then(|hash| self.blocks.get(hash)) {
                 Some(block) => Answer::Block(block),
                 None => {
                     Answer::Fault(fault::wrong_parameters("no block with that hash is stored here"))
                 }
             },
-            TypedCall::HasBlocks(hashes) => {
-                Answer::Hashes(hashes.into_iter().filter(|hash| self.blocks.has(hash)).collect())
+            TypedCall::HasBlocks(named) => {
+                let stored = named.into_iter().filter(|(_, hash)| self.blocks.has(*hash));
+                Answer::Hashes(stored.map(|(name, _)| name).collect())
             }
             TypedCall::ListMethods => Answer::Methods,
             TypedCall::MethodSignature(method) => Answer::Signature(method),

@@ -98,6 +98,21 @@ fn blocks_are_kept_under_the_sha_256_of_their_content_by_the_server_that_got_the
     let asked = strings(&[NOTHING, &unknown, ABC, "x"]);
     let stored = server.call("surfstore.hasblocks", std::slice::from_ref(&asked));
     assert_eq!(stored, Ok(strings(&[NOTHING, ABC])));
+    let bytes: Vec<u8> =
+        (0..32).map(|at| u8::from_str_radix(&ABC[2 * at..][..2], 16).unwrap()).collect();
+    let names = [
+        ABC.to_uppercase().as_str().into(),
+        "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=".into(),
+        base64(ABC.as_bytes()),
+        base64(&bytes),
+    ];
+    for name in &names {
+        let answer = server.call("surfstore.getblock", std::slice::from_ref(name));
+        assert_eq!(answer, Ok(base64(b"abc")), "{name:?}");
+    }
+    let named = list(names);
+    let stored = server.call("surfstore.hasblocks", std::slice::from_ref(&named));
+    assert_eq!(stored, Ok(named), "as they were asked");
     assert_eq!(other.call("surfstore.hasblocks", &[asked]), Ok(list([])));
     for (server, hash) in [(server, unknown.as_str()), (server, ""), (other, ABC)] {
         let answer = server.call("surfstore.getblock", &[hash.into()]);
