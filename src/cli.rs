@@ -64,8 +64,7 @@ pub fn run(command_line: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn obey(arguments: Arguments, screen: &Screen) -> Result<(), CommandError> {
     let Arguments { command, config, timeout } = arguments;
-    let default = Limits::default();
-    let limits = Limits { deadline: timeout, attempt: default.attempt.min(timeout), ..default };
+    let limits = Limits { deadline: timeout, attempt: Limits::default().attempt.min(timeout) };
     let client = || -> Result<Client, CommandError> {
         let config = read_config(config.as_deref(), screen)?;
         interrupt::watch(&command)?;

@@ -55,26 +55,23 @@ use leader::{Search, Sought};
 /// The longest wait: an `Instant` much further in the future may not be representable.
 const WAIT_MAX: Duration = Duration::from_secs(365 * 86400);
 
-/// Timeouts and size limits of a client. No wait is longer than a year.
+/// Timeouts of a client. No wait is longer than a year.
+///
+/// The size of an answer has no limit: the map is as large as its updates made it, and an answer that is too large once
+/// is too large whenever it is asked for again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The timeout of an operation, including all its attempts.
     pub deadline: Duration,
-    /// The timeout of one attempt, because another server may have become the leader in the meantime.
+    /// The timeout of one attempt, because another server may have become the leader in the meantime. After an attempt
+    /// that takes all of its time, the next one has twice as much, because a large map may need it.
     pub attempt: Duration,
-    /// The maximum size of the body of an answer, in bytes.
-    pub answer_bytes_max: usize,
 }
 
 impl Default for Limits {
-    /// Two elections fit into 10 s. No answer takes more than 3 s unless a majority is missing. 64 MiB is the memory
-    /// that a server has for all its callers.
+    /// Two elections fit into 10 s. No answer but a large map takes more than 3 s unless a majority is missing.
     fn default() -> Limits {
-        Limits {
-            deadline: Duration::from_secs(10),
-            attempt: Duration::from_secs(3),
-            answer_bytes_max: 64 << 20,
-        }
+        Limits { deadline: Duration::from_secs(10), attempt: Duration::from_secs(3) }
     }
 }
 
@@ -121,7 +118,7 @@ impl Client {
     ///
     /// If no leader confirms it in time.
     pub async fn files(&mut self) -> Result<FileInfoMap, Error> {
-        self.read_files(&mut Search::new(self.limits.deadline)).await
+        self.read_files(&mut Search::new(self.limits)).await
     }
 
     async fn read_files(&mut self, search: &mut Search) -> Result<FileInfoMap, Error> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use async_io::Timer;
 
 use super::error::AttemptError;
-use super::{Client, Error, ServerStatus, after};
+use super::{Client, Error, Limits, ServerStatus, after};
 use crate::config::Address;
 use crate::protocol::fault;
 use crate::value::Value;
@@ -19,6 +19,8 @@ const PAUSE: Duration = Duration::from_millis(25);
 pub(super) struct Search {
     /// The deadline of the operation.
     pub(super) until: Instant,
+    /// The timeout of the next attempt.
+    attempt: Duration,
     /// The number of servers asked without success since the last pause.
     tried: usize,
     /// The last failure; empty at first.
@@ -26,8 +28,9 @@ pub(super) struct Search {
 }
 
 impl Search {
-    pub(super) fn new(deadline: Duration) -> Search {
-        Search { until: after(deadline), tried: 0, trouble: String::new() }
+    pub(super) fn new(limits: Limits) -> Search {
+        let Limits { deadline, attempt } = limits;
+        Search { until: after(deadline), attempt, tried: 0, trouble: String::new() }
     }
 
     /// Records the last failure. A connection that failed for lack of time does not replace an earlier one.
@@ -78,7 +81,7 @@ impl Client {
         search: &mut Search,
     ) -> Result<Sought, Error> {
         while Instant::now() < search.until {
-            let until = search.until.min(after(self.limits.attempt));
+            let until = search.until.min(after(search.attempt));
             let Some(server) = self.servers.get_mut(self.guess) else {
                 return Err(Error::NoLeader("there are no servers".to_owned()));
             };
@@ -89,7 +92,12 @@ impl Client {
             let address = server.address().clone();
             search.note(&address, &error);
             match error {
-                AttemptError::Lost(_) => return Ok(self.leave(search, Sought::Lost).await),
+                AttemptError::Lost(_) => {
+                    if until <= Instant::now() {
+                        search.attempt = search.attempt.saturating_mul(2);
+                    }
+                    return Ok(self.leave(search, Sought::Lost).await);
+                }
                 AttemptError::Unsent(_) | AttemptError::NotServed(_) => {
                     self.go_on(search, NextServer::Elsewhere(None)).await;
                 }
@@ -151,7 +159,7 @@ impl Client {
     ///
     /// If no server claims to lead in time.
     pub async fn leader(&mut self) -> Result<(usize, ServerStatus), Error> {
-        let mut search = Search::new(self.limits.deadline);
+        let mut search = Search::new(self.limits);
         // The first error of the last round for which there was time.
         let mut trouble = None;
         loop {

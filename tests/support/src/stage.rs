@@ -15,6 +15,8 @@ use surfstore::xmlrpc::{Fault, MethodCall, parse_call, write_fault, write_respon
 /// What a server does with a call.
 pub enum Act {
     Answer(Value),
+    /// Answers after this time.
+    AnswerLate(Duration, Value),
     Fault(i32, String),
     /// Answers, and closes the connection at once.
     AnswerAndClose(Value),
@@ -82,6 +84,10 @@ fn serve(stream: TcpStream, calls: &Mutex<Vec<MethodCall>>, script: &Script) {
         };
         let (status, body, goes_on) = match script(&method, before) {
             Act::Answer(value) => (200, write_response(|out| out.value(&value)), true),
+            Act::AnswerLate(time, value) => {
+                thread::sleep(time);
+                (200, write_response(|out| out.value(&value)), true)
+            }
             Act::AnswerAndClose(value) => (200, write_response(|out| out.value(&value)), false),
             Act::Fault(code, message) => (200, write_fault(&Fault { code, message }), true),
             Act::Status(status) => (status, Vec::new(), false),
@@ -134,9 +140,5 @@ pub fn update(name: &str, version: i64) -> FileUpdate {
 
 /// Limits with which a test ends soon.
 pub fn soon() -> Limits {
-    Limits {
-        deadline: Duration::from_millis(600),
-        attempt: Duration::from_millis(200),
-        ..Limits::default()
-    }
+    Limits { deadline: Duration::from_millis(600), attempt: Duration::from_millis(200) }
 }

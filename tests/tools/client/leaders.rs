@@ -96,7 +96,7 @@ fn a_poll_that_was_cut_short_is_not_given_as_the_reason() {
 #[test]
 fn a_wait_without_a_limit_is_allowed() {
     let stage = leader();
-    let limits = Limits { deadline: Duration::MAX, attempt: Duration::MAX, ..soon() };
+    let limits = Limits { deadline: Duration::MAX, attempt: Duration::MAX };
     let mut client = Client::new(std::slice::from_ref(&stage.address), limits);
     assert_eq!(client.update(&update("a", 1)), Ok(Outcome::Applied));
     assert!(client.files().is_ok());
@@ -153,14 +153,28 @@ fn a_fault_that_repeating_does_not_cure_is_given_to_the_caller_at_once() {
 }
 
 #[test]
-fn an_answer_beyond_the_bound_is_not_taken() {
-    let stage = Stage::new(|_, _| Act::Answer("x".repeat(2000).as_str().into()));
-    for (bound, is_taken) in [(4000, true), (1000, false)] {
-        let limits = Limits { answer_bytes_max: bound, ..soon() };
-        let mut client = Client::new(std::slice::from_ref(&stage.address), limits);
-        let answer = wait(client.servers()[0].call("ping", &[]));
-        assert_eq!(answer.is_ok(), is_taken, "{answer:?}");
-    }
+fn a_map_of_any_size_is_read_at_the_first_attempt() {
+    let stage = Stage::new(|_, _| map("a", 1, &"x".repeat(65 << 20)));
+    let mut client = Client::new(std::slice::from_ref(&stage.address), Limits::default());
+    assert_eq!(client.files().unwrap()["a"].hashes.packed().len(), 2 * 9 + (65 << 20));
+    assert_eq!(stage.heard("getfileinfomap"), 1);
+}
+
+#[test]
+fn a_map_that_takes_longer_than_an_attempt_is_given_more_time() {
+    let late = soon().attempt * 5;
+    let stage = Stage::new(move |_, _| match map("a", 1, "mine") {
+        Act::Answer(value) => Act::AnswerLate(late, value),
+        other => other,
+    });
+    let limits = Limits { deadline: late * 8, ..soon() };
+    let mut client = Client::new(std::slice::from_ref(&stage.address), limits);
+    assert_eq!(client.files().unwrap()["a"].version, 1);
+    assert_eq!(
+        stage.heard("getfileinfomap"),
+        4,
+        "after one, two and four times the attempt's time"
+    );
 }
 
 #[test]
