@@ -9,7 +9,7 @@
 //! - `metrics` writes the totals in the Prometheus format; `histogram` counts durations for it.
 //! - `pages` has the pages for GET.
 //!
-//! The module knows no sockets and reads no clock: the time is passed in.
+//! The module knows no sockets and reads no clock: a [`Moment`] is passed in.
 
 mod histogram;
 mod metrics;
@@ -55,6 +55,15 @@ pub struct Monitor {
     calls: BTreeMap<&'static str, MethodCalls>,
     /// The documents that asked for nothing that exists.
     not_understood: u64,
+}
+
+/// What an answer shows besides the totals: what changes without an event, or is counted only when someone asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// The time.
+    pub now: Instant,
+    /// Whether the server leads and a majority has answered it lately.
+    pub has_majority: bool,
 }
 
 /// The calls of a method.
@@ -203,6 +212,11 @@ impl Monitor {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Whether it leads although no majority answers it. It then keeps its role, and its calls wait.
+    fn lacks_majority(&self, moment: Moment) -> bool {
+        self.raft.role == RoleName::Leader && !moment.has_majority
     }
 
     fn asks_peers(&self) -> bool {

@@ -27,7 +27,7 @@ use log::Level;
 
 use crate::blocks::Blocks;
 use crate::config::Config;
-use crate::monitor::{Monitor, Page};
+use crate::monitor::{Moment, Monitor, Page};
 use crate::protocol::Asked;
 use crate::raft::{
     CallId, Cluster, Effect, Event, Failure, Incarnation, Reply, Request, Response, RoleName,
@@ -230,7 +230,7 @@ impl Service {
 
     /// The page at the target of a GET; `None` if there is no such page.
     pub fn page(&self, target: &str, now: Instant) -> Option<Page> {
-        self.shell.monitor.page(target, now)
+        self.shell.monitor.page(target, moment(&self.server, now))
     }
 
     /// The number of reads that the core has answered and whose map is still being written.
@@ -242,6 +242,11 @@ impl Service {
     pub fn server(&self) -> &Server {
         &self.server
     }
+}
+
+/// What the monitor is asked about with.
+fn moment(server: &Server, now: Instant) -> Moment {
+    Moment { now, has_majority: server.has_majority() }
 }
 
 impl Shell {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use surfstore::config::Config;
-use surfstore::monitor::{Monitor, explains_refusal};
+use surfstore::monitor::{Moment, Monitor, explains_refusal};
 use surfstore::raft::{
     Cluster, Identity, Incarnation, LogIndex, Position, RoleName, Roster, Server, ServerId, Status,
     Term,
@@ -31,7 +31,12 @@ fn led_by(leader: u8, term: u64) -> Status {
 /// The page's status and text.
 #[track_caller]
 fn page(monitor: &Monitor, target: &str, now: Instant) -> (u16, String) {
-    let page = monitor.page(target, now).unwrap();
+    page_at(monitor, target, Moment { now, has_majority: true })
+}
+
+#[track_caller]
+fn page_at(monitor: &Monitor, target: &str, moment: Moment) -> (u16, String) {
+    let page = monitor.page(target, moment).unwrap();
     (page.status, page.body)
 }
 
@@ -51,11 +56,12 @@ fn metric(monitor: &Monitor, name: &str) -> f64 {
 fn the_pages_are_four_whatever_their_query() {
     let now = Instant::now();
     let monitor = monitor(now);
+    let moment = Moment { now, has_majority: false };
     for target in ["/status", "/metrics", "/healthz", "/readyz", "/status?pretty", "/status?"] {
-        assert!(monitor.page(target, now).is_some(), "{target}");
+        assert!(monitor.page(target, moment).is_some(), "{target}");
     }
     for target in ["/", "", "/RPC2", "/Status", "/status/", "/favicon.ico"] {
-        assert_eq!(monitor.page(target, now), None, "{target}");
+        assert_eq!(monitor.page(target, moment), None, "{target}");
     }
 }
 
@@ -95,6 +101,46 @@ fn a_server_is_ready_if_it_is_not_crashed_and_knows_a_leader() {
     assert_eq!(page(&monitor, "/readyz", now), (503, "this server is crashed\n".to_owned()));
     assert_eq!(page(&monitor, "/healthz", now), (200, "ok\n".to_owned()), "the process is healthy");
     assert!((metric(&monitor, "surfstore_raft_crashed") - 1.0).abs() < f64::EPSILON);
+}
+
+#[test]
+fn a_leader_without_a_majority_is_not_ready_and_shows_it() {
+    let now = Instant::now();
+    let mut monitor = monitor(now);
+    let (leader, roster) = leads(&[(0, OWN.0), (1, 200)]);
+    let follower = Status { role: RoleName::Follower, ..leader };
+    for (state, has_majority, ready, lacks) in
+        [(leader, true, 200, false), (leader, false, 503, true), (follower, false, 200, false)]
+    {
+        monitor.observe(state, 0, Some(&roster));
+        let moment = Moment { now, has_majority };
+        let (status, reason) = page_at(&monitor, "/readyz", moment);
+        assert_eq!(status, ready, "{reason}");
+        assert_eq!(lacks, reason.contains("no majority"), "{reason}");
+        let shown = page_at(&monitor, "/status", moment).1;
+        assert!(shown.contains(&format!("\"lacksMajority\":{lacks}")), "{shown}");
+        let metrics = page_at(&monitor, "/metrics", moment).1;
+        let gauge = format!("\nsurfstore_raft_has_majority {}\n", u8::from(has_majority));
+        assert!(metrics.contains(&gauge), "{metrics}");
+    }
+}
+
+/// Prometheus itself evaluates these alerts in `tests/interop/run alerts`.
+#[test]
+fn the_alerts_are_the_documented_ones_and_every_metric_in_them_exists() {
+    let (rules, manual) =
+        (include_str!("../docs/alerts.yml"), include_str!("../docs/operating.md"));
+    let rules = rules.lines().filter_map(|line| line.trim().strip_prefix("expr: "));
+    let rules: Vec<_> = rules.collect();
+    let table = manual.split("| Alert | Meaning |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    assert_eq!(rules, rows.collect::<Vec<_>>());
+    let (_, metrics) = page(&monitor(Instant::now()), "/metrics", Instant::now());
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    for name in rules.iter().flat_map(|rule| rule.split(|c| !is_name(c))) {
+        let exists = metrics.contains(&format!("# TYPE {name} "));
+        assert!(exists || !name.starts_with("surfstore_"), "{name}");
+    }
 }
 
 #[test]

@@ -3,13 +3,15 @@
 use super::arguments::Which;
 use super::error::CommandError;
 use super::screen::{Screen, plain};
+use super::status::majority;
 use crate::client::blocking::{Client, wait};
 use crate::client::{Error, RemoteServer};
 
 /// `leader`
 pub(super) fn leader(screen: &Screen, client: &mut Client) -> Result<(), CommandError> {
     let (_, status) = client.leader()?;
-    screen.show(&plain(&status.address))
+    screen.show(&plain(&status.address))?;
+    majority(&status)
 }
 
 /// `crash`

@@ -51,7 +51,7 @@ pub(super) fn run(
     }
 }
 
-/// Checks that a server leads and that a majority is up.
+/// Checks that a majority is up, and that a server leads and has a majority.
 pub(super) fn health(statuses: &Statuses) -> Result<(), CommandError> {
     let answered = || statuses.iter().flatten();
     let up = answered().filter(|status| status.role != RoleName::Crashed).count();
@@ -59,8 +59,19 @@ pub(super) fn health(statuses: &Statuses) -> Result<(), CommandError> {
         let all = statuses.len();
         return Err(CommandError::no_leader(format!("no majority: {up} of {all} servers are up")));
     }
-    if !answered().any(ServerStatus::leads) {
-        return Err(CommandError::no_leader("there is no leader"));
+    let leads = |status: &&ServerStatus| status.leads();
+    match answered().filter(leads).max_by_key(|status| status.term) {
+        Some(leader) => majority(leader),
+        None => Err(CommandError::no_leader("there is no leader")),
+    }
+}
+
+/// Checks that a majority answers the leader.
+pub(super) fn majority(leader: &ServerStatus) -> Result<(), CommandError> {
+    if leader.lacks_majority {
+        let id = leader.id;
+        let what = format!("no majority: server {id} leads, but no majority answers it");
+        return Err(CommandError::no_leader(what));
     }
     Ok(())
 }
@@ -92,6 +103,7 @@ fn row(id: usize, address: &str, status: &ServerStatus, newest: i64) -> Row {
     let heard =
         status.last_heard.map_or("never".to_owned(), |time| format!("{} ms", time.as_millis()));
     let colour = match status.role {
+        RoleName::Leader if status.lacks_majority => Some(YELLOW),
         RoleName::Leader => Some(GREEN),
         RoleName::Crashed => Some(RED),
         RoleName::Candidate => Some(YELLOW),
@@ -134,6 +146,7 @@ fn to_json(addresses: &[String], statuses: &Statuses) -> Json {
                 "role": status.role.as_str(),
                 "term": status.term,
                 "leader": status.leader,
+                "lacksMajority": status.lacks_majority,
                 "commitIndex": status.commit_index,
                 "lastApplied": status.last_applied,
                 "lastLogIndex": status.last_log_index,

@@ -1,27 +1,32 @@
 //! The totals in the text format of Prometheus, version 0.0.4.
 
 use std::fmt::{Display, Write};
-use std::time::Instant;
 
-use super::Monitor;
+use super::{Moment, Monitor};
 use crate::raft::RoleName;
 
 /// The text of `/metrics`.
-pub(super) fn text(monitor: &Monitor, now: Instant) -> String {
+pub(super) fn text(monitor: &Monitor, moment: Moment) -> String {
     let mut text = Text(String::new());
-    write_raft(monitor, &mut text);
-    write_servers(monitor, now, &mut text);
+    write_raft(monitor, moment, &mut text);
+    write_servers(monitor, moment, &mut text);
     write_calls(monitor, &mut text);
     text.0
 }
 
-fn write_raft(monitor: &Monitor, text: &mut Text) {
+fn write_raft(monitor: &Monitor, moment: Moment, text: &mut Text) {
     let raft = &monitor.raft;
     let is = |role| u64::from(raft.role == role);
+    let has_majority = is(RoleName::Leader) - u64::from(monitor.lacks_majority(moment));
     for (name, help, value) in [
         ("term", "Current term.", raft.current_term.0),
         ("has_leader", "Whether a leader of the term is known.", u64::from(raft.leader.is_some())),
         ("is_leader", "Whether this server is the leader.", is(RoleName::Leader)),
+        (
+            "has_majority",
+            "Whether this server is the leader and a majority has answered it lately.",
+            has_majority,
+        ),
         ("crashed", "Whether this server is crashed.", is(RoleName::Crashed)),
         ("commit_index", "Index of the last committed entry.", raft.commit_index.0),
         ("applied_index", "Index of the last applied entry.", raft.last_applied.0),
@@ -50,8 +55,8 @@ fn write_raft(monitor: &Monitor, text: &mut Text) {
 }
 
 /// Which servers count, and mismatches between the servers.
-fn write_servers(monitor: &Monitor, now: Instant, text: &mut Text) {
-    let status = monitor.status(now);
+fn write_servers(monitor: &Monitor, moment: Moment, text: &mut Text) {
+    let status = monitor.status(moment);
     let history = status.history.unwrap_or_default();
     let name = "surfstore_raft_info";
     text.begin(name, "gauge", "Incarnation of this server, and history of its log.");

@@ -1,10 +1,8 @@
 //! The pages for GET.
 
-use std::time::Instant;
-
 use serde_json::json;
 
-use super::{Monitor, metrics};
+use super::{Moment, Monitor, metrics};
 use crate::raft::RoleName;
 use crate::value::Value;
 
@@ -21,37 +19,41 @@ pub struct Page {
 
 impl Monitor {
     /// The page at an HTTP target, whatever its query; `None` if there is none.
-    pub fn page(&self, target: &str, now: Instant) -> Option<Page> {
+    pub fn page(&self, target: &str, moment: Moment) -> Option<Page> {
         let path = target.split('?').next().unwrap_or_default();
         Some(match path {
             "/status" => Page {
                 status: 200,
                 content_type: "application/json",
-                body: format!("{}\n", self.json(now)),
+                body: format!("{}\n", self.json(moment)),
             },
             "/metrics" => Page {
                 status: 200,
                 content_type: "text/plain; version=0.0.4",
-                body: metrics::text(self, now),
+                body: metrics::text(self, moment),
             },
             // That this answer arrives shows that the process is alive.
             "/healthz" => plain(200, "ok"),
-            "/readyz" => self.readiness(),
+            "/readyz" => self.readiness(moment),
             _ => return None,
         })
     }
 
-    fn json(&self, now: Instant) -> serde_json::Value {
-        let members = self.status(now).members().into_iter();
+    fn json(&self, moment: Moment) -> serde_json::Value {
+        let members = self.status(moment).members().into_iter();
         let members = members.map(|(name, value)| (name.to_owned(), json(&value)));
         serde_json::Value::Object(members.collect())
     }
 
-    /// Whether calls can be sent here. A follower is ready, because it redirects its callers to the leader.
-    fn readiness(&self) -> Page {
+    /// Whether calls can be sent here. A follower is ready, because it redirects its callers to the leader: it follows
+    /// only one that has a majority.
+    fn readiness(&self, moment: Moment) -> Page {
         match self.raft {
             raft if raft.role == RoleName::Crashed => plain(503, "this server is crashed"),
             raft if raft.leader.is_none() => plain(503, &self.why_not_ready()),
+            _ if self.lacks_majority(moment) => {
+                plain(503, "this leader has no majority, so its calls wait")
+            }
             _ => plain(200, "ready"),
         }
     }

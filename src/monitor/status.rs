@@ -1,16 +1,14 @@
 //! A snapshot of a server.
 
-use std::time::Instant;
-
-use super::Monitor;
+use super::{Moment, Monitor};
 use crate::config::Config;
 use crate::protocol::ServerStatus;
 use crate::raft::ServerId;
 
 impl Monitor {
     /// A snapshot of the server.
-    pub fn status(&self, now: Instant) -> ServerStatus {
-        let (raft, config) = (&self.raft, &self.config);
+    pub fn status(&self, moment: Moment) -> ServerStatus {
+        let (raft, config, now) = (&self.raft, &self.config, moment.now);
         ServerStatus {
             id: self.id.0.into(),
             servers: count(config.servers.len()),
@@ -18,6 +16,7 @@ impl Monitor {
             role: raft.role,
             term: count(raft.current_term.0),
             leader: raft.leader.map(|leader| address(config, leader)),
+            lacks_majority: self.lacks_majority(moment),
             commit_index: count(raft.commit_index.0),
             last_applied: count(raft.last_applied.0),
             last_log_index: count(raft.last_log.index.0),

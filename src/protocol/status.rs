@@ -24,6 +24,8 @@ pub struct ServerStatus {
     pub term: i64,
     /// The `host:port` of the leader that it knows; its own if it leads.
     pub leader: Option<String>,
+    /// Whether it leads but no majority has answered it lately, so that its calls wait.
+    pub lacks_majority: bool,
     /// The index up to which it knows that entries are committed.
     pub commit_index: i64,
     /// The index up to which it has applied entries.
@@ -76,8 +78,8 @@ enum Presence {
 }
 
 impl ServerStatus {
-    /// The members with their names, in the order in which they are written: counts, then lists of ids, then strings.
-    fn table(&mut self) -> [(&'static str, Presence, &mut dyn Field); 26] {
+    /// The members with their names, in the order in which they are written: counts, a boolean, lists of ids, strings.
+    fn table(&mut self) -> [(&'static str, Presence, &mut dyn Field); 27] {
         use Presence::{Newer, Required};
         [
             ("id", Required, &mut self.id),
@@ -94,6 +96,7 @@ impl ServerStatus {
             ("electionsStarted", Required, &mut self.elections_started),
             ("lastHeardMilliseconds", Required, &mut self.last_heard),
             ("uptimeSeconds", Required, &mut self.uptime),
+            ("lacksMajority", Newer, &mut self.lacks_majority),
             ("roster", Newer, &mut self.roster),
             ("guests", Newer, &mut self.guests),
             ("waitsFor", Newer, &mut self.waits_for),
@@ -157,6 +160,18 @@ impl Field for i64 {
     fn read(&mut self, value: &Value) -> Option<()> {
         let Value::Int(number) = value else { return None };
         *self = *number;
+        Some(())
+    }
+}
+
+impl Field for bool {
+    fn write(&self) -> Value {
+        (*self).into()
+    }
+
+    fn read(&mut self, value: &Value) -> Option<()> {
+        let Value::Boolean(truth) = value else { return None };
+        *self = *truth;
         Some(())
     }
 }
@@ -242,6 +257,7 @@ impl Field for Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::Double;
 
     /// A status in which no field has its default.
     fn status() -> ServerStatus {
@@ -253,6 +269,7 @@ mod tests {
             role: RoleName::Candidate,
             term: 2,
             leader: Some(text("b:2")),
+            lacks_majority: true,
             commit_index: 3,
             last_applied: 4,
             last_log_index: 5,
@@ -306,7 +323,8 @@ mod tests {
     #[test]
     fn an_older_server_lacks_what_is_newer_and_a_newer_one_has_more() {
         let newer = ["roster", "guests", "waitsFor", "otherHistories", "doubled"];
-        let newer = [&newer[..], &["configuration", "incarnation", "history"]].concat();
+        let newer =
+            [&newer[..], &["lacksMajority", "configuration", "incarnation", "history"]].concat();
         for (lacked, _) in status().members() {
             let mut members = status().members();
             members.retain(|(name, _)| *name != lacked);
@@ -320,7 +338,7 @@ mod tests {
     fn a_member_of_another_type_is_no_status() {
         for index in 0..status().members().len() {
             let mut members = status().members();
-            members[index].1 = true.into();
+            members[index].1 = Value::Double(Double::new(0.5).expect("it is finite"));
             assert_eq!(ServerStatus::read(&answer(members.clone())), None, "{}", members[index].0);
         }
         assert_eq!(ServerStatus::read(&Value::Int(1)), None);

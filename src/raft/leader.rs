@@ -132,7 +132,7 @@ impl Leader {
     }
 
     /// Whether a majority has answered lately, so that the leader may still keep the others from electing another one.
-    fn has_majority(&self, core: &Core) -> bool {
+    pub(super) fn has_majority(&self, core: &Core) -> bool {
         self.majority(core, Progress::is_in_touch)
     }
 

@@ -225,6 +225,15 @@ impl Server {
         self.role() == RoleName::Leader && self.core().is_founded()
     }
 
+    /// Whether it takes calls and can confirm them: a majority has answered it lately. It is not part of the
+    /// [`Status`], which is copied in every step, because it has to be counted.
+    pub fn has_majority(&self) -> bool {
+        match self {
+            Server::Leader(node) => self.leads() && node.role.has_majority(&node.core),
+            Server::Follower(_) | Server::Candidate(_) | Server::Crashed(_) => false,
+        }
+    }
+
     /// What this server says about itself in every message to a peer.
     pub fn identity(&self) -> Identity {
         self.core().identity()

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::document::Document;
 use super::multicall::Multicall;
-use super::{Action, Shell};
+use super::{Action, Shell, moment};
 use crate::protocol::{Answer, Asked, Method, MethodAndCall, TypedCall, fault};
 use crate::raft::{self, CallId, Event, Reply, RoleName, Server};
 use crate::xmlrpc::Fault;
@@ -104,7 +104,7 @@ impl Shell {
             TypedCall::IsLeader => Answer::Boolean(server.leads()),
             TypedCall::IsCrashed => Answer::Boolean(server.role() == RoleName::Crashed),
             TypedCall::Version(name) => Answer::Version(server.files().version(&name)),
-            TypedCall::Status => Answer::Status(Box::new(self.monitor.status(now))),
+            TypedCall::Status => Answer::Status(Box::new(self.monitor.status(moment(server, now)))),
             TypedCall::PutBlock(block) => match self.blocks.put(block) {
                 Ok(()) => Answer::Boolean(true),
                 Err(full) => Answer::Fault(fault::busy(&full.to_string())),

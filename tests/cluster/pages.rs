@@ -57,7 +57,11 @@ fn pages_tell_how_a_server_is_while_its_calls_wait() {
     wait_until(PATIENCE, "the crashed peer is counted", || {
         get(leader, "/metrics").1.contains(&failures)
     });
-    assert_eq!(get(leader, "/readyz"), (200, "ready\n".to_owned()));
+    let reason = "this leader has no majority, so its calls wait\n";
+    wait_until(PATIENCE, "the leader is not ready", || get(leader, "/readyz").0 == 503);
+    assert_eq!(get(leader, "/readyz").1, reason);
+    assert_metric(leader, "surfstore_raft_has_majority", |has| has < 1.0);
+    assert_eq!(status(leader)["lacksMajority"], true);
     assert_eq!(get(follower, "/readyz").0, 503);
     assert_eq!(get(follower, "/healthz"), (200, "ok\n".to_owned()));
     assert_eq!(status(follower)["role"], "crashed");
@@ -65,6 +69,8 @@ fn pages_tell_how_a_server_is_while_its_calls_wait() {
     cluster.restore(&others);
     assert!(waits.answer(PATIENCE).is_ok());
     wait_until(PATIENCE, "the restored server is ready", || get(follower, "/readyz").0 == 200);
+    assert_eq!(get(leader, "/readyz"), (200, "ready\n".to_owned()));
+    assert_metric(leader, "surfstore_raft_has_majority", |has| has > 0.0);
 }
 
 #[test]

@@ -14,6 +14,7 @@ fn status(role: RoleName, term: i64, applied: i64) -> Option<ServerStatus> {
         address: String::new(),
         role,
         term,
+        lacks_majority: false,
         leader: None,
         commit_index: applied,
         last_applied: applied,

@@ -31,6 +31,14 @@ fn status(id: i64, address: &str, members: &[Member]) -> Value {
 /// The problems that are found with three servers that have these members in their statuses, in the first and in any
 /// later one.
 fn problems(servers: [[&[Member]; 2]; 3]) -> Vec<String> {
+    let ended = doctor_at(servers);
+    let bad = ended.stdout.lines().filter_map(|line| line.strip_prefix("bad "));
+    let others = bad.filter(|line| !line.contains("was started with another configuration"));
+    others.map(str::to_owned).collect()
+}
+
+/// How `doctor` ends with these servers.
+fn doctor_at(servers: [[&[Member]; 2]; 3]) -> Ended {
     let stage = |(id, statuses): (usize, [&[Member]; 2])| {
         let statuses = statuses.map(<[Member]>::to_vec);
         Stage::new(move |method, before| match method {
@@ -47,10 +55,7 @@ fn problems(servers: [[&[Member]; 2]; 3]) -> Vec<String> {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("config");
     std::fs::write(&file, format!("M: 3\n{}", lines.collect::<String>())).unwrap();
-    let ended = run(program().arg("doctor").arg(&file));
-    let bad = ended.stdout.lines().filter_map(|line| line.strip_prefix("bad "));
-    let others = bad.filter(|line| !line.contains("was started with another configuration"));
-    others.map(str::to_owned).collect()
+    run(program().arg("doctor").arg(&file))
 }
 
 fn ids(ids: &[i64]) -> Value {
@@ -96,6 +101,15 @@ fn servers_that_do_not_count_are_told_unless_they_are_crashed() {
     assert_eq!(problems([always(&relaunched), always(&follows), always(&follows)]), [expected]);
     let found = problems([always(&relaunched), always(&crashed), always(&follows)]);
     assert!(!found.iter().any(|line| line.contains("count yet")), "{found:?}");
+}
+
+/// The servers may all be up, and only unable to reach each other.
+#[test]
+fn a_leader_that_no_majority_answers_is_told() {
+    let follows: &[Member] = &[("role", "follower".into())];
+    let lacks: &[Member] = &[("lacksMajority", true.into())];
+    let ended = doctor_at([always(lacks), always(follows), always(follows)]);
+    ended.assert_failed(4, "no majority: server 0 leads, but no majority answers it");
 }
 
 #[test]

@@ -115,7 +115,13 @@ fn without_a_majority_every_command_ends_in_time_and_says_what_is_known() {
             _ => assert_eq!(lines, 0, "{line}: {ended:?}"),
         }
     }
-    for line in ["leader", "call ping", &at_leader, "crash leader"] {
+    let ended = at(&cluster, "leader");
+    ended.assert_failed(
+        4,
+        &format!("no majority: server {leader} leads, but no majority answers it"),
+    );
+    assert_eq!(ended.stdout.trim(), cluster.at(leader).address(), "{ended:?}");
+    for line in ["call ping", &at_leader, "crash leader"] {
         at(&cluster, line).shown();
     }
     let ended = run(soon("crash leader").env("SURFSTORE_CONFIG", config(&cluster)));
