@@ -20,6 +20,7 @@ mod message;
 mod offload;
 pub mod output;
 mod peer;
+pub mod signals;
 mod timing;
 
 use std::collections::BTreeMap;

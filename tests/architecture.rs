@@ -204,7 +204,7 @@ fn each_foreign_library_is_named_where_it_belongs_and_nowhere_else() {
         ("httparse", &["gate/headers.rs", "gate/response.rs"]),
         ("smol", &["dial", "client", "runtime", "cli/cluster.rs", "cli/interrupt.rs"]),
         ("async_io", &["dial", "client", "runtime"]),
-        ("async_signal", &["cli/cluster.rs", "cli/interrupt.rs"]),
+        ("async_signal", &["cli/cluster.rs", "cli/interrupt.rs", "runtime/signals.rs"]),
         ("clap", &["chaos/options.rs", "cli.rs", "cli/arguments.rs"]),
         ("async_h1", &["runtime/head_codec.rs"]),
         ("http_types", &["runtime/head_codec.rs"]),

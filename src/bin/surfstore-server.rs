@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use surfstore::config::ServerArguments;
-use surfstore::runtime::{self, output};
+use surfstore::runtime::{self, output, signals};
 
 /// The exit code for invalid arguments or an invalid configuration; nothing was started.
 const EXIT_REFUSED: u8 = 2;
@@ -33,7 +33,12 @@ fn main() -> ExitCode {
         }
         _ => {}
     }
+    // First, because the first line may already exceed the size of a log file.
+    let caught = signals::start();
     output::start();
+    if let Err(error) = caught {
+        log::warn!("signals cannot be caught: {error}");
+    }
     let code = match ServerArguments::parse(arguments) {
         Ok(arguments) => run(arguments),
         Err(error) => refuse(&error, EXIT_REFUSED),

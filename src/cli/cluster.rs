@@ -3,7 +3,7 @@
 use std::env;
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind, IsTerminal};
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
@@ -72,7 +72,7 @@ pub(super) fn run(
 /// Runs the servers until a signal arrives or all of them have ended.
 async fn keep_running(screen: &Screen, config: &Config, path: &Path) -> Result<(), CommandError> {
     // Before any server is started, so that none is left behind.
-    let signals = Signals::new([Signal::Int, Signal::Term]);
+    let signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup, Signal::Xfsz]);
     let mut signals = signals
         .map_err(|error| CommandError::error(format!("signals cannot be watched: {error}")))?;
     let addresses: Vec<_> = config.servers.iter().map(ToString::to_string).collect();
@@ -97,7 +97,15 @@ async fn keep_running(screen: &Screen, config: &Config, path: &Path) -> Result<(
         Err(CommandError::error("all servers have ended"))
     };
     let told = async {
-        signals.next().await;
+        // As for a single server, a hang-up means the end only if a terminal has hung up, and a file that has reached
+        // its limit only loses lines.
+        while let Some(Ok(signal)) = signals.next().await {
+            match signal {
+                Signal::Xfsz => {}
+                Signal::Hup if !io::stdin().is_terminal() => {}
+                _ => break,
+            }
+        }
         screen.say("surfstore: stopping all servers");
         Ok(())
     };
@@ -105,7 +113,7 @@ async fn keep_running(screen: &Screen, config: &Config, path: &Path) -> Result<(
 }
 
 /// Starts a server by running this same program, so that the versions never differ.
-fn start(config: &Path, id: usize) -> std::io::Result<Child> {
+fn start(config: &Path, id: usize) -> io::Result<Child> {
     let mut command = process::Command::new(env::current_exe()?);
     command.arg("server").arg(config).arg(id.to_string());
     let (variable, bytes) = MMAP_THRESHOLD;

@@ -1,4 +1,5 @@
-//! Ctrl-C during calls to servers.
+//! Ctrl-C during calls to servers, and SIGTERM in process 1 of a container, to which the kernel applies no default
+//! action.
 
 use std::io::{self, Write};
 use std::process;
@@ -16,6 +17,12 @@ const INTERRUPTED: i32 = 130;
 /// From now on Ctrl-C ends the program, with one sentence about what is known of the command.
 pub(super) fn watch(command: &CliCommand) -> Result<(), CommandError> {
     let mut signals = Signals::new([Signal::Int])
+        .and_then(|mut signals| {
+            if process::id() == 1 {
+                signals.add_signals([Signal::Term])?;
+            }
+            Ok(signals)
+        })
         .map_err(|error| CommandError::error(format!("signals cannot be watched: {error}")))?;
     let (code, last_word) = last_word(command);
     thread::spawn(move || {

@@ -7,12 +7,14 @@ use std::thread;
 
 use super::error::CommandError;
 use crate::config::ServerArguments;
-use crate::runtime::{self, output};
+use crate::runtime::{self, output, signals};
 
 /// Runs the server until stdin ends, which happens when the process that started this one ends for any reason.
 pub(super) fn run(config: &OsStr, id: &OsStr) -> Result<(), CommandError> {
     let usage = |error: anyhow::Error| CommandError::usage(format!("{error:#}"));
     let arguments = ServerArguments::parse([config, id].map(OsStr::to_owned)).map_err(usage)?;
+    signals::start()
+        .map_err(|error| CommandError::error(format!("signals cannot be caught: {error}")))?;
     output::start();
     thread::spawn(|| {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());

@@ -6,6 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use support::client::{FALSE, TRUE, hash, update};
 use support::harness::Cluster;
 use support::wait::{ELECTION, PATIENCE, SEVERAL_ELECTIONS, holds_for, loud_note, wait_until};
@@ -57,6 +58,66 @@ fn sigterm_and_sigint_end_a_server_at_once_though_calls_are_blocked() {
         assert!(!cluster.written(leader, "stderr").contains("error"));
         drop(blocked);
     }
+}
+
+/// The kernel applies no default action to process 1, which a container's first process is.
+#[test]
+fn sigterm_and_sigint_end_a_server_that_is_process_1() {
+    let unshare = || {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--pid", "--fork", "--kill-child"]);
+        command
+    };
+    let is_allowed = unshare().args(["sh", "-c", "test $$ = 1"]).status();
+    if !is_allowed.is_ok_and(|status| status.success()) {
+        return loud_note("a server as process 1, because this process may create no namespace");
+    }
+    for (name, code) in [("TERM", 143), ("INT", 130)] {
+        let mut cluster = Cluster::stopped(1);
+        let script = cluster.command(0);
+        let mut command = unshare();
+        command.arg(script.get_program()).args(script.get_args()).stdin(Stdio::null());
+        command.envs(script.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        cluster.keep_output(0, &mut command);
+        cluster.launch(0, command);
+        cluster.await_answer(0);
+        let outer = cluster.process(0).id();
+        let inner = fs::read_to_string(format!("/proc/{outer}/task/{outer}/children")).unwrap();
+        let kill = Command::new("kill").args([&format!("-{name}"), inner.trim()]).status();
+        assert!(kill.unwrap().success());
+        assert_eq!(end(&mut cluster, 0, Duration::from_secs(2)).code(), Some(code), "SIG{name}");
+    }
+}
+
+/// The end of the session that started a server, or a log rotation, must not cost its memory.
+#[test]
+fn a_hang_up_does_not_end_a_server_without_a_terminal() {
+    let (mut cluster, leader) = Cluster::led(1);
+    cluster.agree(leader, &[leader], "a.txt", 1);
+    cluster.signal(leader, Signal::HUP);
+    cluster.agree(leader, &[leader], "a.txt", 2);
+    assert!(cluster.process(leader).try_wait().unwrap().is_none());
+}
+
+#[test]
+fn a_log_file_at_the_processs_limit_on_file_sizes_loses_lines_and_ends_nothing() {
+    let mut cluster = Cluster::stopped(1);
+    let script = cluster.command(0);
+    let mut limited = Command::new("sh");
+    // In blocks of 512 bytes.
+    limited.args(["-c", r#"ulimit -f 1 && exec "$0" "$@""#]).arg(script.get_program());
+    limited.args(script.get_args()).stdin(Stdio::null());
+    limited.envs(script.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    cluster.keep_output(0, &mut limited);
+    cluster.launch(0, limited);
+    cluster.await_answer(0);
+    (0..20).for_each(|_| {
+        cluster.crash(&[0]);
+        cluster.restore(&[0]);
+    });
+    wait_until(PATIENCE, "the file is full", || cluster.written(0, "stderr").len() == 512);
+    assert_eq!(cluster.leader(), 0);
+    cluster.agree(0, &[0], "a.txt", 1);
 }
 
 /// Makes calls of all kinds, at the leader and at the others.
