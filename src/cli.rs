@@ -37,6 +37,8 @@ use arguments::{Arguments, CliCommand};
 use error::CommandError;
 use screen::{Screen, plain};
 
+pub use screen::write_whole;
+
 /// The environment variable that names the configuration if no option does.
 const CONFIG_VARIABLE: &str = "SURFSTORE_CONFIG";
 

@@ -1,7 +1,7 @@
 //! Crashes and restores the servers of a running set at random, and checks their answers: `chaos-monkey -f CONFIG`.
 
 use std::env;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::process::{self, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +13,7 @@ use clap::Parser;
 use smol::stream::StreamExt;
 use surfstore::chaos::options::{CONFIG_VARIABLE, Options};
 use surfstore::chaos::run::run;
+use surfstore::cli::write_whole;
 
 /// The exit code for a violation, for a run that proves nothing, and for a report that cannot be written.
 const EXIT_VIOLATION: u8 = 1;
@@ -55,7 +56,7 @@ fn main() -> ExitCode {
 
 /// Prints a result. If nobody reads it, because the reader of a pipe is gone, the exit code still reports it.
 fn show(text: &str, is_well: bool) -> ExitCode {
-    match writeln!(io::stdout(), "{text}") {
+    match write_whole(&mut io::stdout(), format!("{text}\n").as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             refuse(&anyhow!("stdout cannot be written: {error}"), EXIT_VIOLATION)
         }
@@ -90,5 +91,5 @@ fn refuse(error: &anyhow::Error, code: u8) -> ExitCode {
 }
 
 fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = write_whole(&mut io::stderr(), format!("{line}\n").as_bytes());
 }

@@ -1,7 +1,7 @@
 //! Ctrl-C during calls to servers, and SIGTERM in process 1 of a container, to which the kernel applies no default
 //! action.
 
-use std::io::{self, Write};
+use std::io;
 use std::process;
 use std::thread;
 
@@ -10,6 +10,7 @@ use smol::stream::StreamExt;
 
 use super::arguments::CliCommand;
 use super::error::CommandError;
+use super::screen::write_whole;
 
 /// The exit code after Ctrl-C, by the convention of shells.
 const INTERRUPTED: i32 = 130;
@@ -28,7 +29,7 @@ pub(super) fn watch(command: &CliCommand) -> Result<(), CommandError> {
     thread::spawn(move || {
         smol::block_on(signals.next());
         if !last_word.is_empty() {
-            let _ = writeln!(io::stderr(), "surfstore: {last_word}");
+            let _ = write_whole(&mut io::stderr(), format!("surfstore: {last_word}\n").as_bytes());
         }
         process::exit(code);
     });

@@ -1,7 +1,10 @@
 //! Output: results on stdout, everything else on stderr, colours only on a terminal.
 
 use std::env;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::os::fd::AsFd;
+
+use rustix::event::{PollFd, PollFlags, poll};
 
 use super::error::CommandError;
 
@@ -48,16 +51,16 @@ impl Screen {
     /// Prints a result like [`show`](Screen::show). Returns whether stdout still has a reader.
     pub(super) fn show_to_reader(&self, text: &str) -> Result<bool, CommandError> {
         let mut stdout = io::stdout().lock();
-        match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        match write_whole(&mut stdout, format!("{text}\n").as_bytes()) {
             Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
             Err(error) => Err(CommandError::error(format!("stdout cannot be written: {error}"))),
         }
     }
 
     /// Prints a message that is not a result. If stderr is closed, it is lost.
     pub(super) fn say(&self, text: &str) {
-        let _ = writeln!(io::stderr(), "{}", text.trim_end());
+        let _ = write_whole(&mut io::stderr(), format!("{}\n", text.trim_end()).as_bytes());
     }
 
     /// The text in that colour, if colours are on.
@@ -82,6 +85,37 @@ impl Screen {
             self.paint(row.colour, padded.join("  ").trim_end())
         };
         rows.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// Writes everything. A stream may be non-blocking, because another process that has it made it so: if it is full, this
+/// waits for its reader, as with any other stream.
+///
+/// # Errors
+///
+/// If the stream cannot be written.
+pub fn write_whole(stream: &mut (impl Write + AsFd), bytes: &[u8]) -> io::Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match until_ready(stream, |stream| stream.write(rest))? {
+            0 => return Err(ErrorKind::WriteZero.into()),
+            written => rest = rest.get(written..).unwrap_or_default(),
+        }
+    }
+    until_ready(stream, Write::flush)
+}
+
+/// Repeats an action until the stream does not refuse it for lack of room.
+fn until_ready<S: AsFd, T>(stream: &mut S, act: impl Fn(&mut S) -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match act(stream) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                // An error of the stream itself, or a signal, makes the next attempt tell it.
+                let _ = poll(&mut [PollFd::new(stream, PollFlags::OUT)], None);
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
     }
 }
 
