@@ -40,12 +40,14 @@ fn from_json(json: Json, depth: usize) -> Result<Value, &'static str> {
         Json::Null => Err("contains null, which has no XML-RPC type"),
         Json::Bool(truth) => Ok(truth.into()),
         Json::Number(number) => {
-            let double = || number.as_f64().and_then(Double::new).map(Value::Double);
-            number
-                .as_i64()
-                .map(Value::Int)
-                .or_else(double)
-                .ok_or("contains a number that is too large")
+            let is_whole = !number.as_str().contains(['.', 'e', 'E']);
+            // A whole number that does not fit would be another number as a double.
+            let value = if is_whole {
+                number.as_i64().map(Value::Int)
+            } else {
+                number.as_f64().and_then(Double::new).map(Value::Double)
+            };
+            value.ok_or("contains a number that is too large")
         }
         Json::String(text) => Ok(text.as_str().into()),
         Json::Array(elements) => {
@@ -114,6 +116,10 @@ mod tests {
                 Value::DateTime(DateTime::new("19980717T14:08:55").unwrap()),
             ),
             ("json:7", Value::Int(7)),
+            ("json:9223372036854775807", Value::Int(i64::MAX)),
+            ("json:-9223372036854775808", Value::Int(i64::MIN)),
+            ("json:1e19", Value::Double(Double::new(1e19).unwrap())),
+            ("json:18446744073709551616.0", Value::Double(Double::new(2f64.powi(64)).unwrap())),
             ("json:[\"a\", true]", Value::Array(["a".into(), true.into()].into())),
             (
                 "json:{\"a\": 0.5}",
@@ -151,6 +157,10 @@ mod tests {
             "json:null",
             "json:[null]",
             "json:{",
+            "json:9223372036854775808",
+            "json:[18446744073709551616]",
+            "json:{\"a\": -9223372036854775809}",
+            "json:1e400",
         ] {
             let reason = read(argument).unwrap_err();
             assert!(
