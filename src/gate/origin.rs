@@ -1,7 +1,11 @@
-//! Decides which web pages may make calls: only those that this server has sent itself.
+//! Decides which web pages may make calls, and read this server's pages: only those that this server has sent itself.
 //!
 //! A browser lets any page post to any server, so a page could even send `crash()` to a server on the user's own
 //! machine. The browser names the site of the page in `Origin`. Programs other than browsers do not send this header.
+//!
+//! A page may also read what comes from its own site, without naming it in `Origin`. So the owner of a name could point
+//! it at this server after loading a page from elsewhere (DNS rebinding), and read this server's pages. The browser
+//! shows the name in `Host`.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -39,8 +43,7 @@ impl Authority {
         is_sound.then(|| Authority { host: host.to_ascii_lowercase(), port })
     }
 
-    /// Whether the host can only mean the server at the other end. The owner of any other name may have pointed it here
-    /// after loading the page from elsewhere (DNS rebinding).
+    /// Whether the host can only mean the server at the other end. The owner of any other name may have rebound it.
     fn cannot_be_rebound(&self, own_host: &str) -> bool {
         self.host == "localhost"
             || self.host.eq_ignore_ascii_case(own_host)
@@ -65,6 +68,25 @@ pub(super) fn check(
         _ => Err(FOREIGN),
     }
 }
+
+/// Refuses to show a page under a name that may have been rebound. Browsers always name a host, and a name under
+/// `localhost` is resolved to this machine.
+pub(super) fn check_name(host: Option<&Authority>, own_host: &str) -> Result<(), Refusal> {
+    let is_safe = |host: &Authority| {
+        let is_literal = in_brackets(&host.host).is_some();
+        host.host.is_empty()
+            || is_literal
+            || host.host.ends_with(".localhost")
+            || host.cannot_be_rebound(own_host)
+    };
+    if host.is_none_or(is_safe) { Ok(()) } else { Err(MISDIRECTED) }
+}
+
+/// The refusal of a page under a foreign name.
+const MISDIRECTED: Refusal = Refusal {
+    status: 421,
+    reason: "pages are shown under this server's name in its configuration, localhost, or an IP address",
+};
 
 /// The refusal of a page from another site.
 pub(super) const FOREIGN: Refusal =

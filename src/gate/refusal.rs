@@ -1,5 +1,7 @@
 //! Refused requests, and the responses to them.
 
+use super::request::ALLOWED;
+
 /// Why a request is refused. The connection is closed after it.
 ///
 /// The fields are public because some reasons, such as a deadline, cannot be found in the bytes.
@@ -23,7 +25,7 @@ impl Refusal {
     pub fn response(&self) -> Vec<u8> {
         let Refusal { status, reason } = self;
         // A 405 response must name the allowed methods.
-        let allow = if *status == 405 { "Allow: POST\r\n" } else { "" };
+        let allow = if *status == 405 { format!("Allow: {ALLOWED}\r\n") } else { String::new() };
         format!(
             "HTTP/1.1 {status} {phrase}\r\n\
              Content-Type: text/plain\r\n\
@@ -52,6 +54,7 @@ fn phrase(status: u16) -> &'static str {
         414 => "URI Too Long",
         415 => "Unsupported Media Type",
         417 => "Expectation Failed",
+        421 => "Misdirected Request",
         431 => "Request Header Fields Too Large",
         501 => "Not Implemented",
         503 => "Service Unavailable",

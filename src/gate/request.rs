@@ -1,5 +1,8 @@
 //! A complete, valid request.
 
+/// The methods that are served, as the header `Allow` lists them.
+pub(super) const ALLOWED: &str = "GET, HEAD, OPTIONS, POST";
+
 /// The methods that are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HttpMethod {
@@ -9,6 +12,8 @@ pub enum HttpMethod {
     Get,
     /// A request for the head of a page: the response has no body.
     Head,
+    /// A question for the methods that are served. Load balancers ask it to see whether a server is up.
+    Options,
 }
 
 /// A complete request, as parsed.
@@ -28,6 +33,12 @@ pub struct HttpRequest {
 }
 
 impl HttpRequest {
+    /// The response to OPTIONS. It is complete: with this status there is no body.
+    pub fn allowed(&self) -> Vec<u8> {
+        let close = if self.close { "Connection: close\r\n" } else { "" };
+        format!("HTTP/1.1 204 No Content\r\nAllow: {ALLOWED}\r\n{close}\r\n").into_bytes()
+    }
+
     /// The head in the only form that the HTTP library receives, with no body to come.
     ///
     /// It contains none of the client's headers. The gate has already acted on them, and some make the library fail.
@@ -36,6 +47,7 @@ impl HttpRequest {
             HttpMethod::Post => "POST",
             HttpMethod::Get => "GET",
             HttpMethod::Head => "HEAD",
+            HttpMethod::Options => "OPTIONS",
         };
         format!("{method} {} HTTP/1.1\r\nHost: localhost\r\n\r\n", self.target).into_bytes()
     }

@@ -42,7 +42,10 @@ pub(super) fn judge(
     let host = host(&headers, line.version)?;
     let announced = announced(&headers, line.version)?;
     let method = method(&line.method)?;
-    let target = target(line.target)?;
+    let target = target(line.target, method)?;
+    if matches!(method, HttpMethod::Get | HttpMethod::Head) {
+        origin::check_name(host.as_ref(), own_host)?;
+    }
     origin::check(headers.only("origin", origin::FOREIGN)?, host.as_ref(), own_host)?;
     check_encoding(&headers)?;
     let expects_continue = expects_continue(&headers)? && line.version == Version::Http11;
@@ -101,7 +104,8 @@ fn method(name: &str) -> Result<HttpMethod, Refusal> {
         "POST" => Ok(HttpMethod::Post),
         "GET" => Ok(HttpMethod::Get),
         "HEAD" => Ok(HttpMethod::Head),
-        "PUT" | "DELETE" | "PATCH" | "OPTIONS" | "TRACE" => Err(NOT_ALLOWED),
+        "OPTIONS" => Ok(HttpMethod::Options),
+        "PUT" | "DELETE" | "PATCH" | "TRACE" => Err(NOT_ALLOWED),
         _ if name.eq_ignore_ascii_case("POST") => Err(NOT_ALLOWED),
         _ => Err(Refusal { status: 501, reason: "the method is not supported" }),
     }
@@ -110,9 +114,13 @@ fn method(name: &str) -> Result<HttpMethod, Refusal> {
 const NOT_ALLOWED: Refusal = Refusal { status: 405, reason: "calls are made with POST" };
 
 /// The path and query. A client that takes this server for a proxy also puts the server's name in the target.
-fn target(target: String) -> Result<String, Refusal> {
+fn target(target: String, method: HttpMethod) -> Result<String, Refusal> {
     if target.starts_with('/') {
         return Ok(target);
+    }
+    // The whole server is meant, of which the path says no more than any other.
+    if method == HttpMethod::Options && target == "*" {
+        return Ok("/".to_owned());
     }
     let bad = Refusal::bad_request("the target is not a path");
     let (scheme, rest) = target.split_at_checked("http://".len()).ok_or(bad)?;
@@ -159,11 +167,7 @@ fn framing(method: HttpMethod, announced: Announced) -> Result<Framing, Refusal>
             Ok(length) if length <= BODY_BYTES_MAX => Ok(Framing::Length(length)),
             _ => Err(Refusal::BODY_TOO_LARGE),
         },
-        (HttpMethod::Get | HttpMethod::Head, Announced::Nothing | Announced::Length(0)) => {
-            Ok(Framing::EMPTY)
-        }
-        (HttpMethod::Get | HttpMethod::Head, _) => {
-            Err(Refusal::bad_request("only a POST may have a body"))
-        }
+        (_, Announced::Nothing | Announced::Length(0)) => Ok(Framing::EMPTY),
+        (_, _) => Err(Refusal::bad_request("only a POST may have a body")),
     }
 }

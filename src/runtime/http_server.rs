@@ -118,6 +118,11 @@ impl HttpServer {
                         return Ok(None);
                     }
                 }
+                Ok(Received::Request(request)) if request.method == HttpMethod::Options => {
+                    if !respond(connection, &request.allowed(), [], request.close).await? {
+                        return Ok(None);
+                    }
+                }
                 Ok(Received::Request(request)) => {
                     // As with a call: until it is answered, it has no deadline, and its connection is not evicted.
                     connection.begin_waiting(self.next_call());

@@ -32,7 +32,7 @@ fn a_clean_head_has_one_form() {
 #[test]
 fn the_library_reads_what_the_gate_has_read() {
     for (method, length) in [("POST", "Content-Length: 0\r\n"), ("GET", ""), ("HEAD", "")] {
-        let request = served(format!("{method} / HTTP/1.1\r\nHost: a\r\n{length}\r\n"));
+        let request = served(format!("{method} / HTTP/1.1\r\nHost: localhost\r\n{length}\r\n"));
         assert_eq!(decoded(&request), (method.into(), "/".into()));
     }
 }

@@ -81,3 +81,37 @@ fn a_page_cannot_call_without_naming_the_server() {
 fn other_methods_are_closed_to_other_sites_as_well() {
     assert_eq!(refused("GET / HTTP/1.1\r\nHost: localhost\r\nOrigin: null\r\n\r\n"), 403);
 }
+
+/// A page may read its own site without naming it in `Origin`, so a name that was rebound would let it read the status.
+#[test]
+fn pages_are_shown_only_under_names_that_cannot_be_rebound() {
+    let get =
+        |method: &str, host: &str| format!("{method} /status HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    for method in ["GET", "HEAD"] {
+        for host in [
+            "localhost:9001",
+            "LOCALHOST",
+            "a.localhost:9001",
+            "127.0.0.1:9001",
+            "192.0.2.7",
+            "[::1]:9001",
+            "[fe80::1%eth0]:9001",
+            "META0.example:9001",
+            OWN_HOST,
+            "",
+        ] {
+            assert_eq!(served(get(method, host)).target, "/status", "{method} {host}");
+        }
+        for host in [
+            "evil.example:9001",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "notlocalhost",
+            "meta0.example.evil:9001",
+            "1.2.3",
+        ] {
+            assert_eq!(refused(get(method, host)), 421, "{method} {host}");
+        }
+    }
+    assert_eq!(served("GET /status HTTP/1.0\r\n\r\n").target, "/status", "no browser names none");
+}

@@ -14,6 +14,7 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
         announced_by("Content-Encoding: identity\r\nContent-Length: 0\r\n", ""),
         chunked("2;a=\"b\"\r\nhi\r\n00a ;\r\n0123456789\r\n0\r\nT: t\r\n\r\n"),
         "GET http://[::1]:9001/status?a HTTP/1.1\r\nHost: [::1]:9001\r\n\r\n".to_owned(),
+        "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(),
         "\r\nPOST / HTTP/1.0\r\nContent-Length: 2\r\n\r\nhi".to_owned(),
     ])
     .prop_map(String::into_bytes)

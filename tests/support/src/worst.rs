@@ -129,7 +129,7 @@ pub const CONNECTIONS: [Worst; 4] = [
     of(
         "requests with 60 header lines",
         "",
-        |_| format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(59)),
+        |_| format!("GET / HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X: y\r\n".repeat(59)),
         "",
     ),
     of(
