@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
+use crate::protocol::METHODS;
 use crate::raft::{self, Identity, LogIndex, Member, RoleName, Roster, ServerId};
 use histogram::Histogram;
 use peers::Peers;
@@ -76,6 +77,11 @@ struct MethodCalls {
 impl Monitor {
     /// The monitor of a server that starts now in this state of the core.
     pub fn new(id: ServerId, config: Config, now: Instant, raft: raft::Status) -> Monitor {
+        // All counters exist from the start, because Prometheus cannot see the step from no value to 1.
+        let servers = (0..).map(ServerId).zip(&config.servers);
+        let peers = servers.map(|(other, _)| other).filter(|other| *other != id);
+        let peer_failures = peers.map(|peer| (peer, 0)).collect();
+        let calls = METHODS.iter().map(|method| (method.name, MethodCalls::default())).collect();
         Monitor {
             id,
             config,
@@ -90,8 +96,8 @@ impl Monitor {
             leader_changes: 0,
             elections_started: 0,
             peer_requests: 0,
-            peer_failures: BTreeMap::new(),
-            calls: BTreeMap::new(),
+            peer_failures,
+            calls,
             not_understood: 0,
         }
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use surfstore::config::Config;
 use surfstore::monitor::{Moment, Monitor, explains_refusal};
+use surfstore::protocol::METHODS;
 use surfstore::raft::{
     Cluster, Identity, Incarnation, LogIndex, Position, RoleName, Roster, Server, ServerId, Status,
     Term,
@@ -183,6 +184,23 @@ fn calls_are_counted_by_method_with_their_faults_and_durations() {
         let value = metric(&monitor, &sample);
         assert!((value - expected).abs() < 1e-9, "{sample} is {value}");
     }
+}
+
+/// Prometheus cannot see the step from no value to 1.
+#[test]
+fn counters_with_known_labels_are_there_before_they_count() {
+    let monitor = monitor(Instant::now());
+    let zero = |sample: &str| {
+        let value = metric(&monitor, sample);
+        assert!(value.abs() < f64::EPSILON, "{sample} is {value}");
+    };
+    zero("surfstore_raft_peer_failures_total{peer=\"[::1]:9002\"}");
+    for method in METHODS {
+        zero(&format!("surfstore_rpc_faults_total{{method=\"{}\"}}", method.name));
+        zero(&format!("surfstore_rpc_duration_seconds_count{{method=\"{}\"}}", method.name));
+    }
+    let (_, text) = page(&monitor, "/metrics", Instant::now());
+    assert!(!text.contains("peer=\"localhost:9001\""), "a server is no peer of itself");
 }
 
 /// The identity of a server with one entry, of this history.
