@@ -21,8 +21,9 @@ while [ $# -gt 0 ]; do
     if [ "$1" = --target-dir ]; then target=$2; fi
     shift
 done
-mkdir -p "$target/release"
-server=$target/release/surfstore-server
+folder=$target/${CARGO_BUILD_TARGET:-.}/release
+mkdir -p "$folder"
+server=$folder/surfstore-server
 printf '#!/bin/sh\necho "server $$ $# $1 $2"\n' > "$server.new"
 /bin/chmod +x "$server.new"
 /bin/mv "$server.new" "$server"
@@ -267,6 +268,22 @@ fn the_target_folder_is_the_callers() {
         assert!(folder.join("release/surfstore-server").exists(), "{given}");
     }
     assert!(!checkout.path("check out/target").exists());
+}
+
+/// Cargo puts the binary into a folder of its own then.
+#[test]
+fn the_binary_for_a_named_target_is_built_and_found() {
+    let checkout = Checkout::new().with_cargo(CARGO);
+    let start = || {
+        let mut command = checkout.command(checkout.script());
+        finish(spawn(command.env("CARGO_BUILD_TARGET", "some-target")))
+    };
+    let outcome = start();
+    assert!(outcome.stdout.starts_with("server "), "{}", outcome.stderr);
+    assert!(checkout.path("check out/target/some-target/release/surfstore-server").exists());
+    let outcome = start();
+    assert!(outcome.stdout.starts_with("server "), "{}", outcome.stderr);
+    assert_eq!(outcome.stderr, "", "it is current");
 }
 
 #[test]
