@@ -88,6 +88,7 @@ pub fn run(ServerArguments { config, id }: ServerArguments) -> anyhow::Result<In
         tasks.push(executor.spawn(listening));
     }
     log::info!("server {id} of {} listens on {where_bound}", cluster.size());
+    bind::check_own_name(address);
     smol::block_on(busy_poll::run(&executor, first(tasks)))
 }
 

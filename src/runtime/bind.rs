@@ -5,7 +5,8 @@
 //! cloud machine does not have its public address on an interface.
 
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::thread;
 
 use anyhow::Context;
 use rustix::io::Errno;
@@ -33,6 +34,20 @@ pub(super) fn bind(address: &Address) -> anyhow::Result<(Vec<TcpListener>, Strin
     let places: Vec<_> =
         sockets.iter().flat_map(TcpListener::local_addr).map(|place| place.to_string()).collect();
     Ok((sockets, format!("{}{why}", places.join(" and "))))
+}
+
+/// Warns if the server's own name does not resolve: its peers and clients may not find it either.
+///
+/// A lookup may take long, so it is made on a thread of its own while the server starts.
+pub(super) fn check_own_name(address: &Address) {
+    let Address { host, port } = address.clone();
+    thread::spawn(move || {
+        if let Err(error) = (host.as_str(), port).to_socket_addrs() {
+            log::warn!(
+                "{host}, the name of this server in the configuration, does not resolve here: {error}"
+            );
+        }
+    });
 }
 
 /// Binds a literal IP address, if `host` is one and this machine has it.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use support::client::{Client, TRUE, assert_fault};
 use support::harness::Cluster;
 use support::turns::Turn;
-use support::wait::loud_note;
+use support::wait::{PATIENCE, loud_note, wait_until};
 
 /// A cluster on that host that has elected a leader and agreed on an update.
 fn agreed_on(host: &str) -> Cluster {
@@ -97,4 +97,18 @@ fn a_server_on_localhost_listens_on_both_loopback_addresses() {
         return loud_note("localhost on IPv6, which this machine lacks");
     }
     assert_eq!(Client::new(&format!("[::1]:{port}")).call("ping", &[]), TRUE);
+}
+
+/// It may have been misspelt, and then no other machine finds the server.
+#[test]
+fn a_name_of_its_own_that_does_not_resolve_is_a_warning() {
+    let mut cluster = Cluster::stopped(1);
+    // No name under this domain ever exists.
+    let address = format!("surfstore.invalid:{}", port(&cluster, 0));
+    cluster.launch(0, cluster.command_with(0, &[address]));
+    let warning = "warning: surfstore.invalid, the name of this server in the configuration, does not resolve here: ";
+    wait_until(PATIENCE, "the warning", || {
+        cluster.lines(0).iter().any(|line| line.starts_with(warning))
+    });
+    cluster.await_answer(0);
 }
