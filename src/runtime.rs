@@ -60,7 +60,7 @@ pub fn run(ServerArguments { config, id }: ServerArguments) -> anyhow::Result<In
     let executor = Rc::new(LocalExecutor::new());
     let (inbox, messages) = smol::channel::unbounded();
     let budget = AnswerBudget::default();
-    let connections = Connections::new(descriptors, budget.clone());
+    let connections = Connections::new(descriptors, cluster.peers().count(), budget.clone());
     let mut peers = BTreeMap::new();
     for peer in cluster.peers() {
         let address = config

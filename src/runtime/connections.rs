@@ -27,8 +27,9 @@ const CONNECTIONS_MIN: usize = 16;
 /// many while connections are opened and host names looked up, and some for the process itself.
 const DESCRIPTORS_KEPT: usize = 48;
 
-/// The maximum number of connections that are exempt from eviction because they belong to peers.
-const PEER_SLOTS: usize = 64;
+/// The number of connections of each peer that are exempt from eviction: one for each of its two lanes, and as many that
+/// it has just given up.
+const SLOTS_OF_PEER: usize = 4;
 
 /// The maximum number of bytes of requests held over all connections.
 pub(super) const HELD_BYTES_MAX: usize = 64 << 20;
@@ -53,6 +54,9 @@ pub(super) struct Connections {
     connections: RefCell<BTreeMap<u64, Rc<Connection>>>,
     /// The maximum number of connections.
     slots: usize,
+    /// The maximum number of peers' connections that are exempt from eviction. Anyone can pretend to be a peer, so at
+    /// least half of the slots remain for others.
+    peer_slots: usize,
     last_id: Cell<u64>,
     /// The bytes of requests that are held.
     held: Cell<usize>,
@@ -61,14 +65,16 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    /// The connections of a process with this many descriptors. Callers must not take all of them, because the server
-    /// needs some for its own requests to peers.
-    pub(super) fn new(descriptors: u64, answers: AnswerBudget) -> Rc<Connections> {
+    /// The connections of a process with this many descriptors, and of a server with this many peers. Callers must not
+    /// take all descriptors, because the server needs some for its own requests to peers.
+    pub(super) fn new(descriptors: u64, peers: usize, answers: AnswerBudget) -> Rc<Connections> {
         let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
         let slots = descriptors.saturating_sub(DESCRIPTORS_KEPT);
+        let slots = slots.clamp(CONNECTIONS_MIN, CONNECTIONS_MAX);
         Rc::new(Connections {
             connections: RefCell::default(),
-            slots: slots.clamp(CONNECTIONS_MIN, CONNECTIONS_MAX),
+            slots,
+            peer_slots: (SLOTS_OF_PEER * peers).min(slots / 2),
             last_id: Cell::new(0),
             held: Cell::new(0),
             answers,
@@ -102,12 +108,12 @@ impl Connections {
         self.connections.borrow_mut().remove(&id);
     }
 
-    /// Exempts a peer's connection from eviction, unless too many are exempt already.
+    /// Exempts a peer's connection from eviction once the peer has been answered as one, unless too many are exempt already.
     pub(super) fn keep_for_peer(&self, connection: &Connection) {
         let connections = self.connections.borrow();
         if !connection.is_peer.get() {
             let peers = connections.values().filter(|other| other.is_peer.get()).count();
-            connection.is_peer.set(peers < PEER_SLOTS);
+            connection.is_peer.set(peers < self.peer_slots);
         }
     }
 

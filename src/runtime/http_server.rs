@@ -176,11 +176,7 @@ impl HttpServer {
         asked: Result<Asked, Fault>,
         closes: bool,
     ) -> anyhow::Result<bool> {
-        if let Ok(Asked::One((_, Ok(call)))) = &asked
-            && call.is_from_peer()
-        {
-            self.connections.keep_for_peer(connection);
-        }
+        let is_from_peer = matches!(&asked, Ok(Asked::One((_, Ok(call)))) if call.is_from_peer());
         // Decoding may have taken long. What the supervisor measures is the wait for the answer.
         connection.begin_waiting(id);
         let since = Instant::now();
@@ -188,6 +184,10 @@ impl HttpServer {
         self.inbox.send(Message::Call { id, asked, since, answer }).await?;
         // The event loop drops the sender when it learns that the caller has disconnected.
         let Ok(answer) = answered.await else { return Ok(false) };
+        // A message that no peer can have sent is answered with a fault.
+        if is_from_peer && !answer.is_fault() {
+            self.connections.keep_for_peer(connection);
+        }
         // The status is 200 whatever the document says: many clients cannot read a fault with another status.
         let (content_type, length) = ("text/xml", answer.len());
         let head = self.codec.write(Head { status: 200, content_type, length, closes }).await?;
