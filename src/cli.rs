@@ -4,6 +4,7 @@
 //!   handles Ctrl-C.
 //! - `values` parses and prints the values of calls as people type them.
 //! - `who` reports conflicts between the servers: histories, which servers count, and which ones elections wait for.
+//! - `ports` knows which ports the system may give to outgoing connections.
 //! - The other modules are the commands.
 //!
 //! Results go to stdout, everything else to stderr. The module accesses servers only through [`client`](crate::client).
@@ -16,6 +17,7 @@ mod doctor;
 mod error;
 mod files;
 mod interrupt;
+mod ports;
 mod roles;
 mod screen;
 mod server;

@@ -6,7 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::error::CommandError;
-use super::screen::{GREEN, RED, Screen, plain};
+use super::ports;
+use super::screen::{GREEN, RED, Screen, YELLOW, plain};
 use super::status::{Statuses, health, newest};
 use super::who;
 use crate::client::blocking::Client;
@@ -69,17 +70,39 @@ impl Findings<'_> {
         self.screen.show(&format!("{} {}", self.screen.paint(Some(RED), "bad"), plain(text)))
     }
 
+    /// Tells something that is no problem now but may become one.
+    fn advise(&self, text: &str) -> Result<(), CommandError> {
+        self.screen.show(&format!("{} {}", self.screen.paint(Some(YELLOW), "note"), plain(text)))
+    }
+
+    fn advise_about_port(
+        &self,
+        id: usize,
+        port: u16,
+        (first, last): (u16, u16),
+    ) -> Result<(), CommandError> {
+        self.advise(&format!(
+            "server {id}: while the server is down, this machine may give port {port} to an outgoing connection, as any \
+             port from {first} to {last}; use one outside this range, or add it to net.ipv4.ip_local_reserved_ports"
+        ))
+    }
+
     fn check_host(
         &mut self,
         id: usize,
-        Address { host, .. }: &Address,
+        Address { host, port }: &Address,
         found: Result<Vec<IpAddr>, Error>,
     ) -> Result<(), CommandError> {
         match found {
             Ok(places) => {
-                let places: BTreeSet<_> = places.iter().map(ToString::to_string).collect();
-                let places: Vec<_> = places.into_iter().collect();
-                self.good(&format!("server {id}: {host} resolves to {}", places.join(" and ")))
+                let places: BTreeSet<_> = places.into_iter().collect();
+                let shown: Vec<_> = places.iter().map(ToString::to_string).collect();
+                self.good(&format!("server {id}: {host} resolves to {}", shown.join(" and ")))?;
+                let is_own = places.into_iter().any(ports::is_own);
+                match ports::outgoing(*port).filter(|_| is_own) {
+                    Some(range) => self.advise_about_port(id, *port, range),
+                    None => Ok(()),
+                }
             }
             Err(error) => self.bad(&format!("server {id} is not found: {error}")),
         }
