@@ -9,7 +9,7 @@ mod characters;
 mod date_time;
 mod packed;
 
-pub use characters::{first_unfit, is_xml};
+pub use characters::{first_unfit, is_visible, is_xml};
 pub use date_time::DateTime;
 pub use packed::{Next, Packer, Unpacker};
 

@@ -14,6 +14,7 @@ use smol::stream::StreamExt;
 use surfstore::chaos::options::{CONFIG_VARIABLE, Options};
 use surfstore::chaos::run::run;
 use surfstore::cli::write_whole;
+use surfstore::value::is_visible;
 
 /// The exit code for a violation, for a run that proves nothing, and for a report that cannot be written.
 const EXIT_VIOLATION: u8 = 1;
@@ -86,7 +87,7 @@ fn interruption() -> io::Result<Arc<AtomicBool>> {
 
 /// Prints an error on one line. It may contain text from a server, or from another program at its address.
 fn refuse(error: &anyhow::Error, code: u8) -> ExitCode {
-    say(&format!("chaos-monkey: {error:#}").replace(char::is_control, " "));
+    say(&format!("chaos-monkey: {error:#}").replace(|character| !is_visible(character), " "));
     ExitCode::from(code)
 }
 

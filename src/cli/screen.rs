@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::error::CommandError;
+use crate::value::is_visible;
 
 /// Where results and messages go.
 #[derive(Debug)]
@@ -136,14 +137,14 @@ impl Row {
     }
 }
 
-/// The text on one line, without terminal control characters: file names may contain any character.
+/// The text on one line, with every character visible: file names may contain any character.
 pub(super) fn plain(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_control() {
-            shown.extend(character.escape_default());
-        } else {
+        if is_visible(character) {
             shown.push(character);
+        } else {
+            shown.extend(character.escape_default());
         }
     }
     shown
@@ -151,6 +152,8 @@ pub(super) fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
     fn screen(has_colours: bool) -> Screen {
@@ -167,5 +170,20 @@ mod tests {
     #[test]
     fn what_is_shown_plain_cannot_steer_a_terminal() {
         assert_eq!(plain("ü a\u{1b}[31m\n\u{9b}"), "ü a\\u{1b}[31m\\n\\u{9b}");
+        assert_eq!(plain("a\u{202e}txt.\u{200b}b\u{2066}"), "a\\u{202e}txt.\\u{200b}b\\u{2066}");
+        assert_eq!(plain("e\u{301} אב ✓"), "e\u{301} אב ✓", "these are only letters and marks");
+    }
+
+    #[test]
+    fn a_non_blocking_stream_is_written_as_a_whole() {
+        let (mut reader, mut writer) = io::pipe().unwrap();
+        rustix::io::ioctl_fionbio(&writer, true).unwrap();
+        let sent: Vec<u8> = (0..1 << 20).map(|place: usize| place.to_le_bytes()[1]).collect();
+        let written = sent.clone();
+        let writes = std::thread::spawn(move || write_whole(&mut writer, &written));
+        let mut received = Vec::new();
+        reader.read_to_end(&mut received).unwrap();
+        writes.join().unwrap().unwrap();
+        assert!(received == sent, "{} of {} bytes", received.len(), sent.len());
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::value::{DEPTH_MAX, DateTime, Double, Value};
+use crate::value::{DEPTH_MAX, DateTime, Double, Value, is_visible};
 
 /// Parses a parameter of a call.
 pub(super) fn read(argument: &str) -> Result<Value, String> {
@@ -83,15 +83,17 @@ pub(super) fn to_json(value: &Value) -> Json {
     }
 }
 
-/// A JSON document, safe to print on a terminal. Control characters occur only in strings, where they can be escaped.
+/// A JSON document with every character visible. Those that are not occur only in strings, where they can be escaped.
 /// The library escapes only some of them.
 pub(super) fn shown(document: &str) -> String {
     let mut shown = String::with_capacity(document.len());
     for character in document.chars() {
-        if character.is_control() && character != '\n' {
-            let _ = write!(shown, "\\u{:04x}", u32::from(character));
-        } else {
+        if is_visible(character) || character == '\n' {
             shown.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
         }
     }
     shown
@@ -132,10 +134,10 @@ mod tests {
 
     #[test]
     fn what_is_shown_as_json_cannot_steer_a_terminal_and_means_the_same() {
-        let document = json!({ "a\u{9b}": ["\u{7f}\u{85}\t", "ü\n"] });
+        let document = json!({ "a\u{9b}": ["\u{7f}\u{85}\t", "ü\n", "\u{202e}\u{e0041}"] });
         for text in [document.to_string(), format!("{document:#}")] {
             let shown = shown(&text);
-            assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
+            assert!(shown.chars().all(|c| is_visible(c) || c == '\n'), "{shown:?}");
             assert_eq!(serde_json::from_str::<Json>(&shown).unwrap(), document);
         }
     }

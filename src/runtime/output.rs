@@ -16,6 +16,8 @@ use std::time::Duration;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
+use crate::value::is_visible;
+
 /// The environment variable with the least important level that is shown.
 const LEVEL_VARIABLE: &str = "SURFSTORE_LOG";
 
@@ -159,15 +161,15 @@ fn message(payload: &(dyn Any + Send)) -> &str {
         .unwrap_or("a panic without a message")
 }
 
-/// The text as one line with its line ending: truncated, and with control characters escaped, which could break the
-/// line or control a terminal.
+/// The text as one line with its line ending: truncated, and with the characters escaped that could break the line,
+/// control a terminal, or disguise other text.
 fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len().min(LINE_CHARS_MAX) + 1);
     for character in text.chars().take(LINE_CHARS_MAX) {
-        if character.is_control() {
-            line.extend(character.escape_default());
-        } else {
+        if is_visible(character) {
             line.push(character);
+        } else {
+            line.extend(character.escape_default());
         }
     }
     line.push('\n');

@@ -5,6 +5,15 @@ pub fn is_xml(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
 
+/// Whether a terminal shows the character as it is. Control characters may steer the terminal. Others take no space, or
+/// change the direction of the text around them, so that one text passes for another.
+pub fn is_visible(character: char) -> bool {
+    !character.is_control()
+        && !matches!(character,
+            '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
+}
+
 /// The first character of the text that XML 1.0 does not allow, and its position.
 pub fn first_unfit(text: &str) -> Option<(usize, char)> {
     // Control characters, and characters that start with 0xEF such as U+FFFE, are rare. Searching whole chunks for
