@@ -84,7 +84,7 @@ impl Block {
 
     /// The memory that it takes, in bytes.
     pub fn size(&self) -> usize {
-        self.hash.len() + self.content.len()
+        size_of::<Block>() + self.content.len()
     }
 }
 

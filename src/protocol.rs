@@ -60,22 +60,25 @@ pub enum TypedCall {
 impl TypedCall {
     /// The memory that its parameters take, in bytes.
     pub fn size(&self) -> usize {
-        // What a text takes beside its bytes: a pointer, its length, and what the allocator adds.
-        const TEXT: usize = 32;
+        // What a name of a block takes on the heap.
+        const TEXT: usize = 96;
         match self {
             TypedCall::Raft(raft::Call::Update(update)) => update.size(),
             TypedCall::Raft(raft::Call::AppendEntries(request)) => {
                 request.entries.iter().map(raft::Entry::size).sum()
             }
             TypedCall::PutBlock(block) => block.size(),
-            TypedCall::HasBlocks(hashes) => hashes.iter().map(|hash| TEXT + hash.len()).sum(),
-            TypedCall::GetBlock(text) | TypedCall::Version(text) => text.len(),
+            TypedCall::HasBlocks(hashes) => {
+                hashes.iter().map(|hash| size_of_val(hash) + TEXT).sum()
+            }
+            TypedCall::Version(name) => name.len(),
             TypedCall::Raft(
                 raft::Call::RequestVote(_)
                 | raft::Call::ReadFiles
                 | raft::Call::Crash
                 | raft::Call::Restore,
             )
+            | TypedCall::GetBlock(_)
             | TypedCall::Ping
             | TypedCall::IsLeader
             | TypedCall::IsCrashed
