@@ -12,7 +12,7 @@ use crate::raw::{Raw, ping};
 use crate::servers::assert_unharmed;
 
 /// Starts a set under these limits.
-fn led_with(size: usize, limits: &str) -> (Cluster, usize) {
+pub(crate) fn led_with(size: usize, limits: &str) -> (Cluster, usize) {
     let mut cluster = Cluster::stopped(size);
     for id in 0..size {
         let server = cluster.command(id);

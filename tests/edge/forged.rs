@@ -4,12 +4,13 @@
 //! The stranger knows everything that anyone who reaches the servers can find out: each server identifies itself to
 //! anyone who asks it for a vote.
 
-use support::client::{Answer, State, assert_fault, hash, list, packed};
+use support::client::{Answer, State, TRUE, assert_fault, hash, list, packed};
 use support::harness::Cluster;
 use support::wait::{ELECTION, PATIENCE, wait_until};
 use surfstore::value::Value;
 use surfstore::xmlrpc::write_call;
 
+use crate::descriptors::led_with;
 use crate::memory::{RESIDENT_MAX, most_resident};
 use crate::raw::{Raw, assert_refused, post};
 use crate::servers::assert_unharmed;
@@ -576,4 +577,39 @@ fn an_append_of_as_many_entries_as_a_request_holds_is_judged_like_any_other() {
         let of = |id: usize| scene.cluster.at(id).state().last_log;
         of(0) == of(1) && of(1) == of(2)
     });
+}
+
+/// Anyone can ask for a vote in the name of a peer, and is answered. Its connections must not take all places.
+#[test]
+fn idle_connections_in_the_name_of_a_peer_do_not_keep_callers_out() {
+    let (cluster, leader) = led_with(3, "ulimit -n 64");
+    let crowd_at = |id: usize| {
+        let peer = Identity([i64::try_from((id + 1) % 3).unwrap(), 3, 0, 1, 0, 0, 0, 0, 0]);
+        let question = message(peer, &[("ballot", 0.into()), ("preVote", true.into())], &[]);
+        let question = write_call("surfstore.requestVote", |out| {
+            out.param(|out| out.value(&packed(&question)))
+        });
+        let ask = || {
+            let mut stranger = Raw::to(cluster.at(id));
+            stranger.send(post(&question)).unwrap();
+            // There may be no place for it.
+            stranger.try_response().map(|response| {
+                assert!(response.answer().is_ok(), "it is answered like a peer");
+                stranger
+            })
+        };
+        (0..16).map(|_| ask()).collect::<Vec<_>>()
+    };
+    let crowd: Vec<_> = cluster.running().into_iter().map(crowd_at).collect();
+    assert!(crowd.iter().all(|crowd| crowd.iter().any(Result::is_ok)));
+    for id in cluster.running() {
+        for _ in 0..10 {
+            assert_eq!(cluster.at(id).another().call("surfstore.ping", &[]), TRUE, "server {id}");
+        }
+    }
+    cluster.at(leader).another().crash();
+    let next = cluster.leader();
+    assert_eq!(cluster.at(next).another().update("a", 1, &hash("x")), TRUE);
+    drop(crowd);
+    assert_unharmed(&cluster);
 }

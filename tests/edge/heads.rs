@@ -1,5 +1,7 @@
 //! Heads of requests: which ones are served, and the status of each refusal.
 
+use std::io::Read;
+
 use support::client::TRUE;
 
 use crate::raw::{Raw, assert_refused, assert_served, call, ping, post_with, refusal};
@@ -113,23 +115,44 @@ fn a_header_that_is_not_ascii_does_not_matter() {
 #[test]
 fn calls_are_made_with_post_and_there_are_no_pages() {
     let cluster = shared();
-    let with = |method: &str| format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let with = |method: &str| format!("{method} / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_refused(cluster.at(0), with("GET"), 404);
-    assert_refused(cluster.at(0), "GET /favicon.ico HTTP/1.1\r\nHost: a\r\n\r\n", 404);
-    for method in ["PUT", "DELETE", "OPTIONS", "post", "Post"] {
+    assert_refused(cluster.at(0), "GET /favicon.ico HTTP/1.1\r\nHost: localhost\r\n\r\n", 404);
+    for method in ["PUT", "DELETE", "post", "Post"] {
         let response = refusal(cluster.at(0), with(method).as_bytes());
         assert_eq!(response.status, 405, "{method}");
-        assert!(response.has_header("allow: post"), "{:?}", response.headers);
+        assert!(response.has_header("allow: get, head, options, post"), "{:?}", response.headers);
     }
+    assert_refused(cluster.at(0), "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 421);
     assert_refused(cluster.at(0), "CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", 501);
     assert_refused(cluster.at(0), with("BREW"), 501);
+}
+
+/// As HAProxy asks by default. The connection goes on unless its client wants otherwise.
+#[test]
+fn options_are_answered_with_what_is_allowed() {
+    let cluster = shared();
+    let mut connection = Raw::to(cluster.at(0));
+    for _ in 0..2 {
+        connection.send("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        let expected = "HTTP/1.1 204 No Content\r\nAllow: GET, HEAD, OPTIONS, POST\r\n\r\n";
+        let mut received = vec![0; expected.len()];
+        connection.stream().read_exact(&mut received).unwrap();
+        assert_eq!(String::from_utf8(received).unwrap(), expected);
+    }
+    connection.send("OPTIONS / HTTP/1.0\r\n\r\n").unwrap();
+    let mut received = String::new();
+    connection.stream().read_to_string(&mut received).unwrap();
+    assert!(
+        received.starts_with("HTTP/1.1 204 ") && received.contains("\r\nConnection: close\r\n")
+    );
 }
 
 #[test]
 fn a_head_is_answered_without_a_body() {
     let cluster = shared();
     let mut connection = Raw::to(cluster.at(0));
-    connection.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    connection.send("HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     let error = connection.try_response().unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof, "its length is not that of a body");
 }
