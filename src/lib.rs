@@ -52,8 +52,9 @@
 //! - *Log compaction* and *membership changes.* The whole log is kept. The set of servers is the one in the
 //!   configuration file.
 //! - *Locks and threads.* One thread owns the server and does all its work. Other threads only do what may block or
-//!   take long: one writes to stderr, and smol's threads look up host names, watch sockets and clocks while the first
-//!   is busy, and parse and write long documents.
+//!   take long: one writes to stderr, one looks up the server's own name at its start, one waits for signals in process
+//!   1 of a container, and smol's threads look up host names, watch sockets and clocks while the first is busy, and
+//!   parse and write long documents.
 //! - *Stepping down without a majority.* Callers are promised that their calls block until the majority returns.
 //! - *Clock-based leases.* A majority confirms every read instead.
 

@@ -100,6 +100,8 @@ fn servers_are_started_without_a_file_and_end_with_the_program_however_it_ends()
         let mut servers = Foreground::start(&["3", "--first-port", &first.to_string()]);
         servers.await_said("server 2 of 3 listens on");
         servers.await_said("leader");
+        // No terminal has hung up.
+        servers.signal("HUP");
         let leader = servers.at(&["leader"]).shown();
         assert!(leader.starts_with("localhost:"), "{leader}");
         assert_eq!(servers.at(&["update", "a.txt", "1", "h"]).shown(), "a.txt is at version 1\n");
