@@ -218,7 +218,7 @@ mod tests {
         let (tell, _, dialer) = dial::tests::told();
         let address = Address { host: "name.test".to_owned(), port: 1 };
         let connection = ServerConnection::with(&address, dialer);
-        let limits = Limits { deadline, attempt: SHORT, ..Limits::default() };
+        let limits = Limits { deadline, attempt: SHORT };
         (RemoteServer { connection, limits }, tell)
     }
 

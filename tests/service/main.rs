@@ -296,7 +296,8 @@ fn while_a_large_map_is_written_other_calls_are_answered_and_later_reads_get_a_l
     };
     let update = |file: u64, version| {
         let hash = "h".repeat(if version == 1 { 1 << 20 } else { 1 });
-        Ask::Update(&file.to_string(), version, &[hash.as_str().into()]).document()
+        let hashes = Value::Array([hash.as_str().into()].into());
+        Ask::Update(&file.to_string(), version, &hashes).document()
     };
     for file in 0..4 {
         assert_eq!(handle(call(file, update(file, 1))).0, [(file, TRUE)]);
