@@ -46,8 +46,8 @@ pub(super) struct Progress {
     reachable_from: Round,
     /// The number of heartbeats that were due since the last reply.
     unanswered: u64,
-    /// The number of heartbeats that were due since the first append with entries was sent that no such append has been
-    /// answered after. More than [`UNANSWERED_MAX`] are not counted.
+    /// The number of heartbeats that became due after the one before was answered, since an append with entries was sent
+    /// and none has been answered. At most [`UNANSWERED_MAX`].
     without_entries: u64,
     /// Whether one of those appends has failed.
     batch_failed: bool,
@@ -125,10 +125,11 @@ impl Progress {
 
     /// Counts a heartbeat that was due.
     pub(super) fn beat(&mut self) {
-        self.unanswered = self.unanswered.saturating_add(1);
-        if self.batch.is_some() || self.batch_failed {
+        // If heartbeats are not answered either, that says enough, and nothing about entries.
+        if self.unanswered == 0 && (self.batch.is_some() || self.batch_failed) {
             self.without_entries = (self.without_entries + 1).min(UNANSWERED_MAX);
         }
+        self.unanswered = self.unanswered.saturating_add(1);
     }
 
     /// Whether the follower has answered lately, in this term, and is not out of reach for entries.
