@@ -225,7 +225,8 @@ impl World {
         if let Some(&Waiting { server, ref kind, since, .. }) = self.clients.get(call)
             && answer.is_ok()
         {
-            if *kind == Kind::Read {
+            // A large map takes several steps to write, and the server may have lost its leadership in between.
+            if *kind == Kind::Read && !self.was_writing {
                 self.check_confirmed(call, server);
             }
             if matches!(kind, Kind::Read | Kind::Update)

@@ -56,10 +56,11 @@ pub(crate) enum Mark {
     Multicall,
     CutMulticall,
     AbandonedMulticall,
+    LargeMap,
 }
 
 /// Every mark, with what it stands for.
-const MARKS: [(Mark, &str); 53] = [
+const MARKS: [(Mark, &str); 54] = [
     (Mark::Loss, "messages are lost"),
     (Mark::Duplication, "messages arrive twice"),
     (Mark::Tail, "messages are delayed up to ten election timeouts"),
@@ -113,6 +114,7 @@ const MARKS: [(Mark, &str); 53] = [
     (Mark::Multicall, "a multicall is answered"),
     (Mark::CutMulticall, "a server crashes in the midst of a multicall"),
     (Mark::AbandonedMulticall, "a caller hangs up in the midst of a multicall"),
+    (Mark::LargeMap, "a map is so large that it is written in parts"),
 ];
 
 /// How often each mark was hit.

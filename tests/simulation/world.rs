@@ -83,6 +83,8 @@ pub(crate) struct World {
     pub(crate) doom: Option<u64>,
     /// When the majority was last lost while a caller waited.
     pub(crate) majority_lost: Option<u64>,
+    /// Whether the last server that took a step was writing a map for its readers before.
+    pub(crate) was_writing: bool,
     /// Whether some updates are so large that it takes many appends to send a log.
     pub(crate) heavy: bool,
     /// The lines that say what happened, if a trace is wanted.
@@ -129,6 +131,7 @@ impl World {
             latest: None,
             doom: None,
             majority_lost: None,
+            was_writing: false,
             heavy: false,
             trace: None,
         };
@@ -362,6 +365,10 @@ impl World {
         let before = self.statuses[slot];
         let from = changed_from(&input, &before);
         let now = self.local_time(id);
+        self.was_writing = 0 < self.service(id).reads();
+        if self.was_writing {
+            self.marks.hit(Mark::LargeMap);
+        }
         // `handle` consumes the service. Taking it out and putting it back costs four moves for any size of cluster.
         let (service, actions) = self.services.swap_remove(slot).handle(now, input);
         let after = service.server().status();
