@@ -1,4 +1,4 @@
-"""Starts and ends sets of servers for `contract.py` and for `interop/run`.
+"""Starts and ends sets of servers for `contract.py`, `strawman.py` and `interop/run`.
 
 Servers run as anybody would run them: `run-server.sh CONFIG ID`, a process each, on localhost. The module knows how to
 find out who leads, and nothing of what the servers should answer.
@@ -91,7 +91,7 @@ def is_free(family, host, port):
 class Cluster:
     """A set of servers, ended with the `with` block or by `stop`."""
 
-    def __init__(self, count):
+    def __init__(self, count, started=True):
         self.ports = free_ports(count)
         self.folder = tempfile.TemporaryDirectory()
         self.config = os.path.join(self.folder.name, "config.txt")
@@ -101,7 +101,7 @@ class Cluster:
                 config.write(f"metadata{number}: localhost:{port}\n")
         self.processes = {}
         try:
-            for server in self:
+            for server in self if started else ():
                 self.start(server)
         except BaseException:
             self.stop()
