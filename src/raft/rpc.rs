@@ -177,6 +177,28 @@ impl RequestVote {
 }
 
 impl AppendEntries {
+    /// The same append without its entries, which is valid as well: it verifies the log up to `prev_log`.
+    pub fn without_entries(&self) -> AppendEntries {
+        let AppendEntries {
+            sender,
+            receiver,
+            prev_log,
+            entries: _,
+            leader_commit,
+            round,
+            has_majority,
+        } = *self;
+        AppendEntries {
+            sender,
+            receiver,
+            prev_log,
+            entries: Vec::new(),
+            leader_commit,
+            round,
+            has_majority,
+        }
+    }
+
     /// The index of the last entry that this append verifies.
     pub fn last_index(&self) -> LogIndex {
         self.prev_log.index.plus(self.entries.len())

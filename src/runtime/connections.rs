@@ -31,12 +31,13 @@ const DESCRIPTORS_KEPT: usize = 48;
 /// it has just given up.
 const SLOTS_OF_PEER: usize = 4;
 
-/// The maximum number of bytes of requests held over all connections.
+/// The maximum number of bytes of requests held over all connections of callers, and the same for all of peers. Slow
+/// uploads must not keep entries out.
 pub(super) const HELD_BYTES_MAX: usize = 64 << 20;
 
 /// The number of bytes of each connection that do not count. So calls, which are small, are never refused because of
 /// large requests.
-const UNCOUNTED_BYTES: usize = 16 << 10;
+pub(super) const UNCOUNTED_BYTES: usize = 16 << 10;
 
 /// The time between two checks of all connections.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
@@ -49,6 +50,13 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 /// disconnected after all, the keep-alive probes show it in a minute or two.
 const HALF_CLOSED_TIME: Duration = Duration::from_millis(400);
 
+/// What a connection holds of requests that have not arrived completely.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Held {
+    pub(super) bytes: usize,
+    pub(super) for_peer: bool,
+}
+
 /// The open connections.
 pub(super) struct Connections {
     connections: RefCell<BTreeMap<u64, Rc<Connection>>>,
@@ -58,8 +66,8 @@ pub(super) struct Connections {
     /// least half of the slots remain for others.
     peer_slots: usize,
     last_id: Cell<u64>,
-    /// The bytes of requests that are held.
-    held: Cell<usize>,
+    /// The bytes of requests that are held for callers, and for peers.
+    held: [Cell<usize>; 2],
     answers: AnswerBudget,
     read_buffer: ReadBuffer,
 }
@@ -76,7 +84,7 @@ impl Connections {
             slots,
             peer_slots: (SLOTS_OF_PEER * peers).min(slots / 2),
             last_id: Cell::new(0),
-            held: Cell::new(0),
+            held: Default::default(),
             answers,
             read_buffer: read_buffer(),
         })
@@ -117,12 +125,14 @@ impl Connections {
         }
     }
 
-    /// Replaces the number of bytes that a connection holds. Returns whether it may: it holds no more than before, or
-    /// the total is within the limit.
-    pub(super) fn hold(&self, before: usize, now: usize) -> bool {
-        let [before, now] = [before, now].map(|bytes| bytes.saturating_sub(UNCOUNTED_BYTES));
-        self.held.set(self.held.get().saturating_sub(before) + now);
-        now <= before || self.held.get() <= HELD_BYTES_MAX
+    /// Replaces what a connection holds. Returns whether it may: it holds no more than before, or the total is within
+    /// the limit.
+    pub(super) fn hold(&self, before: Held, now: Held) -> bool {
+        let [was, is] = [before, now].map(|held| held.bytes.saturating_sub(UNCOUNTED_BYTES));
+        let of = |held: Held| &self.held[usize::from(held.for_peer)];
+        of(before).set(of(before).get().saturating_sub(was));
+        of(now).set(of(now).get() + is);
+        is <= was || of(now).get() <= HELD_BYTES_MAX
     }
 
     /// Evicts the connection that has been waiting for its caller for longest, and returns whether there was one. A

@@ -15,7 +15,7 @@ use smol::net::TcpStream;
 use smol::{LocalExecutor, future};
 
 use super::connection::Connection;
-use super::connections::Connections;
+use super::connections::{Connections, Held};
 use super::head_codec::{Head, HeadCodec};
 use super::message::Message;
 use super::offload::OffloadQueue;
@@ -270,19 +270,20 @@ struct Slot {
     connections: Rc<Connections>,
     id: u64,
     connection: Rc<Connection>,
-    /// The bytes of requests that are held for the connection.
-    held: Cell<usize>,
+    /// What is held for the connection.
+    held: Cell<Held>,
 }
 
 impl Slot {
     fn take(connections: &Rc<Connections>, stream: TcpStream) -> Option<Slot> {
         let (id, connection) = connections.admit(stream)?;
-        Some(Slot { connections: Rc::clone(connections), id, connection, held: Cell::new(0) })
+        Some(Slot { connections: Rc::clone(connections), id, connection, held: Cell::default() })
     }
 
     /// Records how many bytes of requests are held for the connection. Returns whether that is within the limit.
     fn hold(&self, bytes: usize) -> bool {
-        self.connections.hold(self.held.replace(bytes), bytes)
+        let held = Held { bytes, for_peer: self.connection.is_peer.get() };
+        self.connections.hold(self.held.replace(held), held)
     }
 }
 

@@ -15,6 +15,7 @@ use smol::net::TcpStream;
 use smol::{LocalExecutor, Task};
 
 use super::alarm::Alarm;
+use super::connections::UNCOUNTED_BYTES;
 use super::fairness;
 use super::message::Message;
 use super::offload::is_long;
@@ -23,7 +24,7 @@ use crate::config::Address;
 use crate::dial::Dialer;
 use crate::gate;
 use crate::protocol::{self, NoResponse};
-use crate::raft::{Entry, Failure, Request, Response, ServerId};
+use crate::raft::{AppendOutcome, AppendReply, Entry, Failure, Request, Response, ServerId};
 use crate::service::Input;
 
 /// The number of bytes to write at a time. After each chunk the stall deadline starts again, and other sockets get a
@@ -182,12 +183,38 @@ impl Lane {
             None => {
                 let connecting = connect(&self.dialer);
                 let mut stream = self.stalled.within(STALL_DEADLINE, connecting).await??;
+                if let Some(shown) = self.introduce(&mut stream, request, encoded.len()).await? {
+                    self.connection = Some(stream);
+                    return Ok(shown);
+                }
                 let answer = self.post(&mut stream, &encoded).await?;
                 (stream, answer)
             }
         };
         self.connection = Some(stream);
         Ok(protocol::read_response(request, &answer)?)
+    }
+
+    /// Shows a peer who is calling before a large request: until it has answered one, it counts the bytes of a new
+    /// connection among those of callers, and may have no room for more. Sends the request without its entries, which
+    /// any peer may do at any time. Returns the response if it makes the entries pointless.
+    async fn introduce(
+        &mut self,
+        stream: &mut TcpStream,
+        request: &Request,
+        bytes: usize,
+    ) -> anyhow::Result<Option<Response>> {
+        let Request::AppendEntries(append) = request else { return Ok(None) };
+        if bytes <= UNCOUNTED_BYTES {
+            return Ok(None);
+        }
+        let empty = Request::AppendEntries(append.without_entries());
+        let encoded = self.encode(&empty).await;
+        let answer = self.post(stream, &encoded).await?;
+        Ok(match protocol::read_response(&empty, &answer)? {
+            Response::Append(AppendReply { outcome: AppendOutcome::Accepted, .. }) => None,
+            response => Some(response),
+        })
     }
 
     /// Encodes a request as an HTTP POST.
@@ -242,15 +269,19 @@ async fn connect(dialer: &Dialer) -> anyhow::Result<TcpStream> {
 mod tests {
     use std::io::{Read, Write};
     use std::net::{Ipv4Addr, TcpListener};
+    use std::sync::Arc;
     use std::thread;
 
     use super::*;
     use crate::config::Config;
     use crate::dial;
+    use crate::metadata::Update;
     use crate::protocol::{Answer, write_answer};
     use crate::raft::{
-        BallotKind, Cluster, Identity, Incarnation, Reply, RequestVote, Server, VoteReply,
+        AppendEntries, BallotKind, Cluster, Command, Identity, Incarnation, LogIndex, Position,
+        Reply, RequestVote, Round, Server, Term, VoteReply,
     };
+    use crate::value::Value;
 
     const KIND: BallotKind = BallotKind::PreVote;
 
@@ -341,6 +372,85 @@ mod tests {
     #[test]
     fn any_other_fault_says_nothing_about_the_peer() {
         assert_eq!(failure(&answered(&Answer::Crashed(None))), Some(Failure::Silent));
+    }
+
+    /// An append with so many bytes of entries.
+    fn append(bytes: usize) -> Request {
+        let hashes = [Value::Base64(vec![0; bytes].into())].into();
+        let update = Update { name: "a".into(), version: 1, hashes };
+        let entry = Entry { term: Term(1), command: Command::Update(Arc::new(update)) };
+        let term = Term(1);
+        Request::AppendEntries(AppendEntries {
+            sender: Identity { term, history: Some(Incarnation(1)), ..identity(0) },
+            receiver: None,
+            prev_log: Position { term, index: LogIndex(1) },
+            entries: vec![entry],
+            leader_commit: LogIndex(1),
+            round: Round(7),
+            has_majority: true,
+        })
+    }
+
+    /// The sizes of the bodies that a peer receives on one connection for these requests, if it answers all of them with
+    /// this outcome, and what is reported.
+    fn sizes_received(requests: [Request; 2], outcome: AppendOutcome) -> (Vec<usize>, Vec<Input>) {
+        let config = Config::parse("M: 1\nmetadata0: localhost:1").unwrap();
+        let sender = Identity { term: Term(1), ..identity(1) };
+        let reply = AppendReply { sender, round: Round(7), outcome };
+        let body = write_answer(&Answer::Raft(Reply::Append(reply)), &config);
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+        let (listener, port) = listener();
+        let receives = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let (mut gate, mut sizes, mut buffer) =
+                (gate::Gate::new("localhost"), vec![], [0; 4096]);
+            loop {
+                match gate.next().unwrap() {
+                    gate::Received::Request(request) => {
+                        sizes.push(request.body.len());
+                        stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
+                    }
+                    _ => match stream.read(&mut buffer).unwrap() {
+                        0 => return sizes,
+                        count => gate.push(&buffer[..count]),
+                    },
+                }
+            }
+        });
+        let (mut peer, told, executor) = peer(port);
+        let inputs = requests.map(|request| {
+            peer.send(request);
+            match smol::block_on(executor.run(told.recv())) {
+                Ok(Message::Input(input)) => input,
+                _ => panic!("a lane reports only its requests"),
+            }
+        });
+        peer.disconnect();
+        while executor.try_tick() {}
+        (receives.join().unwrap(), inputs.into())
+    }
+
+    #[test]
+    fn a_large_append_is_preceded_by_one_without_entries_on_a_new_connection() {
+        let (sizes, inputs) =
+            sizes_received([append(100_000), append(100_000)], AppendOutcome::Accepted);
+        let [introduction, first, second] = sizes[..] else { panic!("{sizes:?}") };
+        assert!(introduction < 2_000 && 100_000 < first && first == second, "{sizes:?}");
+        assert!(inputs.iter().all(|input| matches!(input, Input::Response { .. })), "{inputs:?}");
+        let (sizes, _) = sizes_received([append(1_000), append(100_000)], AppendOutcome::Accepted);
+        assert_eq!(sizes.len(), 2, "the peer has met it already");
+    }
+
+    #[test]
+    fn entries_are_not_sent_to_a_peer_that_cannot_store_them() {
+        let mismatch = AppendOutcome::Mismatch(Position::default());
+        let (sizes, inputs) = sizes_received([append(100_000), append(100_000)], mismatch);
+        assert!(sizes[0] < 2_000, "{sizes:?}");
+        let is_told = |input: &Input| {
+            matches!(input, Input::Response { response: Response::Append(reply), .. }
+                if reply.outcome == mismatch && reply.round == Round(7))
+        };
+        assert!(inputs.iter().all(is_told), "{inputs:?}");
     }
 
     #[test]

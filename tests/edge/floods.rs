@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use support::client::{Client, TRUE};
 use support::harness::Cluster;
 use support::wait::{PATIENCE, wait_until};
+use surfstore::value::Value;
 
 use crate::memory::{RESIDENT_MAX, await_memory, most_resident, resident};
 use crate::raw::{Raw, call, ping, post};
@@ -156,4 +157,26 @@ fn bodies_beyond_64_mib_in_all_are_refused_with_503_and_cost_no_other_its_place(
     connection.send(ping()).unwrap();
     assert_eq!(connection.response().answer(), TRUE);
     assert_unharmed(&cluster);
+}
+
+/// Peers have room of their own: what clients upload slowly must not hold up an update.
+#[test]
+fn bodies_that_take_all_the_room_of_followers_callers_delay_no_entries() {
+    let (mut cluster, leader) = Cluster::led(3);
+    let request = big_ping();
+    let room = BODIES / request.len() as u64;
+    let followers: Vec<usize> = (0..3).filter(|id| *id != leader).collect();
+    let mut held = Vec::new();
+    for id in &followers {
+        held.extend((0..room).map(|_| send_nearly_all(&mut cluster, *id, &request)));
+        let mut late = Raw::to(cluster.at(*id));
+        let _ = late.send(&request);
+        assert_eq!(late.response().status, 503, "there is no room for more of callers");
+    }
+    let hashes = Value::Array((0..1000).map(|_| Value::from("h".repeat(64).as_str())).collect());
+    assert_eq!(cluster.at(leader).update("a", 1, &hashes), TRUE);
+    for id in followers {
+        wait_until(PATIENCE, "it has the update", || cluster.at(id).version("a") == 1);
+    }
+    drop(held);
 }
