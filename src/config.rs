@@ -1,8 +1,8 @@
 //! The configuration file, and the two command-line arguments of a server.
 //!
 //! The module decides which files and arguments are accepted, and reports an error in one line. It deliberately does
-//! not resolve host names: a name is resolved whenever a connection is made (see [`dial`](crate::dial)), so that a host that is unknown today can
-//! be reached tomorrow.
+//! not resolve host names: a name is resolved whenever a connection is made (see [`dial`](crate::dial)), so that a host
+//! that is unknown today can be reached tomorrow.
 //!
 //! ```text
 //! M: 2                        # how many servers there are

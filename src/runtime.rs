@@ -1,10 +1,10 @@
-//! Sockets, connections, clocks, peers and output around the [`service`](crate::service). The only user of smol and
+//! Sockets, connections, clocks, peers, output and signals around the [`service`](crate::service). The only user of
 //! async-h1.
 //!
 //! One thread runs everything on one executor: the event loop, which owns the service; the listeners and a task for
-//! each connection; a supervisor of all connections; two lanes for each peer, which carry its requests. Only long
-//! computations are offloaded to a thread pool, which shares nothing with that thread. The thread sleeps under low load
-//! and busy-polls its sockets under high load. A panic in a connection's task ends that connection. A panic anywhere
+//! each connection; a supervisor of all connections; two lanes for each peer, which carry its requests. Long
+//! computations, which share nothing with that thread, and look-ups of host names are offloaded to a thread pool. The
+//! thread sleeps under low load and busy-polls its sockets under high load. A panic in a connection's task ends that connection. A panic anywhere
 //! else ends the process, so that no process keeps listening without answering.
 
 mod alarm;

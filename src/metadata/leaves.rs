@@ -4,7 +4,7 @@
 //! The files are ordered by name, and a *leaf* is a run of them. Clones share all leaves. A change copies the leaf that
 //! contains the file, and the list of leaves, but only those that are shared. So while a leaf is held, its address
 //! identifies it: its content never changes. The division into leaves depends on the order in which the files were
-//! added, and does not affect equality.
+//! added and changed and on their sizes, and does not affect equality.
 //!
 //! The module does not decide which updates are accepted.
 
@@ -18,7 +18,8 @@ use super::Update;
 /// at a cost of 19 bytes per file.
 const LEAF_FILES_MAX: usize = 64;
 
-/// A leaf of several files is split if they take more bytes than this, so that whoever writes a leaf has little work.
+/// A leaf of several files is split if they take more bytes than this, so that a leaf can be written in a
+/// short time.
 const LEAF_BYTES_MAX: usize = 64 << 10;
 
 /// A run of files that are consecutive by name; never empty.
