@@ -1,8 +1,8 @@
 //! A client of a set of servers. It finds the leader, follows it through elections, and reports only what is known
 //! about the outcome of an update.
 //!
-//! [`RemoteServer`] has the calls that any server answers. [`Client`] has the calls that only the leader answers. It sends
-//! them to the last known leader, and then follows the answers until a call is confirmed or the
+//! [`RemoteServer`] has the calls that any server answers. [`Client`] has the calls that only the leader answers. It
+//! sends them to the last known leader, and then follows the answers until a call is confirmed or the
 //! [deadline](Limits::deadline) has passed. After a definite refusal (*crashed*, *not the leader*, *busy*) it tries
 //! another server or waits. The module never resends anything silently: it replaces a kept connection that has ended
 //! before the first byte of a call, never after.

@@ -39,8 +39,8 @@
 //! [`config`] reads the configuration file, [`value`] has the values of XML-RPC, and [`blocks`] stores the blocks of
 //! files.
 //!
-//! [`client`] is the other side: it calls servers, and shares no code with their runtime except [`dial`], which looks up
-//! hosts and connects to them. [`chaos`] uses [`client`] to crash and restore servers, and checks their answers.
+//! [`client`] is the other side: it calls servers, and shares no code with their runtime except [`dial`], which looks
+//! up hosts and connects to them. [`chaos`] uses [`client`] to crash and restore servers, and checks their answers.
 //! [`cli`] uses it for the commands of a command-line program. Both need the feature `cli`, which is on by default;
 //! without it the library does not depend on `clap`.
 //!

@@ -4,8 +4,8 @@
 //! One thread runs everything on one executor: the event loop, which owns the service; the listeners and a task for
 //! each connection; a supervisor of all connections; two lanes for each peer, which carry its requests. Long
 //! computations, which share nothing with that thread, and look-ups of host names are offloaded to a thread pool. The
-//! thread sleeps under low load and busy-polls its sockets under high load. A panic in a connection's task ends that connection. A panic anywhere
-//! else ends the process, so that no process keeps listening without answering.
+//! thread sleeps under low load and busy-polls its sockets under high load. A panic in a connection's task ends that
+//! connection. A panic anywhere else ends the process, so that no process keeps listening without answering.
 
 mod alarm;
 mod bind;

@@ -1,9 +1,9 @@
 //! XML-RPC documents in both directions: bytes to calls and answers, and back.
 //!
-//! Parsing has two layers. `encoding` makes text of the bytes, and `document` checks that it is well-formed XML, much of which `quick-xml` does not
-//! check, and returns tags and text with all references expanded. `parse` implements the grammar of XML-RPC on top of
-//! it, and `scalar` parses the values without parts. Well-formedness comes first: an error anywhere in the XML is
-//! reported as such, and a truncated document is never read as a call.
+//! Parsing has two layers. `encoding` makes text of the bytes, and `document` checks that it is well-formed XML, much
+//! of which `quick-xml` does not check, and returns tags and text with all references expanded. `parse` implements the
+//! grammar of XML-RPC on top of it, and `scalar` parses the values without parts. Well-formedness comes first: an error
+//! anywhere in the XML is reported as such, and a truncated document is never read as a call.
 //!
 //! Parsing takes time linear in the document (times the logarithm of a struct's size, to find duplicates) and a stack
 //! bounded by [`DEPTH_MAX`](crate::value::DEPTH_MAX). Entities cannot be defined, and files and networks are never

@@ -70,8 +70,8 @@ impl HeadReader {
         Ok(None)
     }
 
-    /// Takes the bytes that only continue the line that is being read. Each byte would do so in [`step`](Self::step), at
-    /// several times the cost.
+    /// Takes the bytes that only continue the line that is being read. Each byte would do so in [`step`](Self::step),
+    /// at several times the cost.
     fn take_run(&mut self, unread: &mut &[u8]) {
         let part: fn(u8) -> bool = match &self.place {
             HeadPart::RequestLine => is_printable,

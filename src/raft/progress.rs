@@ -46,8 +46,8 @@ pub(super) struct Progress {
     reachable_from: Round,
     /// The number of heartbeats that were due since the last reply.
     unanswered: u64,
-    /// The number of heartbeats that became due after the one before was answered, since an append with entries was sent
-    /// and none has been answered. At most [`UNANSWERED_MAX`].
+    /// The number of heartbeats that became due after the one before was answered, since an append with entries was
+    /// sent and none has been answered. At most [`UNANSWERED_MAX`].
     without_entries: u64,
     /// Whether one of those appends has failed.
     batch_failed: bool,

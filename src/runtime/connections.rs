@@ -27,8 +27,8 @@ const CONNECTIONS_MIN: usize = 16;
 /// many while connections are opened and host names looked up, and some for the process itself.
 const DESCRIPTORS_KEPT: usize = 48;
 
-/// The number of connections of each peer that are exempt from eviction: one for each of its two lanes, and as many that
-/// it has just given up.
+/// The number of connections of each peer that are exempt from eviction: one for each of its two lanes, and as many
+/// that it has just given up.
 const SLOTS_OF_PEER: usize = 4;
 
 /// The maximum number of bytes of requests held over all connections of callers, and the same for all of peers. Slow
@@ -116,7 +116,8 @@ impl Connections {
         self.connections.borrow_mut().remove(&id);
     }
 
-    /// Exempts a peer's connection from eviction once the peer has been answered as one, unless too many are exempt already.
+    /// Exempts a peer's connection from eviction once the peer has been answered as one, unless too many are exempt
+    /// already.
     pub(super) fn keep_for_peer(&self, connection: &Connection) {
         let connections = self.connections.borrow();
         if !connection.is_peer.get() {

@@ -31,8 +31,8 @@ pub fn start() -> io::Result<()> {
     if process::id() == 1 { end_process_1() } else { Ok(()) }
 }
 
-/// Makes SIGTERM and SIGINT end the process. To process 1, which the first process of a container is, the kernel applies
-/// no default action.
+/// Makes SIGTERM and SIGINT end the process. To process 1, which the first process of a container is, the kernel
+/// applies no default action.
 fn end_process_1() -> io::Result<()> {
     let mut signals = Signals::new([Signal::Term, Signal::Int])?;
     // A thread of its own, so that the end does not wait for a long step of the server.

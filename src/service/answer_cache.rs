@@ -103,8 +103,8 @@ impl AnswerCache {
         self.unfinished.is_some()
     }
 
-    /// Writes the next part of the map, because everything else would have to wait for a large map. Returns the document
-    /// if that was the last part. Leaves of the last document are reused, and only the others are written.
+    /// Writes the next part of the map, because everything else would have to wait for a large map. Returns the
+    /// document if that was the last part. Leaves of the last document are reused, and only the others are written.
     pub(super) fn write_part(&mut self) -> Option<Arc<Document>> {
         let UnfinishedMap { files, written, reusable } = self.unfinished.as_mut()?;
         let mut bytes = 0;

@@ -11,7 +11,8 @@ use crate::protocol::{Answer, Method, MethodAndCall, fault};
 use crate::raft::{CallId, Server};
 use crate::xmlrpc::Fault;
 
-/// The maximum number of bytes of calls that multicalls have read and not made yet. One multicall may always hold its own.
+/// The maximum number of bytes of calls that multicalls have read and not made yet. One multicall may always hold its
+/// own.
 const UNMADE_BYTES_MAX: usize = 64 << 20;
 
 /// A multicall of at most this size is always accepted, however much the others hold.

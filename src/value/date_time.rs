@@ -9,8 +9,8 @@
 pub struct DateTime(Box<str>);
 
 impl DateTime {
-    /// The date and time written like this, or `None` if the text does not have that form. The ranges of the numbers are
-    /// not checked.
+    /// The date and time written like this, or `None` if the text does not have that form. The ranges of the numbers
+    /// are not checked.
     pub fn new(text: &str) -> Option<DateTime> {
         has_form(text).then(|| DateTime(text.into()))
     }

@@ -1,7 +1,7 @@
 //! The encoding of a document: what its bytes are, whatever its declaration calls them.
 //!
-//! Documents are UTF-8. Many clients declare another encoding and send UTF-8, or only ASCII, which means the same in most
-//! encodings. So a declared name matters only if the bytes leave a doubt.
+//! Documents are UTF-8. Many clients declare another encoding and send UTF-8, or only ASCII, which means the same in
+//! most encodings. So a declared name matters only if the bytes leave a doubt.
 
 use std::borrow::Cow;
 

@@ -534,8 +534,8 @@ fn an_append_behind_a_gap_and_a_pre_vote_against_a_leader_that_is_there_change_n
     scene.assert_elects();
 }
 
-/// The request of an append of so many updates, and one more in another term. No update takes effect: version 0 is never
-/// the next.
+/// The request of an append of so many updates, and one more in another term. No update takes effect: version 0 is
+/// never the next.
 fn long_append(scene: &Scene, count: usize, last_term: i64) -> Vec<u8> {
     let update = list(["b".into(), 0.into(), packed(&list([]))]);
     let entry = |term: i64| list([term.into(), update.clone()]);

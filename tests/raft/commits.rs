@@ -34,8 +34,8 @@ fn check_all(server: &Server, first: &[(ServerId, AppendEntries)], held: &mut Ve
 }
 
 /// Figure 2, Leaders: "If there exists an N such that N > commitIndex, a majority of matchIndex[i] >= N, and
-/// log[N].term == currentTerm: set commitIndex = N". Entry 1 is committed. The first append to a peer has the roster of the
-/// term, the second two updates.
+/// log[N].term == currentTerm: set commitIndex = N". Entry 1 is committed. The first append to a peer has the roster of
+/// the term, the second two updates.
 #[test]
 fn commit_follows_the_majority_of_all_servers_for_every_vector_of_match_indexes() {
     for of in 2..=10 {
