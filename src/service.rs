@@ -2,10 +2,10 @@
 //! and the time, and returns the [`Action`]s to carry out.
 //!
 //! The service owns the [`raft::Server`](crate::raft::Server). It decides which calls reach the core and which it
-//! answers itself: all calls while the server is crashed, calls about blocks, and questions about the server. It holds
-//! the calls that wait for the core, and makes the calls of a `system.multicall` one after another. It turns the core's
-//! timers into deadlines, the core's replies into documents, and everything that it sees into the figures of the
-//! [`Monitor`].
+//! answers itself: those that a crashed server refuses, calls about blocks, and questions about the server. It holds
+//! the calls that wait for the core, makes the calls of a `system.multicall` one after another, and writes a large map
+//! in parts, so that other inputs are handled in between. It turns the core's timers into deadlines, the core's replies
+//! into documents, and everything that it sees into the figures of the [`Monitor`].
 //!
 //! Like the core, it is total and synchronous: no input makes it fail or wait. So tests can drive it through any
 //! schedule. The event loop of [`runtime`](crate::runtime) supplies the inputs and carries out the actions.
