@@ -32,7 +32,7 @@
 //! | A pending call waits for an entry that is not applied yet | `src/raft/core.rs: check` |
 //! | Calls that wait at a server that is not a leader have a time limit | `clock.rs: check_timers` |
 //! | The number of waiting calls is bounded | `src/raft/leader.rs: check` |
-//! | A read of a small map is answered after a commit in the term and a majority's replies | `wire.rs: check_confirmed` |
+//! | A read of a small map waits for a commit in the term and replies of a majority | `wire.rs: check_confirmed` |
 //! | Term, commit index and applied index never fall; one vote and one leader per term | `history.rs: check_change` |
 //! | A leader leads until its term ends or it crashes | `history.rs: check_change` |
 //! | A leader deletes no entry of its log; no server deletes a committed one | `history.rs: observe_log` |
