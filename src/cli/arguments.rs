@@ -68,7 +68,8 @@ Examples:
   surfstore status --watch
   surfstore status -o json | python3 -m json.tool
 
-Exit code 4 if there is no leader or no majority is up. After Ctrl-C, --watch ends with exit code 0.")]
+Exit code 4 if there is no leader, no majority is up, or no majority answers the leader.
+After Ctrl-C, --watch ends with exit code 0.")]
     Status {
         /// Refresh every second
         #[arg(long)]
@@ -188,7 +189,7 @@ Example:
 It compares the servers' configurations, terms, leaders and histories, reports which servers do not count and \
 which ones elections wait for, and compares the versions of all files with those that a majority confirms.
 
-Exit code 0 if nothing is wrong, 4 if there is no leader or no majority is up, otherwise 1.")]
+Exit code 0 if nothing is wrong, 4 if there is no leader, no majority is up, or none answers the leader, otherwise 1.")]
     Doctor {
         /// The configuration file
         #[arg(value_name = "CONFIG")]
