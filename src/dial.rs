@@ -115,8 +115,15 @@ impl Dialer {
             }
             Err(failures) => failures,
         };
-        let refuse = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-        let refused = failures.iter().filter(|(_, error)| refuse(error));
+        let refuses = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+        // `::1` is often named on machines without IPv6. Nobody listens there, which says nothing as long as no other
+        // address refuses.
+        let is_absent = |(address, error): &&(SocketAddr, io::Error)| {
+            address.ip().is_loopback() && error.kind() == io::ErrorKind::AddrNotAvailable
+        };
+        let proves = failures.iter().any(|(_, error)| refuses(error));
+        let refused =
+            failures.iter().filter(|failure| proves && (refuses(&failure.1) || is_absent(failure)));
         let refused: Vec<_> = refused.map(|(address, _)| *address).collect();
         let last = failures.last().map(|(address, error)| format!(" at {address}: {error}"));
         Err(DialError {

@@ -270,6 +270,7 @@ impl Shell {
             }
             if server.role() == RoleName::Crashed && !was_crashed {
                 self.actions.push(Action::Disconnect);
+                self.end_reads(now);
             }
             self.perform(effects, now);
         }

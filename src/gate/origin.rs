@@ -77,6 +77,7 @@ pub(super) fn check_name(host: Option<&Authority>, own_host: &str) -> Result<(),
         host.host.is_empty()
             || is_literal
             || host.host.ends_with(".localhost")
+            || host.host.strip_suffix('.').is_some_and(|name| name.eq_ignore_ascii_case(own_host))
             || host.cannot_be_rebound(own_host)
     };
     if host.is_none_or(is_safe) { Ok(()) } else { Err(MISDIRECTED) }

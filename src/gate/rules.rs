@@ -43,7 +43,9 @@ pub(super) fn judge(
     let announced = announced(&headers, line.version)?;
     let method = method(&line.method)?;
     let target = target(line.target, method)?;
-    if matches!(method, HttpMethod::Get | HttpMethod::Head) {
+    // Health checks name a server in many ways, and learn nothing that is worth protecting.
+    let is_health = matches!(&*target, "/healthz" | "/readyz");
+    if matches!(method, HttpMethod::Get | HttpMethod::Head) && !is_health {
         origin::check_name(host.as_ref(), own_host)?;
     }
     origin::check(headers.only("origin", origin::FOREIGN)?, host.as_ref(), own_host)?;

@@ -51,6 +51,8 @@ pub(super) struct Progress {
     without_entries: u64,
     /// Whether one of those appends has failed.
     batch_failed: bool,
+    /// Whether they failed for as long as a silence timeout. A retry that takes long but makes progress is no failure.
+    refuses_entries: bool,
 }
 
 /// What must be remembered about an append until it is answered.
@@ -86,6 +88,7 @@ impl Progress {
             unanswered: 0,
             without_entries: 0,
             batch_failed: false,
+            refuses_entries: false,
         }
     }
 
@@ -128,6 +131,7 @@ impl Progress {
         // If heartbeats are not answered either, that says enough, and nothing about entries.
         if self.unanswered == 0 && (self.batch.is_some() || self.batch_failed) {
             self.without_entries = (self.without_entries + 1).min(UNANSWERED_MAX);
+            self.judge_entries();
         }
         self.unanswered = self.unanswered.saturating_add(1);
     }
@@ -137,8 +141,7 @@ impl Progress {
     /// A network may carry heartbeats and lose everything larger. The leader can then commit nothing, and would keep
     /// the others from electing one that can. A batch that takes long but makes progress has not failed.
     pub(super) fn is_in_touch(&self) -> bool {
-        let takes_entries = !self.batch_failed || self.without_entries < UNANSWERED_MAX;
-        self.unanswered < UNANSWERED_MAX && takes_entries
+        self.unanswered < UNANSWERED_MAX && !self.refuses_entries
     }
 
     /// Whether the follower has answered an append that was sent after the one with that number.
@@ -198,6 +201,7 @@ impl Progress {
         if sent.has_entries() {
             self.without_entries = 0;
             self.batch_failed = false;
+            self.refuses_entries = false;
         }
         match outcome {
             AppendOutcome::Accepted => {
@@ -224,7 +228,14 @@ impl Progress {
         if let Some(sent) = self.take(round) {
             self.reachable_from = self.last_sent.next();
             self.batch_failed |= sent.has_entries();
+            self.judge_entries();
         }
+    }
+
+    /// Decides whether the follower is out of reach for entries, unless some are on their way.
+    fn judge_entries(&mut self) {
+        self.refuses_entries |=
+            self.batch_failed && self.batch.is_none() && UNANSWERED_MAX <= self.without_entries;
     }
 
     fn take(&mut self, round: Round) -> Option<Sent> {

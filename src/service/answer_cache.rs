@@ -126,6 +126,7 @@ impl AnswerCache {
             *written += 1;
         }
         let revision = files.revision();
+        assert_eq!(self.leaves.len(), *written, "bug: a map is written whole");
         self.unfinished = None;
         let [before, after] =
             protocol::write_around_leaves().map(|end| Piece::new(end, &self.budget));
@@ -158,7 +159,11 @@ impl AnswerCache {
     /// Evicts everything written for the map that is not being sent.
     fn forget(&mut self) {
         self.files.take_if(|(_, document)| Arc::strong_count(document) == 1);
-        self.leaves.retain(|written| 1 < Arc::strong_count(&written.piece));
+        match &mut self.unfinished {
+            // Its leaves belong to a document that is not finished. Only those of the one before may go.
+            Some(unfinished) => unfinished.reusable = Vec::new().into_iter().peekable(),
+            None => self.leaves.retain(|written| 1 < Arc::strong_count(&written.piece)),
+        }
     }
 }
 
@@ -308,6 +313,21 @@ mod tests {
         update(&mut files, "20", 2, "h");
         cache.start_map(files.clone());
         assert!(cache.write_part().is_some());
+    }
+
+    #[test]
+    fn a_map_is_whole_although_room_is_made_while_it_is_written() {
+        let (mut cache, mut files) = (cache(), Files::default());
+        let large = "h".repeat(100 << 10);
+        (0..40).for_each(|file| update(&mut files, &format!("{file:02}"), 1, &large));
+        cache.start_map(files.clone());
+        assert!(cache.write_part().is_none());
+        let full = cache.write(&block(ANSWER_BYTES_MAX / 8 * 5));
+        assert!(!is_busy(&full));
+        assert!(is_busy(&cache.write(&block(10 << 20))), "there is no room");
+        drop(full);
+        let document = iter::repeat_with(|| cache.write_part()).find_map(|document| document);
+        assert!(*document.unwrap().bytes() == protocol::write_answer(&read(&files), &cache.config));
     }
 
     #[test]

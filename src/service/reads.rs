@@ -4,12 +4,14 @@
 //! confirmation, because the later one is committed as well, but never an earlier one. So if a map is being written, a
 //! read gets the next one.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::Shell;
 use super::calls::Waiting;
 use crate::metadata::Files;
+use crate::protocol::Answer;
 use crate::raft::CallId;
 
 /// The reads that the core has confirmed and whose map is not written yet.
@@ -25,6 +27,12 @@ impl Reads {
     /// The number of reads.
     pub(super) fn len(&self) -> usize {
         self.current.len() + self.next.as_ref().map_or(0, |(_, reads)| reads.len())
+    }
+
+    /// Takes all reads.
+    fn take(&mut self) -> Vec<(CallId, Waiting)> {
+        let next = self.next.take().map_or_else(Vec::new, |(_, reads)| reads);
+        mem::take(&mut self.current).into_iter().chain(next).collect()
     }
 
     /// Forgets a read whose caller has disconnected.
@@ -50,10 +58,18 @@ impl Shell {
         }
     }
 
+    /// Answers all reads as a crashed server does.
+    pub(super) fn end_reads(&mut self, now: Instant) {
+        for (id, call) in self.reads.take() {
+            let document = self.answers.write(&Answer::Crashed(None));
+            self.finish(id, call, document, now);
+        }
+    }
+
     /// Writes the next part of the map, and answers its reads if it was the last.
     pub(super) fn write_part(&mut self, now: Instant) {
         let Some(document) = self.answers.write_part() else { return };
-        for (id, call) in std::mem::take(&mut self.reads.current) {
+        for (id, call) in mem::take(&mut self.reads.current) {
             self.finish(id, call, Arc::clone(&document), now);
         }
         if let Some((files, reads)) = self.reads.next.take() {

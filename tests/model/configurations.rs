@@ -129,7 +129,7 @@ pub(crate) const PAIR: Configuration = Configuration {
 /// Two servers, and callers who wait for a majority: enough heartbeats for a leader without answers to say so.
 pub(crate) const PAIR_WITHOUT_MAJORITY: Configuration = Configuration {
     bounds: Bounds { versions: &[1], reads: 1, crashes: 1, heartbeats: 3, ..joined(2, 2) },
-    states: 157_557,
+    states: 157_303,
     marks: &[
         Mark::Figure8,
         Mark::AppendWithoutMajority,

@@ -198,6 +198,15 @@ fn a_leader_whose_entries_do_not_arrive_loses_its_majority_although_its_heartbea
     assert!(append_to(&effects, 1).has_majority, "but the reply to entries does");
 }
 
+/// A large batch on a slow link is no failure, even if it is sent for the second time.
+#[test]
+fn entries_that_take_long_when_they_are_sent_again_cost_no_majority() {
+    let (server, effects) = leader(3).step(update(1, "a", 1));
+    let failed = [1, 2].map(|peer| unanswered(peer, &append_to(&effects, peer)));
+    let server = beaten(after(server, failed), 10);
+    assert!(claims_majority(&server));
+}
+
 /// A connection that breaks is replaced at the next heartbeat. That is no reason for an election.
 #[test]
 fn entries_that_fail_and_arrive_soon_after_cost_no_majority() {

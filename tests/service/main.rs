@@ -248,16 +248,44 @@ fn a_multicall_takes_turns_with_everything_else() {
 }
 
 /// A server that is alone, and leads.
-fn alone(now: Instant) -> Service {
-    let settings = Settings {
-        cluster: surfstore::raft::Cluster::new(ServerId(0), 1).unwrap(),
-        config: Config::parse("M: 1\nmetadata0: localhost:9001\n").unwrap(),
-        incarnation: Incarnation(1),
-        rng: fastrand::Rng::with_seed(1),
-        waiting_max: WAITING_MAX,
-        budget: AnswerBudget::default(),
-    };
-    Service::start(settings, now).0
+struct Alone {
+    service: Option<Service>,
+    now: Instant,
+}
+
+impl Alone {
+    /// A server with four files of 1 MiB.
+    fn with_a_large_map() -> Alone {
+        let settings = Settings {
+            cluster: surfstore::raft::Cluster::new(ServerId(0), 1).unwrap(),
+            config: Config::parse("M: 1\nmetadata0: localhost:9001\n").unwrap(),
+            incarnation: Incarnation(1),
+            rng: fastrand::Rng::with_seed(1),
+            waiting_max: WAITING_MAX,
+            budget: AnswerBudget::default(),
+        };
+        let now = Instant::now();
+        let mut alone = Alone { service: Some(Service::start(settings, now).0), now };
+        for file in 0..4 {
+            let hashes = Value::from("h".repeat(1 << 20).as_str());
+            let document = Ask::Update(&file.to_string(), 1, &hashes).document();
+            assert_eq!(alone.handle(called(file, document)).0, [(file, TRUE)]);
+        }
+        alone
+    }
+
+    /// Handles an input. Returns the answers, whether there is more to do, and how many reads wait for their map.
+    fn handle(&mut self, input: Input) -> (Vec<(u64, Answer)>, (bool, usize)) {
+        let (next, actions) = self.service.take().unwrap().handle(self.now, input);
+        let more = (next.has_more(), next.reads());
+        self.service = Some(next);
+        (answers_of(actions), more)
+    }
+}
+
+/// A call that came in at the beginning.
+fn called(id: u64, document: Vec<u8>) -> Input {
+    Input::Call { id: CallId(id), asked: protocol::read_call(&document), since: Instant::now() }
 }
 
 /// The answers among the actions: whose they are, and what they say.
@@ -281,32 +309,13 @@ fn version(answer: &Answer) -> i64 {
 
 #[test]
 fn while_a_large_map_is_written_other_calls_are_answered_and_later_reads_get_a_later_map() {
-    let now = Instant::now();
-    let mut service = Some(alone(now));
-    let mut handle = |input| {
-        let (next, actions) = service.take().unwrap().handle(now, input);
-        let more = (next.has_more(), next.reads());
-        service = Some(next);
-        (answers_of(actions), more)
-    };
-    let call = |id, document: Vec<u8>| Input::Call {
-        id: CallId(id),
-        asked: protocol::read_call(&document),
-        since: now,
-    };
-    let update = |file: u64, version| {
-        let hash = "h".repeat(if version == 1 { 1 << 20 } else { 1 });
-        let hashes = Value::Array([hash.as_str().into()].into());
-        Ask::Update(&file.to_string(), version, &hashes).document()
-    };
-    for file in 0..4 {
-        assert_eq!(handle(call(file, update(file, 1))).0, [(file, TRUE)]);
-    }
-    assert_eq!(handle(call(10, Ask::Files.document())), (vec![], (true, 1)));
-    assert_eq!(handle(call(11, Ask::Ping.document())).0, [(11, TRUE)]);
-    assert_eq!(handle(call(12, update(0, 2))).0, [(12, TRUE)]);
+    let mut server = Alone::with_a_large_map();
+    let mut handle = |input| server.handle(input);
+    assert_eq!(handle(called(10, Ask::Files.document())), (vec![], (true, 1)));
+    assert_eq!(handle(called(11, Ask::Ping.document())).0, [(11, TRUE)]);
+    assert_eq!(handle(called(12, update("0", 2))).0, [(12, TRUE)]);
     for id in [13, 14] {
-        assert_eq!(handle(call(id, Ask::Files.document())).0, []);
+        assert_eq!(handle(called(id, Ask::Files.document())).0, []);
     }
     assert_eq!(handle(Input::HangUp(CallId(13))).1, (true, 2));
     let mut answered = Vec::new();
@@ -319,6 +328,19 @@ fn while_a_large_map_is_written_other_calls_are_answered_and_later_reads_get_a_l
     }
     assert_eq!(answered, [(10, 1), (14, 2)]);
     assert!(4 <= ticks, "{ticks} ticks");
+}
+
+/// A pending read ends at a crash, even if the core has confirmed it already.
+#[test]
+fn a_read_whose_map_is_being_written_ends_when_its_server_crashes() {
+    let mut server = Alone::with_a_large_map();
+    assert_eq!(server.handle(called(10, Ask::Files.document())), (vec![], (true, 1)));
+    let (answers, (_, reads)) = server.handle(called(11, Ask::Crash.document()));
+    let [(10, Err(ended)), (11, Ok(Value::Boolean(true)))] = &answers[..] else {
+        panic!("{answers:?}")
+    };
+    assert_eq!((ended.code, reads), (fault::CRASHED, 0));
+    while server.handle(Input::Tick).1.0 {}
 }
 
 /// Calls of all kinds, disconnecting clients, and servers that come and go: each call is answered once, and a call that
