@@ -69,7 +69,7 @@ pub(super) fn check(
     }
 }
 
-/// Refuses to show a page under a name that may have been rebound. Browsers always name a host, and a name under
+/// Refuses to show a page with figures under a name that may have been rebound. Browsers always name a host, and a name under
 /// `localhost` is resolved to this machine.
 pub(super) fn check_name(host: Option<&Authority>, own_host: &str) -> Result<(), Refusal> {
     let is_safe = |host: &Authority| {

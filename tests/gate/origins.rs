@@ -97,6 +97,7 @@ fn pages_are_shown_only_under_names_that_cannot_be_rebound() {
             "[::1]:9001",
             "[fe80::1%eth0]:9001",
             "META0.example:9001",
+            "meta0.example.:9001",
             OWN_HOST,
             "",
         ] {
@@ -112,6 +113,10 @@ fn pages_are_shown_only_under_names_that_cannot_be_rebound() {
         ] {
             assert_eq!(refused(get(method, host)), 421, "{method} {host}");
         }
+    }
+    for target in ["/healthz", "/readyz"] {
+        let check = format!("GET {target} HTTP/1.1\r\nHost: surfstore-0.pods\r\n\r\n");
+        assert_eq!(served(check).target, target, "a health check names a server as it likes");
     }
     assert_eq!(served("GET /status HTTP/1.0\r\n\r\n").target, "/status", "no browser names none");
 }
