@@ -115,16 +115,7 @@ impl Dialer {
             }
             Err(failures) => failures,
         };
-        let refuses = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-        // `::1` is often named on machines without IPv6. Nobody listens there, which says nothing as long as no other
-        // address refuses.
-        let is_absent = |(address, error): &&(SocketAddr, io::Error)| {
-            address.ip().is_loopback() && error.kind() == io::ErrorKind::AddrNotAvailable
-        };
-        let proves = failures.iter().any(|(_, error)| refuses(error));
-        let refused =
-            failures.iter().filter(|failure| proves && (refuses(&failure.1) || is_absent(failure)));
-        let refused: Vec<_> = refused.map(|(address, _)| *address).collect();
+        let refused = refused(&failures);
         let last = failures.last().map(|(address, error)| format!(" at {address}: {error}"));
         Err(DialError {
             is_refused: self.names.are_all(&refused),
@@ -139,6 +130,22 @@ impl Dialer {
     ) -> Dialer {
         Dialer { names: Arc::new(Names::looked_up(Box::new(look))) }
     }
+}
+
+/// The addresses that refuse the connection.
+///
+/// On machines without IPv6, `localhost` often has the address `::1` as well. Nothing can listen there, so it counts too,
+/// but alone it proves nothing: a machine without free ports fails in the same way.
+fn refused(failures: &[(SocketAddr, io::Error)]) -> Vec<SocketAddr> {
+    let refuses = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    let is_absent = |address: &SocketAddr, error: &io::Error| {
+        address.ip().is_loopback() && error.kind() == io::ErrorKind::AddrNotAvailable
+    };
+    let one_refuses = failures.iter().any(|(_, error)| refuses(error));
+    let counts = |(address, error): &&(SocketAddr, io::Error)| {
+        refuses(error) || (one_refuses && is_absent(address, error))
+    };
+    failures.iter().filter(counts).map(|(address, _)| *address).collect()
 }
 
 #[cfg(test)]
@@ -259,6 +266,22 @@ pub(crate) mod tests {
         let unreachable = Place { address: broadcast, ..refusing() };
         assert_eq!(is_refused(&[&one, &unreachable]), Some(false));
         assert_eq!(is_refused(&[&unreachable, &one]), Some(false));
+    }
+
+    #[test]
+    fn an_address_that_the_machine_lacks_refuses_if_another_one_does_and_it_is_loopback() {
+        use io::ErrorKind::{AddrNotAvailable, ConnectionRefused, TimedOut};
+        let [v4, v6, far] =
+            ["127.0.0.1:9001", "[::1]:9001", "192.0.2.1:9001"].map(|text| text.parse().unwrap());
+        let of = |failures: &[(SocketAddr, io::ErrorKind)]| {
+            let failures: Vec<_> =
+                failures.iter().map(|(address, kind)| (*address, (*kind).into())).collect();
+            refused(&failures)
+        };
+        assert_eq!(of(&[(v4, ConnectionRefused), (v6, AddrNotAvailable)]), [v4, v6]);
+        assert_eq!(of(&[(v6, AddrNotAvailable)]), []);
+        assert_eq!(of(&[(v4, TimedOut), (v6, AddrNotAvailable)]), []);
+        assert_eq!(of(&[(v4, ConnectionRefused), (far, AddrNotAvailable)]), [v4]);
     }
 
     #[test]
