@@ -173,7 +173,8 @@ fn bodies_that_take_all_the_room_of_followers_callers_delay_no_entries() {
         let _ = late.send(&request);
         assert_eq!(late.response().status, 503, "there is no room for more of callers");
     }
-    let hashes = Value::Array((0..1000).map(|_| Value::from("h".repeat(64).as_str())).collect());
+    // More than what is left of the room for callers, which every connection has a little of.
+    let hashes = Value::Array((0..12_000).map(|_| Value::from("h".repeat(64).as_str())).collect());
     assert_eq!(cluster.at(leader).update("a", 1, &hashes), TRUE);
     for id in followers {
         wait_until(PATIENCE, "it has the update", || cluster.at(id).version("a") == 1);
