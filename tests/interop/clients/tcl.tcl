@@ -26,6 +26,10 @@ expect [call $leader {*}$update] 0
 expect [call $leader updatefile {string ints} {int 1} {array {{int 1} {int 2}}}] 1
 expect [lsort [call $leader getfileinfomap]] [lsort [list [list $name {1 {h1 h2}}] {ints {1 {1 2}}}]]
 expect [call $leader tester_getversion [list string $name]] 1
+# The package neither encodes nor decodes `&` and `<`. A program has to do both.
+expect [lindex [xmlrpc::assoc faultCode [call $leader updatefile {string a&b} {int 1} {array {}}]] 1] -32700
+expect [call $leader updatefile {string a&amp;b} {int 1} {array {{string c&amp;d}}}] 1
+expect [xmlrpc::assoc {a&amp;b} [call $leader getfileinfomap]] {{a&amp;b} {1 {{c&amp;d}}}}
 
 proc expect_fault {port code text} {
     set fault [call $port updatefile {string ints} {int 2} {array {}}]
