@@ -79,7 +79,7 @@ pub use event::{
 };
 pub use follower::Follower;
 pub use identity::{Account, Identity, Incarnation, Member, Roster};
-pub use leader::{BATCH_BYTES_MAX, Leader, UNCOMMITTED_BYTES_MAX, WAITING_MAX};
+pub use leader::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, Leader, UNCOMMITTED_BYTES_MAX, WAITING_MAX};
 pub use log::{Command, Entry, Log, LogIndex, NUMBER_MAX, Position, Term};
 pub use node::Node;
 pub use role::{Becomes, Role, RoleName};

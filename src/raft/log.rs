@@ -178,15 +178,15 @@ impl Log {
         self.entries.get(offset(index.previous())..).unwrap_or_default()
     }
 
-    /// Copies of the entries from `index` on, as many as fit into `bytes_max`, but at least one.
-    pub fn batch(&self, index: LogIndex, bytes_max: usize) -> Vec<Entry> {
+    /// Copies of the entries from `index` on, up to `count_max` and as many as fit into `bytes_max`, but at least one.
+    pub fn batch(&self, index: LogIndex, count_max: usize, bytes_max: usize) -> Vec<Entry> {
         let mut bytes = 0;
         let fits = |entry: &&Entry| {
             let first = bytes == 0;
             bytes += entry.size();
             first || bytes <= bytes_max
         };
-        self.from(index).iter().take_while(fits).cloned().collect()
+        self.from(index).iter().take(count_max).take_while(fits).cloned().collect()
     }
 
     /// The memory that the entries after `from` up to `to` hold, in bytes.

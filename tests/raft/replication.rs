@@ -108,6 +108,18 @@ fn the_bound_on_a_batch_is_inclusive() {
     assert_eq!(append_to(&effects, 1).entries.len(), 2);
 }
 
+/// However small they are, so that a follower applies them in a short time.
+#[test]
+fn a_batch_carries_a_bounded_number_of_entries() {
+    let (server, effects) = elected(3, &[1; BATCH_ENTRIES_MAX + 1]);
+    let lacks_all = AppendOutcome::Mismatch(at(0, 0));
+    let (server, effects) = server.step(answered(1, &append_to(&effects, 1), lacks_all));
+    let first = append_to(&effects, 1);
+    assert_eq!(first.entries.len(), BATCH_ENTRIES_MAX);
+    let (_, effects) = server.step(accepted(1, &first));
+    assert_eq!(append_to(&effects, 1).entries.len(), 2, "the last one and the roster");
+}
+
 /// A large batch in flight delays no heartbeat, and a heartbeat in flight no batch.
 #[test]
 fn entries_and_heartbeats_travel_independently() {
