@@ -7,7 +7,7 @@ use super::{METHODS, Method, ServerStatus, peers};
 use crate::config::Config;
 use crate::metadata::{Files, Leaf, Update};
 use crate::raft::{Identity, Reply};
-use crate::value::Value;
+use crate::value::{Unpacker, Value};
 use crate::xmlrpc::{self, Fault, Members, Writer};
 
 /// The answer to a call.
@@ -96,14 +96,20 @@ pub fn write_around_leaves() -> [Vec<u8>; 2] {
 }
 
 fn write_file(members: &mut Members<'_>, file: &Update) {
-    write_info(members, &file.name, file.version, &file.hashes.value());
+    let hashes = |writer: &mut Writer| writer.packed(&mut Unpacker::new(file.hashes.packed()));
+    write_info(members, &file.name, file.version, hashes);
 }
 
-fn write_info(members: &mut Members<'_>, name: &str, version: i64, hashes: &Value) {
+fn write_info(
+    members: &mut Members<'_>,
+    name: &str,
+    version: i64,
+    hashes: impl FnOnce(&mut Writer),
+) {
     members.member(name, |writer| {
         writer.array(|info| {
             info.int(version);
-            info.value(hashes);
+            hashes(info);
         });
     });
 }
@@ -127,6 +133,6 @@ fn write_struct(members: &[(&str, Value)]) -> Vec<u8> {
 /// The size of the update in an answer, in bytes.
 pub(super) fn written_bytes(name: &str, version: i64, hashes: &Value) -> usize {
     xmlrpc::response_bytes(|writer| {
-        writer.structure(|members| write_info(members, name, version, hashes));
+        writer.structure(|members| write_info(members, name, version, |out| out.value(hashes)));
     })
 }

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 
 use super::Fault;
-use crate::value::{Double, Value, is_xml};
+use crate::value::{Double, Next, Unpacker, Value, is_xml};
 
 /// The document of a call.
 pub fn write_call(method: &str, write: impl FnOnce(&mut Params<'_>)) -> Vec<u8> {
@@ -257,6 +257,29 @@ impl Writer {
         }
     }
 
+    /// Writes the next value that `unpacker` reads, which must be valid. Building it first would take several times as
+    /// long.
+    pub fn packed(&mut self, unpacker: &mut Unpacker<'_>) {
+        let Some(next) = unpacker.next() else { return };
+        match next {
+            Next::Int(number) => self.int(number),
+            Next::Boolean(truth) => self.boolean(truth),
+            Next::Double(number) => self.double(number),
+            Next::String(text) => self.string(text),
+            Next::Bytes(bytes) => self.base64(bytes),
+            Next::DateTime(text) => self.scalar("dateTime.iso8601", text),
+            Next::Array(count) => {
+                self.array(|writer| (0..count).for_each(|_| writer.packed(unpacker)))
+            }
+            Next::Struct(count) => self.structure(|members| {
+                for _ in 0..count {
+                    let Some(name) = unpacker.name() else { return };
+                    members.member(name, |writer| writer.packed(unpacker));
+                }
+            }),
+        }
+    }
+
     /// Writes the start of a document, its content, and its end.
     fn document(&mut self, [open, close]: [&str; 2], write: impl FnOnce(&mut Writer)) {
         self.raw(DECLARATION);
@@ -276,14 +299,28 @@ impl Writer {
 
     /// Writes text such that every XML parser returns it unchanged, as far as XML can carry it.
     fn escaped(&mut self, text: &str) {
+        // What is not written yet.
         let mut rest = text;
-        while let Some((at, character, replacement)) = first_delicate(rest) {
-            let (plain, after) = rest.split_at(at);
+        while let Some(begin) = first_delicate_chunk(rest) {
+            let (plain, delicate) = rest.split_at(begin);
+            let end = (CHUNK_BYTES..delicate.len()).find(|at| delicate.is_char_boundary(*at));
+            let (chunk, after) = delicate.split_at(end.unwrap_or(delicate.len()));
             self.raw(plain);
-            self.raw(replacement);
-            rest = &after[character.len_utf8()..];
+            self.escaped_chunk(chunk);
+            rest = after;
         }
         self.raw(rest);
+    }
+
+    fn escaped_chunk(&mut self, chunk: &str) {
+        let mut plain_from = 0;
+        for (at, character) in chunk.char_indices() {
+            let Some(replacement) = replacement(character) else { continue };
+            self.raw(&chunk[plain_from..at]);
+            self.raw(replacement);
+            plain_from = at + character.len_utf8();
+        }
+        self.raw(&chunk[plain_from..]);
     }
 }
 
@@ -330,24 +367,25 @@ impl Write for Out {
     }
 }
 
-/// The first character that must be escaped, its position, and what to write instead.
-fn first_delicate(text: &str) -> Option<(usize, char, &'static str)> {
+/// Where a chunk begins that may contain a character to escape; none before it does.
+fn first_delicate_chunk(text: &str) -> Option<usize> {
     let start = text.as_bytes().chunks(CHUNK_BYTES).position(may_be_delicate)? * CHUNK_BYTES;
     // A chunk may start within a character.
-    let start = (0..=start).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
-    text[start..].char_indices().find_map(|(at, character)| {
-        let replacement = match character {
-            '&' => "&amp;",
-            '<' => "&lt;",
-            // It must not be written raw in "]]>".
-            '>' => "&gt;",
-            // A bare CR would be read as LF.
-            '\r' => "&#13;",
-            _ if is_xml(character) => return None,
-            // Not even a reference can carry it, and one such character would make the whole document unreadable.
-            _ => "\u{FFFD}",
-        };
-        Some((start + at, character, replacement))
+    (0..=start).rev().find(|at| text.is_char_boundary(*at))
+}
+
+/// What to write instead of a character that must be escaped.
+fn replacement(character: char) -> Option<&'static str> {
+    Some(match character {
+        '&' => "&amp;",
+        '<' => "&lt;",
+        // It must not be written raw in "]]>".
+        '>' => "&gt;",
+        // A bare CR would be read as LF.
+        '\r' => "&#13;",
+        _ if is_xml(character) => return None,
+        // Not even a reference can carry it, and one such character would make the whole document unreadable.
+        _ => "\u{FFFD}",
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::answered;
 use proptest::prelude::*;
-use surfstore::value::{DateTime, Double, Value};
+use surfstore::value::{DateTime, Double, Unpacker, Value};
 use surfstore::xmlrpc::{parse_call, parse_response, response_bytes, write_call, write_response};
 
 /// Text of characters that XML allows, with many that need escaping.
@@ -103,6 +103,13 @@ proptest! {
         prop_assert_eq!(&answered(&write_response(|writer| writer.value(&value))), &value);
         let call = parse_call(&write_call("m", |params| params.param(|writer| writer.value(&value))));
         prop_assert_eq!(call.and_then(|call| call.params), Ok(vec![value]));
+    }
+
+    #[test]
+    fn a_packed_value_is_written_like_the_value_itself(value in value()) {
+        let packed = value.pack();
+        let written = write_response(|writer| writer.packed(&mut Unpacker::new(&packed)));
+        prop_assert_eq!(written, write_response(|writer| writer.value(&value)));
     }
 
     #[test]

@@ -85,6 +85,25 @@ fn strings_and_names_are_escaped() {
 }
 
 #[test]
+fn a_long_text_is_escaped_like_its_characters_one_by_one() {
+    let characters = ['a', '&', '漢', '😀', '\u{FFFE}', '\r'];
+    for plain in 0..200 {
+        let long: String = std::iter::repeat_n('é', plain / 2)
+            .chain(std::iter::repeat_n('x', plain % 7))
+            .chain(characters.into_iter().cycle().take(plain))
+            .collect();
+        let string = |text: &str| written(|writer| writer.string(text));
+        let [open, close] = ["<value><string>", "</string></value>"];
+        let one = |character: char| {
+            let one = string(character.encode_utf8(&mut [0; 4]));
+            one.replace(open, "").replace(close, "")
+        };
+        let expected: String = long.chars().map(one).collect();
+        assert_eq!(string(&long), format!("{open}{expected}{close}"));
+    }
+}
+
+#[test]
 fn a_call_names_its_method_and_its_parameters_in_order() {
     let call = write_call("surfstore.updatefile", |params| {
         params.param(|writer| writer.string("a"));
