@@ -33,8 +33,9 @@ use crate::value::Value;
 pub use error::ParseError;
 pub use parse::{parse_call, parse_response};
 pub use write::{
-    Members, Params, Writer, is_fault, response_bytes, write_around_members, write_call,
-    write_fault, write_members, write_multicall, write_response,
+    Members, OneOfSeveral, Params, Writer, is_fault, one_of_several, response_bytes,
+    write_around_answers, write_around_members, write_call, write_fault, write_members,
+    write_response,
 };
 
 /// A call as it was sent. Methods are not known here, so any name and any parameters may occur.

@@ -6,7 +6,7 @@ use std::mem;
 use std::sync::Arc;
 use std::vec;
 
-use super::document::{AnswerBudget, Document, Piece};
+use super::document::{ANSWER_BYTES_MAX, AnswerBudget, Document, Piece, SMALL_BYTES};
 use crate::config::Config;
 use crate::metadata::{Files, Leaf};
 use crate::protocol::{self, Answer, fault};
@@ -172,12 +172,13 @@ fn busy(budget: &AnswerBudget) -> Arc<Document> {
     Document::new(xmlrpc::write_fault(&fault), budget)
 }
 
-/// The answers of a `system.multicall`. Each of them will be copied, so it counts against the budget once more, even if
-/// other callers share it.
+/// The answers of a `system.multicall`. They share what they hold with other callers' answers, and count against the
+/// budget like those.
 #[derive(Debug)]
 pub(super) struct MulticallAnswer {
     answers: Vec<Arc<Document>>,
-    /// The bytes that the copies will take, which count against the budget from the beginning.
+    /// The size of the answers that are not small, in bytes. One may have any size; together they have at most
+    /// [`ANSWER_BYTES_MAX`].
     bytes: usize,
     budget: AnswerBudget,
 }
@@ -187,25 +188,20 @@ impl MulticallAnswer {
         MulticallAnswer { answers: Vec::new(), bytes: 0, budget: budget.clone() }
     }
 
-    /// Adds the next answer, or a *busy* fault in its place if it does not fit beside the earlier ones.
+    /// Adds the next answer, or a *busy* fault in its place if the answers would become too long.
     pub(super) fn push(&mut self, answer: Arc<Document>) {
-        let has_room = self.budget.has_room(answer.len(), 0);
-        let answer = if has_room { answer } else { busy(&self.budget) };
-        self.budget.add(answer.len());
-        self.bytes += answer.len();
-        self.answers.push(answer);
+        let size = if answer.len() <= SMALL_BYTES { 0 } else { answer.len() };
+        if self.bytes + size <= ANSWER_BYTES_MAX.max(size) {
+            self.bytes += size;
+            self.answers.push(answer);
+        } else {
+            self.answers.push(busy(&self.budget));
+        }
     }
 
     /// The document that answers all calls. It is never refused, because updates among them may have taken effect.
     pub(super) fn write(self) -> Arc<Document> {
-        let documents = self.answers.iter().map(|answer| answer.bytes());
-        Document::new(xmlrpc::write_multicall(documents), &self.budget)
-    }
-}
-
-impl Drop for MulticallAnswer {
-    fn drop(&mut self) {
-        self.budget.give_back(self.bytes);
+        Document::answering_several(&self.answers, &self.budget)
     }
 }
 
@@ -215,7 +211,6 @@ mod tests {
 
     use super::*;
     use crate::metadata::Update;
-    use crate::service::document::{ANSWER_BYTES_MAX, SMALL_BYTES};
     use crate::value::Value;
 
     fn cache() -> AnswerCache {
@@ -411,26 +406,58 @@ mod tests {
         assert!(!map(&mut cache, &many()).is_fault());
     }
 
+    /// The document of a multicall that brings these answers.
+    fn several(cache: &AnswerCache, answers: &[&Arc<Document>]) -> Arc<Document> {
+        let mut several = MulticallAnswer::new(&cache.budget);
+        answers.iter().for_each(|answer| several.push(Arc::clone(answer)));
+        several.write()
+    }
+
+    /// The answers in the document of a multicall; `None` in place of a fault.
+    fn answers(several: &Document) -> Vec<Option<Value>> {
+        let Ok(Ok(Value::Array(answers))) = xmlrpc::parse_response(&several.bytes()) else {
+            panic!("a multicall is answered with an array")
+        };
+        let answer = |answer| match answer {
+            Value::Array(only) => only.first().cloned(),
+            _ => None,
+        };
+        answers.into_iter().map(answer).collect()
+    }
+
     #[test]
-    fn the_answers_of_several_calls_count_once_more_for_each_that_shares_them() {
+    fn the_answer_to_several_calls_shares_what_is_large_and_copies_what_is_small() {
+        let (mut cache, files) = (cache(), many());
+        let whole = map(&mut cache, &files);
+        let large = cache.write(&block(1 << 20));
+        let small = cache.write(&block(3));
+        let fault = cache.write(&Answer::Fault(fault::busy("why")));
+        let held = cache.budget.bytes();
+        let all = several(&cache, &[&small, &whole, &large, &large, &fault, &whole, &small]);
+        assert!(cache.budget.bytes() - held < 2 * SMALL_BYTES, "little is copied");
+        let value = |document: &Document| xmlrpc::parse_response(&document.bytes()).unwrap().ok();
+        let expected =
+            [&small, &whole, &large, &large, &fault, &whole, &small].map(|answer| value(answer));
+        assert!(answers(&all) == expected);
+        drop((whole, large, small, fault));
+        assert!(held <= cache.budget.bytes() + SMALL_BYTES, "what is shared is still held");
+        drop(all);
+        cache.files = None;
+        cache.forget();
+        assert_eq!(cache.budget.bytes(), 0);
+    }
+
+    #[test]
+    fn the_answers_of_several_calls_together_are_bounded_except_for_small_ones() {
         let mut cache = cache();
         let large = cache.write(&block(ANSWER_BYTES_MAX / 5));
-        let (mut one, mut two) =
-            (MulticallAnswer::new(&cache.budget), MulticallAnswer::new(&cache.budget));
-        one.push(Arc::clone(&large));
-        (0..4).for_each(|_| two.push(Arc::clone(&large)));
-        two.push(cache.write(&Answer::Boolean(true)));
-        let answers =
-            |several: MulticallAnswer| match xmlrpc::parse_response(&several.write().bytes()) {
-                Ok(Ok(Value::Array(answers))) => answers
-                    .iter()
-                    .map(|answer| matches!(answer, Value::Array(_)))
-                    .collect::<Vec<_>>(),
-                other => panic!("{other:?}"),
-            };
-        assert_eq!(answers(one), [true]);
-        assert_eq!(answers(two), [true, false, false, false, true], "the small one too");
-        drop(large);
-        assert_eq!(cache.budget.bytes(), 0);
+        let small = cache.write(&Answer::Boolean(true));
+        let is_given = |answers: &[_]| answers.iter().map(Option::is_some).collect::<Vec<_>>();
+        let four = several(&cache, &[&large, &large, &large, &large, &small]);
+        assert_eq!(is_given(&answers(&four)), [true, true, true, false, true]);
+        drop((large, four));
+        let huge = cache.write(&block(ANSWER_BYTES_MAX));
+        let huge = several(&cache, &[&small, &huge, &huge]);
+        assert_eq!(is_given(&answers(&huge)), [true, true, false]);
     }
 }

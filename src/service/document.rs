@@ -18,11 +18,11 @@ pub(super) const SMALL_BYTES: usize = 4 << 10;
 pub struct AnswerBudget(Arc<AtomicUsize>);
 
 impl AnswerBudget {
-    pub(super) fn add(&self, bytes: usize) {
+    fn add(&self, bytes: usize) {
         self.0.fetch_add(bytes, Relaxed);
     }
 
-    pub(super) fn give_back(&self, bytes: usize) {
+    fn give_back(&self, bytes: usize) {
         self.0.fetch_sub(bytes, Relaxed);
     }
 
@@ -64,22 +64,81 @@ impl Drop for Piece {
     }
 }
 
-/// An answer as it is sent: its pieces in order.
+/// The bytes of a piece that a document contains.
+#[derive(Clone, Debug)]
+struct Part {
+    piece: Arc<Piece>,
+    range: Range<usize>,
+}
+
+impl Part {
+    fn whole(piece: Arc<Piece>) -> Part {
+        let range = 0..piece.bytes.len();
+        Part { piece, range }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.piece.bytes.get(self.range.clone()).unwrap_or_default()
+    }
+}
+
+/// An answer as it is sent: its parts in order.
 #[derive(Debug)]
 pub struct Document {
-    pieces: Vec<Arc<Piece>>,
+    parts: Vec<Part>,
     len: usize,
 }
 
 impl Document {
     /// A document of these bytes, which it shares with no other document.
     pub(super) fn new(bytes: Vec<u8>, budget: &AnswerBudget) -> Arc<Document> {
-        Document::of(vec![Piece::new(bytes, budget)])
+        Document::of(iter::once(Piece::new(bytes, budget)))
     }
 
-    pub(super) fn of(pieces: Vec<Arc<Piece>>) -> Arc<Document> {
-        let len = pieces.iter().map(|piece| piece.bytes.len()).sum();
-        Arc::new(Document { pieces, len })
+    pub(super) fn of(pieces: impl Iterator<Item = Arc<Piece>>) -> Arc<Document> {
+        Document::made_of(pieces.map(Part::whole).collect())
+    }
+
+    fn made_of(parts: Vec<Part>) -> Arc<Document> {
+        let len = parts.iter().map(|part| part.range.len()).sum();
+        Arc::new(Document { parts, len })
+    }
+
+    /// The document that answers several calls, each of which one of these documents answers. It copies small answers,
+    /// and shares the pieces of the others, because copying them would take long.
+    pub(super) fn answering_several(
+        answers: &[Arc<Document>],
+        budget: &AnswerBudget,
+    ) -> Arc<Document> {
+        let [mut text, after] = xmlrpc::write_around_answers();
+        let mut parts = Vec::new();
+        for answer in answers {
+            let OneOfSeveral { left_out: [first, last], around: [open, close] } =
+                xmlrpc::one_of_several(answer.is_fault());
+            let inner = answer.inner(first, last);
+            text.extend_from_slice(open.as_bytes());
+            if answer.len() <= SMALL_BYTES {
+                inner.for_each(|part| text.extend_from_slice(part.bytes()));
+            } else {
+                parts.push(Part::whole(Piece::new(mem::take(&mut text), budget)));
+                parts.extend(inner);
+            }
+            text.extend_from_slice(close.as_bytes());
+        }
+        text.extend(after);
+        parts.push(Part::whole(Piece::new(text, budget)));
+        Document::made_of(parts)
+    }
+
+    /// Its parts without so many bytes at its beginning and end, which its first and last part contain.
+    fn inner(&self, first: usize, last: usize) -> impl Iterator<Item = Part> {
+        let end = self.parts.len() - 1;
+        self.parts.iter().enumerate().map(move |(at, part)| {
+            let mut part = part.clone();
+            part.range.start += if at == 0 { first } else { 0 };
+            part.range.end -= if at == end { last } else { 0 };
+            part
+        })
     }
 
     /// Its size in bytes.
@@ -88,21 +147,21 @@ impl Document {
         self.len
     }
 
-    /// Its bytes, one piece after another.
+    /// Its bytes, one part after another.
     pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
-        self.pieces.iter().map(|piece| &*piece.bytes)
+        self.parts.iter().map(Part::bytes)
     }
 
-    /// All its bytes, copied if there are several pieces.
+    /// All its bytes, copied if there are several parts.
     pub fn bytes(&self) -> Cow<'_, [u8]> {
-        match &*self.pieces {
-            [only] => Cow::Borrowed(&only.bytes),
+        match &*self.parts {
+            [only] => Cow::Borrowed(only.bytes()),
             _ => Cow::Owned(self.pieces().collect::<Vec<_>>().concat()),
         }
     }
 
     /// Whether it is a fault. Faults are written in one piece.
     pub fn is_fault(&self) -> bool {
-        matches!(&*self.pieces, [only] if xmlrpc::is_fault(&only.bytes))
+        matches!(&*self.parts, [only] if xmlrpc::is_fault(only.bytes()))
     }
 }

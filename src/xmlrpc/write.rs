@@ -31,6 +31,9 @@ pub(super) const PARAM: [&str; 2] = ["<param>", "</param>"];
 pub(super) const RESPONSE: [&str; 2] =
     ["<methodResponse><params><param>", "</param></params></methodResponse>"];
 
+/// The bytes around the elements of an array.
+const ARRAY: [&str; 2] = ["<value><array><data>", "</data></array></value>"];
+
 /// The bytes around base64 symbols.
 pub(super) const BASE64: [&str; 2] = ["<value><base64>", "</base64></value>"];
 
@@ -74,20 +77,30 @@ pub fn write_fault(fault: &Fault) -> Vec<u8> {
     })
 }
 
-/// The document that answers several calls at once. It is made of the documents, written by this module, that answer
-/// each of them. For each call it contains an array with the call's value, or the struct of its fault.
-pub fn write_multicall<D: AsRef<[u8]>>(documents: impl IntoIterator<Item = D>) -> Vec<u8> {
-    write_response(|writer| {
-        writer.array(|answers| {
-            for document in documents {
-                if let Some(value) = between(RESPONSE, document.as_ref()) {
-                    answers.array(|answer| answer.out.push(value));
-                } else if let Some(fault) = between(FAULT, document.as_ref()) {
-                    answers.out.push(fault);
-                }
-            }
-        });
-    })
+/// The bytes before and after the answers, in the document that answers several calls at once.
+pub fn write_around_answers() -> [Vec<u8>; 2] {
+    let mut answers_begin = 0;
+    let mut before = write_response(|writer| {
+        writer.array(|answers| answers_begin = answers.out.len());
+    });
+    let after = before.split_off(answers_begin);
+    [before, after]
+}
+
+/// How a document of this module, the answer to one call, becomes part of the document that answers several: as an array
+/// with the call's value, or as the struct of its fault.
+#[derive(Debug)]
+pub struct OneOfSeveral {
+    /// The numbers of bytes at the document's beginning and end that are left out.
+    pub left_out: [usize; 2],
+    /// The bytes before and after the rest.
+    pub around: [&'static str; 2],
+}
+
+/// How an answer of one call, a fault or not, becomes one of several.
+pub fn one_of_several(is_fault: bool) -> OneOfSeveral {
+    let ([open, close], around) = if is_fault { (FAULT, ["", ""]) } else { (RESPONSE, ARRAY) };
+    OneOfSeveral { left_out: [DECLARATION.len() + open.len(), close.len()], around }
 }
 
 /// Whether a document written by this module is a fault.
@@ -225,9 +238,10 @@ impl Writer {
 
     /// Writes an `array` of the values that `write` writes.
     pub fn array(&mut self, write: impl FnOnce(&mut Writer)) {
-        self.raw("<value><array><data>");
+        let [open, close] = ARRAY;
+        self.raw(open);
         write(self);
-        self.raw("</data></array></value>");
+        self.raw(close);
     }
 
     /// Writes a `struct` of the members that `write` writes.
