@@ -131,10 +131,14 @@ impl AnswerCache {
         let [before, after] =
             protocol::write_around_leaves().map(|end| Piece::new(end, &self.budget));
         let leaves = self.leaves.iter().map(|written| Arc::clone(&written.piece));
-        let whole = Document::of(iter::once(before).chain(leaves).chain([after]).collect());
-        let document = self.fitting(whole);
-        self.files = document.as_ref().map(|document| (revision, Arc::clone(document)));
-        Some(document.unwrap_or_else(|| busy(&self.budget)))
+        let whole = Document::of(iter::once(before).chain(leaves).chain([after]));
+        if !self.budget.has_room_for_map(whole.len()) {
+            drop(whole);
+            self.forget();
+            return Some(busy(&self.budget));
+        }
+        self.files = Some((revision, Arc::clone(&whole)));
+        Some(whole)
     }
 
     /// The document, if the budget has room for it.
@@ -370,6 +374,15 @@ mod tests {
         assert_eq!(cache.budget.bytes(), much.len());
         drop(much);
         assert!(!is_busy(&map(&mut cache, &files)));
+    }
+
+    #[test]
+    fn a_map_beyond_the_bound_is_given_beside_other_answers() {
+        let (mut cache, mut files) = (cache(), Files::default());
+        let other = cache.write(&block(2 * SMALL_BYTES));
+        update(&mut files, "a", 1, &"h".repeat(ANSWER_BYTES_MAX));
+        assert!(!is_busy(&map(&mut cache, &files)));
+        drop(other);
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! The documents of answers, in pieces that several documents may share, and the budget for their bytes.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::{iter, mem};
 
-use crate::xmlrpc;
+use crate::xmlrpc::{self, OneOfSeveral};
 
-/// The maximum number of bytes of answers that are held for callers that have not read them yet.
+/// The maximum number of bytes of answers that are held for callers that have not read them yet, beside one whole map.
 pub(super) const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// An answer of at most this size is sent even if the budget is exceeded, because it may report an update that took
@@ -36,8 +38,15 @@ impl AnswerBudget {
         ANSWER_BYTES_MAX / 2 < self.bytes()
     }
 
+    /// Whether the budget has room for a whole map of this size, which is counted already. It has room as long as the
+    /// other answers are within the limit, however large the map is. Otherwise a large map could not be read while
+    /// anything else is being sent. All its readers share it, so only one comes on top of the limit.
+    pub(super) fn has_room_for_map(&self, bytes: usize) -> bool {
+        self.bytes() - bytes <= ANSWER_BYTES_MAX
+    }
+
     /// Whether the budget has room for an answer of this size, of which `counted` bytes are counted already. A single
-    /// answer always fits, however large the map is.
+    /// answer always fits.
     pub(super) fn has_room(&self, bytes: usize, counted: usize) -> bool {
         bytes <= SMALL_BYTES || self.bytes() + bytes - counted <= ANSWER_BYTES_MAX.max(bytes)
     }
