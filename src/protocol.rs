@@ -89,10 +89,13 @@ impl TypedCall {
         }
     }
 
-    /// Whether only peers make this call.
-    pub fn is_from_peer(&self) -> bool {
-        use raft::Call::{AppendEntries, RequestVote};
-        matches!(self, TypedCall::Raft(RequestVote(_) | AppendEntries(_)))
+    /// The peer that makes this call, if it is one that only peers make.
+    pub fn peer(&self) -> Option<raft::Member> {
+        match self {
+            TypedCall::Raft(raft::Call::RequestVote(request)) => Some(request.sender.member()),
+            TypedCall::Raft(raft::Call::AppendEntries(request)) => Some(request.sender.member()),
+            _ => None,
+        }
     }
 
     /// Whether this call may have to wait for a majority.
@@ -166,7 +169,10 @@ pub fn read_call(document: &[u8]) -> Result<Asked, Fault> {
 }
 
 /// One call of a multicall: of the method with that name, with these parameters, or the fault in them.
-fn one_of_several(name: &str, params: Result<Vec<Value>, Fault>) -> Result<MethodAndCall, Fault> {
+fn multicall_element(
+    name: &str,
+    params: Result<Vec<Value>, Fault>,
+) -> Result<MethodAndCall, Fault> {
     let method = find(name).ok_or_else(|| fault::no_such_method(name))?;
     let call = match method.read {
         Read::Call(read) => params.and_then(|values| read(CallParams::new(method, values))),

@@ -36,6 +36,8 @@
 //!   that has itself lost its leader says yes. So a follower has two phases on its one timer: *silence*, in which it
 //!   assumes that there is a leader, and *election*, in which it waits for its turn. A server that returns after an
 //!   absence does not depose a working leader.
+//! - **The hurry.** A follower whose leader's connections have closed does not wait for silence. It asks the others,
+//!   and the lost leader itself, within tens of milliseconds. `hurry` has the full rule.
 //! - **A leader without a majority** keeps its role, because callers are promised that they block until they are
 //!   answered. Its appends say that it has none ([`AppendEntries::has_majority`]), and then no longer keep the
 //!   followers from electing another leader.
@@ -60,6 +62,7 @@ mod identity;
 mod log;
 mod rpc;
 mod event;
+mod hurry;
 mod core;
 mod role;
 mod node;
@@ -78,6 +81,7 @@ pub use event::{
     Reply, SILENCE_MS, START_MS, Timer,
 };
 pub use follower::Follower;
+pub use hurry::{HURRY_SPREAD_MS, PATIENCE_MS};
 pub use identity::{Account, Identity, Incarnation, Member, Roster};
 pub use leader::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, Leader, UNCOMMITTED_BYTES_MAX, WAITING_MAX};
 pub use log::{Command, Entry, Log, LogIndex, NUMBER_MAX, Position, Term};

@@ -30,8 +30,8 @@ use crate::config::Config;
 use crate::monitor::{Moment, Monitor, Page};
 use crate::protocol::Asked;
 use crate::raft::{
-    CallId, Cluster, Effect, Event, Failure, Incarnation, Reply, Request, Response, RoleName,
-    Server, ServerId, Timer,
+    CallId, Cluster, Effect, Event, Failure, Incarnation, Member, Reply, Request, Response,
+    RoleName, Server, ServerId, Timer,
 };
 use crate::xmlrpc::Fault;
 use answer_cache::AnswerCache;
@@ -76,6 +76,8 @@ pub enum Input {
         /// What the failure says about the peer.
         failure: Failure,
     },
+    /// The last connection by which this peer's requests came has closed, and this server has not closed it.
+    Disconnected(Member),
     /// Time has passed, so the [`deadline`](Service::deadline) may have been reached, or the service
     /// [has more to do](Service::has_more).
     Tick,
@@ -199,6 +201,7 @@ impl Service {
             Input::Unanswered { by, request, failure } => {
                 shell.events.push_back(Event::Unanswered { by, request, failure });
             }
+            Input::Disconnected(peer) => shell.events.push_back(Event::Disconnected(peer)),
             Input::Tick => {
                 shell.events.extend(shell.timers.expired(now).map(Event::Timeout));
                 shell.write_part(now);
@@ -254,10 +257,14 @@ impl Shell {
     fn step(&mut self, mut server: Server, now: Instant) -> Server {
         while let Some(event) = self.events.pop_front() {
             let ends_ballot = matches!(event, Event::Timeout(Timer::Campaign));
-            let stands =
-                ends_ballot || matches!(event, Event::Timeout(Timer::Start | Timer::Election));
+            let stands = ends_ballot
+                || matches!(event, Event::Timeout(Timer::Start | Timer::Election | Timer::Hurry));
             let waits_for = ends_ballot.then(|| server.waits_for());
             let was_crashed = server.role() == RoleName::Crashed;
+            let disconnected = match event {
+                Event::Disconnected(peer) => Some(peer),
+                _ => None,
+            };
             self.note(&event, &server, now);
             let effects;
             (server, effects) = server.step(event);
@@ -267,6 +274,10 @@ impl Shell {
             }
             if let Some(waits_for) = waits_for {
                 self.end_ballot(waits_for, &server);
+            }
+            // The hint has no effect unless this server counted on that peer.
+            if let Some(peer) = disconnected.filter(|_| !effects.is_empty()) {
+                self.report_lost_leader(peer);
             }
             if server.role() == RoleName::Crashed && !was_crashed {
                 self.actions.push(Action::Disconnect);

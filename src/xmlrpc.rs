@@ -33,8 +33,8 @@ use crate::value::Value;
 pub use error::ParseError;
 pub use parse::{parse_call, parse_response};
 pub use write::{
-    Members, OneOfSeveral, Params, Writer, is_fault, one_of_several, response_bytes,
-    write_around_answers, write_around_members, write_call, write_fault, write_members,
+    Members, MulticallElement, Params, Writer, is_fault, multicall_element, response_bytes,
+    write_around_members, write_around_multicall, write_call, write_fault, write_members,
     write_response,
 };
 

@@ -66,10 +66,13 @@ fn shown(event: &Event, server: &Server) -> Vec<&'static str> {
                 Some(Command::Update(_)) => "an update",
             }
         }
-        Event::Response { response: Response::Vote(reply), .. } => match reply.vote_granted {
-            true => "a vote is granted",
-            false => "a vote is refused",
-        },
+        Event::Response { response: Response::Vote(reply), .. } => {
+            match (reply.vote_granted, reply.leads) {
+                (true, _) => "a vote is granted",
+                (false, true) => "a vote is refused by a leader",
+                (false, false) => "a vote is refused",
+            }
+        }
         Event::Response { response: Response::Append(reply), .. } => match reply.outcome {
             AppendOutcome::Accepted => "an append is accepted",
             AppendOutcome::Mismatch(_) => "an append does not match",
@@ -82,6 +85,7 @@ fn shown(event: &Event, server: &Server) -> Vec<&'static str> {
         Event::Call(..) => "a client calls",
         Event::Timeout(_) => "a timer runs out",
         Event::HangUp(_) => "a client hangs up",
+        Event::Disconnected(_) => "a peer's connections close",
     };
     let status = server.status();
     let is_anew = status.incarnation != Incarnation(100);
@@ -117,6 +121,7 @@ fn saved_messages_are_read_and_bring_a_server_into_every_role() {
         "a leader that founds",
         "a peer has ended",
         "a peer is crashed",
+        "a peer's connections close",
         "a pre-vote is asked for",
         "a roster",
         "a server that started over",
@@ -125,6 +130,7 @@ fn saved_messages_are_read_and_bring_a_server_into_every_role() {
         "a vote is asked for with an account",
         "a vote is granted",
         "a vote is refused",
+        "a vote is refused by a leader",
         "an append does not match",
         "an append is accepted",
         "an append is refused",

@@ -523,9 +523,9 @@ proptest! {
     #[test]
     fn replies_arrive_as_they_were_sent(
         sender in identity(), kind in ballot_kind(), number in number(), vote_granted in any::<bool>(),
-        hint in position(),
+        leads in any::<bool>(), hint in position(),
     ) {
-        let reply = VoteReply { sender, kind, ballot: number, vote_granted };
+        let reply = VoteReply { sender, kind, ballot: number, vote_granted, leads };
         let request = a_vote_request(kind, number);
         prop_assert_eq!(replied(&request, Reply::Vote(reply)), Ok(Response::Vote(reply)));
         let Identity { term, .. } = sender;
@@ -585,7 +585,7 @@ fn an_append(round: u64) -> Request {
 
 fn a_vote() -> Reply {
     let kind = BallotKind::Vote;
-    Reply::Vote(VoteReply { sender: sender(1), kind, ballot: 1, vote_granted: true })
+    Reply::Vote(VoteReply { sender: sender(1), kind, ballot: 1, vote_granted: true, leads: false })
 }
 
 #[test]
@@ -768,6 +768,7 @@ fn a_garbled_reply_is_none_of_a_peers() {
         ("ballot", 1.into()),
         ("preVote", false.into()),
         ("voteGranted", true.into()),
+        ("leads", false.into()),
     ];
     let of_an_append = |more: &[(&'static str, Value)]| {
         let [sender, round, success] =

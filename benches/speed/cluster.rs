@@ -78,6 +78,13 @@ impl Cluster {
         wait(self.client.servers()[id].status()).expect("a status")
     }
 
+    /// Whether the leader's roster names the processes that run, all of them.
+    pub(crate) fn counts_all(&mut self) -> bool {
+        let leader = self.leader();
+        let status = self.status(leader);
+        status.roster.len() == self.size() && status.guests.is_empty()
+    }
+
     /// Lets clients call the leader, and measures what that costs the servers.
     pub(crate) fn load(
         &mut self,

@@ -51,15 +51,10 @@ impl Etcd {
 
     /// Lets clients make calls of one kind.
     pub(crate) fn load(&mut self, operation: &str, clients: usize, time: Duration) -> Figures {
-        let commands = self.commands.as_mut().expect("its input is open");
-        let command = format!("{operation} {clients} {}\n", time.as_secs_f64());
-        commands.write_all(command.as_bytes()).expect("the load program reads");
-        let mut line = String::new();
-        self.figures.read_line(&mut line).expect("the load program answers");
-        let answer: Value = serde_json::from_str(&line).expect("a line of JSON");
-        assert_eq!(answer["operation"], operation, "{line}");
-        assert_eq!(answer["clients"], clients, "{line}");
-        let figure = |name: &str| answer[name].as_f64().unwrap_or_else(|| panic!("{name}: {line}"));
+        let answer = self.ask(operation, &format!("{clients} {}", time.as_secs_f64()));
+        assert_eq!(answer["clients"], clients, "{answer}");
+        let figure =
+            |name: &str| answer[name].as_f64().unwrap_or_else(|| panic!("{name}: {answer}"));
         let calls_per_second = figure("calls_per_second");
         Figures {
             calls: (calls_per_second * time.as_secs_f64()) as usize,
@@ -70,6 +65,24 @@ impl Etcd {
             cpu: vec![figure("cpu_us_per_call")],
             client_cpu: None,
         }
+    }
+
+    /// Kills the leader that many times. Returns the times to the next put that another server takes.
+    pub(crate) fn fail(&mut self, times: usize) -> Vec<Duration> {
+        let answer = self.ask("failover", &times.to_string());
+        let took = answer["took_us"].as_array().expect("times");
+        took.iter().map(|us| Duration::from_micros(us.as_u64().expect("a time"))).collect()
+    }
+
+    /// Passes a line to the load program, and returns its answer.
+    fn ask(&mut self, operation: &str, rest: &str) -> Value {
+        let commands = self.commands.as_mut().expect("its input is open");
+        writeln!(commands, "{operation} {rest}").expect("the load program reads");
+        let mut line = String::new();
+        self.figures.read_line(&mut line).expect("the load program answers");
+        let answer: Value = serde_json::from_str(&line).expect("a line of JSON");
+        assert_eq!(answer["operation"], operation, "{line}");
+        answer
     }
 }
 

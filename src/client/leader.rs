@@ -11,9 +11,13 @@ use crate::protocol::fault;
 use crate::value::Value;
 use crate::xmlrpc::Fault;
 
-/// The pause after all servers were asked without success: a fraction of an election time, with a random part so that
+/// The first pause after all servers were asked without success: a fraction of the time that a failover takes when a
+/// leader's process ends. Each further one is longer by a quarter. Up to twice as much is added at random, so that
 /// clients refused together do not retry together.
-const PAUSE: Duration = Duration::from_millis(25);
+const PAUSE: Duration = Duration::from_millis(3);
+
+/// The longest pause, without its random part: a fraction of an election time.
+const PAUSE_MAX: Duration = Duration::from_millis(25);
 
 /// The search of one operation for a leader that executes it.
 pub(super) struct Search {
@@ -23,6 +27,8 @@ pub(super) struct Search {
     attempt: Duration,
     /// The number of servers asked without success since the last pause.
     tried: usize,
+    /// The next pause, without its random part.
+    pause: Duration,
     /// The last failure; empty at first.
     trouble: String,
 }
@@ -30,7 +36,7 @@ pub(super) struct Search {
 impl Search {
     pub(super) fn new(limits: Limits) -> Search {
         let Limits { deadline, attempt } = limits;
-        Search { until: after(deadline), attempt, tried: 0, trouble: String::new() }
+        Search { until: after(deadline), attempt, tried: 0, pause: PAUSE, trouble: String::new() }
     }
 
     /// Records the last failure. A connection that failed for lack of time does not replace an earlier one.
@@ -43,7 +49,8 @@ impl Search {
 
     async fn pause(&mut self) {
         self.tried = 0;
-        let pause = PAUSE + PAUSE.mul_f64(2.0 * fastrand::f64());
+        let pause = self.pause + self.pause.mul_f64(2.0 * fastrand::f64());
+        self.pause = PAUSE_MAX.min(self.pause.mul_f64(1.25));
         Timer::at(self.until.min(Instant::now() + pause)).await;
     }
 }

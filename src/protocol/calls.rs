@@ -5,7 +5,7 @@
 //! beyond the signature is accepted here.
 
 use super::fault::{no_such_method, wrong_parameters};
-use super::{Method, MethodAndCall, TypedCall, find, one_of_several, peers, replies};
+use super::{Method, MethodAndCall, TypedCall, find, multicall_element, peers, replies};
 use crate::blocks::{Block, BlockHash};
 use crate::metadata::{HashList, Update};
 use crate::raft;
@@ -116,7 +116,7 @@ impl CallParams {
         if CALLS_MAX < calls.len() {
             return Err(wrong_parameters("system.multicall makes at most 64 calls"));
         }
-        Ok(calls.into_iter().map(read_one_of_several).collect())
+        Ok(calls.into_iter().map(read_multicall_element).collect())
     }
 
     fn take<const N: usize>(self) -> Result<[Value; N], Fault> {
@@ -129,7 +129,7 @@ impl CallParams {
 }
 
 /// One call of `system.multicall`.
-fn read_one_of_several(call: Value) -> Result<MethodAndCall, Fault> {
+fn read_multicall_element(call: Value) -> Result<MethodAndCall, Fault> {
     const EXPECTED: &str = "each call must be a struct of methodName and params";
     let Value::Struct(members) = call else { return Err(wrong_parameters(EXPECTED)) };
     let (mut name, mut params) = (None, None);
@@ -141,7 +141,7 @@ fn read_one_of_several(call: Value) -> Result<MethodAndCall, Fault> {
         }
     }
     let name = name.ok_or_else(|| wrong_parameters(EXPECTED))?;
-    one_of_several(&name, params.ok_or_else(|| wrong_parameters(EXPECTED)))
+    multicall_element(&name, params.ok_or_else(|| wrong_parameters(EXPECTED)))
 }
 
 /// A string, or base64 of one.

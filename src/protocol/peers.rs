@@ -5,7 +5,7 @@
 //! | Message | Parts |
 //! |---|---|
 //! | RequestVote | sender, ballot, preVote; in everybody's vote also account |
-//! | its reply | sender, ballot, preVote, voteGranted |
+//! | its reply | sender, ballot, preVote, voteGranted, leads |
 //! | AppendEntries | sender, receiver, prevLogIndex, prevLogTerm, entries, leaderCommit, round, hasMajority |
 //! | its reply, success | sender, round, true |
 //! | its reply, a mismatch | sender, round, false, hintIndex, hintTerm |
@@ -70,10 +70,11 @@ fn append_entries(request: &AppendEntries) -> Vec<u8> {
 }
 
 pub(super) fn write_vote_reply(writer: &mut Writer, reply: &VoteReply) {
-    let mut message = message(&reply.sender, 3, 4);
+    let mut message = message(&reply.sender, 4, 5);
     message.int(int(reply.ballot));
     message.boolean(reply.kind == BallotKind::PreVote);
     message.boolean(reply.vote_granted);
+    message.boolean(reply.leads);
     writer.base64(&message.into_bytes());
 }
 
@@ -277,6 +278,7 @@ fn read_vote_reply(value: Value) -> Result<VoteReply, Garbled> {
         ballot: parts.number()?,
         kind: parts.ballot_kind()?,
         vote_granted: parts.boolean()?,
+        leads: parts.boolean()?,
     };
     parts.end(reply)
 }
@@ -343,7 +345,9 @@ impl<'a> Parts<'a> {
     fn boolean(&mut self) -> Result<bool, Garbled> {
         match self.next()?.next() {
             Some(Next::Boolean(truth)) => Ok(truth),
-            _ => Err("preVote, voteGranted, success, stale and hasMajority must be booleans"),
+            _ => {
+                Err("preVote, voteGranted, leads, success, stale and hasMajority must be booleans")
+            }
         }
     }
 

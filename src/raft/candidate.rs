@@ -11,6 +11,7 @@ use super::cluster::ServerId;
 use super::core::Core;
 use super::event::{Call, CallError, CallId, Effects, Event, Failure, Reply, Timer};
 use super::follower::Follower;
+use super::hurry::Hurry;
 use super::identity::{Account, Identity, Incarnation, Member, Roster};
 use super::log::Term;
 use super::node::Node;
@@ -30,8 +31,8 @@ pub struct Candidate {
     term: Term,
     /// What is known of every server in this ballot, its own grant included.
     answers: BTreeMap<ServerId, VoteOutcome>,
-    /// The servers whose answers a founding waits for: all others and, once the pre-vote is won, those that answered
-    /// it.
+    /// The servers that have not answered yet: in a pre-vote of all others, in a vote of those that answered the
+    /// pre-vote. A founding waits for all of them, a pre-vote in a hurry only for the lost leader.
     awaited: BTreeSet<ServerId>,
     /// What the pre-vote showed, if everybody's vote won it.
     account: Option<Account>,
@@ -55,6 +56,8 @@ enum VoteOutcome {
     },
     /// Its process has ended.
     Ended,
+    /// The request got no answer.
+    Silent,
 }
 
 impl VoteOutcome {
@@ -63,7 +66,7 @@ impl VoteOutcome {
             VoteOutcome::Granted(incarnation)
             | VoteOutcome::Refused(incarnation)
             | VoteOutcome::Crashed { incarnation, .. } => Some(incarnation),
-            VoteOutcome::Ended => None,
+            VoteOutcome::Ended | VoteOutcome::Silent => None,
         }
     }
 
@@ -76,7 +79,7 @@ impl VoteOutcome {
         match self {
             VoteOutcome::Granted(_) | VoteOutcome::Ended => true,
             VoteOutcome::Crashed { is_better, .. } => !is_better,
-            VoteOutcome::Refused(_) => false,
+            VoteOutcome::Refused(_) | VoteOutcome::Silent => false,
         }
     }
 }
@@ -84,8 +87,8 @@ impl VoteOutcome {
 impl Role for Candidate {
     const NAME: RoleName = RoleName::Candidate;
 
-    fn enter(&self, _core: &mut Core, out: &mut Effects) {
-        out.arm(Timer::Campaign);
+    fn enter(&self, core: &mut Core, out: &mut Effects) {
+        out.arm(core.hurry().map_or(Timer::Campaign, |_| Timer::Patience));
     }
 
     fn waits_for(&self, core: &Core) -> Vec<ServerId> {
@@ -201,7 +204,43 @@ impl Candidate {
 
     fn has_won(&self, core: &Core) -> bool {
         let founds = self.may_found(core) && self.awaited.is_empty();
-        founds || self.has_majority(core) || self.has_everybodys_vote(core)
+        let wins = self.has_majority(core) || self.has_everybodys_vote(core);
+        founds || (wins && !self.awaits_judge(core))
+    }
+
+    /// Whether the leader that this server has lost may still say that it leads on.
+    fn awaits_judge(&self, core: &Core) -> bool {
+        let judge = core.hurry().and_then(Hurry::judge);
+        self.kind == BallotKind::PreVote && judge.is_some_and(|judge| self.awaited.contains(&judge))
+    }
+
+    /// Whether it cannot win any more, whatever the servers that have not answered yet may say. Grants of servers outside
+    /// the roster do not count, even if they are a majority.
+    fn is_lost(&self, core: &Core) -> bool {
+        let majority = core.cluster.majority();
+        let answer = |id: &ServerId| self.answers.get(id);
+        let may_grant = |id: &ServerId| answer(id).is_none_or(|answer| answer.is_granted());
+        let granting: Vec<_> = core.cluster.servers().filter(may_grant).collect();
+        let Some(roster) = core.log.roster() else { return granting.len() < majority };
+        let may_count = |id: &&ServerId| match self.incarnation(**id) {
+            Some(incarnation) => roster.names(Member { id: **id, incarnation }),
+            None => roster.members.contains_key(*id),
+        };
+        // Once all have answered, everybody's vote is won or lost.
+        let may_be_everybodys = self.answers.len() < core.cluster.size().into()
+            && self.answers.values().all(|answer| answer.is_accounted_for())
+            && majority <= granting.len();
+        granting.iter().filter(may_count).count() < majority && !may_be_everybodys
+    }
+
+    /// Whether this candidate grants a pre-vote to a rival whose log is at least as up-to-date as its own. If two
+    /// equals that stand at the same moment granted each other's, both would go on to the vote and split it. So only
+    /// the better one is granted it (by its log, then by its number). But a candidate that cannot win without the rival,
+    /// or at all, must not hold others back.
+    fn lets_by(&self, core: &Core, rival: &Identity) -> bool {
+        let is_better = (core.log.last(), core.cluster.id()) < (rival.last_log, rival.id);
+        let has_refused = matches!(self.answers.get(&rival.id), Some(VoteOutcome::Refused(_)));
+        self.kind == BallotKind::Vote || is_better || has_refused || self.is_lost(core)
     }
 
     /// The roster that opens the term that this candidate has won.
@@ -226,7 +265,7 @@ impl Node<Candidate> {
     pub(super) fn step(self, event: Event, out: &mut Effects) -> Server {
         let mut node = self;
         match event {
-            Event::Timeout(Timer::Campaign) => return node.end_ballot(out),
+            Event::Timeout(Timer::Campaign | Timer::Patience) => return node.end_ballot(out),
             Event::Timeout(Timer::Fate) => {
                 node.core.give_up(|_| true, CallError::OutcomeUnknown, out);
             }
@@ -239,9 +278,12 @@ impl Node<Candidate> {
             Event::Unanswered { by, request: Request::RequestVote(request), failure } => {
                 return node.miss(by, &request, failure, out);
             }
-            Event::Timeout(Timer::Start | Timer::Silence | Timer::Election | Timer::Heartbeat)
+            Event::Timeout(
+                Timer::Start | Timer::Silence | Timer::Election | Timer::Hurry | Timer::Heartbeat,
+            )
             | Event::Response { response: Response::Append(_), .. }
-            | Event::Unanswered { request: Request::AppendEntries(_), .. } => {}
+            | Event::Unanswered { request: Request::AppendEntries(_), .. }
+            | Event::Disconnected(_) => {}
         }
         Server::Candidate(node)
     }
@@ -257,19 +299,34 @@ impl Node<Candidate> {
         self.tally(out)
     }
 
-    /// The ballot's time is over: a founding has waited long enough, and any other ballot is started over.
+    /// The ballot's time is over: a founding or a judge has been waited for long enough, and any other ballot is
+    /// started over.
     fn end_ballot(mut self, out: &mut Effects) -> Server {
-        if self.role.may_found(&self.core) {
-            self.role.awaited.clear();
+        self.role.awaited.clear();
+        if self.role.has_won(&self.core) {
             return self.tally(out);
         }
-        self.campaign(out)
+        match self.core.hurry() {
+            Some(_) => self.wait_for_turn(out),
+            None => self.campaign(out),
+        }
+    }
+
+    /// Goes back to the second phase of a follower: in a hurry, to stand again soon.
+    fn wait_for_turn(self, out: &mut Effects) -> Server {
+        Server::Follower(self.transition(Follower::without_leader(), out))
     }
 
     fn hear(mut self, from: ServerId, reply: &VoteReply, out: &mut Effects) -> Server {
-        let VoteReply { kind, ballot, vote_granted, ref sender } = *reply;
+        let VoteReply { kind, ballot, vote_granted, leads, ref sender } = *reply;
         if !self.asked(from, kind, ballot) {
             return Server::Candidate(self);
+        }
+        let leader = sender.member();
+        let has_lost = self.core.hurry().is_some_and(|hurry| hurry.has_lost(leader));
+        if leads && has_lost && sender.term == self.core.current_term {
+            self.core.last_hurry = None;
+            return Server::Follower(self.transition(Follower::of(leader), out));
         }
         let incarnation = sender.incarnation;
         let answer = if vote_granted {
@@ -292,7 +349,11 @@ impl Node<Candidate> {
             return Server::Candidate(self);
         }
         match failure {
-            Failure::Silent => Server::Candidate(self),
+            // It may still vote for another candidate, so a founding or a judge's verdict is waited for as before.
+            Failure::Silent => {
+                self.role.answers.entry(by).or_insert(VoteOutcome::Silent);
+                self.go_on(out)
+            }
             Failure::Ended => {
                 self.note(by, VoteOutcome::Ended);
                 self.tally(out)
@@ -335,7 +396,7 @@ impl Node<Candidate> {
     fn meet(mut self, shown: &Identity, out: &mut Effects) -> Server {
         if self.core.starts_anew_for(shown) {
             self.core.start_anew(out);
-            return Server::Follower(self.transition(Follower::started(), out));
+            return self.wait_for_turn(out);
         }
         self.role.meets_founded |= shown.founded;
         self.tally(out)
@@ -343,7 +404,7 @@ impl Node<Candidate> {
 
     fn tally(mut self, out: &mut Effects) -> Server {
         if !self.role.has_won(&self.core) {
-            return Server::Candidate(self);
+            return self.go_on(out);
         }
         match self.role.kind {
             BallotKind::PreVote => {
@@ -354,6 +415,20 @@ impl Node<Candidate> {
                 let roster = self.role.opening_roster(&self.core);
                 self.lead(roster, out)
             }
+        }
+    }
+
+    /// Waits for more answers, at least for the judge's, unless the ballot is lost and can be repeated soon.
+    fn go_on(mut self, out: &mut Effects) -> Server {
+        if !self.role.is_lost(&self.core) || self.role.awaits_judge(&self.core) {
+            return Server::Candidate(self);
+        }
+        if self.role.kind == BallotKind::Vote {
+            self.core.last_hurry.get_or_insert(Hurry::after_lost_vote());
+        }
+        match self.core.hurry() {
+            Some(_) => self.wait_for_turn(out),
+            None => Server::Candidate(self),
         }
     }
 
@@ -375,10 +450,12 @@ impl Node<Candidate> {
         out: &mut Effects,
     ) -> Server {
         let granted = match request.kind {
-            BallotKind::PreVote => self.core.would_vote(request),
+            BallotKind::PreVote => {
+                self.core.would_vote(request) && self.role.lets_by(&self.core, &request.sender)
+            }
             BallotKind::Vote => self.core.vote(request),
         };
-        out.reply(call, self.core.vote_reply(request, granted));
+        out.reply(call, Reply::Vote(self.core.vote_reply(request, granted)));
         // A pre-candidate has not voted in its term yet, so it can vote for another server, which it then follows.
         if granted && request.kind == BallotKind::Vote {
             return Server::Follower(self.transition(Follower::default(), out));

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::cluster::{Cluster, ServerId};
 use super::event::{CallError, CallId, Effects, Event, Reply};
+use super::hurry::Hurry;
 use super::identity::{Account, Identity, Incarnation, Member};
 use super::log::{Command, Entry, Log, LogIndex, Term};
 use super::rpc::{AppendEntries, AppendOutcome, AppendReply, Flaw, RequestVote, Round, VoteReply};
@@ -40,6 +41,8 @@ pub struct Core {
     pub(super) pending: BTreeMap<(LogIndex, Term), CallId>,
     /// The number of this server's last ballot. Never decreases.
     pub(super) ballots: u64,
+    /// The hurry that this server is in, or the last one, until an ordinary ballot begins.
+    pub(super) last_hurry: Option<Hurry>,
     /// The incarnations that everybody's vote has shown to have ended; only those that counted at that time.
     gone: BTreeSet<Member>,
     /// The incarnations that answer at peers' addresses although their configurations have other names. Recorded only
@@ -63,6 +66,7 @@ impl Core {
             files: Files::default(),
             pending: BTreeMap::new(),
             ballots: 0,
+            last_hurry: None,
             gone: BTreeSet::new(),
             acquainted: BTreeMap::new(),
         }
@@ -86,6 +90,11 @@ impl Core {
     /// This server, as rosters name it.
     pub(super) fn member(&self) -> Member {
         Member { id: self.cluster.id(), incarnation: self.incarnation }
+    }
+
+    /// The hurry that this server is in.
+    pub(super) fn hurry(&self) -> Option<Hurry> {
+        self.last_hurry.filter(|hurry| !hurry.is_over())
     }
 
     /// Whether this server knows that its history is founded.
@@ -212,9 +221,9 @@ impl Core {
     }
 
     /// The reply to a candidate, with this server's own term.
-    pub(super) fn vote_reply(&self, request: &RequestVote, vote_granted: bool) -> Reply {
+    pub(super) fn vote_reply(&self, request: &RequestVote, vote_granted: bool) -> VoteReply {
         let RequestVote { kind, ballot, .. } = *request;
-        Reply::Vote(VoteReply { sender: self.identity(), kind, ballot, vote_granted })
+        VoteReply { sender: self.identity(), kind, ballot, vote_granted, leads: false }
     }
 
     /// A flaw that no request has if a leader of this term or a later one sent it to a server with this log.

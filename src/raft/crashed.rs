@@ -16,6 +16,7 @@ impl Role for Crashed {
 
     fn enter(&self, core: &mut Core, out: &mut Effects) {
         out.stop_timers();
+        core.last_hurry = None;
         core.give_up(|_| true, CallError::OutcomeLost, out);
     }
 
@@ -32,7 +33,8 @@ impl Node<Crashed> {
             Event::Timeout(_)
             | Event::HangUp(_)
             | Event::Response { .. }
-            | Event::Unanswered { .. } => Server::Crashed(self),
+            | Event::Unanswered { .. }
+            | Event::Disconnected(_) => Server::Crashed(self),
         }
     }
 

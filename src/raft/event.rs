@@ -4,7 +4,7 @@
 //! the core can be recorded, compared and replayed.
 
 use super::cluster::ServerId;
-use super::identity::{Identity, Incarnation};
+use super::identity::{Identity, Incarnation, Member};
 use super::log::Term;
 use super::rpc::{AppendEntries, AppendReply, Flaw, Request, RequestVote, Response, VoteReply};
 use crate::metadata::{Files, Update};
@@ -50,6 +50,9 @@ pub enum Event {
         /// Why there is no reply.
         failure: Failure,
     },
+    /// The last connection by which this peer's requests came has closed, and this server has not closed it. The peer's
+    /// process may have ended, but nothing depends on that (see `hurry`).
+    Disconnected(Member),
 }
 
 /// Why a request got no reply.
@@ -98,6 +101,11 @@ pub enum Timer {
     Start,
     /// How long a candidate waits before it starts a new ballot: both phases together.
     Campaign,
+    /// A follower's second phase in a hurry, random up to [`HURRY_SPREAD_MS`](super::HURRY_SPREAD_MS).
+    Hurry,
+    /// How long a server in a hurry waits for answers to its ballot or for the winner of its vote,
+    /// [`PATIENCE_MS`](super::PATIENCE_MS).
+    Patience,
     /// The time until the leader's next heartbeat, [`HEARTBEAT_MS`].
     Heartbeat,
     /// How long updates of an ended leadership still wait for their outcome, [`FATE_MS`].
@@ -195,7 +203,8 @@ impl Event {
             | Event::Timeout(_)
             | Event::HangUp(_)
             | Event::Response { .. }
-            | Event::Unanswered { .. } => None,
+            | Event::Unanswered { .. }
+            | Event::Disconnected(_) => None,
         }
     }
 
@@ -210,7 +219,8 @@ impl Event {
             Event::Call(_, Call::Update(_) | Call::ReadFiles | Call::Crash | Call::Restore)
             | Event::Timeout(_)
             | Event::HangUp(_)
-            | Event::Unanswered { .. } => None,
+            | Event::Unanswered { .. }
+            | Event::Disconnected(_) => None,
         }
     }
 }

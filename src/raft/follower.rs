@@ -2,6 +2,7 @@
 
 use super::core::Core;
 use super::event::{Call, CallError, CallId, Effects, Event, Reply, Timer};
+use super::hurry::Hurry;
 use super::identity::Member;
 use super::log::Term;
 use super::node::Node;
@@ -12,7 +13,8 @@ use super::server::Server;
 /// A server that takes its entries from a leader.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Follower {
-    /// The leader of the current term, from its first append until the silence phase ends.
+    /// The leader of the current term, from its first append until the silence phase ends or its connections close. In
+    /// a hurry, its answer that it leads counts like an append.
     leader: Option<Member>,
     phase: FollowerPhase,
 }
@@ -28,20 +30,35 @@ enum FollowerPhase {
 }
 
 impl Follower {
-    /// A server that has just started assumes no leader. It waits long enough to hear from an existing leader, and then
-    /// for its turn.
-    pub(super) fn started() -> Follower {
+    /// A server that has heard of its leader just now.
+    pub(super) fn of(leader: Member) -> Follower {
+        Follower { leader: Some(leader), phase: FollowerPhase::Silence }
+    }
+
+    /// A server that assumes no leader and waits for its turn.
+    pub(super) fn without_leader() -> Follower {
         Follower { leader: None, phase: FollowerPhase::Election }
+    }
+
+    /// A server that gives up another role for a newer term. It gives that term's leader time to show itself, unless it
+    /// is in a hurry.
+    pub(super) fn stepped_down(core: &Core) -> Follower {
+        match core.hurry() {
+            Some(_) => Follower::without_leader(),
+            None => Follower::default(),
+        }
     }
 }
 
 impl Role for Follower {
     const NAME: RoleName = RoleName::Follower;
 
-    fn enter(&self, _core: &mut Core, out: &mut Effects) {
-        out.arm(match self.phase {
-            FollowerPhase::Silence => Timer::Silence,
-            FollowerPhase::Election => Timer::Start,
+    fn enter(&self, core: &mut Core, out: &mut Effects) {
+        out.arm(match (self.phase, core.hurry()) {
+            (FollowerPhase::Silence, None) => Timer::Silence,
+            (FollowerPhase::Silence, Some(_)) => Timer::Patience,
+            (FollowerPhase::Election, None) => Timer::Start,
+            (FollowerPhase::Election, Some(_)) => Timer::Hurry,
         });
     }
 
@@ -60,6 +77,11 @@ impl Node<Follower> {
                 node.core.forget(call);
                 Server::Follower(node)
             }
+            Event::Disconnected(peer) => {
+                let mut node = self;
+                node.lose(peer, out);
+                Server::Follower(node)
+            }
             // Everything that it asked for in another role is settled.
             Event::Response { .. } | Event::Unanswered { .. } => Server::Follower(self),
         }
@@ -67,11 +89,13 @@ impl Node<Follower> {
 
     fn time_out(mut self, timer: Timer, out: &mut Effects) -> Server {
         match (timer, self.role.phase) {
-            (Timer::Silence, FollowerPhase::Silence) => {
-                self.role = Follower { leader: None, phase: FollowerPhase::Election };
-                out.arm(Timer::Election);
+            (Timer::Silence | Timer::Patience, FollowerPhase::Silence) => {
+                self.role = Follower::without_leader();
+                out.arm(self.core.hurry().map_or(Timer::Election, |_| Timer::Hurry));
             }
-            (Timer::Start | Timer::Election, FollowerPhase::Election) => return self.campaign(out),
+            (Timer::Start | Timer::Election | Timer::Hurry, FollowerPhase::Election) => {
+                return self.campaign(out);
+            }
             (Timer::Fate, _) => self.core.give_up(|_| true, CallError::OutcomeUnknown, out),
             _ => {}
         }
@@ -107,9 +131,10 @@ impl Node<Follower> {
         };
         if granted && request.kind == BallotKind::Vote {
             // §5.2: only a granted vote and the current leader restart the timer.
-            self.trust(self.role.leader, out);
+            self.role.phase = FollowerPhase::Silence;
+            self.role.enter(&mut self.core, out);
         }
-        out.reply(call, self.core.vote_reply(request, granted));
+        out.reply(call, Reply::Vote(self.core.vote_reply(request, granted)));
     }
 
     /// Receiver implementation of AppendEntries (Figure 2).
@@ -124,7 +149,7 @@ impl Node<Follower> {
             AppendOutcome::Stale
         } else {
             if request.has_majority {
-                self.trust(Some(request.sender.member()), out);
+                self.trust(request.sender.member(), out);
             } else if self.core.leader_history != request.sender.history {
                 // Two leaders of one term are founding two histories, and this log becomes that of the other.
                 self.role.leader = None;
@@ -140,8 +165,20 @@ impl Node<Follower> {
         self.core.enter_term(term);
     }
 
-    fn trust(&mut self, leader: Option<Member>, out: &mut Effects) {
-        self.role = Follower { leader, phase: FollowerPhase::Silence };
-        out.arm(Timer::Silence);
+    /// A leader that has a majority has shown itself.
+    fn trust(&mut self, leader: Member, out: &mut Effects) {
+        self.core.last_hurry = None;
+        self.role = Follower::of(leader);
+        self.role.enter(&mut self.core, out);
+    }
+
+    /// A peer's connections have closed. If this server counted on that peer, it is in a hurry from now on.
+    fn lose(&mut self, peer: Member, out: &mut Effects) {
+        let awaits_winner = self.core.leader_history.is_none() && self.core.voted_for == Some(peer);
+        if self.role.leader == Some(peer) || awaits_winner {
+            self.core.last_hurry = Some(Hurry::after_loss_of(peer));
+            self.role = Follower::without_leader();
+            self.role.enter(&mut self.core, out);
+        }
     }
 }

@@ -15,6 +15,7 @@ use super::progress::Progress;
 use super::role::{Role, RoleName};
 use super::rpc::{
     AppendEntries, AppendOutcome, AppendReply, BallotKind, Request, RequestVote, Response, Round,
+    VoteReply,
 };
 use super::server::Server;
 use crate::metadata::Update;
@@ -156,6 +157,7 @@ impl Node<Candidate> {
         // §8: only an entry of its own term lets the leader find out what is committed, and commit it.
         let opening = self.core.append(Command::Roster(roster));
         let leader = Leader::new(&self.core, opening, &self.role);
+        self.core.last_hurry = None;
         let mut node = self.transition(leader, out);
         node.go_on(out);
         Server::Leader(node)
@@ -192,9 +194,18 @@ impl Node<Leader> {
                 self.miss(by, &request, failure)
             }
             // These belong to an election that is over.
-            Event::Timeout(Timer::Start | Timer::Silence | Timer::Election | Timer::Campaign)
+            Event::Timeout(
+                Timer::Start
+                | Timer::Silence
+                | Timer::Election
+                | Timer::Campaign
+                | Timer::Hurry
+                | Timer::Patience,
+            )
             | Event::Response { response: Response::Vote(_), .. }
             | Event::Unanswered { request: Request::RequestVote(_), .. } => {}
+            // A leader counts on no other server.
+            Event::Disconnected(_) => {}
         }
         self.go_on(out);
         Server::Leader(self)
@@ -241,13 +252,13 @@ impl Node<Leader> {
     }
 
     fn answer_candidate(&mut self, call: CallId, request: &RequestVote, out: &mut Effects) {
+        let leads = self.role.has_majority(&self.core);
         let granted = match request.kind {
-            BallotKind::PreVote => {
-                !self.role.has_majority(&self.core) && self.core.would_vote(request)
-            }
+            BallotKind::PreVote => !leads && self.core.would_vote(request),
             BallotKind::Vote => self.core.vote(request),
         };
-        out.reply(call, self.core.vote_reply(request, granted));
+        let reply = self.core.vote_reply(request, granted);
+        out.reply(call, Reply::Vote(VoteReply { leads, ..reply }));
     }
 
     fn hear(&mut self, from: ServerId, reply: AppendReply, out: &mut Effects) {

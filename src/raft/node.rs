@@ -6,6 +6,7 @@ use super::core::Core;
 use super::crashed::Crashed;
 use super::event::{CallId, Effects, Reply, Timer};
 use super::follower::Follower;
+use super::hurry::Hurry;
 use super::identity::Incarnation;
 use super::log::Term;
 use super::role::{Becomes, Role, RoleName};
@@ -28,7 +29,7 @@ impl Node<Follower> {
     /// A server at its start: a follower in term 0 with an empty log. A server that is alone has no others to wait for.
     pub(super) fn start(cluster: Cluster, incarnation: Incarnation, out: &mut Effects) -> Server {
         let core = Box::new(Core::new(cluster, incarnation));
-        let node = Node { core, role: Follower::started(), seal: () };
+        let node = Node { core, role: Follower::without_leader(), seal: () };
         if cluster.size() == 1 {
             return node.campaign(out);
         }
@@ -59,7 +60,8 @@ impl<R: Role> Node<R> {
     where
         R: Becomes<Follower>,
     {
-        let mut node = self.transition(Follower::default(), out);
+        let follower = Follower::stepped_down(&self.core);
+        let mut node = self.transition(follower, out);
         node.core.enter_term(term);
         node
     }
@@ -69,6 +71,9 @@ impl<R: Role> Node<R> {
     where
         R: Becomes<Candidate>,
     {
+        // A founding waits for all servers, so it does not use the short times.
+        let may_hurry = self.core.log.history().is_some();
+        self.core.last_hurry = self.core.hurry().filter(|_| may_hurry).map(Hurry::next_ballot);
         let candidate = Candidate::ask_first(&mut self.core);
         self.transition(candidate, out).ask(out)
     }

@@ -81,6 +81,9 @@ pub struct VoteReply {
     pub ballot: u64,
     /// Whether the vote is granted or, in a pre-vote, would be.
     pub vote_granted: bool,
+    /// Whether the replier leads its term and has a majority. If so, a candidate that had only lost its connections
+    /// follows it again.
+    pub leads: bool,
 }
 
 /// The number of an append. A leader numbers the appends that it sends in its term from 1, without gaps.

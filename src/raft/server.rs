@@ -4,7 +4,7 @@ use super::candidate::Candidate;
 use super::cluster::{Cluster, ServerId};
 use super::core::Core;
 use super::crashed::Crashed;
-use super::event::{Call, CallError, Effect, Effects, Event, Failure};
+use super::event::{Call, CallError, Effect, Effects, Event, Failure, Reply};
 use super::follower::Follower;
 use super::identity::{Identity, Incarnation, Member};
 use super::leader::Leader;
@@ -138,7 +138,8 @@ impl Server {
             Event::Call(_, Call::Update(_) | Call::ReadFiles | Call::Crash | Call::Restore)
             | Event::Timeout(_)
             | Event::HangUp(_)
-            | Event::Unanswered { .. } => None,
+            | Event::Unanswered { .. }
+            | Event::Disconnected(_) => None,
         }
     }
 
@@ -198,7 +199,7 @@ impl Server {
     fn refuse(&self, event: &Event, out: &mut Effects) {
         let core = self.core();
         if let Event::Call(call, Call::RequestVote(request)) = event {
-            out.reply(*call, core.vote_reply(request, false));
+            out.reply(*call, Reply::Vote(core.vote_reply(request, false)));
         }
         if let Event::Call(call, Call::AppendEntries(request)) = event {
             out.reply(*call, core.append_reply(request.round, AppendOutcome::Refused));

@@ -21,7 +21,7 @@ use smol::net::TcpStream;
 
 use super::fairness;
 use crate::gate::Phase;
-use crate::raft::CallId;
+use crate::raft::{CallId, Member};
 
 /// How long a connection may be idle between requests.
 const IDLE_TIME: Duration = Duration::from_secs(30);
@@ -37,9 +37,9 @@ const PACE_TIME: Duration = Duration::from_secs(10);
 const PACE_BYTES: usize = 10 << 10;
 
 /// How long an answer may take if memory or connections are scarce: this time, plus one second for each
-/// [`HURRIED_PACE_BYTES`] that the caller has taken.
-const HURRIED_TIME: Duration = Duration::from_secs(2);
-const HURRIED_PACE_BYTES: usize = 1 << 20;
+/// [`SHORT_PACE_BYTES`] that the caller has taken.
+const SHORT_TIME: Duration = Duration::from_secs(2);
+const SHORT_PACE_BYTES: usize = 1 << 20;
 
 /// How long input is still read after a refusal. Closing at once could cost the caller the response.
 const LINGER_TIME: Duration = Duration::from_secs(2);
@@ -98,13 +98,15 @@ pub(super) struct Connection {
     moved_in_all: Cell<usize>,
     /// Whether the last read was large: the caller may keep sending without a pause.
     gave_much: Cell<bool>,
-    /// Whether the supervisor has ended it. Anything that is still read must not be served, because no answer would
+    /// Whether this server has ended it. Anything that is still read must not be served, because no answer would
     /// arrive.
     has_ended: Cell<bool>,
     /// Whether the caller may half-close the connection and still wait for its answer.
     pub(super) may_half_close: Cell<bool>,
-    /// Whether it is a peer's connection.
-    pub(super) is_peer: Cell<bool>,
+    /// The peer whose request came last, once it has been answered as one.
+    pub(super) peer: Cell<Option<Member>>,
+    /// Whether it is never evicted, because it is a peer's.
+    pub(super) is_exempt: Cell<bool>,
 }
 
 impl Connection {
@@ -121,7 +123,8 @@ impl Connection {
             gave_much: Cell::new(false),
             has_ended: Cell::new(false),
             may_half_close: Cell::new(false),
-            is_peer: Cell::new(false),
+            peer: Cell::new(None),
+            is_exempt: Cell::new(false),
         }
     }
 
@@ -189,12 +192,13 @@ impl Connection {
         }
     }
 
-    /// Ends the wait of a connection that is past its deadline. In a `hurry`, an answer has less time.
-    pub(super) fn end_if_late(&self, now: Instant, hurry: bool) {
-        let hurried = hurry && self.activity.get() == Activity::Sending;
-        let deadline = if hurried {
-            let seconds = self.moved_in_all.get() / HURRIED_PACE_BYTES;
-            Some(self.since.get() + HURRIED_TIME + Duration::from_secs(seconds as u64))
+    /// Ends the wait of a connection that is past its deadline. If places or memory are `scarce`, an answer has
+    /// less time.
+    pub(super) fn end_if_late(&self, now: Instant, scarce: bool) {
+        let is_short = scarce && self.activity.get() == Activity::Sending;
+        let deadline = if is_short {
+            let seconds = self.moved_in_all.get() / SHORT_PACE_BYTES;
+            Some(self.since.get() + SHORT_TIME + Duration::from_secs(seconds as u64))
         } else {
             self.deadline.get()
         };
@@ -258,7 +262,7 @@ impl Connection {
         Ok(bytes)
     }
 
-    /// Whether it was too slow, or was evicted.
+    /// Whether this server has ended it: it was idle or too slow, was evicted, or has been sent its last answer.
     pub(super) fn has_ended(&self) -> bool {
         self.has_ended.get()
     }
@@ -302,7 +306,7 @@ impl Connection {
     /// at once would reset the connection and could cost the caller the answer.
     pub(super) async fn linger(&self) -> io::Result<()> {
         self.begin(Activity::Lingering);
-        self.shut(Shutdown::Write);
+        self.end(Shutdown::Write);
         let mut buffer = vec![0; CHUNK_BYTES];
         while 0 < self.stream.clone().read(&mut buffer).await? {
             fairness::readable(&self.stream).await?;

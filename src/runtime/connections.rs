@@ -14,7 +14,7 @@ use smol::net::TcpStream;
 
 use super::connection::{Activity, Connection, ReadBuffer, read_buffer};
 use super::message::Message;
-use crate::raft::{CallId, WAITING_MAX};
+use crate::raft::{CallId, Member, WAITING_MAX};
 use crate::service::AnswerBudget;
 
 /// The maximum number of connections: one for each call that may wait, and some for other purposes.
@@ -116,14 +116,21 @@ impl Connections {
         self.connections.borrow_mut().remove(&id);
     }
 
-    /// Exempts a peer's connection from eviction once the peer has been answered as one, unless too many are exempt
-    /// already.
-    pub(super) fn keep_for_peer(&self, connection: &Connection) {
+    /// Records that a peer has been answered as one. Its connection is exempt from eviction from now on, unless too
+    /// many are exempt already.
+    pub(super) fn keep_for(&self, peer: Member, connection: &Connection) {
+        connection.peer.set(Some(peer));
         let connections = self.connections.borrow();
-        if !connection.is_peer.get() {
-            let peers = connections.values().filter(|other| other.is_peer.get()).count();
-            connection.is_peer.set(peers < self.peer_slots);
+        if !connection.is_exempt.get() {
+            let exempt = connections.values().filter(|other| other.is_exempt.get()).count();
+            connection.is_exempt.set(exempt < self.peer_slots);
         }
+    }
+
+    /// Whether requests of that peer can still arrive by some connection.
+    pub(super) fn has_connection_of(&self, peer: Member) -> bool {
+        let connections = self.connections.borrow();
+        connections.values().any(|other| other.peer.get() == Some(peer) && !other.has_ended())
     }
 
     /// Replaces what a connection holds. Returns whether it may: it holds no more than before, or the total is within
@@ -148,7 +155,7 @@ impl Connections {
         };
         let oldest = connections
             .iter()
-            .filter(|(_, connection)| !connection.is_peer.get() && waits_for_caller(connection))
+            .filter(|(_, connection)| !connection.is_exempt.get() && waits_for_caller(connection))
             .min_by_key(|(_, connection)| connection.since())
             .map(|(id, _)| *id);
         let evicted = oldest.and_then(|id| connections.remove(&id));
@@ -165,8 +172,8 @@ impl Connections {
             Timer::after(CHECK_INTERVAL).await;
             let now = Instant::now();
             let connections: Vec<_> = self.connections.borrow().values().cloned().collect();
-            let hurry = self.answers.is_much() || self.slots <= connections.len();
-            connections.iter().for_each(|connection| connection.end_if_late(now, hurry));
+            let scarce = self.answers.is_much() || self.slots <= connections.len();
+            connections.iter().for_each(|connection| connection.end_if_late(now, scarce));
             for call in abandoned_calls(&connections, now) {
                 inbox.send(Message::HangUp(call)).await?;
             }

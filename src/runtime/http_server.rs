@@ -23,6 +23,7 @@ use crate::gate::{self, Gate, HttpMethod, Received, Refusal};
 use crate::monitor::Page;
 use crate::protocol::{self, Asked, fault};
 use crate::raft::CallId;
+use crate::service::Input;
 use crate::xmlrpc::Fault;
 
 /// How long a listener pauses after it could not accept a connection.
@@ -83,10 +84,18 @@ impl HttpServer {
         }
     }
 
-    /// Serves a connection, and logs the error if it ends with one.
+    /// Serves a connection, and logs the error if it ends with one. If a peer has closed its last connection, reports
+    /// that.
     async fn serve(self: Rc<HttpServer>, slot: Slot) {
         if let Err(error) = self.converse(&slot).await {
             log::debug!("a connection ended: {error:#}");
+        }
+        let peer = slot.connection.peer.get().filter(|_| !slot.connection.has_ended());
+        // It must not be counted any more.
+        drop(slot);
+        if let Some(peer) = peer.filter(|peer| !self.connections.has_connection_of(*peer)) {
+            // The channel is unbounded, and only closed at the end of the process.
+            let _ = self.inbox.try_send(Message::Input(Input::Disconnected(peer)));
         }
     }
 
@@ -176,7 +185,10 @@ impl HttpServer {
         asked: Result<Asked, Fault>,
         closes: bool,
     ) -> anyhow::Result<bool> {
-        let is_from_peer = matches!(&asked, Ok(Asked::One((_, Ok(call)))) if call.is_from_peer());
+        let peer = match &asked {
+            Ok(Asked::One((_, Ok(call)))) => call.peer(),
+            _ => None,
+        };
         // Decoding may have taken long. What the supervisor measures is the wait for the answer.
         connection.begin_waiting(id);
         let since = Instant::now();
@@ -185,8 +197,8 @@ impl HttpServer {
         // The event loop drops the sender when it learns that the caller has disconnected.
         let Ok(answer) = answered.await else { return Ok(false) };
         // A message that no peer can have sent is answered with a fault.
-        if is_from_peer && !answer.is_fault() {
-            self.connections.keep_for_peer(connection);
+        if let Some(peer) = peer.filter(|_| !answer.is_fault()) {
+            self.connections.keep_for(peer, connection);
         }
         // The status is 200 whatever the document says: many clients cannot read a fault with another status.
         let (content_type, length) = ("text/xml", answer.len());
@@ -282,7 +294,7 @@ impl Slot {
 
     /// Records how many bytes of requests are held for the connection. Returns whether that is within the limit.
     fn hold(&self, bytes: usize) -> bool {
-        let held = Held { bytes, for_peer: self.connection.is_peer.get() };
+        let held = Held { bytes, for_peer: self.connection.is_exempt.get() };
         self.connections.hold(self.held.replace(held), held)
     }
 }
@@ -296,7 +308,140 @@ impl Drop for Slot {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
+    use smol::Task;
+    use smol::channel::Receiver;
+    use smol::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
+    use crate::config::{Address, Config};
+    use crate::gate::HttpResponse;
+    use crate::raft::{
+        BallotKind, Cluster, Incarnation, Member, Request, RequestVote, Server, ServerId,
+    };
+    use crate::service::{Action, AnswerBudget, Service, Settings};
+
+    /// A server of two without an event loop: the test passes its messages to the service.
+    struct Stage {
+        http_server: Rc<HttpServer>,
+        messages: Receiver<Message>,
+        service: Option<Service>,
+        listener: Async<TcpListener>,
+        executor: LocalExecutor<'static>,
+    }
+
+    impl Stage {
+        fn new() -> Stage {
+            let budget = AnswerBudget::default();
+            let settings = Settings {
+                cluster: Cluster::new(ServerId(0), 2).unwrap(),
+                config: Config::parse("M: 2\nmetadata0: localhost:1\nmetadata1: localhost:2")
+                    .unwrap(),
+                incarnation: Incarnation(1),
+                rng: Default::default(),
+                waiting_max: 1,
+                budget: budget.clone(),
+            };
+            let (inbox, messages) = smol::channel::unbounded();
+            Stage {
+                http_server: HttpServer::new(Connections::new(1000, 1, budget), inbox, "localhost"),
+                messages,
+                service: Some(Service::start(settings, Instant::now()).0),
+                listener: Async::<TcpListener>::bind((Ipv4Addr::LOCALHOST, 0)).unwrap(),
+                executor: LocalExecutor::new(),
+            }
+        }
+
+        /// A connection that has carried one call and its answer: the task that serves it, the server's end, and the
+        /// caller's.
+        async fn called(&mut self, document: &[u8]) -> (Task<()>, Rc<Connection>, TcpStream) {
+            let address = self.listener.get_ref().local_addr().unwrap();
+            let mut caller = TcpStream::connect(address).await.unwrap();
+            let accepted = self.listener.accept().await.unwrap().0;
+            let slot = Slot::take(&self.http_server.connections, accepted.into()).unwrap();
+            let connection = Rc::clone(&slot.connection);
+            let task = self.executor.spawn(Rc::clone(&self.http_server).serve(slot));
+            let host = Address { host: "localhost".to_owned(), port: 1 };
+            caller.write_all(&gate::write_post(&host, document)).await.unwrap();
+            let Ok(Message::Call { id, asked, since, answer }) =
+                self.executor.run(self.messages.recv()).await
+            else {
+                panic!("a call arrives")
+            };
+            let service = self.service.take().unwrap();
+            let (service, actions) = service.handle(since, Input::Call { id, asked, since });
+            self.service = Some(service);
+            let mut answers = actions.into_iter().filter_map(|action| match action {
+                Action::Answer { document, .. } => Some(document),
+                _ => None,
+            });
+            answer.send(answers.next().expect("it is answered at once")).unwrap();
+            let (mut received, mut chunk) = (Vec::new(), [0; 4096]);
+            while HttpResponse::read(&received, 4096).unwrap().is_none() {
+                let count = self.executor.run(caller.read(&mut chunk)).await.unwrap();
+                received.extend_from_slice(&chunk[..count]);
+            }
+            (task, connection, caller)
+        }
+
+        /// The peers that were reported until these tasks have ended.
+        async fn reported(&self, tasks: impl IntoIterator<Item = Task<()>>) -> Vec<Member> {
+            for task in tasks {
+                self.executor.run(task).await;
+            }
+            let messages = std::iter::from_fn(|| self.messages.try_recv().ok());
+            let peers = messages.map(|message| match message {
+                Message::Input(Input::Disconnected(peer)) => peer,
+                _ => panic!("nothing else is reported"),
+            });
+            peers.collect()
+        }
+    }
+
+    /// The other server, and a document with its request for a vote.
+    fn peer() -> (Member, Vec<u8>) {
+        let cluster = Cluster::new(ServerId(1), 2).unwrap();
+        let sender = Server::start(cluster, Incarnation(2)).0.identity();
+        let kind = BallotKind::PreVote;
+        let request = RequestVote { sender, kind, ballot: 1, account: None };
+        (sender.member(), protocol::write_request(&Request::RequestVote(request)))
+    }
+
+    #[test]
+    fn a_peer_is_reported_when_its_last_connection_closes() {
+        smol::block_on(async {
+            let mut stage = Stage::new();
+            let (member, request) = peer();
+            let (first, _, first_end) = stage.called(&request).await;
+            let (last, _, last_end) = stage.called(&request).await;
+            drop(first_end);
+            assert_eq!(stage.reported([first]).await, []);
+            drop(last_end);
+            assert_eq!(stage.reported([last]).await, [member]);
+        });
+    }
+
+    #[test]
+    fn a_peer_is_not_reported_when_this_server_ends_its_idle_connection() {
+        smol::block_on(async {
+            let mut stage = Stage::new();
+            let (task, connection, _end) = stage.called(&peer().1).await;
+            connection.end_if_late(Instant::now() + Duration::from_secs(60), false);
+            assert_eq!(stage.reported([task]).await, []);
+        });
+    }
+
+    #[test]
+    fn a_caller_that_is_no_peer_is_not_reported() {
+        smol::block_on(async {
+            let mut stage = Stage::new();
+            let document = crate::xmlrpc::write_call("system.listMethods", |_| {});
+            let (task, _, end) = stage.called(&document).await;
+            drop(end);
+            assert_eq!(stage.reported([task]).await, []);
+        });
+    }
 
     #[test]
     fn only_a_lack_of_room_is_a_reason_to_evict_a_connection() {

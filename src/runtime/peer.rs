@@ -271,6 +271,7 @@ mod tests {
     use std::net::{Ipv4Addr, TcpListener};
     use std::sync::Arc;
     use std::thread;
+    use std::time::Duration;
 
     use super::*;
     use crate::config::Config;
@@ -324,23 +325,25 @@ mod tests {
         }
     }
 
-    /// The outcome if the peer answers like this.
-    fn answered(answer: &Answer) -> Input {
+    /// Reads a request, and answers it like this.
+    fn serve(stream: &mut std::net::TcpStream, answer: &Answer) {
         let config = Config::parse("M: 1\nmetadata0: localhost:1").unwrap();
         let body = write_answer(answer, &config);
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+        let mut asked = Vec::new();
+        while !asked.ends_with(b"</methodCall>") {
+            let mut chunk = [0; 4096];
+            let count = stream.read(&mut chunk).unwrap();
+            assert!(0 < count, "the request ends like a document");
+            asked.extend_from_slice(&chunk[..count]);
+        }
+        stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
+    }
+
+    /// The outcome if the peer answers like this.
+    fn answered(answer: Answer) -> Input {
         let (peer, port) = listener();
-        let answers = thread::spawn(move || {
-            let (mut stream, _) = peer.accept().unwrap();
-            let mut asked = Vec::new();
-            while !asked.ends_with(b"</methodCall>") {
-                let mut chunk = [0; 4096];
-                let count = stream.read(&mut chunk).unwrap();
-                assert!(0 < count, "the request ends like a document");
-                asked.extend_from_slice(&chunk[..count]);
-            }
-            stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
-        });
+        let answers = thread::spawn(move || serve(&mut peer.accept().unwrap().0, &answer));
         let input = outcome(port);
         answers.join().unwrap();
         input
@@ -356,8 +359,9 @@ mod tests {
 
     #[test]
     fn a_reply_is_reported_with_the_peers_number() {
-        let reply = VoteReply { sender: identity(1), kind: KIND, ballot: 1, vote_granted: true };
-        let told = answered(&Answer::Raft(Reply::Vote(reply)));
+        let sender = identity(1);
+        let reply = VoteReply { sender, kind: KIND, ballot: 1, vote_granted: true, leads: false };
+        let told = answered(Answer::Raft(Reply::Vote(reply)));
         assert!(
             matches!(told, Input::Response { from: ServerId(1), response: Response::Vote(told) } if told == reply)
         );
@@ -365,13 +369,13 @@ mod tests {
 
     #[test]
     fn a_crashed_peer_is_reported_with_its_identity() {
-        let crashed = answered(&Answer::Crashed(Some(identity(1))));
+        let crashed = answered(Answer::Crashed(Some(identity(1))));
         assert_eq!(failure(&crashed), Some(Failure::Crashed(identity(1))));
     }
 
     #[test]
     fn any_other_fault_says_nothing_about_the_peer() {
-        assert_eq!(failure(&answered(&Answer::Crashed(None))), Some(Failure::Silent));
+        assert_eq!(failure(&answered(Answer::Crashed(None))), Some(Failure::Silent));
     }
 
     /// An append with so many bytes of entries.
@@ -501,19 +505,27 @@ mod tests {
         assert!(listener.accept().is_err(), "there is no connection");
     }
 
+    /// As the end of its process would. The crashed server's followers see it.
     #[test]
     fn disconnecting_a_peer_closes_its_connections_and_the_next_request_opens_new_ones() {
         let (listener, port) = listener();
-        let (mut peer, _told, executor) = peer(port);
-        for _ in 0..2 {
+        let (mut peer, told, executor) = peer(port);
+        for is_idle in [false, true, false] {
             peer.send(request());
-            let (mut stream, _) = smol::block_on(executor.run(smol::unblock({
-                let listener = listener.try_clone().unwrap();
-                move || listener.accept()
-            })))
-            .unwrap();
+            let listener = listener.try_clone().unwrap();
+            let accepted = smol::unblock(move || listener.accept().unwrap().0);
+            let mut stream = smol::block_on(executor.run(accepted));
+            if is_idle {
+                let served = smol::unblock(move || {
+                    serve(&mut stream, &Answer::Crashed(None));
+                    stream
+                });
+                stream = smol::block_on(executor.run(served));
+                smol::block_on(executor.run(told.recv())).unwrap();
+            }
             peer.disconnect();
             while executor.try_tick() {}
+            stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
             let mut rest = Vec::new();
             assert!(stream.read_to_end(&mut rest).is_ok(), "it is closed in any case");
         }

@@ -205,7 +205,7 @@ impl MulticallAnswer {
 
     /// The document that answers all calls. It is never refused, because updates among them may have taken effect.
     pub(super) fn write(self) -> Arc<Document> {
-        Document::answering_several(&self.answers, &self.budget)
+        Document::multicall(&self.answers, &self.budget)
     }
 }
 

@@ -84,12 +84,12 @@ impl Shell {
         server: &Server,
         now: Instant,
     ) -> Served {
-        let from_peer = call.as_ref().is_ok_and(TypedCall::is_from_peer);
-        if from_peer {
+        let is_from_peer = call.as_ref().is_ok_and(|call| call.peer().is_some());
+        if is_from_peer {
             self.monitor.requested_by_peer();
         }
         if server.role() == RoleName::Crashed && !method.while_crashed {
-            return Served::Here(Answer::Crashed(from_peer.then(|| server.identity())));
+            return Served::Here(Answer::Crashed(is_from_peer.then(|| server.identity())));
         }
         let call = match call {
             Ok(call) => call,

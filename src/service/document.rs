@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::{iter, mem};
 
-use crate::xmlrpc::{self, OneOfSeveral};
+use crate::xmlrpc::{self, MulticallElement};
 
 /// The maximum number of bytes of answers that are held for callers that have not read them yet, beside one whole map.
 pub(super) const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -115,15 +115,12 @@ impl Document {
 
     /// The document that answers several calls, each of which one of these documents answers. It copies small answers,
     /// and shares the pieces of the others, because copying them would take long.
-    pub(super) fn answering_several(
-        answers: &[Arc<Document>],
-        budget: &AnswerBudget,
-    ) -> Arc<Document> {
-        let [mut text, after] = xmlrpc::write_around_answers();
+    pub(super) fn multicall(answers: &[Arc<Document>], budget: &AnswerBudget) -> Arc<Document> {
+        let [mut text, after] = xmlrpc::write_around_multicall();
         let mut parts = Vec::new();
         for answer in answers {
-            let OneOfSeveral { left_out: [first, last], around: [open, close] } =
-                xmlrpc::one_of_several(answer.is_fault());
+            let MulticallElement { left_out: [first, last], around: [open, close] } =
+                xmlrpc::multicall_element(answer.is_fault());
             let inner = answer.inner(first, last);
             text.extend_from_slice(open.as_bytes());
             if answer.len() <= SMALL_BYTES {
@@ -139,13 +136,14 @@ impl Document {
         Document::made_of(parts)
     }
 
-    /// Its parts without so many bytes at its beginning and end, which its first and last part contain.
-    fn inner(&self, first: usize, last: usize) -> impl Iterator<Item = Part> {
+    /// Its parts without the first `skip_start` and the last `skip_end` bytes. Its first and last part are longer than
+    /// these.
+    fn inner(&self, skip_start: usize, skip_end: usize) -> impl Iterator<Item = Part> {
         let end = self.parts.len() - 1;
         self.parts.iter().enumerate().map(move |(at, part)| {
             let mut part = part.clone();
-            part.range.start += if at == 0 { first } else { 0 };
-            part.range.end -= if at == end { last } else { 0 };
+            part.range.start += if at == 0 { skip_start } else { 0 };
+            part.range.end -= if at == end { skip_end } else { 0 };
             part
         })
     }

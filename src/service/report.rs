@@ -8,8 +8,8 @@ use log::Level;
 use super::Shell;
 use crate::monitor;
 use crate::raft::{
-    self, AppendOutcome, CallId, Event, Failure, Flaw, Identity, Incarnation, Reply, RoleName,
-    Server, ServerId,
+    self, AppendOutcome, CallId, Event, Failure, Flaw, Identity, Incarnation, Member, Reply,
+    RoleName, Server, ServerId,
 };
 
 /// What has been reported, so that it is not reported twice.
@@ -72,7 +72,7 @@ impl Shell {
                 let explains = self.show(None, &request.sender, server, now);
                 self.reporter.explained = explains.then_some(*call);
             }
-            Event::Timeout(_) | Event::Call(..) | Event::HangUp(_) => {}
+            Event::Timeout(_) | Event::Call(..) | Event::HangUp(_) | Event::Disconnected(_) => {}
         }
     }
 
@@ -118,6 +118,14 @@ impl Shell {
         {
             self.log(Level::Warn, line);
         }
+    }
+
+    /// Logs why the server stands for election soon.
+    pub(super) fn report_lost_leader(&mut self, peer: Member) {
+        self.log(
+            Level::Info,
+            format!("the connections of server {}, its leader, have closed", peer.id.0),
+        );
     }
 
     /// Publishes the state after a step to the monitor, and logs each change of role. A candidate that starts a new

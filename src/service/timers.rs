@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
-use crate::raft::{ELECTION_SPREAD_MS, FATE_MS, HEARTBEAT_MS, SILENCE_MS, START_MS, Timer};
+use crate::raft::{
+    ELECTION_SPREAD_MS, FATE_MS, HEARTBEAT_MS, HURRY_SPREAD_MS, PATIENCE_MS, SILENCE_MS, START_MS,
+    Timer,
+};
 
 /// The timer of the role, and the one for the outcome of updates.
 #[derive(Debug)]
@@ -28,6 +31,8 @@ impl Timers {
             | Timer::Silence
             | Timer::Election
             | Timer::Campaign
+            | Timer::Hurry
+            | Timer::Patience
             | Timer::Heartbeat => self.role = Some((timer, at)),
         }
     }
@@ -61,12 +66,14 @@ impl Timers {
     /// How long `timer` runs. The random part is drawn each time, so that elections seldom collide (§5.2).
     fn delay(&mut self, timer: Timer) -> Duration {
         let rng = &mut self.rng;
-        let mut random = || Duration::from_millis(ELECTION_SPREAD_MS).mul_f64(rng.f64());
+        let mut random = |spread_ms| Duration::from_millis(spread_ms).mul_f64(rng.f64());
         match timer {
             Timer::Silence => Duration::from_millis(SILENCE_MS),
-            Timer::Start => Duration::from_millis(START_MS) + random(),
-            Timer::Election => random(),
-            Timer::Campaign => Duration::from_millis(SILENCE_MS) + random(),
+            Timer::Start => Duration::from_millis(START_MS) + random(ELECTION_SPREAD_MS),
+            Timer::Election => random(ELECTION_SPREAD_MS),
+            Timer::Campaign => Duration::from_millis(SILENCE_MS) + random(ELECTION_SPREAD_MS),
+            Timer::Hurry => random(HURRY_SPREAD_MS),
+            Timer::Patience => Duration::from_millis(PATIENCE_MS),
             Timer::Heartbeat => Duration::from_millis(HEARTBEAT_MS),
             Timer::Fate => Duration::from_millis(FATE_MS),
         }

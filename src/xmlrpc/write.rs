@@ -78,7 +78,7 @@ pub fn write_fault(fault: &Fault) -> Vec<u8> {
 }
 
 /// The bytes before and after the answers, in the document that answers several calls at once.
-pub fn write_around_answers() -> [Vec<u8>; 2] {
+pub fn write_around_multicall() -> [Vec<u8>; 2] {
     let mut answers_begin = 0;
     let mut before = write_response(|writer| {
         writer.array(|answers| answers_begin = answers.out.len());
@@ -87,10 +87,10 @@ pub fn write_around_answers() -> [Vec<u8>; 2] {
     [before, after]
 }
 
-/// How a document of this module, the answer to one call, becomes part of the document that answers several: as an array
-/// with the call's value, or as the struct of its fault.
+/// How a document of this module, the answer to one call, becomes part of the document that answers several: as an
+/// array with the call's value, or as the struct of its fault.
 #[derive(Debug)]
-pub struct OneOfSeveral {
+pub struct MulticallElement {
     /// The numbers of bytes at the document's beginning and end that are left out.
     pub left_out: [usize; 2],
     /// The bytes before and after the rest.
@@ -98,9 +98,9 @@ pub struct OneOfSeveral {
 }
 
 /// How an answer of one call, a fault or not, becomes one of several.
-pub fn one_of_several(is_fault: bool) -> OneOfSeveral {
+pub fn multicall_element(is_fault: bool) -> MulticallElement {
     let ([open, close], around) = if is_fault { (FAULT, ["", ""]) } else { (RESPONSE, ARRAY) };
-    OneOfSeveral { left_out: [DECLARATION.len() + open.len(), close.len()], around }
+    MulticallElement { left_out: [DECLARATION.len() + open.len(), close.len()], around }
 }
 
 /// Whether a document written by this module is a fault.

@@ -106,6 +106,18 @@ fn a_refused_link_closes_its_port_and_its_connections_and_opens_again() {
 }
 
 #[test]
+fn a_link_that_is_reset_loses_its_connections_and_accepts_new_ones() {
+    let (proxy, listener, near, far) = linked();
+    assert!(arrives(&near, &far));
+    proxy.reset(THERE);
+    assert_eq!(read(&near), Some(vec![]));
+    assert_eq!(read(&far), Some(vec![]));
+    let near = connect(&proxy).unwrap();
+    let far = listener.accept().unwrap().0;
+    assert!(arrives(&near, &far) && arrives(&far, &near));
+}
+
+#[test]
 fn a_rough_way_delays_and_loses() {
     let (proxy, _listener, near, far) = linked();
     let late = Rough { delay: 50..=60, lost: 0, late: 0 };

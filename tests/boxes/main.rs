@@ -24,4 +24,5 @@ mod lost_peers;
 mod namespaces;
 mod persistence;
 mod relaunches;
+mod resets;
 mod topologies;

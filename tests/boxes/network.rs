@@ -162,6 +162,11 @@ impl Network {
         }
     }
 
+    /// Ends all connections between servers, as a device does that forgets them. New ones are made at once.
+    pub(crate) fn reset(&self) {
+        self.directions().filter(|(from, to)| from != to).for_each(|link| self.proxy.reset(link));
+    }
+
     /// Stops processes by SIGSTOP. Calls to them wait until they are resumed.
     pub(crate) fn pause(&mut self, ids: &[usize]) {
         ids.iter().for_each(|id| self.signal(*id, Signal::STOP));

@@ -73,11 +73,19 @@ impl Proxy {
     pub(crate) fn refuse(&self, link: Direction) {
         let listener = self.listeners.lock().unwrap().remove(&link);
         smol::block_on(listener.expect("the port is open").cancel());
+        self.reset(link);
     }
 
     /// Opens the port on which `from` calls `to`.
     pub(crate) fn accept(&self, link: Direction) {
         self.listen(link, listener(self.port(link)).unwrap());
+    }
+
+    /// Ends all connections of `from` to `to`. New ones are accepted as before.
+    pub(crate) fn reset(&self, link: Direction) {
+        let open = self.links.open.lock().unwrap().remove(&link);
+        // It is fine if a connection has ended already.
+        open.into_iter().flatten().for_each(|end| _ = end.shutdown(Shutdown::Both));
     }
 
     fn listen(&self, link: Direction, listener: TcpListener) {
@@ -105,6 +113,8 @@ struct Links {
     servers: Box<[u16]>,
     ways: Mutex<BTreeMap<Direction, Way>>,
     passed: Mutex<BTreeMap<Direction, usize>>,
+    /// Both ends of the connections that were made on each link, those that have ended included.
+    open: Mutex<BTreeMap<Direction, Vec<TcpStream>>>,
 }
 
 impl Links {
@@ -130,6 +140,8 @@ impl Links {
         }
         let server = (Ipv4Addr::LOCALHOST, self.servers[to]);
         let Ok(far) = TcpStream::connect(server).await else { return };
+        let ends = [near.clone(), far.clone()];
+        self.open.lock().unwrap().entry((from, to)).or_default().extend(ends);
         let there = self.carry(near.clone(), far.clone(), (from, to));
         let back = self.carry(far, near, (to, from));
         let _ = future::zip(there, back).await;

@@ -21,7 +21,7 @@ pub(crate) struct Bounds {
     pub(crate) crashes: u8,
     /// How often a server's process ends, and how.
     pub(crate) relaunches: Relaunches,
-    /// Whether leaders learn that their appends fail, any number of times.
+    /// Whether senders learn that their requests got no answer, any number of times.
     pub(crate) failures: bool,
     /// How often a heartbeat becomes due, at any leader.
     pub(crate) heartbeats: u8,
@@ -40,7 +40,11 @@ pub(crate) enum Elections {
     /// themselves are messages like all others.
     Bundled,
     /// Every timer and every message is a separate action, in so many ballots that begin with a pre-vote.
-    Free { ballots: u8 },
+    Free {
+        ballots: u8,
+        /// Whether followers learn that the connections of a leader or candidate have closed, any number of times.
+        hints: bool,
+    },
 }
 
 /// How processes end, and what comes after.
@@ -112,7 +116,7 @@ pub(crate) const ALONE: Configuration = Configuration {
 /// Two servers, a crash, a writer and a reader.
 pub(crate) const PAIR: Configuration = Configuration {
     bounds: Bounds { versions: &[1], reads: 1, crashes: 1, heartbeats: 1, ..elections_of(2, 2) },
-    states: 55_235,
+    states: 55_229,
     marks: &[
         Mark::Figure8,
         Mark::SplitVote,
@@ -129,7 +133,7 @@ pub(crate) const PAIR: Configuration = Configuration {
 /// Two servers, and callers who wait for a majority: enough heartbeats for a leader without answers to say so.
 pub(crate) const PAIR_WITHOUT_MAJORITY: Configuration = Configuration {
     bounds: Bounds { versions: &[1], reads: 1, crashes: 1, heartbeats: 3, ..joined(2, 2) },
-    states: 157_303,
+    states: 157_299,
     marks: &[
         Mark::Figure8,
         Mark::AppendWithoutMajority,
@@ -170,14 +174,14 @@ pub(crate) const PAIR_WITH_ALL_MESSAGES: Configuration = Configuration {
 /// Two servers that found a history, a crash, all messages kept.
 pub(crate) const FOUNDING_WITH_ALL_MESSAGES: Configuration = Configuration {
     bounds: Bounds { crashes: 1, clearing: false, ..elections_of(2, 2) },
-    states: 82_668,
+    states: 82_860,
     marks: &[Mark::SplitVote, Mark::LateReply, Mark::AppendOfOldTerm, Mark::FoundCrashed],
 };
 
 /// Three servers, of which one crashes, all messages kept.
 pub(crate) const TRIO_WITH_ALL_MESSAGES: Configuration = Configuration {
     bounds: Bounds { crashes: 1, clearing: false, ..joined(3, 2) },
-    states: 340_754,
+    states: 340_298,
     marks: &[Mark::SplitVote, Mark::VoteRefusedForVote, Mark::LeaderCrashed, Mark::FoundCrashed],
 };
 
@@ -223,25 +227,28 @@ pub(crate) const PAIR_WITH_FAILURES: Configuration = Configuration {
 /// Three servers whose appends fail.
 pub(crate) const TRIO_WITH_FAILURES: Configuration = Configuration {
     bounds: Bounds { failures: true, heartbeats: 1, ..joined(3, 2) },
-    states: 71_683,
-    marks: &[Mark::AppendFailed, Mark::TwoLeaders, Mark::AppendOfOldTerm],
+    states: 71_966,
+    marks: &[Mark::AppendFailed, Mark::TwoLeaders, Mark::AppendOfOldTerm, Mark::VoteLost],
 };
 
 /// Two servers, every timer and every pre-vote a separate action, all messages kept.
 pub(crate) const PAIR_WITH_FREE_ELECTIONS: Configuration = Configuration {
     bounds: Bounds {
-        elections: Elections::Free { ballots: 2 },
+        elections: Elections::Free { ballots: 2, hints: false },
         clearing: false,
         ..elections_of(2, 2)
     },
-    states: 339_821,
+    states: 679_649,
     marks: &[Mark::SplitVote, Mark::LateReply, Mark::PreVoteRefused],
 };
 
 /// Three servers, every timer and every pre-vote a separate action.
 pub(crate) const TRIO_WITH_FREE_ELECTIONS: Configuration = Configuration {
-    bounds: Bounds { elections: Elections::Free { ballots: 2 }, ..elections_of(3, 2) },
-    states: 45_408,
+    bounds: Bounds {
+        elections: Elections::Free { ballots: 2, hints: false },
+        ..elections_of(3, 2)
+    },
+    states: 217_267,
     marks: &[
         Mark::SplitVote,
         Mark::TwoLeaders,
@@ -252,10 +259,55 @@ pub(crate) const TRIO_WITH_FREE_ELECTIONS: Configuration = Configuration {
     ],
 };
 
+/// Two servers, of which one crashes, every timer and every pre-vote a separate action, requests that fail, and
+/// followers that learn of closed connections, all messages kept.
+pub(crate) const PAIR_WITH_HINTS: Configuration = Configuration {
+    bounds: Bounds {
+        crashes: 1,
+        failures: true,
+        elections: Elections::Free { ballots: 2, hints: true },
+        clearing: false,
+        ..joined(2, 2)
+    },
+    states: 208_262,
+    marks: &[Mark::LeaderLost, Mark::WinnerLost, Mark::VoteLost, Mark::LedOn],
+};
+
+/// Three servers, of which one crashes, every timer and every pre-vote a separate action, and followers that learn of
+/// closed connections.
+pub(crate) const TRIO_WITH_HINTS: Configuration = Configuration {
+    bounds: Bounds {
+        crashes: 1,
+        elections: Elections::Free { ballots: 2, hints: true },
+        ..joined(3, 2)
+    },
+    states: 427_075,
+    marks: &[
+        Mark::LeaderLost,
+        Mark::WinnerLost,
+        Mark::VoteLost,
+        Mark::LedOn,
+        Mark::JudgeAnswered,
+        Mark::PatienceEnded,
+    ],
+};
+
+/// Three servers in three terms, every timer and every pre-vote a separate action, and followers that learn of closed
+/// connections.
+pub(crate) const TRIO_WITH_HINTS_IN_THREE_TERMS: Configuration = Configuration {
+    bounds: Bounds {
+        index: 2,
+        elections: Elections::Free { ballots: 2, hints: true },
+        ..joined(3, 3)
+    },
+    states: 161_048,
+    marks: &[Mark::LeaderLost, Mark::WinnerLost, Mark::LedOn, Mark::JudgeAnswered],
+};
+
 /// Three servers that found a history, and elect a second leader.
 pub(crate) const TRIO: Configuration = Configuration {
     bounds: elections_of(3, 2),
-    states: 111_896,
+    states: 112_532,
     marks: &[
         Mark::Figure8,
         Mark::TwoLeaders,
@@ -270,7 +322,7 @@ pub(crate) const TRIO: Configuration = Configuration {
 /// Three servers that found a history while one of them crashes.
 pub(crate) const FOUNDING_WITH_CRASH: Configuration = Configuration {
     bounds: Bounds { crashes: 1, ..elections_of(3, 1) },
-    states: 109_043,
+    states: 108_514,
     marks: &[
         Mark::FoundCrashed,
         Mark::LeaderCrashed,
@@ -285,7 +337,7 @@ pub(crate) const FOUNDING_WITH_CRASH: Configuration = Configuration {
 /// Three servers, of which one crashes, and a writer.
 pub(crate) const TRIO_WITH_CRASH: Configuration = Configuration {
     bounds: Bounds { versions: &[1], crashes: 1, ..joined(3, 2) },
-    states: 235_264,
+    states: 234_800,
     marks: &[
         Mark::ConflictTruncated,
         Mark::Figure8,
@@ -340,21 +392,21 @@ pub(crate) const TRIO_IN_THREE_TERMS: Configuration = Configuration {
 /// Four servers, of which a majority is three.
 pub(crate) const FOUR: Configuration = Configuration {
     bounds: Bounds { versions: &[1], ..joined(4, 2) },
-    states: 193_398,
+    states: 193_376,
     marks: &[Mark::ConflictTruncated, Mark::Figure8, Mark::TwoLeaders, Mark::VoteRefusedForLog],
 };
 
 /// Four servers that found a history.
 pub(crate) const FOUNDING_OF_FOUR: Configuration = Configuration {
     bounds: elections_of(4, 1),
-    states: 63_865,
+    states: 62_921,
     marks: &[Mark::SplitVote, Mark::FoundedWithoutAll, Mark::FoundingVoided, Mark::BroughtIn],
 };
 
 /// Two servers that are relaunched, one after the other or the same twice: the majority is lost each time.
 pub(crate) const PAIR_RELAUNCHED: Configuration = Configuration {
     bounds: Bounds { versions: &[1], reads: 1, relaunches: Relaunches::AtOnce(2), ..joined(2, 2) },
-    states: 19_075,
+    states: 18_936,
     marks: &[
         Mark::GuestPresent,
         Mark::TakenOut,
@@ -370,7 +422,7 @@ pub(crate) const PAIR_RELAUNCHED: Configuration = Configuration {
 /// Two servers that found a history and are relaunched.
 pub(crate) const FOUNDING_RELAUNCHED: Configuration = Configuration {
     bounds: Bounds { versions: &[1], relaunches: Relaunches::AtOnce(2), ..elections_of(2, 2) },
-    states: 28_246,
+    states: 28_124,
     marks: &[
         Mark::FoundEnded,
         Mark::WonByEverybody,
@@ -389,7 +441,7 @@ pub(crate) const PAIR_ENDED: Configuration = Configuration {
         relaunches: Relaunches::Apart(1),
         ..joined(2, 2)
     },
-    states: 37_938,
+    states: 37_728,
     marks: &[
         Mark::FoundCrashed,
         Mark::FoundEnded,
@@ -405,10 +457,10 @@ pub(crate) const PAIR_ENDED_STEP_BY_STEP: Configuration = Configuration {
     bounds: Bounds {
         versions: &[1],
         relaunches: Relaunches::Apart(2),
-        elections: Elections::Free { ballots: 4 },
+        elections: Elections::Free { ballots: 4, hints: false },
         ..joined(2, 2)
     },
-    states: 224_043,
+    states: 229_814,
     marks: &[
         Mark::FoundEnded,
         Mark::WonByEverybody,
@@ -421,7 +473,7 @@ pub(crate) const PAIR_ENDED_STEP_BY_STEP: Configuration = Configuration {
 /// Three servers, of which one is relaunched, and a writer.
 pub(crate) const TRIO_RELAUNCHED: Configuration = Configuration {
     bounds: Bounds { index: 3, versions: &[1], relaunches: Relaunches::AtOnce(1), ..joined(3, 2) },
-    states: 248_524,
+    states: 248_476,
     marks: &[
         Mark::Figure8,
         Mark::TwoLeaders,
@@ -440,10 +492,10 @@ pub(crate) const TRIO_RELAUNCHED_STEP_BY_STEP: Configuration = Configuration {
     bounds: Bounds {
         index: 2,
         relaunches: Relaunches::AtOnce(1),
-        elections: Elections::Free { ballots: 2 },
+        elections: Elections::Free { ballots: 2, hints: false },
         ..joined(3, 2)
     },
-    states: 139_177,
+    states: 210_054,
     marks: &[Mark::SplitVote, Mark::TwoLeaders, Mark::GuestPresent, Mark::TakenOut],
 };
 
@@ -457,7 +509,7 @@ pub(crate) const FOUR_RELAUNCHED: Configuration = Configuration {
 /// Three servers that found a history, and a writer.
 pub(crate) const TRIO_WITH_UPDATE: Configuration = Configuration {
     bounds: Bounds { versions: &[1], ..elections_of(3, 2) },
-    states: 2_741_144,
+    states: 2_742_250,
     marks: &[Mark::TwoLeaders, Mark::BroughtIn, Mark::ToldTrue, Mark::ToldOverwritten],
 };
 
@@ -471,7 +523,7 @@ pub(crate) const PAIR_WITH_EVERYTHING: Configuration = Configuration {
         heartbeats: 1,
         ..joined(2, 2)
     },
-    states: 239_074,
+    states: 251_999,
     marks: &[
         Mark::AppendFailed,
         Mark::FoundCrashed,
@@ -485,21 +537,21 @@ pub(crate) const PAIR_WITH_EVERYTHING: Configuration = Configuration {
 /// Four servers, of which one is relaunched, and a writer.
 pub(crate) const FOUR_RELAUNCHED_WITH_UPDATE: Configuration = Configuration {
     bounds: Bounds { versions: &[1], ..FOUR_RELAUNCHED.bounds },
-    states: 260_810,
+    states: 260_017,
     marks: &[Mark::Figure8, Mark::DeposedWithCallers, Mark::ToldTrue, Mark::TakenOut],
 };
 
 /// Three servers that found a history while one of them is relaunched.
 pub(crate) const TRIO_FOUNDING_RELAUNCHED: Configuration = Configuration {
     bounds: Bounds { index: 2, relaunches: Relaunches::AtOnce(1), ..elections_of(3, 1) },
-    states: 673_765,
+    states: 693_596,
     marks: &[Mark::FoundEnded, Mark::FoundedWithoutAll, Mark::FoundingVoided, Mark::BroughtIn],
 };
 
 /// Three servers, of which one ends and comes back later, or never.
 pub(crate) const TRIO_ENDED: Configuration = Configuration {
     bounds: Bounds { index: 3, versions: &[1], relaunches: Relaunches::Apart(1), ..joined(3, 2) },
-    states: 288_197,
+    states: 288_143,
     marks: &[
         Mark::TwoLeaders,
         Mark::ToldTrue,

@@ -1,39 +1,51 @@
 //! How servers become candidates.
 
-use surfstore::raft::{BallotKind, Event, Response, RoleName, ServerId, Timer};
+use surfstore::raft::{BallotKind, Event, Member, Response, RoleName, ServerId, Timer};
 
 use crate::configurations::Elections;
 use crate::model::Model;
 use crate::network::Message;
-use crate::state::{Action, State};
+use crate::state::{Action, Process, State};
 use crate::steps::Local;
 
 impl Model {
     /// The ways in which a follower or candidate may proceed towards an election.
     ///
-    /// The servers differ only in their numbers, so nothing is lost if they first become candidates in this order. In
-    /// the last term none does.
+    /// In the last term no server becomes a candidate.
     pub(crate) fn election_actions(&self, state: &State, id: ServerId, actions: &mut Vec<Action>) {
         let local = self.local(state, id);
         let timer = local.timer.expect("every running server has a timer");
-        let may_stand = local.server.current_term().0 < self.bounds.term
-            && (id.0 == 0 || state.stood & 1 << (id.0 - 1) != 0);
+        let may_stand = local.server.current_term().0 < self.bounds.term;
         match self.bounds.elections {
             Elections::Bundled => {
-                if may_stand {
+                // Without candidates for a pre-vote, the servers differ only in their numbers. So nothing is lost if
+                // they first become candidates in this order.
+                if may_stand && (id.0 == 0 || state.stood & 1 << (id.0 - 1) != 0) {
                     actions.extend(self.askable(id).map(|asked| Action::Stand(id, asked)));
                 }
                 if timer == Timer::Campaign && local.server.log().history().is_none() {
                     actions.push(Action::Timeout(id, timer));
                 }
             }
-            Elections::Free { .. }
-                if timer == Timer::Silence || (may_stand && 0 < state.left.ballots) =>
-            {
-                actions.push(Action::Timeout(id, timer));
+            Elections::Free { hints, .. } => {
+                if !begins_ballot(timer) || (may_stand && 0 < state.left.ballots) {
+                    actions.push(Action::Timeout(id, timer));
+                }
+                if hints && local.server.role() == RoleName::Follower {
+                    let peers = self.ids().filter(|peer| *peer != id);
+                    let processes = peers.flat_map(|peer| self.processes(state, peer));
+                    actions.extend(processes.map(|peer| Action::Disconnect(id, peer)));
+                }
             }
-            Elections::Free { .. } => {}
         }
+    }
+
+    /// All processes of a server so far, as members.
+    fn processes(&self, state: &State, id: ServerId) -> impl Iterator<Item = Member> {
+        let launched = 0..=state.launches[usize::from(id.0)];
+        let first = launched.map(move |launch| Process { id, launch }.incarnation());
+        let now = self.running(state, id).map(|local| local.server.identity().incarnation);
+        first.chain(now).map(move |incarnation| Member { id, incarnation })
     }
 
     /// Every set of other servers, a bit for each; a single server asks no other.
@@ -82,7 +94,8 @@ impl Model {
     /// Lets a server answer a pre-vote and delivers the answer to the candidate. Returns whether it helps the
     /// candidate.
     fn pre_vote(&mut self, state: &mut State, request: u32, peer: ServerId) -> bool {
-        if self.running(state, peer).is_some() {
+        let follows = |local: &Local| local.server.role() == RoleName::Follower;
+        if self.running(state, peer).is_some_and(follows) {
             self.lose_leader(state, peer);
         }
         self.deliver(state, request);
@@ -95,9 +108,10 @@ impl Model {
         helps
     }
 
+    /// Ends what a server waits for before its turn to stand.
     fn lose_leader(&mut self, state: &mut State, id: ServerId) {
-        if self.local(state, id).timer == Some(Timer::Silence) {
-            self.settle_event(state, id, Event::Timeout(Timer::Silence));
+        if let Some(timer) = self.local(state, id).timer.filter(|timer| !begins_ballot(*timer)) {
+            self.settle_event(state, id, Event::Timeout(timer));
         }
     }
 
@@ -106,6 +120,11 @@ impl Model {
         self.settle_event(state, id, Event::Timeout(Timer::Campaign));
         self.local(state, id).server.role() == RoleName::Leader
     }
+}
+
+/// Whether a follower or candidate begins a ballot when this timer expires.
+fn begins_ballot(timer: Timer) -> bool {
+    !matches!(timer, Timer::Silence | Timer::Patience)
 }
 
 /// Whether it is a candidate that asks for this.

@@ -9,6 +9,7 @@ use surfstore::raft::{
     RoleName, Roster, Server, ServerId, Status, Timer, VoteReply,
 };
 
+use crate::hurry;
 use crate::marks::{Mark, Marks};
 use crate::steps::Local;
 
@@ -22,6 +23,7 @@ pub(crate) fn check_state(local: &Local) {
     check_timers(local);
     check_waiting(local);
     check_leader(&local.server);
+    hurry::check_state(local);
 }
 
 /// Applied <= commit <= last.
@@ -42,9 +44,10 @@ fn check_terms(server: &Server) {
 fn check_timers(local: &Local) {
     let fits = match local.server.role() {
         RoleName::Follower => {
-            matches!(local.timer, Some(Timer::Start | Timer::Silence | Timer::Election))
+            use Timer::{Election, Hurry, Patience, Silence, Start};
+            matches!(local.timer, Some(Start | Silence | Election | Hurry | Patience))
         }
-        RoleName::Candidate => local.timer == Some(Timer::Campaign),
+        RoleName::Candidate => matches!(local.timer, Some(Timer::Campaign | Timer::Patience)),
         RoleName::Leader => local.timer == Some(Timer::Heartbeat),
         RoleName::Crashed => local.timer.is_none() && !local.fate,
     };
@@ -69,8 +72,8 @@ fn check_leader(server: &Server) {
     }
 }
 
-/// Checks that a server state ignores the events that the search therefore leaves out: timers that do not run, requests
-/// for votes that fail, callers who disconnected, and calls of clients to a server that does not lead.
+/// Checks that a server state ignores the events that the search therefore leaves out: timers that do not run, failures
+/// in ballots that are over, callers who disconnected, and calls of clients to a server that does not lead.
 ///
 /// With a roster that it has just appended, a leader may be able to commit more than before. It does so at the next
 /// event, whatever that is, so such a server is not idle.
@@ -80,20 +83,22 @@ pub(crate) fn check_deafness(local: &Local) {
         Timer::Silence,
         Timer::Election,
         Timer::Campaign,
+        Timer::Hurry,
+        Timer::Patience,
         Timer::Heartbeat,
         Timer::Fate,
     ] {
         let runs = if timer == Timer::Fate { local.fate } else { ends(local.timer, timer) };
         assert!(
-            runs || ignores(local, Event::Timeout(timer)),
+            runs || local.ignores(Event::Timeout(timer)),
             "it reacts to {timer:?}, which does not run"
         );
     }
     for kind in [BallotKind::PreVote, BallotKind::Vote] {
-        let unanswered = failed_vote(local, kind, Failure::Silent);
-        assert!(ignores(local, unanswered), "it reacts to a failed request for a vote");
-        let refused = failed_vote(local, kind, Failure::Ended);
-        assert!(ignores(local, refused), "it reacts to a failure in another ballot");
+        for failure in [Failure::Silent, Failure::Ended] {
+            let failed = failed_vote(local, kind, failure);
+            assert!(local.ignores(failed), "it reacts to a failure in another ballot");
+        }
     }
     if !local.server.leads() {
         check_refusal(local, Call::ReadFiles);
@@ -102,16 +107,17 @@ pub(crate) fn check_deafness(local: &Local) {
     }
 }
 
-/// Whether an expiring timer ends the phase of the running one. A start is an election phase like any other.
+/// Whether an expiring timer ends the phase of the running one. Start and hurry are election phases like any other, and
+/// patience is as long as a phase of silence or a ballot in a hurry.
 fn ends(running: Option<Timer>, timer: Timer) -> bool {
-    let phase = |timer| if timer == Timer::Start { Timer::Election } else { timer };
-    running.map(phase) == Some(phase(timer))
-}
-
-/// Whether the event has the same effect as any other.
-fn ignores(local: &Local, event: Event) -> bool {
-    let server = || local.server.clone();
-    server().step(event) == server().step(NOTHING)
+    use Timer::{Campaign, Election, Hurry, Patience, Silence, Start};
+    let [own, other] = [running, Some(timer)].map(|timer| match timer {
+        Some(Start | Hurry) => Some(Election),
+        other => other,
+    });
+    let lasts = |timer| matches!(timer, Some(Silence | Campaign | Patience));
+    own == other
+        || (lasts(own) && lasts(other) && (own == Some(Patience) || other == Some(Patience)))
 }
 
 /// Whether an event without meaning has no effect.
@@ -125,12 +131,10 @@ pub(crate) fn is_idle(local: &Local) -> bool {
     idle
 }
 
-/// A vote that fails: in the candidate's ballot if the reason is unknown, and otherwise in none of its ballots.
+/// A request for a vote that fails, in none of the candidate's ballots.
 fn failed_vote(local: &Local, kind: BallotKind, failure: Failure) -> Event {
-    let current = local.ballot.as_ref().map_or(1, |ballot| ballot.number);
-    let ballot = if failure == Failure::Silent { current } else { 0 };
     let sender = local.server.identity();
-    let request = RequestVote { sender, kind, ballot, account: None };
+    let request = RequestVote { sender, kind, ballot: 0, account: None };
     let by = ServerId(u8::from(local.id == ServerId(0)));
     Event::Unanswered { by, request: Request::RequestVote(request), failure }
 }
@@ -171,6 +175,7 @@ pub(crate) fn check_change(before: &Local, event: &Event, after: &Local, effects
     check_acknowledged(event, new, effects);
     check_crashed(before, event, after, effects);
     check_restored(old, event, after);
+    hurry::check_change(before, event, after, effects);
 }
 
 /// Commit index and applied index never fall.
@@ -312,6 +317,7 @@ pub(crate) fn marks(before: &Local, event: &Event, after: &Local, effects: &[Eff
     mark_history(&mut marks, before, event, after);
     mark_rosters(&mut marks, &before.server, &after.server);
     mark_event(&mut marks, before, event);
+    hurry::mark(&mut marks, before, event, after);
     for effect in effects {
         mark_effect(&mut marks, (&before.server, event), effect);
     }
@@ -373,7 +379,7 @@ fn mark_event(marks: &mut Marks, before: &Local, event: &Event) {
         Event::Unanswered { by, request, failure } => {
             mark_failure(marks, before, (*by, request), *failure);
         }
-        Event::Call(..) | Event::Timeout(_) | Event::HangUp(_) => {}
+        Event::Call(..) | Event::Timeout(_) | Event::HangUp(_) | Event::Disconnected(_) => {}
     }
 }
 

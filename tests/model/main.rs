@@ -13,6 +13,7 @@ mod clearing;
 mod configurations;
 mod elections;
 mod history;
+mod hurry;
 mod invariants;
 mod marks;
 mod model;
@@ -95,6 +96,15 @@ fn appends_that_fail_break_no_promise() {
 fn elections_step_by_step_break_no_promise() {
     check_and_compare("pair with free elections", &configurations::PAIR_WITH_FREE_ELECTIONS);
     check("trio with free elections", &configurations::TRIO_WITH_FREE_ELECTIONS);
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
+fn closed_connections_break_no_promise() {
+    check_and_compare("pair with hints", &configurations::PAIR_WITH_HINTS);
+    check("trio with hints", &configurations::TRIO_WITH_HINTS);
+    let in_three_terms = &configurations::TRIO_WITH_HINTS_IN_THREE_TERMS;
+    check("trio with hints in three terms", in_three_terms);
 }
 
 #[test]

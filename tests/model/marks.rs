@@ -75,6 +75,18 @@ pub(crate) enum Mark {
     GaveWay,
     /// A request from, or meant for, an ended process is refused.
     EarlierProcessRefused,
+    /// A follower learns that the connections of its leader have closed.
+    LeaderLost,
+    /// A voter that has not heard of the winner learns that its candidate's connections have closed.
+    WinnerLost,
+    /// A candidate that has lost its vote will soon stand again.
+    VoteLost,
+    /// A leader whose connections have closed says that it leads on.
+    LedOn,
+    /// A pre-vote that only waited for the answer of a lost leader is won with it.
+    JudgeAnswered,
+    /// A pre-vote that only waited for the answer of a lost leader is won without it.
+    PatienceEnded,
 }
 
 impl Mark {

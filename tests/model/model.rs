@@ -31,7 +31,7 @@ impl Model {
         let Bounds { crashes, heartbeats, relaunches, .. } = self.bounds;
         let ballots = match self.bounds.elections {
             Elections::Bundled => 0,
-            Elections::Free { ballots } => ballots,
+            Elections::Free { ballots, .. } => ballots,
         };
         let relaunches = match relaunches {
             Relaunches::AtOnce(relaunches) | Relaunches::Apart(relaunches) => relaunches,
@@ -188,6 +188,7 @@ impl Model {
                 silence.is_some_and(|event| self.settle_event(state, by.id, event))
             }
             Action::Timeout(id, timer) => self.time_out(state, id, timer),
+            Action::Disconnect(id, peer) => self.settle_event(state, id, Event::Disconnected(peer)),
             Action::Stand(id, asked) => self.campaign(state, id, asked),
             Action::GoOn(id) => self.settle_event(state, id, NOTHING),
             Action::Update(id) => self.update(state, id),
@@ -265,8 +266,10 @@ impl Model {
             Timer::Campaign if self.bounds.elections == Elections::Bundled => {
                 return self.found(state, id);
             }
-            Timer::Start | Timer::Election | Timer::Campaign => state.left.ballots -= 1,
-            Timer::Silence | Timer::Fate => {}
+            Timer::Start | Timer::Election | Timer::Hurry | Timer::Campaign => {
+                state.left.ballots -= 1;
+            }
+            Timer::Silence | Timer::Patience | Timer::Fate => {}
         }
         self.settle_event(state, id, Event::Timeout(timer))
     }

@@ -107,15 +107,11 @@ impl Message {
         }
     }
 
-    /// What the sender of an append learns if there is no reply, for an unknown reason.
+    /// What the sender of a request learns if there is no reply, for an unknown reason.
     pub(crate) fn silence(&self) -> Option<Event> {
-        match self {
-            Message::Request { to, request: request @ Request::AppendEntries(_), .. } => {
-                let (request, failure) = (request.clone(), Failure::Silent);
-                Some(Event::Unanswered { by: *to, request, failure })
-            }
-            _ => None,
-        }
+        let Message::Request { to, request, .. } = self else { return None };
+        let (request, failure) = (request.clone(), Failure::Silent);
+        Some(Event::Unanswered { by: *to, request, failure })
     }
 }
 
@@ -189,8 +185,12 @@ fn told_request(request: &Request) -> String {
 
 fn told_response(response: &Response) -> String {
     match response {
-        Response::Vote(VoteReply { sender, kind, ballot, vote_granted }) => {
-            let granted = if *vote_granted { "grants" } else { "refuses" };
+        Response::Vote(VoteReply { sender, kind, ballot, vote_granted, leads }) => {
+            let granted = match (vote_granted, leads) {
+                (true, _) => "grants",
+                (false, true) => "leads and refuses",
+                (false, false) => "refuses",
+            };
             format!("{granted} the {kind:?} of ballot {ballot} in t{}", sender.term.0)
         }
         Response::Append(AppendReply { sender, round, outcome }) => {

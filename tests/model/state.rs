@@ -1,6 +1,6 @@
 //! The state of the whole system, as numbers, and what may happen in it.
 
-use surfstore::raft::{Incarnation, ServerId, Timer};
+use surfstore::raft::{Incarnation, Member, ServerId, Timer};
 
 /// The maximum number of servers in a cluster.
 pub(crate) const SERVERS_MAX: usize = 4;
@@ -39,10 +39,12 @@ pub(crate) struct Left {
 pub(crate) enum Action {
     /// A message is delivered.
     Deliver(u32),
-    /// The sender of an append learns that there is no reply.
+    /// The sender of a request learns that there is no reply.
     Fail(u32),
     /// A timer expires.
     Timeout(ServerId, Timer),
+    /// A follower learns that a peer's connections have closed.
+    Disconnect(ServerId, Member),
     /// The server and so many others, one bit for each, lose their leader, and it becomes a candidate with their
     /// answers to its pre-vote.
     Stand(ServerId, u8),

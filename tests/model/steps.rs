@@ -5,8 +5,9 @@
 //! numbers. Properties of one server alone are checked here, once per step and once per server state.
 
 use surfstore::raft::{
-    Account, BallotKind, Call, CallError, CallId, Cluster, Effect, Event, Failure, Flaw, Member,
-    Reply, Request, Response, RoleName, Server, ServerId, Status, Term, Timer,
+    Account, AppendEntries, AppendOutcome, BallotKind, Call, CallError, CallId, Cluster, Effect,
+    Event, Failure, Flaw, Identity, Member, Reply, Request, Response, RoleName, Server, ServerId,
+    Status, Term, Timer,
 };
 
 use crate::invariants;
@@ -29,6 +30,8 @@ pub(crate) struct Local {
     pub(crate) fate: bool,
     /// What it asks the others for, as a candidate.
     pub(crate) ballot: Option<Ballot>,
+    /// The leader whose connections have closed, while it is in a hurry because of that.
+    pub(crate) lost: Option<Member>,
 }
 
 /// A ballot, as the requests for votes describe it.
@@ -39,6 +42,8 @@ pub(crate) struct Ballot {
     pub(crate) account: Option<Account>,
     /// Whether an answer has shown a founded history.
     pub(crate) meets_founded: bool,
+    /// The lost leader that has not answered yet, if the ballot waits for it.
+    pub(crate) judge: Option<ServerId>,
 }
 
 /// The result of a step.
@@ -113,7 +118,7 @@ impl Local {
         let Process { id, .. } = process;
         let cluster = Cluster::new(id, size).expect("a server of the cluster");
         let (server, effects) = Server::start(cluster, process.incarnation());
-        let mut local = Local { id, server, timer: None, fate: false, ballot: None };
+        let mut local = Local { id, server, timer: None, fate: false, ballot: None, lost: None };
         local.run_timers(&effects);
         local
     }
@@ -140,12 +145,34 @@ impl Local {
         let (server, effects) = next.server.step(event.clone());
         next.server = server;
         next.run_timers(&effects);
+        next.note_loss(event, &effects);
         next.note_answer(event);
         next.note_ballot(event, &effects);
         if self.has_withdrawn() && next.has_withdrawn() && self.differs_in_ballots_alone(&next) {
             next = self.clone();
         }
         (next, effects)
+    }
+
+    /// Whether the event has the same effect as any other.
+    pub(crate) fn ignores(&self, event: Event) -> bool {
+        let server = || self.server.clone();
+        server().step(event) == server().step(invariants::NOTHING)
+    }
+
+    /// Whether it is in a hurry, as its timer shows.
+    pub(crate) fn is_in_a_hurry(&self) -> bool {
+        matches!(self.timer, Some(Timer::Hurry | Timer::Patience))
+    }
+
+    /// Records the leader that it has lost, until its hurry is over.
+    fn note_loss(&mut self, event: &Event, effects: &[Effect]) {
+        if let Event::Disconnected(peer) = event
+            && effects.contains(&Effect::ArmTimer(Timer::Hurry))
+        {
+            self.lost = Some(*peer);
+        }
+        self.lost = self.lost.filter(|_| self.is_in_a_hurry());
     }
 
     /// Whether it is a candidate that has given up its ballot, without a new one.
@@ -168,24 +195,16 @@ impl Local {
 
     /// Records what an answer to the current ballot shows.
     fn note_answer(&mut self, event: &Event) {
-        let (asked, sender) = match event {
-            Event::Response { response: Response::Vote(reply), .. } => {
-                ((reply.kind, reply.ballot), &reply.sender)
-            }
-            Event::Unanswered {
-                request: Request::RequestVote(request),
-                failure: Failure::Crashed(sender),
-                ..
-            } => ((request.kind, request.ballot), sender),
-            _ => return,
+        let Some((asked, by, shown)) = answer_to_candidate(event) else { return };
+        let Some(ballot) = self.ballot.as_mut().filter(|it| asked == (it.kind, it.number)) else {
+            return;
         };
-        let ballot = self.ballot.iter_mut().find(|ballot| asked == (ballot.kind, ballot.number));
-        ballot.into_iter().for_each(|ballot| ballot.meets_founded |= sender.founded);
+        ballot.meets_founded |= shown.is_some_and(|shown| shown.founded);
+        ballot.judge = ballot.judge.filter(|judge| *judge != by);
     }
 
     fn note_ballot(&mut self, event: &Event, effects: &[Effect]) {
-        let is_led = matches!(event, Event::Call(_, Call::AppendEntries(request))
-            if request.sender.term == self.server.current_term());
+        let is_led = accepted_append(event, effects).is_some();
         if is_led && self.ballot.as_ref().is_some_and(|ballot| ballot.kind == BallotKind::Vote) {
             self.ballot = None;
         }
@@ -193,7 +212,8 @@ impl Local {
             if let Effect::Send { request: Request::RequestVote(request), .. } = effect {
                 let (kind, number) = (request.kind, request.ballot);
                 let account = request.account.clone();
-                self.ballot = Some(Ballot { kind, number, account, meets_founded: false });
+                let judge = self.lost.filter(|_| kind == BallotKind::PreVote).map(|lost| lost.id);
+                self.ballot = Some(Ballot { kind, number, account, meets_founded: false, judge });
             }
         }
         if self.server.role() != RoleName::Candidate {
@@ -332,6 +352,42 @@ impl Steps {
             concerns_all,
             marks,
         }
+    }
+}
+
+/// The append in the event, if the server takes it for its leader's.
+pub(crate) fn accepted_append<'a>(
+    event: &'a Event,
+    effects: &[Effect],
+) -> Option<&'a AppendEntries> {
+    let Event::Call(_, Call::AppendEntries(request)) = event else { return None };
+    let is_accepted = |effect: &Effect| match effect {
+        Effect::Reply(_, Reply::Append(reply)) => {
+            matches!(reply.outcome, AppendOutcome::Accepted | AppendOutcome::Mismatch(_))
+        }
+        _ => false,
+    };
+    effects.iter().any(is_accepted).then_some(request)
+}
+
+/// The ballot that an answer to a candidate belongs to, who gave it, and what it shows about them: nothing if their
+/// process has ended. Silence is no answer.
+pub(crate) fn answer_to_candidate(
+    event: &Event,
+) -> Option<((BallotKind, u64), ServerId, Option<&Identity>)> {
+    match event {
+        Event::Response { from, response: Response::Vote(reply) } => {
+            Some(((reply.kind, reply.ballot), *from, Some(&reply.sender)))
+        }
+        Event::Unanswered { by, request: Request::RequestVote(request), failure } => {
+            let asked = (request.kind, request.ballot);
+            match failure {
+                Failure::Crashed(sender) => Some((asked, *by, Some(sender))),
+                Failure::Ended => Some((asked, *by, None)),
+                Failure::Silent => None,
+            }
+        }
+        _ => None,
     }
 }
 

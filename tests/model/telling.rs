@@ -15,6 +15,12 @@ impl Model {
                 format!("{} (its sender gives up)", self.steps.message(message))
             }
             Action::Timeout(id, timer) => format!("{timer:?} ends at {}", id.0),
+            Action::Disconnect(id, peer) => {
+                format!(
+                    "{} learns that the connections of {} have closed",
+                    id.0, peer.incarnation.0
+                )
+            }
             Action::Stand(id, asked) => format!("{} stands, having asked {asked:#b}", id.0),
             Action::GoOn(id) => format!("{} does what it has left to do", id.0),
             Action::Update(id) => format!("an update at {}", id.0),

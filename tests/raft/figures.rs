@@ -18,7 +18,7 @@ fn running() -> [(&'static str, Server); 5] {
 /// One message of each kind in `term`; none of them is granted or accepted.
 fn messages(term: u64) -> [(&'static str, Event); 5] {
     let sender = identity(1, term).of(5);
-    let vote = |kind| VoteReply { sender, kind, ballot: 1, vote_granted: false };
+    let vote = |kind| VoteReply { sender, kind, ballot: 1, vote_granted: false, leads: false };
     let append_reply = AppendReply { sender, round: Round(1), outcome: AppendOutcome::Stale };
     [
         ("RequestVote", asks(ask(Vote, term, at(0, 0)).of(5))),
@@ -63,7 +63,8 @@ fn a_request_of_an_earlier_term_is_refused_and_changes_nothing() {
         let sender = server.identity();
         assert_eq!(sender.term, Term(2), "{role}");
         let (voted, effects) = server.clone().step(asks(ask(Vote, 1, at(0, 0)).of(5)));
-        let refusal = VoteReply { sender, kind: Vote, ballot: 9, vote_granted: false };
+        let leads = server.has_majority();
+        let refusal = VoteReply { sender, kind: Vote, ballot: 9, vote_granted: false, leads };
         assert_eq!(effects, [Effect::Reply(PEER, Reply::Vote(refusal))], "{role}");
         assert_eq!(voted, server, "{role}");
         let late = append(1, at(0, 0), rosters_of(5, &[1])).of(5);
@@ -268,13 +269,19 @@ fn a_vote_counts_once_from_a_peer_and_for_its_own_ballot_only() {
         ("a stranger's vote", granted(5, &vote)),
         ("an earlier ballot's vote", granted(3, &earlier)),
         ("a pre-vote's grant", granted(3, &RequestVote { kind: PreVote, ..vote.clone() })),
-        ("no answer", without_vote(3, &vote, Failure::Silent)),
+        ("no answer to an earlier ballot", without_vote(3, &earlier, Failure::Silent)),
     ];
     for (what, event) in table {
         let (counted, effects) = server.clone().step(event);
         assert_eq!(effects, [], "{what}");
         assert_eq!(counted, server, "{what}");
     }
+    let silence = without_vote(3, &vote, Failure::Silent);
+    let (server, effects) = server.step(silence.clone());
+    assert_eq!((server.role(), effects), (RoleName::Candidate, vec![]), "no answer");
+    assert_eq!(server.clone().step(silence), (server.clone(), vec![]), "no answer, repeated");
+    let (server, _) = server.step(granted(4, &vote));
+    assert_eq!(server.role(), RoleName::Leader, "the third vote");
 }
 
 /// §5.2: "Once a candidate wins an election, it becomes leader. It then sends heartbeat messages to all of the other

@@ -142,8 +142,8 @@ fn a_crashed_server_ignores_everything() {
     let (leader, effects) = leader(3).step(update(1, "a", 1));
     let batch = append_to(&effects, 1);
     let crashed = after(leader, [crash(2)]);
-    use Timer::{Campaign, Election, Fate, Heartbeat, Silence, Start};
-    let timers = [Start, Silence, Election, Campaign, Heartbeat, Fate];
+    use Timer::{Campaign, Election, Fate, Heartbeat, Hurry, Patience, Silence, Start};
+    let timers = [Start, Silence, Election, Campaign, Hurry, Patience, Heartbeat, Fate];
     let sender = identity(1, 9);
     let late = AppendReply { sender, round: Round(1), outcome: AppendOutcome::Stale };
     let ignored = [
@@ -151,6 +151,7 @@ fn a_crashed_server_ignores_everything() {
         unanswered(1, &batch),
         responds(1, Response::Append(late)),
         Event::HangUp(CallId(1)),
+        Event::Disconnected(Member { id: ServerId(1), incarnation: life(1) }),
     ];
     for event in timers.map(timeout).into_iter().chain(ignored) {
         let (same, effects) = crashed.clone().step(event.clone());
@@ -195,12 +196,12 @@ fn a_running_server_has_nothing_to_restore() {
 /// A timer of an earlier role, or of a phase that is over, has no effect if it fires late.
 #[test]
 fn only_the_timer_of_the_role_counts() {
-    use Timer::{Campaign, Election, Heartbeat, Silence, Start};
+    use Timer::{Campaign, Election, Heartbeat, Hurry, Patience, Silence, Start};
     let table = [
-        ("follower", follower(3), vec![Start, Election, Campaign, Heartbeat]),
-        ("leaderless follower", leaderless(3), vec![Silence, Campaign, Heartbeat]),
-        ("candidate", candidate(3), vec![Start, Silence, Election, Heartbeat]),
-        ("leader", leader(3), vec![Start, Silence, Election, Campaign]),
+        ("follower", follower(3), vec![Start, Election, Campaign, Hurry, Heartbeat]),
+        ("leaderless follower", leaderless(3), vec![Silence, Campaign, Patience, Heartbeat]),
+        ("candidate", candidate(3), vec![Start, Silence, Election, Hurry, Heartbeat]),
+        ("leader", leader(3), vec![Start, Silence, Election, Campaign, Hurry, Patience]),
     ];
     for (role, server, timers) in table {
         for timer in timers {

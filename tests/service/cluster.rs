@@ -7,7 +7,7 @@ use fastrand::Rng;
 use surfstore::config::{Address, Config};
 use surfstore::gate::{self, Gate, HttpMethod, Received};
 use surfstore::protocol::{self, Ask};
-use surfstore::raft::{CallId, Cluster as Set, Failure, Incarnation, Request, ServerId};
+use surfstore::raft::{CallId, Cluster as Set, Failure, Incarnation, Member, Request, ServerId};
 use surfstore::service::{Action, AnswerBudget, Input, Service, Settings};
 use surfstore::value::Value;
 use surfstore::xmlrpc::{self, Fault};
@@ -20,6 +20,11 @@ pub(crate) type Answer = Result<Value, Fault>;
 pub(crate) struct Called {
     pub(crate) at: u8,
     pub(crate) id: CallId,
+}
+
+/// Which life of the server runs.
+fn incarnation(id: u8) -> Incarnation {
+    Incarnation(100 * (u64::from(id) + 1))
 }
 
 /// A few services.
@@ -71,7 +76,7 @@ impl Cluster {
             let settings = Settings {
                 cluster: Set::new(ServerId(id), size).unwrap(),
                 config: config.clone(),
-                incarnation: Incarnation(100 * (u64::from(id) + 1)),
+                incarnation: incarnation(id),
                 rng: Rng::with_seed(seed + u64::from(id)),
                 waiting_max,
                 budget: AnswerBudget::default(),
@@ -128,6 +133,13 @@ impl Cluster {
     pub(crate) fn hang_up(&mut self, called: Called) {
         self.gone.insert(called);
         self.inputs.push_back((called.at, Input::HangUp(called.id)));
+        self.settle();
+    }
+
+    /// Tells a server that the connections of another one to it have closed.
+    pub(crate) fn disconnect(&mut self, other: u8, at: u8) {
+        let peer = Member { id: ServerId(other), incarnation: incarnation(other) };
+        self.inputs.push_back((at, Input::Disconnected(peer)));
         self.settle();
     }
 

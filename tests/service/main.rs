@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use cluster::{Answer, Called, Cluster};
 use surfstore::config::Config;
 use surfstore::protocol::{self, Ask, fault};
-use surfstore::raft::{CallId, Incarnation, ServerId, WAITING_MAX};
+use surfstore::raft::{CallId, HURRY_SPREAD_MS, Incarnation, ServerId, WAITING_MAX};
 use surfstore::service::{Action, AnswerBudget, Input, Service, Settings};
 use surfstore::value::Value;
 use surfstore::xmlrpc::{self, write_call};
@@ -78,6 +78,41 @@ fn a_call_waits_for_a_majority_and_is_answered_once_it_is_back() {
     cluster.pass(Duration::from_millis(300));
     assert_eq!(taken(&mut cluster, calls[0]), TRUE);
     assert!(taken(&mut cluster, calls[1]).is_ok());
+}
+
+/// The leader that a server names to a caller whose call it does not serve itself.
+#[track_caller]
+fn named(cluster: &mut Cluster, at: u8) -> Option<String> {
+    let Err(refused) = cluster.answer(at, &Ask::Files) else { panic!("{at} leads") };
+    assert_eq!(refused.code, fault::NOT_LEADER, "{refused:?}");
+    fault::named_leader(&refused).map(str::to_owned)
+}
+
+/// A caller that is sent to a leader that has ended has lost time.
+#[test]
+fn a_server_whose_leaders_connections_have_closed_names_no_leader_until_it_knows_that_there_is_one()
+{
+    let (mut cluster, leader) = Cluster::led(3, WAITING_MAX);
+    let followers = [(leader + 1) % 3, (leader + 2) % 3];
+    let address = |id: u8| Some(format!("localhost:{}", 9001 + u16::from(id)));
+    let soon = Duration::from_millis(HURRY_SPREAD_MS);
+    for at in followers {
+        assert_eq!(named(&mut cluster, at), address(leader));
+        cluster.disconnect(leader, at);
+        assert_eq!(named(&mut cluster, at), None);
+    }
+    cluster.pass(soon);
+    assert_eq!(cluster.leader(), Some(leader), "it is alive, and says so");
+    for at in followers {
+        assert_eq!(named(&mut cluster, at), address(leader));
+    }
+    cluster.answer(leader, &Ask::Crash).unwrap();
+    followers.iter().for_each(|at| cluster.disconnect(leader, *at));
+    assert_eq!(followers.map(|at| named(&mut cluster, at)), [None, None]);
+    cluster.pass(soon);
+    let next = cluster.leader().expect("the others have elected a leader");
+    let other = followers.into_iter().find(|at| *at != next).unwrap();
+    assert_eq!(named(&mut cluster, other), address(next));
 }
 
 #[test]

@@ -163,6 +163,8 @@ impl World {
         if 0 < self.status(id).last_log.index.0 {
             self.marks.hit(Mark::MemoryLost);
         }
+        self.close_connections(id);
+        self.lost[slot] = None;
         self.clocks[slot].stop();
         self.more[slot] = false;
         self.paused[slot] = 0;

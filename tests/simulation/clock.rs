@@ -110,9 +110,10 @@ impl World {
         let status = self.status(id);
         let fits = match status.role {
             RoleName::Follower => {
-                matches!(role, Some(Timer::Start | Timer::Silence | Timer::Election))
+                use Timer::{Election, Hurry, Patience, Silence, Start};
+                matches!(role, Some(Start | Silence | Election | Hurry | Patience))
             }
-            RoleName::Candidate => role == Some(Timer::Campaign),
+            RoleName::Candidate => matches!(role, Some(Timer::Campaign | Timer::Patience)),
             RoleName::Leader => role == Some(Timer::Heartbeat),
             RoleName::Crashed => role.is_none() && !fate,
         };

@@ -116,7 +116,7 @@ impl Draft {
 }
 
 /// The kinds of faults.
-const KINDS: [fn(&mut Draft); 19] = [
+const KINDS: [fn(&mut Draft); 22] = [
     |draft| {
         let (at, percent) = (draft.start(), draft.rng.u8(1..=30));
         draft.add(at, Action::Loss { percent });
@@ -196,7 +196,34 @@ const KINDS: [fn(&mut Draft); 19] = [
             (Action::EndSome { servers }, Action::LaunchSome { servers: draft.rng.u16(..) })
         });
     },
+    |draft| {
+        let unnoticed = draft.rng.choice([0, 50, 100]).expect("a chance");
+        let (at, late) = (draft.start(), draft.rng.u8(0..=100));
+        draft.add(at, Action::Closing { unnoticed, late });
+    },
+    |draft| {
+        let (at, percent) = (draft.start(), draft.rng.u8(1..=100));
+        draft.add(at, Action::Resets { percent });
+    },
+    disconnections,
 ];
+
+/// Live servers lose connections to one peer, to some, or to all at once: mostly those of a leader.
+fn disconnections(draft: &mut Draft) {
+    for _ in 0..draft.some(60.0) {
+        let at = draft.moment();
+        let whose = match draft.rng.u8(0..5) {
+            0 => Asked::Server(draft.server()),
+            _ => Asked::Leader,
+        };
+        let peers = match draft.rng.u8(0..3) {
+            0 => 1 << draft.rng.u8(0..10),
+            1 => draft.rng.u16(..),
+            _ => u16::MAX,
+        };
+        draft.add(at, Action::Disconnect { whose, peers });
+    }
+}
 
 /// Servers are clogged one by one, and freed in another order.
 fn swizzle_clog(draft: &mut Draft) {

@@ -32,6 +32,17 @@ impl World {
                 self.marks.hit(Mark::SlowLinks);
                 self.network.delay = (least, spread);
             }
+            Action::Closing { unnoticed, late } => {
+                self.network.unnoticed = f64::from(unnoticed) / 100.0;
+                self.network.late = f64::from(late) / 100.0;
+            }
+            Action::Resets { percent } => self.network.resets = f64::from(percent) / 100.0,
+            Action::Disconnect { whose, peers } => {
+                if let Some(server) = self.asked(whose) {
+                    self.marks.hit(Mark::Reset);
+                    self.reset_connections(server, peers);
+                }
+            }
             Action::Clock { server, percent } => {
                 self.marks.hit(if percent < 100 { Mark::FastClock } else { Mark::SlowClock });
                 self.set_clock(ServerId(server % self.size()), percent);

@@ -175,8 +175,8 @@ impl Forger {
             }
             (true, None) => {
                 let (kind, ballot) = (self.kind(), self.number(self.near[2]));
-                let vote_granted = self.rng.bool();
-                Response::Vote(VoteReply { sender, kind, ballot, vote_granted })
+                let (vote_granted, leads) = (self.rng.bool(), self.rng.bool());
+                Response::Vote(VoteReply { sender, kind, ballot, vote_granted, leads })
             }
             (false, _) => {
                 let round = Round(self.number(self.near[2]));
@@ -190,7 +190,7 @@ impl Forger {
         (sender.size, sender.names) = (request.sender.size, request.sender.names);
         (sender.history, sender.founded, sender.last_log) = (None, false, Position::default());
         let RequestVote { kind, ballot, .. } = *request;
-        Response::Vote(VoteReply { sender, kind, ballot, vote_granted: true })
+        Response::Vote(VoteReply { sender, kind, ballot, vote_granted: true, leads: false })
     }
 
     fn failure(&mut self) -> Failure {
@@ -211,7 +211,7 @@ impl Forger {
     }
 
     fn event(&mut self, call: CallId) -> Event {
-        use Timer::{Campaign, Election, Fate, Heartbeat, Silence, Start};
+        use Timer::{Campaign, Election, Fate, Heartbeat, Hurry, Patience, Silence, Start};
         let request = match self.rng.u8(0..20) {
             0..=2 => Call::Update(self.update()),
             3 => Call::ReadFiles,
@@ -226,7 +226,7 @@ impl Forger {
                 return Event::Unanswered { by: self.server(), request, failure: self.failure() };
             }
             13 | 14 => {
-                let timers = [Start, Silence, Election, Campaign, Heartbeat, Fate];
+                let timers = [Start, Silence, Election, Campaign, Hurry, Patience, Heartbeat, Fate];
                 return Event::Timeout(timers[self.rng.usize(0..timers.len())]);
             }
             _ => return Event::Response { from: self.server(), response: self.response() },

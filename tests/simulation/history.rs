@@ -30,7 +30,7 @@ pub(crate) struct History {
     /// Whether so many have lost their memory that what was acknowledged may be lost.
     pub(crate) promise_is_void: bool,
     /// Who led each term of each history.
-    leaders: BTreeMap<(Term, Option<Incarnation>), ServerId>,
+    leaders: BTreeMap<(Term, Option<Incarnation>), Member>,
     /// Every entry that was ever in a log, by place, and the term of the entry before it.
     entries: BTreeMap<(Option<Incarnation>, LogIndex, Term), (Entry, Term)>,
     /// The terms of every server's log as of its last step.
@@ -64,6 +64,11 @@ impl History {
         self.leaders.len()
     }
 
+    /// Who leads the term of a server, as far as that server knows.
+    pub(crate) fn leader_of(&self, status: &Status) -> Option<Member> {
+        self.leaders.get(&(status.current_term, status.leader_history)).copied()
+    }
+
     /// How many servers that count are alive, as the last committed roster has it; `None` before anything is committed.
     pub(crate) fn members_among(&self, alive: impl Iterator<Item = Member>) -> Option<usize> {
         let roster = self.roster.as_ref()?;
@@ -87,7 +92,8 @@ impl History {
             let elected =
                 step.before.role != RoleName::Leader && step.after.role == RoleName::Leader;
             if elected {
-                self.leaders.insert((step.after.current_term, step.after.history), step.id);
+                let leader = Member { id: step.id, incarnation: step.after.incarnation };
+                self.leaders.insert((step.after.current_term, step.after.history), leader);
             }
             return;
         }
@@ -133,13 +139,13 @@ impl History {
     fn observe_leader(&mut self, services: &[Service], step: &Step, marks: &mut Marks) {
         let (id, term) = (step.id, step.after.current_term);
         let server = services[usize::from(id.0)].server();
-        let other = self.leaders.insert((term, step.after.history), id);
-        assert!(other.is_none(), "{term:?} has two leaders, {other:?} and {id:?}");
         let itself = Member { id, incarnation: step.after.incarnation };
+        let other = self.leaders.insert((term, step.after.history), itself);
+        assert!(other.is_none(), "{term:?} has two leaders, {other:?} and {id:?}");
         assert!(step.after.voted_for == Some(itself), "a leader voted for itself");
         if self.roster.as_ref().is_some_and(|roster| Some(roster.history) != step.after.history) {
             // It tries to found a history beside the one that is; that this succeeds is found when it commits.
-            return marks.hit(Mark::VainFounding);
+            return;
         }
         // A vote may arrive so late that other servers have long been led in later terms.
         let earlier = self.committed.partition_point(|(_, committed_in)| *committed_in < term);

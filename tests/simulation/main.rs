@@ -41,15 +41,19 @@
 //! | A crash keeps term, vote, log and commit index; a restored server is a follower | `calls.rs: control`, `restore` |
 //! | No server votes for a candidate with a stale log | `wire.rs: check_vote` |
 //! | A server sends no more requests than there are reasons for | `wire.rs: count` |
+//! | A server that learns that its leader's connections have closed is in a hurry, and keeps its term and vote | `closing.rs: learn_of_closing` |
+//! | Other servers' connections do not matter | `closing.rs: learn_of_closing` |
 //!
 //! When the faults have stopped, `recovery.rs` checks that a leader is elected within five seconds and stays, that all
 //! logs are equal, that every call has been answered, that a new update and a new read succeed, and that few requests
-//! are sent at rest.
+//! are sent at rest. It also checks that no server is in a hurry at rest, and that a leader stays if all of its followers
+//! lose its connections at once.
 
 mod amnesia;
 mod calls;
 mod clients;
 mod clock;
+mod closing;
 mod draft;
 mod draws;
 mod faults;

@@ -47,7 +47,6 @@ pub(crate) enum Mark {
     MemoryLost,
     EndedPeer,
     Refused,
-    VainFounding,
     PromiseVoid,
     EverybodysVote,
     Loud,
@@ -57,10 +56,24 @@ pub(crate) enum Mark {
     CutMulticall,
     AbandonedMulticall,
     LargeMap,
+    UnnoticedClosing,
+    ClosingAtDeadline,
+    Reset,
+    Hint,
+    StrangersHint,
+    PredecessorsHint,
+    JudgeLeads,
+    JudgeEnded,
+    JudgeCrashed,
+    JudgeSilent,
+    LostHurriedBallot,
+    LostHurriedVote,
+    LostVote,
+    ExhaustedHurry,
 }
 
 /// Every mark, with what it stands for.
-const MARKS: [(Mark, &str); 54] = [
+const MARKS: [(Mark, &str); 67] = [
     (Mark::Loss, "messages are lost"),
     (Mark::Duplication, "messages arrive twice"),
     (Mark::Tail, "messages are delayed up to ten election timeouts"),
@@ -105,7 +118,6 @@ const MARKS: [(Mark, &str); 54] = [
     (Mark::MemoryLost, "a process ends that had a log"),
     (Mark::EndedPeer, "a connection is refused because the peer's process has ended"),
     (Mark::Refused, "an append is refused for its history or for its receiver"),
-    (Mark::VainFounding, "a leader tries to found a history beside the founded one"),
     (Mark::PromiseVoid, "so many lose their memory that nothing is promised"),
     (Mark::EverybodysVote, "everybody is asked to vote"),
     (Mark::Loud, "two founded histories with updates are left, and refuse each other"),
@@ -115,6 +127,20 @@ const MARKS: [(Mark, &str); 54] = [
     (Mark::CutMulticall, "a server crashes in the midst of a multicall"),
     (Mark::AbandonedMulticall, "a caller hangs up in the midst of a multicall"),
     (Mark::LargeMap, "a map is so large that it is written in parts"),
+    (Mark::UnnoticedClosing, "a server does not learn that a peer's connections have closed"),
+    (Mark::ClosingAtDeadline, "a request is not answered in time and costs the connection"),
+    (Mark::Reset, "connections of a live server are reset"),
+    (Mark::Hint, "a server is in a hurry because its leader's connections have closed"),
+    (Mark::StrangersHint, "the connections of a server close that nobody follows"),
+    (Mark::PredecessorsHint, "connections of a leader's former incarnation close late"),
+    (Mark::JudgeLeads, "a leader whose connections have closed leads on"),
+    (Mark::JudgeEnded, "a leader whose connections have closed has ended"),
+    (Mark::JudgeCrashed, "a leader whose connections have closed is crashed"),
+    (Mark::JudgeSilent, "a leader whose connections have closed does not answer"),
+    (Mark::LostHurriedBallot, "a pre-vote in a hurry is lost"),
+    (Mark::LostHurriedVote, "a vote in a hurry is lost"),
+    (Mark::LostVote, "a vote is lost, and a hurry begins"),
+    (Mark::ExhaustedHurry, "a hurry is over without a leader"),
 ];
 
 /// How often each mark was hit.

@@ -23,6 +23,11 @@ pub(crate) struct Network {
     pub(crate) tail: f64,
     /// The least usual delay, in microseconds, and what it varies by: messages overtake each other.
     pub(crate) delay: (u64, u64),
+    /// The chance that a peer never learns that connections have closed, and the chance that it learns it late.
+    pub(crate) unnoticed: f64,
+    pub(crate) late: f64,
+    /// The chance that a request without an answer costs its sender its only connection.
+    pub(crate) resets: f64,
 }
 
 impl Network {
@@ -35,6 +40,9 @@ impl Network {
             duplication: 0.0,
             tail: 0.0,
             delay: (100, delay_max - 100),
+            unnoticed: 0.0,
+            late: 0.0,
+            resets: 0.0,
         }
     }
 
@@ -77,7 +85,21 @@ impl Network {
 
     fn delay(&self, rng: &mut fastrand::Rng) -> u64 {
         let (least, spread) = self.delay;
-        let tail = if rng.f64() < self.tail { rng.u64(0..=TAIL_MAX) >> rng.u32(0..6) } else { 0 };
-        least + rng.u64(0..=spread) + tail
+        least + rng.u64(0..=spread) + tail(rng, self.tail)
     }
+
+    /// How long it takes until a peer learns that connections have closed; `None` if it never does. On its connection
+    /// that is the last news, so it takes as long as the slowest of the usual messages, and up to a millisecond more.
+    pub(crate) fn closing_delay(&self, rng: &mut fastrand::Rng) -> Option<u64> {
+        if rng.f64() < self.unnoticed {
+            return None;
+        }
+        let (least, spread) = self.delay;
+        Some(least + spread + rng.u64(0..MILLISECOND) + tail(rng, self.late))
+    }
+}
+
+/// A delay from the heavy tail, with this chance; otherwise 0.
+fn tail(rng: &mut fastrand::Rng, chance: f64) -> u64 {
+    if rng.f64() < chance { rng.u64(0..=TAIL_MAX) >> rng.u32(0..6) } else { 0 }
 }

@@ -60,6 +60,20 @@ pub(crate) enum Action {
         least: u64,
         spread: u64,
     },
+    /// Chances that peers never learn that connections have closed, or learn it late.
+    Closing {
+        unnoticed: u8,
+        late: u8,
+    },
+    /// The chance that a request without an answer costs its sender its only connection.
+    Resets {
+        percent: u8,
+    },
+    /// A live server's connections to some of its peers are reset at once.
+    Disconnect {
+        whose: Asked,
+        peers: u16,
+    },
     Clock {
         server: u8,
         percent: u64,
@@ -157,7 +171,7 @@ pub(crate) enum Action {
     },
 }
 
-/// Who is called.
+/// Who is called, or whose connections are reset.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Asked {
     Leader,

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use surfstore::gate;
 use surfstore::protocol;
-use surfstore::raft::{Failure, Incarnation, Request, Response, ServerId};
+use surfstore::raft::{Failure, Incarnation, Member, Request, Response, ServerId};
 
 /// A request on its way, and whether its sender has been told the outcome.
 pub(crate) struct Letter {
@@ -58,6 +58,8 @@ pub(crate) enum Happening {
     Echo { from: ServerId, to: ServerId, process: Incarnation, response: Response },
     /// The sender waits no longer.
     Deadline(Rc<Letter>),
+    /// A server learns that the connections of a peer to it have closed.
+    Closing { peer: Member, to: ServerId },
     /// An operator crashes it.
     Crash(ServerId),
 }
@@ -69,13 +71,14 @@ impl Happening {
             Happening::Tick { id, .. } | Happening::More(id) | Happening::Crash(id) => *id,
             Happening::Arrival(letter) => letter.to,
             Happening::Return(letter, _) | Happening::Deadline(letter) => letter.by,
-            Happening::Echo { to, .. } => *to,
+            Happening::Echo { to, .. } | Happening::Closing { to, .. } => *to,
         }
     }
 
     /// Whether it comes over the network.
     pub(crate) fn is_message(&self) -> bool {
-        matches!(self, Happening::Arrival(_) | Happening::Return(..) | Happening::Echo { .. })
+        use Happening::{Arrival, Closing, Echo, Return};
+        matches!(self, Arrival(_) | Return(..) | Echo { .. } | Closing { .. })
     }
 }
 

@@ -50,7 +50,7 @@ pub(crate) fn check(world: &mut World) -> u64 {
     if world.has_relaunched() {
         world.marks.hit(Mark::Readmitted);
     }
-    check_traffic(world);
+    check_false_hints(world);
     time
 }
 
@@ -146,9 +146,10 @@ fn heal(world: &mut World) {
         Happening::Deadline(letter) => {
             Some(now + clocks[usize::from(letter.by.0)].own_duration(time - now))
         }
-        Happening::Arrival(_) | Happening::Return(..) | Happening::Echo { .. } => {
-            (time <= now + DELAY_MAX).then_some(time)
-        }
+        Happening::Arrival(_)
+        | Happening::Return(..)
+        | Happening::Echo { .. }
+        | Happening::Closing { .. } => (time <= now + DELAY_MAX).then_some(time),
     });
     world.ids().for_each(|id| world.set_clock(id, 100));
 }
@@ -201,6 +202,7 @@ fn check_all_is_settled(world: &World) {
         assert!(server.log() == leader.log(), "{id:?} has another log than its leader");
         assert!(commit_index == last_log.index, "{id:?} has not committed everything");
         assert!(role != RoleName::Candidate, "{id:?} still stands for election");
+        assert!(world.hurry(id).is_none(), "{id:?} is still in a hurry");
     }
     let roster = leader.log().roster().expect("a leader has a roster");
     for id in world.ids().filter(|id| world.is_up(*id)) {
@@ -231,11 +233,18 @@ fn check_service(world: &mut World, leader: ServerId) {
     check_all_is_settled(world);
 }
 
-/// At rest no server receives more than ten requests a second.
-fn check_traffic(world: &mut World) {
+/// All followers lose their leader's connections at once: it keeps its role and its followers, and no server receives
+/// more than ten requests a second.
+fn check_false_hints(world: &mut World) {
+    let leader = only_leader(world);
+    let term = world.status(leader).current_term;
+    world.reset_connections(leader, u16::MAX);
     world.received.iter_mut().for_each(Vec::clear);
     world.run_for(5 * SECOND);
     for received in &world.received {
         assert!(received.len() <= 50, "{} requests in five seconds at rest", received.len());
     }
+    assert!(only_leader(world) == leader, "a false hint unseated a leader");
+    assert!(world.status(leader).current_term == term, "a false hint ended a term");
+    check_all_is_settled(world);
 }

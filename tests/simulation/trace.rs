@@ -20,6 +20,9 @@ pub(crate) fn told(input: &Input) -> String {
             Err(fault) => format!("call {} is none: {}", id.0, fault.message),
         },
         Input::HangUp(call) => format!("call {} hangs up", call.0),
+        Input::Disconnected(peer) => {
+            format!("the connections of {}#{} have closed", peer.id.0, peer.incarnation.0)
+        }
         Input::Response { from, response } => format!("{} answers: {}", from.0, said(response)),
         Input::Unanswered { by, request, failure } => {
             let failed = match failure {
@@ -128,7 +131,9 @@ fn said(response: &Response) -> String {
             let answer = if reply.vote_granted { "granted" } else { "refused" };
             let kind = named(reply.kind);
             let Identity { incarnation, term, .. } = reply.sender;
-            format!("#{}: {kind} {answer}, ballot {}; t{}", incarnation.0, reply.ballot, term.0)
+            let leads = if reply.leads { ", leads" } else { "" };
+            let ballot = reply.ballot;
+            format!("#{}: {kind} {answer}, ballot {ballot}{leads}; t{}", incarnation.0, term.0)
         }
         Response::Append(reply) => {
             let outcome = match reply.outcome {

@@ -254,6 +254,9 @@ impl World {
     /// The deadline of a request has passed.
     pub(crate) fn time_out(&mut self, letter: &Letter) {
         if self.process(letter.by) == letter.process && !self.is_dropped(letter) {
+            if !letter.settled.get() {
+                self.give_up_connection(letter);
+            }
             self.fail(letter, Failure::Silent);
         }
     }

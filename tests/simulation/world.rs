@@ -63,6 +63,8 @@ pub(crate) struct World {
     pub(crate) more: Vec<bool>,
     /// How often each server has closed its connections to its peers.
     pub(crate) connections: Vec<u64>,
+    /// For each server in a hurry, the leader whose connections have closed; `None` if it was a vote that was lost.
+    pub(crate) lost: Vec<Option<Member>>,
     /// Until when each server does nothing.
     pub(crate) paused: Vec<u64>,
     /// Until when no message reaches each server.
@@ -119,6 +121,7 @@ impl World {
             clocks: vec![Clock::new(); count],
             more: vec![false; count],
             connections: vec![0; count],
+            lost: vec![None; count],
             paused: vec![0; count],
             clogged: vec![0; count],
             queue: Queue::default(),
@@ -305,6 +308,7 @@ impl World {
                     self.get_reply(from, to, response);
                 }
             }
+            Happening::Closing { peer, to } => self.learn_of_closing(peer, to),
             Happening::Deadline(letter) => self.time_out(&letter),
             Happening::Crash(id) => self.crash(id),
         }
@@ -364,6 +368,7 @@ impl World {
         let slot = usize::from(id.0);
         let before = self.statuses[slot];
         let from = changed_from(&input, &before);
+        let hurry = self.hurry_before(id, &input);
         let now = self.local_time(id);
         self.was_writing = 0 < self.service(id).reads();
         if self.was_writing {
@@ -396,6 +401,7 @@ impl World {
             self.check_promise();
         }
         self.check_timers(id);
+        self.observe_hurry(id, hurry, &before);
         if before.role != after.role {
             self.observe_role(id, &before, &after);
         }
@@ -439,7 +445,10 @@ impl World {
                 Action::Send { .. } if disconnects => {}
                 Action::Send { to, request } => self.send(id, to, request),
                 Action::Answer { id, document } => answers.push((id, document)),
-                Action::Disconnect => self.connections[usize::from(id.0)] += 1,
+                Action::Disconnect => {
+                    self.connections[usize::from(id.0)] += 1;
+                    self.close_connections(id);
+                }
                 Action::Log(_, line) => self.note(|| format!("{}  logs: {line}", id.0)),
             }
         }

@@ -2,7 +2,8 @@
 //! expires.
 
 use surfstore::raft::{
-    ELECTION_SPREAD_MS, FATE_MS, HEARTBEAT_MS, SILENCE_MS, START_MS, ServerId, Timer,
+    ELECTION_SPREAD_MS, FATE_MS, HEARTBEAT_MS, HURRY_SPREAD_MS, PATIENCE_MS, SILENCE_MS, START_MS,
+    ServerId, Timer,
 };
 
 /// Which timers run, and until when, in milliseconds.
@@ -14,7 +15,8 @@ pub(crate) struct Clock {
 
 #[derive(Clone)]
 struct Timers {
-    /// The random part of the server's election timeouts: 100 ms for S1, 200 for S2 and so on, unless it is drawn.
+    /// The random part of the server's election timeouts: 100 ms for S1, 200 for S2 and so on, unless it is drawn. In a
+    /// hurry, the same part of the maximum there.
     random: u64,
     role: Option<(Timer, u64)>,
     fate: Option<u64>,
@@ -49,6 +51,8 @@ impl Clock {
             Timer::Silence => SILENCE_MS,
             Timer::Election => timers.random,
             Timer::Campaign => SILENCE_MS + timers.random,
+            Timer::Hurry => timers.random * HURRY_SPREAD_MS / ELECTION_SPREAD_MS,
+            Timer::Patience => PATIENCE_MS,
             Timer::Heartbeat => HEARTBEAT_MS,
             Timer::Fate => FATE_MS,
         };

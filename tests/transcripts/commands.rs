@@ -15,11 +15,11 @@ use crate::stage::Stage;
 use crate::text;
 
 /// Every command and how it is written; the first must be `servers`.
-pub(crate) const COMMANDS: [(&str, &str); 28] = [
+pub(crate) const COMMANDS: [(&str, &str); 29] = [
     ("servers", "servers COUNT"),
     ("log", "log SERVER: TERM ... in term TERM"),
     ("elect", "elect SERVER"),
-    ("timeout", "timeout SERVER start|silence|election|campaign|heartbeat|fate"),
+    ("timeout", "timeout SERVER start|silence|election|campaign|hurry|patience|heartbeat|fate"),
     ("deliver", "deliver LINK ..."),
     ("settle", "settle [LINK ...]"),
     ("drop", "drop LINK ..."),
@@ -29,6 +29,7 @@ pub(crate) const COMMANDS: [(&str, &str); 28] = [
     ("duplicate", "duplicate LINK ..."),
     ("cut", "cut LINK ..."),
     ("heal", "heal LINK ..."),
+    ("close", "close LINK ..."),
     ("update", "update SERVER FILE VERSION HASH ..."),
     ("read", "read SERVER"),
     ("hangup", "hangup SERVER CALL"),
@@ -47,8 +48,18 @@ pub(crate) const COMMANDS: [(&str, &str); 28] = [
 ];
 
 /// The commands about links and what is in flight on them.
-const LINK_COMMANDS: [&str; 9] =
-    ["deliver", "settle", "drop", "delay", "release", "expire", "duplicate", "cut", "heal"];
+const LINK_COMMANDS: [&str; 10] = [
+    "deliver",
+    "settle",
+    "drop",
+    "delay",
+    "release",
+    "expire",
+    "duplicate",
+    "cut",
+    "heal",
+    "close",
+];
 
 /// A hash that makes an update as large as an append may be, so that it is sent alone.
 const LARGE: &str = "1MiB";
@@ -151,6 +162,7 @@ impl Stage {
             "duplicate" => self.network.duplicate(&links),
             "cut" => all.filter(|link| self.network.cut(*link)).count(),
             "heal" => all.filter(|link| self.network.heal(*link)).count(),
+            "close" => all.filter(|(from, to)| self.close(*from, *to)).count(),
             _ => self.on_messages(verb, &links),
         };
         if count == 0 {
@@ -279,6 +291,8 @@ fn timer(name: &str) -> Result<Timer, String> {
         Timer::Silence,
         Timer::Election,
         Timer::Campaign,
+        Timer::Hurry,
+        Timer::Patience,
         Timer::Heartbeat,
         Timer::Fate,
     ];

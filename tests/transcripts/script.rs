@@ -134,7 +134,7 @@ mod tests {
             ("servers 3", "a scenario has one set of servers"),
             (
                 "timeout S1",
-                "`timeout` is written: timeout SERVER start|silence|election|campaign|heartbeat|fate",
+                "`timeout` is written: timeout SERVER start|silence|election|campaign|hurry|patience|heartbeat|fate",
             ),
             ("timeout S1 fate", "S1's timer fate does not run; its role's is: heartbeat"),
             ("timeout S2 election", "there is no server S2 among 1"),

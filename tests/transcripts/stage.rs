@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use surfstore::raft::{
-    Call, CallError, CallId, Effect, Event, Failure, Incarnation, Reply, Request, Response, Server,
-    ServerId, Timer,
+    Call, CallError, CallId, Effect, Event, Failure, Incarnation, Member, Reply, Request, Response,
+    Server, ServerId, Timer,
 };
 
 use crate::clock::Clock;
@@ -350,6 +350,16 @@ impl Stage {
         let exchanges = self.network.waiting(links);
         exchanges.iter().for_each(|exchange| self.give_up(*exchange, Failure::Silent));
         exchanges.len()
+    }
+
+    /// A server is told that the connections of another one to it have closed. Returns whether there can have been any.
+    pub(crate) fn close(&mut self, from: ServerId, to: ServerId) -> bool {
+        let Some(id) = self.set(to).id(from).filter(|_| !self.has_ended(to)) else { return false };
+        let Host { server, next: Incarnation(next), .. } = &self.hosts[usize::from(from.0)];
+        let living = server.as_ref().map(|server| server.status().incarnation);
+        let incarnation = living.unwrap_or(Incarnation(next - 1));
+        self.step(to, Event::Disconnected(Member { id, incarnation }));
+        true
     }
 
     /// Lets messages arrive on the links until none is in flight. Returns how many did.

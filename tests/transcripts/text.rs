@@ -61,6 +61,8 @@ pub(crate) fn timer_name(timer: Timer) -> &'static str {
         Timer::Silence => "silence",
         Timer::Election => "election",
         Timer::Campaign => "campaign",
+        Timer::Hurry => "hurry",
+        Timer::Patience => "patience",
         Timer::Heartbeat => "heartbeat",
         Timer::Fate => "fate",
     }
@@ -100,13 +102,14 @@ fn append_entries(request: &AppendEntries) -> String {
 
 pub(crate) fn response(response: &Response) -> String {
     match response {
-        Response::Vote(VoteReply { sender, kind, ballot, vote_granted }) => {
+        Response::Vote(VoteReply { sender, kind, ballot, vote_granted, leads }) => {
             let kind = match kind {
                 BallotKind::PreVote => "pre-vote",
                 BallotKind::Vote => "vote",
             };
             let verdict = if *vote_granted { "granted" } else { "refused" };
-            format!("{kind} {verdict} term {} ballot {ballot}", sender.term.0)
+            let leads = if *leads { " by the leader" } else { "" };
+            format!("{kind} {verdict}{leads} term {} ballot {ballot}", sender.term.0)
         }
         Response::Append(reply) => {
             let outcome = match reply.outcome {

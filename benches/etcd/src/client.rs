@@ -58,7 +58,8 @@ impl Etcd {
         Ok(())
     }
 
-    async fn put(&mut self, key: Bytes, value: Bytes) -> Result<()> {
+    /// Puts the value whatever is there.
+    pub(crate) async fn put(&mut self, key: Bytes, value: Bytes) -> Result<()> {
         let _: PutResponse = self.call(path::PUT, PutRequest { key, value }).await?;
         Ok(())
     }

@@ -4,14 +4,17 @@
 //!
 //! ```text
 //! OPERATION CLIENTS SECONDS        OPERATION: put, update, read10, read1000
+//! failover TIMES
 //! ```
 //!
-//! All calls go to the leader. What came of each load is one line of JSON on stdout. The servers and their data are
+//! All calls go to the leader. `failover` kills it that many times, and measures the time until another server takes a
+//! put. What came of each line is one line of JSON on stdout. The servers and their data are
 //! gone when stdin ends, and after an error or a signal as well.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what it is for")]
 
 mod client;
+mod failover;
 mod load;
 mod messages;
 mod servers;
@@ -57,12 +60,19 @@ fn run() -> Result<ExitCode> {
 }
 
 async fn serve(mut lines: UnboundedReceiver<io::Result<String>>) -> Result<ExitCode> {
-    let servers = Servers::start().await?;
+    let mut servers = Servers::start().await?;
     while let Some(line) = lines.recv().await {
         let line = line?;
+        if let Some(times) = line.strip_prefix("failover ").and_then(|times| times.parse().ok()) {
+            let took = failover::fail(&mut servers, times).await.with_context(|| line.clone())?;
+            let took: Vec<_> = took.iter().map(Duration::as_micros).collect();
+            writeln!(io::stdout(), r#"{{"operation":"failover","took_us":{took:?}}}"#)?;
+            continue;
+        }
         let Some(load) = parse(&line) else {
             eprintln!(
-                "etcd-load: {line:?} is not OPERATION CLIENTS SECONDS with put, update, read10 or read1000."
+                "etcd-load: {line:?} is neither failover TIMES nor OPERATION CLIENTS SECONDS, with put, update, read10 or \
+                 read1000."
             );
             return Ok(ExitCode::from(2));
         };

@@ -23,6 +23,10 @@ pub(crate) struct Servers {
     // Dropped in this order: the folder is removed when no process writes to it any more.
     running: Vec<Running>,
     folder: TempDir,
+    /// The ports of the servers for clients, and for each other.
+    ports: [[u16; COUNT]; 2],
+    /// Whether nothing is synced.
+    unsynced: bool,
 }
 
 impl Servers {
@@ -32,39 +36,40 @@ impl Servers {
         let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         let folder = tempfile::Builder::new().prefix("etcd-load-").tempdir_in(&parent)?;
         let unsynced = knows(NO_SYNC)?;
-        let mut servers = Servers { running: Vec::new(), folder };
-        servers.launch(unsynced)?;
+        let ports = free_ports()?;
+        let mut servers = Servers { running: Vec::new(), folder, ports, unsynced };
+        for id in 0..COUNT {
+            servers.running.push(servers.launch(id)?);
+        }
         let version = servers.wait_for_leader().await?;
         let sync = if unsynced { "without fsync" } else { "with fsync" };
         eprintln!("etcd {version}, {COUNT} servers, data in {}, {sync}", parent.display());
         Ok(servers)
     }
 
-    fn launch(&mut self, unsynced: bool) -> Result<()> {
-        let ports = free_ports::<{ 2 * COUNT }>()?;
-        let (clients, peers) = ports.split_at(COUNT);
+    /// Starts a server, which finds the data of the process before it.
+    fn launch(&self, id: usize) -> Result<Running> {
+        let [clients, peers] = &self.ports;
         let members: Vec<_> =
             peers.iter().enumerate().map(|(id, port)| member(id, *port)).collect();
-        for (id, (client, peer)) in clients.iter().zip(peers).enumerate() {
-            let log = File::create(self.log(id))?;
-            let mut command = Command::new("etcd");
-            command
-                .args(["--name", &name(id), "--initial-cluster", &members.join(",")])
-                .args(["--listen-peer-urls", &url(*peer)])
-                .args(["--initial-advertise-peer-urls", &url(*peer)])
-                .args(["--listen-client-urls", &url(*client)])
-                .args(["--advertise-client-urls", &url(*client)])
-                .args(["--logger", "zap", "--log-level", "error"])
-                .args(unsynced.then_some(NO_SYNC))
-                .arg("--data-dir")
-                .arg(self.folder.path().join(name(id)))
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(log);
-            let child = command.spawn().context("etcd cannot be started")?;
-            self.running.push(Running { child, port: *client });
-        }
-        Ok(())
+        let (port, peer) = (clients[id], peers[id]);
+        let log = File::create(self.log(id))?;
+        let mut command = Command::new("etcd");
+        command
+            .args(["--name", &name(id), "--initial-cluster", &members.join(",")])
+            .args(["--listen-peer-urls", &url(peer)])
+            .args(["--initial-advertise-peer-urls", &url(peer)])
+            .args(["--listen-client-urls", &url(port)])
+            .args(["--advertise-client-urls", &url(port)])
+            .args(["--logger", "zap", "--log-level", "error"])
+            .args(self.unsynced.then_some(NO_SYNC))
+            .arg("--data-dir")
+            .arg(self.folder.path().join(name(id)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        let child = command.spawn().context("etcd cannot be started")?;
+        Ok(Running { child, port })
     }
 
     fn log(&self, id: usize) -> std::path::PathBuf {
@@ -72,7 +77,7 @@ impl Servers {
     }
 
     /// Waits until every server knows the leader; the answer is etcd's version.
-    async fn wait_for_leader(&mut self) -> Result<String> {
+    pub(crate) async fn wait_for_leader(&mut self) -> Result<String> {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             self.check_running()?;
@@ -115,12 +120,33 @@ impl Servers {
 
     /// The port of the server that leads.
     pub(crate) async fn leader(&self) -> Result<u16> {
+        Ok(self.running[self.leading().await?].port)
+    }
+
+    async fn leading(&self) -> Result<usize> {
         let statuses = self.statuses().await?;
         let leads = |status: &StatusResponse| {
             status.header.as_ref().is_some_and(|header| header.member_id == status.leader)
         };
-        let leader = statuses.iter().position(leads).context("no etcd server leads")?;
-        Ok(self.running[leader].port)
+        statuses.iter().position(leads).context("no etcd server leads")
+    }
+
+    /// Ends the leader's process at once. Returns its number and the ports of the others.
+    pub(crate) async fn kill_leader(&mut self) -> Result<(usize, Vec<u16>)> {
+        let leader = self.leading().await?;
+        let others = self.running.iter().map(|server| server.port);
+        let others = others.enumerate().filter(|(id, _)| *id != leader).map(|(_, port)| port);
+        let others = others.collect();
+        self.running[leader].child.kill()?;
+        Ok((leader, others))
+    }
+
+    /// Starts a server again whose process was ended, and waits until it takes part.
+    pub(crate) async fn restart(&mut self, id: usize) -> Result<()> {
+        self.running[id].child.wait()?;
+        self.running[id] = self.launch(id)?;
+        self.wait_for_leader().await?;
+        Ok(())
     }
 
     /// The time that all servers together have been computing.
@@ -153,10 +179,10 @@ fn knows(flag: &str) -> Result<bool> {
 }
 
 /// Ports that are free: all are held until the last is found, so that they differ.
-fn free_ports<const N: usize>() -> Result<[u16; N]> {
+fn free_ports() -> Result<[[u16; COUNT]; 2]> {
     let mut held = Vec::new();
-    let mut ports = [0; N];
-    for port in &mut ports {
+    let mut ports = [[0; COUNT]; 2];
+    for port in ports.as_flattened_mut() {
         let socket = TcpListener::bind(("127.0.0.1", 0))?;
         *port = socket.local_addr()?.port();
         held.push(socket);

@@ -6,7 +6,8 @@
 use surfstore::gate::{Gate, HttpRequest, Received, Refusal};
 use surfstore::protocol::{self, NoResponse};
 use surfstore::raft::{
-    self, CallId, Cluster, Effect, Event, Failure, Incarnation, Server, ServerId, Timer,
+    self, Call, CallId, Cluster, Effect, Event, Failure, Incarnation, Member, Server, ServerId,
+    Timer,
 };
 use surfstore::value::Value;
 use surfstore::xmlrpc::{
@@ -73,9 +74,10 @@ pub fn xml(bytes: &[u8]) {
 
 /// No messages, however forged, break a server: the documents between zero bytes are given to a server in turn.
 ///
-/// A document that is a call is made. Any other is taken for the answer to the oldest request in flight that it can
-/// answer. If it is not an answer either, the server's timer expires, so that it reaches every role; an empty document
-/// means that the process that received the oldest request has ended.
+/// A document that is a call is made. `d` and a digit mean that the connections of a peer have closed: `d0` that of the
+/// last request, `d1` that of the request before, and so on. Any other document is taken for the answer to the oldest
+/// request in flight that it can answer. If it is not an answer either, the server's timer expires, so that it reaches
+/// every role; an empty document means that the process that received the oldest request has ended.
 pub fn peers(bytes: &[u8]) {
     tell(bytes, |_, _| {});
 }
@@ -85,6 +87,7 @@ pub fn tell(bytes: &[u8], mut see: impl FnMut(&Event, &Server)) {
     let Some(cluster) = Cluster::new(ServerId(0), 3) else { return };
     let (mut server, mut effects) = Server::start(cluster, Incarnation(100));
     let mut under_way = Vec::new();
+    let mut callers = Vec::new();
     let mut timer = Timer::Start;
     for (number, document) in (0..).zip(bytes.split(|byte| *byte == 0)) {
         for effect in effects {
@@ -99,8 +102,11 @@ pub fn tell(bytes: &[u8], mut see: impl FnMut(&Event, &Server)) {
             Ok(protocol::Asked::One((_, Ok(protocol::TypedCall::Raft(call))))) => {
                 Event::Call(CallId(number), call)
             }
-            _ => outcome(document, &mut under_way).unwrap_or(Event::Timeout(timer)),
+            _ => disconnection(document, &callers)
+                .or_else(|| outcome(document, &mut under_way))
+                .unwrap_or(Event::Timeout(timer)),
         };
+        callers.extend(caller(&event));
         let told = event.clone();
         (server, effects) = server.step(event);
         see(&told, &server);
@@ -109,6 +115,22 @@ pub fn tell(bytes: &[u8], mut see: impl FnMut(&Event, &Server)) {
 
 /// How many requests in flight may still be answered; those before are lost.
 const UNDER_WAY_MAX: usize = 8;
+
+/// The peer whose request the event is.
+fn caller(event: &Event) -> Option<Member> {
+    match event {
+        Event::Call(_, Call::RequestVote(request)) => Some(request.sender.member()),
+        Event::Call(_, Call::AppendEntries(request)) => Some(request.sender.member()),
+        _ => None,
+    }
+}
+
+/// The end of the connections of one of the callers, the last of whom has number 0.
+fn disconnection(document: &[u8], callers: &[Member]) -> Option<Event> {
+    let [b'd', digit] = document else { return None };
+    let number = usize::from(digit.wrapping_sub(b'0')).checked_rem(callers.len())?;
+    callers.iter().nth_back(number).map(|caller| Event::Disconnected(*caller))
+}
 
 /// The outcome of the oldest request in flight that the document answers.
 fn outcome(document: &[u8], under_way: &mut Vec<(ServerId, raft::Request)>) -> Option<Event> {

@@ -379,7 +379,10 @@ pub fn granted(from: u8, request: &RequestVote) -> Event {
 /// The grant of a server with this identity.
 pub fn grants(from: u8, sender: Identity, request: &RequestVote) -> Event {
     let RequestVote { kind, ballot, .. } = *request;
-    responds(from, Response::Vote(VoteReply { sender, kind, ballot, vote_granted: true }))
+    responds(
+        from,
+        Response::Vote(VoteReply { sender, kind, ballot, vote_granted: true, leads: false }),
+    )
 }
 
 pub fn refused(from: u8, request: &RequestVote, term: u64) -> Event {
@@ -390,7 +393,10 @@ pub fn refused(from: u8, request: &RequestVote, term: u64) -> Event {
 /// The refusal of a server with this identity.
 pub fn refuses(from: u8, sender: Identity, request: &RequestVote) -> Event {
     let RequestVote { kind, ballot, .. } = *request;
-    responds(from, Response::Vote(VoteReply { sender, kind, ballot, vote_granted: false }))
+    responds(
+        from,
+        Response::Vote(VoteReply { sender, kind, ballot, vote_granted: false, leads: false }),
+    )
 }
 
 /// The reply of a follower in the term of the request, whose log ends like the leader's.
