@@ -80,7 +80,7 @@ impl Draft {
         self.steps.into_iter().enumerate().map(numbered).collect()
     }
 
-    fn add(&mut self, at: u64, action: Action) {
+    pub(crate) fn add(&mut self, at: u64, action: Action) {
         self.steps.push((at, action));
     }
 

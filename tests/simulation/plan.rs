@@ -192,9 +192,11 @@ impl Plan {
         Plan { seed, size, time: draft.time, losses, waiting_max, steps: draft.steps() }
     }
 
-    /// A plan of a small cluster in which processes end and are started anew, and nobody notices.
+    /// A plan of a small cluster in which processes end and are started anew, and nobody notices: neither by their
+    /// incarnations nor by their connections.
     pub(crate) fn of_unnoticed_relaunches(seed: u64) -> Plan {
         let mut draft = Draft::new(seed, 10);
+        draft.add(0, Action::Closing { unnoticed: 100, late: 0 });
         draft.relaunches();
         draft.calls();
         let (losses, waiting_max) = (Losses::Unnoticed, WAITING_MAX);
