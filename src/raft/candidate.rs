@@ -214,8 +214,8 @@ impl Candidate {
         self.kind == BallotKind::PreVote && judge.is_some_and(|judge| self.awaited.contains(&judge))
     }
 
-    /// Whether it cannot win any more, whatever the servers that have not answered yet may say. Grants of servers outside
-    /// the roster do not count, even if they are a majority.
+    /// Whether it cannot win any more, whatever the servers that have not answered yet may say. Grants of servers
+    /// outside the roster do not count, even if they are a majority.
     fn is_lost(&self, core: &Core) -> bool {
         let majority = core.cluster.majority();
         let answer = |id: &ServerId| self.answers.get(id);
@@ -235,8 +235,8 @@ impl Candidate {
 
     /// Whether this candidate grants a pre-vote to a rival whose log is at least as up-to-date as its own. If two
     /// equals that stand at the same moment granted each other's, both would go on to the vote and split it. So only
-    /// the better one is granted it (by its log, then by its number). But a candidate that cannot win without the rival,
-    /// or at all, must not hold others back.
+    /// the better one is granted it (by its log, then by its number). But a candidate that cannot win without the
+    /// rival, or at all, must not hold others back.
     fn lets_by(&self, core: &Core, rival: &Identity) -> bool {
         let is_better = (core.log.last(), core.cluster.id()) < (rival.last_log, rival.id);
         let has_refused = matches!(self.answers.get(&rival.id), Some(VoteOutcome::Refused(_)));

@@ -14,9 +14,9 @@
 //! 3. In a hurry, ballots and the wait for the winner of a vote last [`PATIENCE_MS`], and a ballot that is lost is
 //!    repeated within [`HURRY_SPREAD_MS`]. A vote that is lost begins such a hurry too, without a judge.
 //! 4. After [`BALLOTS_MAX`] ballots without a winner, the usual times hold again; lost votes begin no other hurry
-//!    before a ballot has lasted its usual time. A hurry also ends with the append of a leader that has a
-//!    majority, the answer of the lost leader, an election won, or a crash. It outlasts the changes of term and role
-//!    between follower and candidate.
+//!    before a ballot has lasted its usual time. A hurry also ends with the append of a leader that has a majority, the
+//!    answer of the lost leader, an election won, or a crash. It outlasts the changes of term and role between follower
+//!    and candidate.
 //!
 //! A leader that disappears without a sign (its machine loses power, a network drops all packets) is not lost in this
 //! sense: its followers wait for silence, as in the paper. And a follower in a hurry no longer holds other candidates

@@ -98,8 +98,7 @@ pub(super) struct Connection {
     moved_in_all: Cell<usize>,
     /// Whether the last read was large: the caller may keep sending without a pause.
     gave_much: Cell<bool>,
-    /// Whether this server has ended it. Anything that is still read must not be served, because no answer would
-    /// arrive.
+    /// Whether this server has ended it. Anything that is still read must not be served, because no answer would arrive.
     has_ended: Cell<bool>,
     /// Whether the caller may half-close the connection and still wait for its answer.
     pub(super) may_half_close: Cell<bool>,
@@ -192,8 +191,8 @@ impl Connection {
         }
     }
 
-    /// Ends the wait of a connection that is past its deadline. If places or memory are `scarce`, an answer has
-    /// less time.
+    /// Ends the wait of a connection that is past its deadline. If places or memory are `scarce`, an answer has less
+    /// time.
     pub(super) fn end_if_late(&self, now: Instant, scarce: bool) {
         let is_short = scarce && self.activity.get() == Activity::Sending;
         let deadline = if is_short {

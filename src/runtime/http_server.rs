@@ -433,6 +433,23 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_is_not_reported_when_this_server_ends_its_connection_after_the_last_answer() {
+        smol::block_on(async {
+            let mut stage = Stage::new();
+            let (task, connection, end) = stage.called(&peer().1).await;
+            let lingers = stage.executor.run(future::or(
+                async { connection.linger().await.unwrap() },
+                async {
+                    drop(end);
+                    future::pending().await
+                },
+            ));
+            lingers.await;
+            assert_eq!(stage.reported([task]).await, []);
+        });
+    }
+
+    #[test]
     fn a_caller_that_is_no_peer_is_not_reported() {
         smol::block_on(async {
             let mut stage = Stage::new();

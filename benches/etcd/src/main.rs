@@ -8,8 +8,8 @@
 //! ```
 //!
 //! All calls go to the leader. `failover` kills it that many times, and measures the time until another server takes a
-//! put. What came of each line is one line of JSON on stdout. The servers and their data are
-//! gone when stdin ends, and after an error or a signal as well.
+//! put. What came of each line is one line of JSON on stdout. The servers and their data are gone when stdin ends, and
+//! after an error or a signal as well.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what it is for")]
 
