@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use async_io::Timer;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use smol::channel::Sender;
+use smol::future;
 use smol::net::TcpStream;
 
 use super::connection::{Activity, Connection, ReadBuffer, read_buffer};
@@ -41,6 +42,9 @@ pub(super) const UNCOUNTED_BYTES: usize = 16 << 10;
 
 /// The time between two checks of all connections.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The number of connections that are checked before other tasks have their turn, a fraction of a millisecond's work.
+const CHECKED_AT_ONCE: usize = 64;
 
 /// How long a call is served even if its caller has half-closed the connection.
 ///
@@ -170,19 +174,28 @@ impl Connections {
     ) -> anyhow::Result<Infallible> {
         loop {
             Timer::after(CHECK_INTERVAL).await;
-            let now = Instant::now();
-            let connections: Vec<_> = self.connections.borrow().values().cloned().collect();
-            let scarce = self.answers.is_much() || self.slots <= connections.len();
-            connections.iter().for_each(|connection| connection.end_if_late(now, scarce));
-            for call in abandoned_calls(&connections, now) {
-                inbox.send(Message::HangUp(call)).await?;
+            let ids: Vec<_> = self.connections.borrow().keys().copied().collect();
+            for ids in ids.chunks(CHECKED_AT_ONCE) {
+                for call in self.check(ids, Instant::now()) {
+                    inbox.send(Message::HangUp(call)).await?;
+                }
+                future::yield_now().await;
             }
         }
+    }
+
+    /// Ends those of these connections that are too slow, and returns the calls whose callers have disconnected.
+    fn check(&self, ids: &[u64], now: Instant) -> Vec<CallId> {
+        let connections = self.connections.borrow();
+        let scarce = self.answers.is_much() || self.slots <= connections.len();
+        let checked: Vec<_> = ids.iter().filter_map(|id| connections.get(id)).collect();
+        checked.iter().for_each(|connection| connection.end_if_late(now, scarce));
+        abandoned_calls(&checked, now)
     }
 }
 
 /// The waiting calls whose callers have disconnected.
-fn abandoned_calls(connections: &[Rc<Connection>], now: Instant) -> Vec<CallId> {
+fn abandoned_calls(connections: &[&Rc<Connection>], now: Instant) -> Vec<CallId> {
     let waiting: Vec<_> = connections
         .iter()
         .filter_map(|connection| match connection.activity() {
@@ -209,4 +222,40 @@ fn abandoned_calls(connections: &[Rc<Connection>], now: Instant) -> Vec<CallId> 
         .filter(|((_, connection), socket)| has_disconnected(connection, socket.revents()))
         .map(|((call, _), _)| *call)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use async_io::Async;
+    use smol::LocalExecutor;
+
+    use super::*;
+
+    #[test]
+    fn many_connections_are_checked_with_turns_for_other_tasks_in_between() {
+        const COUNT: usize = CHECKED_AT_ONCE + 1;
+        let connections = Connections::new(1000, 0, AnswerBudget::default());
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        for call in 0..COUNT {
+            // The caller disconnects at once.
+            drop(std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+            let stream = Async::new(listener.accept().unwrap().0).unwrap();
+            let (_, connection) = connections.admit(stream.into()).unwrap();
+            connection.begin_waiting(CallId(call as u64));
+        }
+        let (inbox, messages) = smol::channel::unbounded();
+        let executor = LocalExecutor::new();
+        let _supervisor = executor.spawn(connections.supervise(inbox));
+        let other = executor.spawn(async move {
+            messages.recv().await.unwrap();
+            let reported = 1 + messages.len();
+            for _ in 1..COUNT {
+                messages.recv().await.unwrap();
+            }
+            reported
+        });
+        assert_eq!(smol::block_on(executor.run(other)), CHECKED_AT_ONCE);
+    }
 }

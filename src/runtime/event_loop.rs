@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use oneshot::Sender;
@@ -15,6 +15,9 @@ use super::message::Message;
 use super::peer::Peer;
 use crate::raft::{CallId, ServerId};
 use crate::service::{Action, Document, Input, Service};
+
+/// How long messages are handled one after another before all other tasks have their turn.
+const TURN: Duration = Duration::from_millis(1);
 
 /// The event loop, with everything that it needs to carry out the service's actions.
 pub(super) struct EventLoop {
@@ -44,12 +47,17 @@ impl EventLoop {
     ) -> anyhow::Result<Infallible> {
         let mut alarm = Alarm::new();
         let mut ticked = false;
+        let mut turn_from = Instant::now();
         loop {
             actions.into_iter().for_each(|action| self.perform(action));
-            let message = if service.has_more() {
-                // All other tasks, such as the lanes, run first. Then messages and ticks alternate, so that neither
-                // delays the other for long.
+            let has_more = service.has_more();
+            if has_more || TURN <= turn_from.elapsed() {
+                // All other tasks, such as the lanes, run first.
                 future::yield_now().await;
+                turn_from = Instant::now();
+            }
+            let message = if has_more {
+                // Messages and ticks alternate, so that neither delays the other for long.
                 let waiting = if ticked { inbox.try_recv().ok() } else { None };
                 waiting.unwrap_or(Message::Input(Input::Tick))
             } else {
@@ -103,5 +111,36 @@ impl EventLoop {
             Action::Disconnect => self.peers.values_mut().for_each(Peer::disconnect),
             Action::Log(level, line) => log::log!(level, "{line}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use smol::LocalExecutor;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::raft::{Cluster, Incarnation};
+    use crate::service::{AnswerBudget, Settings};
+
+    #[test]
+    fn other_tasks_have_their_turn_while_many_messages_wait() {
+        let settings = Settings {
+            cluster: Cluster::new(ServerId(0), 2).unwrap(),
+            config: Config::parse("M: 2\nmetadata0: localhost:1\nmetadata1: localhost:2").unwrap(),
+            incarnation: Incarnation(1),
+            rng: Default::default(),
+            waiting_max: 1,
+            budget: AnswerBudget::default(),
+        };
+        let started = Service::start(settings, Instant::now());
+        let (inbox, messages) = smol::channel::unbounded();
+        // More than can be handled in one turn.
+        (0..1_000_000).for_each(|id| inbox.try_send(Message::HangUp(CallId(id))).unwrap());
+        let executor = LocalExecutor::new();
+        let _loop = executor.spawn(EventLoop::new(BTreeMap::new()).run(started, messages));
+        let waiting = executor.spawn(async move { inbox.len() });
+        let waiting = smol::block_on(executor.run(waiting));
+        assert!((1..1_000_000).contains(&waiting), "{waiting} messages wait");
     }
 }
