@@ -38,6 +38,7 @@ use body::Body;
 use head::HeadReader;
 use rules::ServedHead;
 
+pub use body::BodyBytes;
 pub use refusal::Refusal;
 pub use request::{HttpMethod, HttpRequest};
 pub use response::{HttpResponse, write_post};

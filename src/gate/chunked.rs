@@ -3,7 +3,7 @@
 //! Extensions and trailers must be valid and are ignored.
 
 use super::Refusal;
-use super::body::BodyBytes;
+use super::body::Content;
 use super::fields::{Fields, expect_line_feed};
 
 /// The maximum number of digits of a chunk size, including leading zeros. Any such number fits in 64 bits.
@@ -57,7 +57,7 @@ impl Chunked {
     pub(super) fn read(
         &mut self,
         unread: &mut &[u8],
-        content: &mut BodyBytes,
+        content: &mut Content,
     ) -> Result<bool, Refusal> {
         while let Some((&byte, rest)) = unread.split_first() {
             if let ChunkPart::Data { left } = &mut self.place {

@@ -1,5 +1,7 @@
 //! A complete, valid request.
 
+use super::body::BodyBytes;
+
 /// The methods that are served, as the header `Allow` lists them.
 pub(super) const ALLOWED: &str = "GET, HEAD, OPTIONS, POST";
 
@@ -24,7 +26,7 @@ pub struct HttpRequest {
     /// The path and query in printable ASCII. It starts with a slash and has at most 8000 bytes.
     pub target: String,
     /// The body, at most [`BODY_BYTES_MAX`](super::BODY_BYTES_MAX) bytes; empty except for POST.
-    pub body: Vec<u8>,
+    pub body: BodyBytes,
     /// Whether the connection must be closed after the response.
     pub close: bool,
     /// Whether a client that half-closes the connection may still wait for the response. An HTTP/1.0 client may mark

@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     fn request(method: gate::HttpMethod, target: &str) -> gate::HttpRequest {
-        let (target, body) = (target.to_owned(), b"document".to_vec());
+        let (target, body) = (target.to_owned(), b"document"[..].into());
         gate::HttpRequest { method, target, body, close: false, may_half_close: false }
     }
 

@@ -173,8 +173,8 @@ impl HttpServer {
         connection.begin_waiting(id);
         let decoded = self.codec.read(&request).await;
         decoded.map_err(|error| fault::internal(&format!("{error:#}")))?;
-        let document = request.body;
-        self.offload_queue.run(document.len(), move || protocol::read_call(&document)).await
+        let body = request.body;
+        self.offload_queue.run(body.len(), move || protocol::read_call(&body.join())).await
     }
 
     /// Answers one call. Returns whether the connection continues.
