@@ -11,7 +11,7 @@ mod packed;
 
 pub use characters::{first_unfit, is_visible, is_xml};
 pub use date_time::DateTime;
-pub use packed::{Next, Packer, Unpacker};
+pub use packed::{Content, Next, Packer, Unpacker};
 
 /// A value of one of XML-RPC's types, except `nil`, which no method here takes or returns.
 ///

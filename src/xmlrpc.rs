@@ -12,8 +12,8 @@
 //! A message between servers is a document that contains a single base64 value. `envelope` recognizes it by the fixed
 //! bytes around the value, and skips both layers.
 //!
-//! Writing streams: a large answer is written straight to bytes, without an intermediate [`Value`]. Anything that is
-//! written gives a readable document.
+//! Writing streams: a large answer is written straight to bytes, without an intermediate [`Value`]. A packed value can
+//! also be written in parts, by [`PackedWriter`]. Anything that is written gives a readable document.
 //!
 //! The module does not know which methods exist, and knows neither HTTP nor Raft.
 
@@ -23,6 +23,7 @@ mod document;
 mod encoding;
 mod envelope;
 mod error;
+mod packed;
 mod parse;
 mod reference;
 mod scalar;
@@ -31,10 +32,11 @@ mod write;
 use crate::value::Value;
 
 pub use error::ParseError;
+pub use packed::PackedWriter;
 pub use parse::{parse_call, parse_response};
 pub use write::{
     Members, MulticallElement, Params, Writer, is_fault, multicall_element, response_bytes,
-    write_around_members, write_around_multicall, write_call, write_fault, write_members,
+    write_around_elements, write_around_members, write_call, write_fault, write_members,
     write_response,
 };
 

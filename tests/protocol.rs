@@ -1,9 +1,11 @@
 //! The protocol as tables: documents in, typed calls out, and answers back to documents.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use surfstore::blocks::{Block, BlockHash};
 use surfstore::config::Config;
-use surfstore::metadata::{Files, Update};
+use surfstore::metadata::{Files, HashList, Leaf, Update};
 use surfstore::protocol::{
     self, Answer, Asked, METHODS, NAME_BYTES_MAX, NoResponse, TypedCall, UPDATE_BYTES_MAX, fault,
 };
@@ -391,10 +393,39 @@ fn the_document_of_the_map_is_that_of_its_leaves_with_a_beginning_and_an_end() {
             let name = format!("<{file}>").into();
             assert!(files.apply(&Update { name, version: 1, hashes: [1.into()].into() }.into()));
         }
-        let leaves: Vec<_> = files.leaves().map(|leaf| protocol::write_leaf(leaf)).collect();
+        let leaf = |leaf: &Arc<Leaf>| protocol::LeafWriter::new(Arc::clone(leaf)).write(1 << 20).0;
+        let leaves: Vec<_> = files.leaves().map(leaf).collect();
         let [before, behind] = protocol::write_around_leaves();
         let document = protocol::write_answer(&Answer::Raft(Reply::Files(files)), &config());
         assert_eq!([before, leaves.concat(), behind].concat(), document, "{count} files");
+    }
+}
+
+#[test]
+fn a_leaf_is_the_same_in_whatever_parts_it_is_written() {
+    let mut files = Files::default();
+    let long = "h".repeat(1000);
+    for (name, hashes) in [
+        ("a", HashList::from([])),
+        ("b", [long.as_str().into(), 1.into(), structure(&[("m", long.as_str().into())])].into()),
+        ("c", HashList::new(&"0".into()).unwrap()),
+    ] {
+        let name = name.into();
+        assert!(files.apply(&Update { name, version: 1, hashes }.into()));
+    }
+    let leaf = files.leaf(0).unwrap();
+    let whole = protocol::LeafWriter::new(Arc::clone(leaf)).write(usize::MAX).0;
+    for bytes in [1, 10, 1000] {
+        let mut writer = protocol::LeafWriter::new(Arc::clone(leaf));
+        let mut parts = Vec::new();
+        let mut is_whole = false;
+        while !is_whole {
+            let part;
+            (part, is_whole) = writer.write(bytes);
+            assert!(part.len() < bytes + 1100, "{} bytes", part.len());
+            parts.extend(part);
+        }
+        assert!(parts == whole, "in parts of {bytes} bytes");
     }
 }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::fault;
 use super::{METHODS, Method, ServerStatus, peers};
 use crate::config::Config;
-use crate::metadata::{Files, Leaf, Update};
+use crate::metadata::{Files, Leaf};
 use crate::raft::{Identity, Reply};
-use crate::value::{Unpacker, Value};
-use crate::xmlrpc::{self, Fault, Members, Writer};
+use crate::value::Value;
+use crate::xmlrpc::{self, Fault, Members, PackedWriter};
 
 /// The answer to a call.
 #[derive(Clone, Debug)]
@@ -67,7 +67,7 @@ fn write_reply(reply: &Reply, config: &Config) -> Vec<u8> {
         Reply::Updated(took_effect) => {
             xmlrpc::write_response(|writer| writer.boolean(*took_effect))
         }
-        Reply::Files(files) => xmlrpc::write_response(|writer| write_files(writer, files)),
+        Reply::Files(files) => write_files(files),
         Reply::Done => xmlrpc::write_response(|writer| writer.boolean(true)),
         Reply::Vote(reply) => {
             xmlrpc::write_response(|writer| peers::write_vote_reply(writer, reply))
@@ -80,38 +80,68 @@ fn write_reply(reply: &Reply, config: &Config) -> Vec<u8> {
 }
 
 /// The map as callers see it: each name with `[version, hash list]`.
-fn write_files(writer: &mut Writer, files: &Files) {
-    writer.structure(|members| files.iter().for_each(|file| write_file(members, file)));
+fn write_files(files: &Files) -> Vec<u8> {
+    let [before, after] = write_around_leaves();
+    let leaf = |leaf: &Arc<Leaf>| LeafWriter::new(Arc::clone(leaf)).write(usize::MAX).0;
+    let leaves: Vec<_> = files.leaves().map(leaf).collect();
+    [before, leaves.concat(), after].concat()
 }
 
-/// A leaf of the map as it appears in the document of the whole map. [`write_around_leaves`] gives the parts around the
-/// leaves.
-pub fn write_leaf(leaf: &Leaf) -> Vec<u8> {
-    xmlrpc::write_members(|members| leaf.iter().for_each(|file| write_file(members, file)))
-}
-
-/// The parts before and after the leaves in the document of the map.
+/// The bytes before and after the leaves in the document of the map.
 pub fn write_around_leaves() -> [Vec<u8>; 2] {
     xmlrpc::write_around_members()
 }
 
-fn write_file(members: &mut Members<'_>, file: &Update) {
-    let hashes = |writer: &mut Writer| writer.packed(&mut Unpacker::new(file.hashes.packed()));
-    write_info(members, &file.name, file.version, hashes);
+/// Writes a leaf of the map in parts, as it appears in the document of the whole map. [`write_around_leaves`] gives the
+/// bytes around the leaves.
+#[derive(Debug)]
+pub struct LeafWriter {
+    leaf: Arc<Leaf>,
+    /// The number of files that are complete.
+    complete: usize,
+    /// The hash list of the next file, if that file has begun.
+    hashes: Option<PackedWriter>,
 }
 
-fn write_info(
-    members: &mut Members<'_>,
-    name: &str,
-    version: i64,
-    hashes: impl FnOnce(&mut Writer),
-) {
-    members.member(name, |writer| {
-        writer.array(|info| {
-            info.int(version);
-            hashes(info);
+impl LeafWriter {
+    /// A writer for a leaf of which nothing has been written.
+    pub fn new(leaf: Arc<Leaf>) -> LeafWriter {
+        LeafWriter { leaf, complete: 0, hashes: None }
+    }
+
+    /// Writes the next part, of about this many bytes. Returns it, and whether the leaf is complete.
+    pub fn write(&mut self, bytes: usize) -> (Vec<u8>, bool) {
+        let LeafWriter { leaf, complete, hashes } = self;
+        let mut is_whole = true;
+        let part = xmlrpc::write_members(|members| {
+            for file in leaf.iter().skip(*complete) {
+                let hashes_of_file = hashes.get_or_insert_with(|| {
+                    begin_file(members, &file.name, file.version);
+                    PackedWriter::new()
+                });
+                is_whole = hashes_of_file.write(file.hashes.packed(), bytes, members.value());
+                if !is_whole {
+                    return;
+                }
+                end_file(members);
+                *hashes = None;
+                *complete += 1;
+            }
         });
-    });
+        (part, is_whole)
+    }
+}
+
+/// Begins a file of the map. Its hash list is written next.
+fn begin_file(members: &mut Members<'_>, name: &str, version: i64) {
+    members.begin(name);
+    members.value().begin_array();
+    members.value().int(version);
+}
+
+fn end_file(members: &mut Members<'_>) {
+    members.value().end_array();
+    members.end();
 }
 
 fn write_strings<'a>(strings: impl Iterator<Item = &'a str>) -> Vec<u8> {
@@ -133,6 +163,10 @@ fn write_struct(members: &[(&str, Value)]) -> Vec<u8> {
 /// The size of the update in an answer, in bytes.
 pub(super) fn written_bytes(name: &str, version: i64, hashes: &Value) -> usize {
     xmlrpc::response_bytes(|writer| {
-        writer.structure(|members| write_info(members, name, version, |out| out.value(hashes)));
+        writer.structure(|members| {
+            begin_file(members, name, version);
+            members.value().value(hashes);
+            end_file(members);
+        });
     })
 }

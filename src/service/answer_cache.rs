@@ -9,11 +9,11 @@ use std::vec;
 use super::document::{ANSWER_BYTES_MAX, AnswerBudget, Document, Piece, SMALL_BYTES};
 use crate::config::Config;
 use crate::metadata::{Files, Leaf};
-use crate::protocol::{self, Answer, fault};
+use crate::protocol::{self, Answer, LeafWriter, fault};
 use crate::raft::Reply;
 use crate::xmlrpc;
 
-/// The number of bytes of a map that are written at a time, a few milliseconds' work.
+/// The number of bytes of a map that are written at a time, a millisecond or two of work.
 const PART_BYTES: usize = 512 << 10;
 
 /// Writes answers, and keeps those that later callers may get as well.
@@ -40,15 +40,17 @@ struct UnfinishedMap {
     files: Files,
     /// The number of leaves that are written.
     written: usize,
+    /// The next leaf, if part of it is written: its writer, and what is written.
+    begun: Option<(LeafWriter, Vec<Arc<Piece>>)>,
     /// The leaves of the document before that may still be reused.
     reusable: Peekable<vec::IntoIter<WrittenLeaf>>,
 }
 
-/// A leaf of the map, and its written form.
+/// A leaf of the map, and its written form: one piece, or several if it is large.
 #[derive(Debug)]
 struct WrittenLeaf {
     leaf: Arc<Leaf>,
-    piece: Arc<Piece>,
+    pieces: Vec<Arc<Piece>>,
 }
 
 impl AnswerCache {
@@ -95,7 +97,7 @@ impl AnswerCache {
         // share.
         self.files = None;
         let reusable = mem::take(&mut self.leaves).into_iter().peekable();
-        self.unfinished = Some(UnfinishedMap { files, written: 0, reusable });
+        self.unfinished = Some(UnfinishedMap { files, written: 0, begun: None, reusable });
     }
 
     /// Whether a map is being written.
@@ -106,10 +108,10 @@ impl AnswerCache {
     /// Writes the next part of the map, because everything else would have to wait for a large map. Returns the
     /// document if that was the last part. Leaves of the last document are reused, and only the others are written.
     pub(super) fn write_part(&mut self) -> Option<Arc<Document>> {
-        let UnfinishedMap { files, written, reusable } = self.unfinished.as_mut()?;
-        let mut bytes = 0;
+        let UnfinishedMap { files, written, begun, reusable } = self.unfinished.as_mut()?;
+        let mut left = PART_BYTES;
         while let Some(leaf) = files.leaf(*written) {
-            if PART_BYTES <= bytes {
+            if left == 0 {
                 return None;
             }
             let is_same = |written: &WrittenLeaf| Arc::ptr_eq(&written.leaf, leaf);
@@ -118,11 +120,20 @@ impl AnswerCache {
                 !is_same(written) && written.leaf.first_name() < leaf.first_name()
             };
             while reusable.next_if(is_past).is_some() {}
-            self.leaves.push(reusable.next_if(is_same).unwrap_or_else(|| {
-                let text = protocol::write_leaf(leaf);
-                bytes += text.len();
-                WrittenLeaf { leaf: Arc::clone(leaf), piece: Piece::new(text, &self.budget) }
-            }));
+            if let Some(same) = reusable.next_if(is_same) {
+                self.leaves.push(same);
+            } else {
+                let (mut writer, mut pieces) =
+                    begun.take().unwrap_or_else(|| (LeafWriter::new(Arc::clone(leaf)), Vec::new()));
+                let (text, is_whole) = writer.write(left);
+                left = left.saturating_sub(text.len());
+                pieces.push(Piece::new(text, &self.budget));
+                if !is_whole {
+                    *begun = Some((writer, pieces));
+                    return None;
+                }
+                self.leaves.push(WrittenLeaf { leaf: Arc::clone(leaf), pieces });
+            }
             *written += 1;
         }
         let revision = files.revision();
@@ -130,7 +141,7 @@ impl AnswerCache {
         self.unfinished = None;
         let [before, after] =
             protocol::write_around_leaves().map(|end| Piece::new(end, &self.budget));
-        let leaves = self.leaves.iter().map(|written| Arc::clone(&written.piece));
+        let leaves = self.leaves.iter().flat_map(|written| written.pieces.iter().cloned());
         let whole = Document::of(iter::once(before).chain(leaves).chain([after]));
         if !self.budget.has_room_for_map(whole.len()) {
             drop(whole);
@@ -166,8 +177,14 @@ impl AnswerCache {
         match &mut self.unfinished {
             // Its leaves belong to a document that is not finished. Only those of the one before may go.
             Some(unfinished) => unfinished.reusable = Vec::new().into_iter().peekable(),
-            None => self.leaves.retain(|written| 1 < Arc::strong_count(&written.piece)),
+            None => self.leaves.retain(WrittenLeaf::is_being_sent),
         }
+    }
+}
+
+impl WrittenLeaf {
+    fn is_being_sent(&self) -> bool {
+        self.pieces.iter().any(|piece| 1 < Arc::strong_count(piece))
     }
 }
 
@@ -214,7 +231,7 @@ mod tests {
     use std::ptr;
 
     use super::*;
-    use crate::metadata::Update;
+    use crate::metadata::{HashList, Update};
     use crate::value::Value;
 
     fn cache() -> AnswerCache {
@@ -244,6 +261,21 @@ mod tests {
             cache.start_map(files.clone());
             iter::repeat_with(|| cache.write_part()).find_map(|document| document).unwrap()
         })
+    }
+
+    /// Writes the document of a map, and returns the number of bytes that are held before the first part and after each.
+    fn parts(cache: &mut AnswerCache, files: &Files) -> Vec<usize> {
+        let mut held = vec![cache.budget.bytes()];
+        cache.start_map(files.clone());
+        loop {
+            let part = cache.write_part();
+            held.push(cache.budget.bytes());
+            assert_eq!(part.is_none(), cache.is_writing());
+            if let Some(document) = part {
+                assert!(Arc::ptr_eq(&document, &cache.map(files).unwrap()));
+                return held;
+            }
+        }
     }
 
     /// A map of a thousand files, which takes several leaves.
@@ -295,17 +327,8 @@ mod tests {
         let (mut cache, mut files) = (cache(), Files::default());
         let large = "h".repeat(100 << 10);
         (0..40).for_each(|file| update(&mut files, &format!("{file:02}"), 1, &large));
-        cache.start_map(files.clone());
-        let mut held = vec![0];
-        let document = loop {
-            let part = cache.write_part();
-            held.push(cache.budget.bytes());
-            if let Some(document) = part {
-                break document;
-            }
-            assert!(cache.is_writing());
-        };
-        assert!(!cache.is_writing() && Arc::ptr_eq(&document, &cache.map(&files).unwrap()));
+        let held = parts(&mut cache, &files);
+        let document = cache.map(&files).unwrap();
         assert!(*document.bytes() == protocol::write_answer(&read(&files), &cache.config));
         let parts = held.windows(2).map(|held| held[1] - held[0]);
         assert!(parts.max().unwrap() < 2 * PART_BYTES, "{held:?}");
@@ -350,6 +373,29 @@ mod tests {
         assert!(1000 <= cache.budget.bytes());
         drop(one);
         assert_eq!(cache.budget.bytes(), 0);
+    }
+
+    #[test]
+    fn a_map_of_one_large_file_is_written_in_parts() {
+        let hash = Value::from("h".repeat(64).as_str());
+        let (list, text) = (iter::repeat_n(hash, 40_000).collect(), "<漢".repeat(1 << 20));
+        for hashes in [list, HashList::from([text.as_str().into()])] {
+            let (mut cache, mut files) = (cache(), Files::default());
+            assert!(files.apply(&Arc::new(Update { name: "a".into(), version: 1, hashes })));
+            let held = parts(&mut cache, &files);
+            let largest = held.windows(2).map(|held| held[1] - held[0]).max();
+            assert!(largest.unwrap() < 2 * PART_BYTES, "{held:?}");
+            let document = cache.map(&files).unwrap();
+            assert!(
+                *document.bytes() == protocol::write_answer(&read(&files), &cache.config),
+                "the bytes are the same"
+            );
+            update(&mut files, "b", 1, "h");
+            let before = map(&mut cache, &files);
+            update(&mut files, "b", 2, "h");
+            let after = map(&mut cache, &files);
+            assert_eq!(shared(&after, &before), after.pieces().count() - 3, "all of the large one");
+        }
     }
 
     #[test]

@@ -116,7 +116,7 @@ impl Document {
     /// The document that answers several calls, each of which one of these documents answers. It copies small answers,
     /// and shares the pieces of the others, because copying them would take long.
     pub(super) fn multicall(answers: &[Arc<Document>], budget: &AnswerBudget) -> Arc<Document> {
-        let [mut text, after] = xmlrpc::write_around_multicall();
+        let [mut text, after] = xmlrpc::write_around_elements();
         let mut parts = Vec::new();
         for answer in answers {
             let MulticallElement { left_out: [first, last], around: [open, close] } =

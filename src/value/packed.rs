@@ -157,10 +157,24 @@ pub enum Next<'a> {
     Struct(u64),
 }
 
+/// What the content of a long item is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// The text of a `string`.
+    Text,
+    /// The bytes of `base64`.
+    Bytes,
+}
+
 impl<'a> Unpacker<'a> {
     /// An unpacker for these bytes.
     pub fn new(bytes: &'a [u8]) -> Unpacker<'a> {
         Unpacker(bytes)
+    }
+
+    /// The number of bytes that have not been read.
+    pub fn left(&self) -> usize {
+        self.0.len()
     }
 
     /// Whether all bytes have been read.
@@ -190,6 +204,28 @@ impl<'a> Unpacker<'a> {
             b'm' => Next::Struct(number),
             _ => return None,
         })
+    }
+
+    /// If the next item is a `string` or `base64` of more than `bytes` bytes, reads all but its content, and returns
+    /// what that is and its size in bytes. The content must then be read in chunks.
+    pub fn begin_long(&mut self, bytes: usize) -> Option<(Content, usize)> {
+        let mut content = *self;
+        let (letter, length) = content.head()?;
+        let kind = match letter {
+            b's' => Content::Text,
+            b'b' => Content::Bytes,
+            _ => return None,
+        };
+        let length = usize::try_from(length).ok().filter(|length| bytes < *length)?;
+        *self = content;
+        Some((kind, length))
+    }
+
+    /// The next chunk of a text: at most this many bytes, and as many as are whole characters.
+    pub fn text_chunk(&mut self, bytes: usize) -> Option<&'a str> {
+        let is_boundary = |at: &usize| self.0.get(*at).is_none_or(|byte| byte & 0xC0 != 0x80);
+        let length = (1..=bytes).rev().find(is_boundary)?;
+        self.text(length as u64)
     }
 
     /// The next value, with all its parts.
@@ -261,7 +297,8 @@ impl<'a> Unpacker<'a> {
         first_unfit(text).is_none().then_some(text)
     }
 
-    fn bytes(&mut self, length: u64) -> Option<&'a [u8]> {
+    /// The next bytes, this many.
+    pub fn bytes(&mut self, length: u64) -> Option<&'a [u8]> {
         let (bytes, rest) = self.0.split_at_checked(usize::try_from(length).ok()?)?;
         self.0 = rest;
         Some(bytes)
@@ -363,6 +400,29 @@ mod tests {
         ] {
             assert_eq!(Value::unpack(&bytes), None, "{why}");
         }
+    }
+
+    #[test]
+    fn the_content_of_a_long_item_is_read_in_chunks_of_whole_characters() {
+        let text = "a漢\u{10000}é";
+        let packed = Value::from(text).pack();
+        for bytes in 4..=text.len() {
+            let mut unpacker = Unpacker::new(&packed);
+            assert_eq!(unpacker.begin_long(text.len()), None, "it is not longer");
+            let begun = unpacker.begin_long(text.len() - 1);
+            assert_eq!(begun, Some((Content::Text, text.len())));
+            let mut chunks = Vec::new();
+            while !unpacker.is_at_end() {
+                chunks.push(unpacker.text_chunk(bytes.min(unpacker.left())).unwrap());
+                assert!(chunks.iter().all(|chunk| (1..=bytes).contains(&chunk.len())));
+            }
+            assert_eq!(chunks.concat(), text);
+        }
+        let packed = Value::Base64([0, 255].into()).pack();
+        let mut unpacker = Unpacker::new(&packed);
+        assert_eq!(unpacker.begin_long(1), Some((Content::Bytes, 2)));
+        assert_eq!(unpacker.bytes(2), Some(&[0, 255][..]));
+        assert_eq!(Unpacker::new(&array(&[]).pack()).begin_long(0), None);
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::fmt::Display;
 use std::io::{self, Write};
 
 use super::Fault;
-use crate::value::{Double, Next, Unpacker, Value, is_xml};
+use super::packed::PackedWriter;
+use crate::value::{Double, Value, is_xml};
 
 /// The document of a call.
 pub fn write_call(method: &str, write: impl FnOnce(&mut Params<'_>)) -> Vec<u8> {
@@ -32,7 +33,16 @@ pub(super) const RESPONSE: [&str; 2] =
     ["<methodResponse><params><param>", "</param></params></methodResponse>"];
 
 /// The bytes around the elements of an array.
-const ARRAY: [&str; 2] = ["<value><array><data>", "</data></array></value>"];
+pub(super) const ARRAY: [&str; 2] = ["<value><array><data>", "</data></array></value>"];
+
+/// The bytes around the members of a struct.
+pub(super) const STRUCT: [&str; 2] = ["<value><struct>", "</struct></value>"];
+
+/// The bytes before the name of a member, between the name and the value, and after the value.
+pub(super) const MEMBER: [&str; 3] = ["<member><name>", "</name>", "</member>"];
+
+/// The bytes around the text of a string.
+pub(super) const STRING: [&str; 2] = ["<value><string>", "</string></value>"];
 
 /// The bytes around base64 symbols.
 pub(super) const BASE64: [&str; 2] = ["<value><base64>", "</base64></value>"];
@@ -49,7 +59,7 @@ pub fn write_response(write: impl FnOnce(&mut Writer)) -> Vec<u8> {
 pub fn response_bytes(write: impl FnOnce(&mut Writer)) -> usize {
     let mut writer = Writer { out: Out::Counted(0) };
     writer.document(RESPONSE, write);
-    writer.out.len()
+    writer.len()
 }
 
 /// Members for a struct that is assembled from several parts.
@@ -59,12 +69,24 @@ pub fn write_members(write: impl FnOnce(&mut Members<'_>)) -> Vec<u8> {
 
 /// The bytes before and after the members, in the document of an answer that is a struct.
 pub fn write_around_members() -> [Vec<u8>; 2] {
-    let mut members_begin = 0;
+    write_around(STRUCT)
+}
+
+/// The bytes before and after the elements, in the document of an answer that is an array.
+pub fn write_around_elements() -> [Vec<u8>; 2] {
+    write_around(ARRAY)
+}
+
+/// The bytes before and after the content, in the document of an answer with these bytes around it.
+fn write_around([open, close]: [&str; 2]) -> [Vec<u8>; 2] {
+    let mut content_begins = 0;
     let mut before = write_response(|writer| {
-        writer.structure(|members| members_begin = members.writer.out.len());
+        writer.raw(open);
+        content_begins = writer.len();
+        writer.raw(close);
     });
-    let behind = before.split_off(members_begin);
-    [before, behind]
+    let after = before.split_off(content_begins);
+    [before, after]
 }
 
 /// The document of an answer that is a fault.
@@ -75,16 +97,6 @@ pub fn write_fault(fault: &Fault) -> Vec<u8> {
             members.member("faultString", |value| value.string(&fault.message));
         });
     })
-}
-
-/// The bytes before and after the answers, in the document that answers several calls at once.
-pub fn write_around_multicall() -> [Vec<u8>; 2] {
-    let mut answers_begin = 0;
-    let mut before = write_response(|writer| {
-        writer.array(|answers| answers_begin = answers.out.len());
-    });
-    let after = before.split_off(answers_begin);
-    [before, after]
 }
 
 /// How a document of this module, the answer to one call, becomes part of the document that answers several: as an
@@ -192,11 +204,28 @@ impl Params<'_> {
 impl Members<'_> {
     /// Writes a member. `write` must write exactly one value. No name may occur twice.
     pub fn member(&mut self, name: &str, write: impl FnOnce(&mut Writer)) {
-        self.writer.raw("<member><name>");
-        self.writer.escaped(name);
-        self.writer.raw("</name>");
+        self.begin(name);
         write(self.writer);
-        self.writer.raw("</member>");
+        self.end();
+    }
+
+    /// Begins a member. Exactly one value must be written next. No name may occur twice.
+    pub fn begin(&mut self, name: &str) {
+        let [open, between, _] = MEMBER;
+        self.writer.raw(open);
+        self.writer.escaped(name);
+        self.writer.raw(between);
+    }
+
+    /// Writes the value of the member that has begun.
+    pub fn value(&mut self) -> &mut Writer {
+        self.writer
+    }
+
+    /// Ends a member.
+    pub fn end(&mut self) {
+        let [_, _, close] = MEMBER;
+        self.writer.raw(close);
     }
 }
 
@@ -223,32 +252,50 @@ impl Writer {
 
     /// Writes a `string`.
     pub fn string(&mut self, text: &str) {
-        self.raw("<value><string>");
+        let [open, close] = STRING;
+        self.raw(open);
         self.escaped(text);
-        self.raw("</string></value>");
+        self.raw(close);
     }
 
     /// Writes `base64`.
     pub fn base64(&mut self, bytes: &[u8]) {
         let [open, close] = BASE64;
         self.raw(open);
-        self.out.push_base64(bytes);
+        self.symbols(bytes);
         self.raw(close);
+    }
+
+    /// Writes a `dateTime.iso8601` of this form.
+    pub(super) fn date_time(&mut self, text: &str) {
+        self.scalar("dateTime.iso8601", text);
     }
 
     /// Writes an `array` of the values that `write` writes.
     pub fn array(&mut self, write: impl FnOnce(&mut Writer)) {
-        let [open, close] = ARRAY;
-        self.raw(open);
+        self.begin_array();
         write(self);
+        self.end_array();
+    }
+
+    /// Begins an `array`, whose elements are written next.
+    pub fn begin_array(&mut self) {
+        let [open, _] = ARRAY;
+        self.raw(open);
+    }
+
+    /// Ends an array.
+    pub fn end_array(&mut self) {
+        let [_, close] = ARRAY;
         self.raw(close);
     }
 
     /// Writes a `struct` of the members that `write` writes.
     pub fn structure(&mut self, write: impl FnOnce(&mut Members<'_>)) {
-        self.raw("<value><struct>");
+        let [open, close] = STRUCT;
+        self.raw(open);
         write(&mut Members { writer: self });
-        self.raw("</struct></value>");
+        self.raw(close);
     }
 
     /// Writes a value with all its parts.
@@ -259,7 +306,7 @@ impl Writer {
             Value::Double(number) => self.double(*number),
             Value::String(text) => self.string(text),
             Value::Base64(bytes) => self.base64(bytes),
-            Value::DateTime(time) => self.scalar("dateTime.iso8601", time.as_str()),
+            Value::DateTime(time) => self.date_time(time.as_str()),
             Value::Array(elements) => {
                 self.array(|writer| elements.iter().for_each(|element| writer.value(element)))
             }
@@ -271,27 +318,14 @@ impl Writer {
         }
     }
 
-    /// Writes the next value that `unpacker` reads, which must be valid. Building it first would take several times as
-    /// long.
-    pub fn packed(&mut self, unpacker: &mut Unpacker<'_>) {
-        let Some(next) = unpacker.next() else { return };
-        match next {
-            Next::Int(number) => self.int(number),
-            Next::Boolean(truth) => self.boolean(truth),
-            Next::Double(number) => self.double(number),
-            Next::String(text) => self.string(text),
-            Next::Bytes(bytes) => self.base64(bytes),
-            Next::DateTime(text) => self.scalar("dateTime.iso8601", text),
-            Next::Array(count) => {
-                self.array(|writer| (0..count).for_each(|_| writer.packed(unpacker)))
-            }
-            Next::Struct(count) => self.structure(|members| {
-                for _ in 0..count {
-                    let Some(name) = unpacker.name() else { return };
-                    members.member(name, |writer| writer.packed(unpacker));
-                }
-            }),
-        }
+    /// Writes the value that the packed bytes begin with, which must be valid.
+    pub fn packed(&mut self, packed: &[u8]) {
+        PackedWriter::new().write(packed, usize::MAX, self);
+    }
+
+    /// The number of bytes written so far.
+    pub(super) fn len(&self) -> usize {
+        self.out.len()
     }
 
     /// Writes the start of a document, its content, and its end.
@@ -307,12 +341,17 @@ impl Writer {
         let _ = write!(self.out, "<value><{name}>{content}</{name}></value>");
     }
 
-    fn raw(&mut self, markup: &str) {
+    pub(super) fn raw(&mut self, markup: &str) {
         self.out.push(markup.as_bytes());
     }
 
+    /// Writes bytes as symbols of base64.
+    pub(super) fn symbols(&mut self, bytes: &[u8]) {
+        self.out.push_base64(bytes);
+    }
+
     /// Writes text such that every XML parser returns it unchanged, as far as XML can carry it.
-    fn escaped(&mut self, text: &str) {
+    pub(super) fn escaped(&mut self, text: &str) {
         // What is not written yet.
         let mut rest = text;
         while let Some(begin) = first_delicate_chunk(rest) {

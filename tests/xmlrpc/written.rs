@@ -1,9 +1,10 @@
 //! The bytes that are written.
 
-use super::{array, read_value};
+use super::{array, read_value, structure};
 use surfstore::value::{Double, Value};
 use surfstore::xmlrpc::{
-    Fault, Writer, parse_call, parse_response, write_call, write_fault, write_response,
+    Fault, Members, PackedWriter, Writer, parse_call, parse_response, write_call, write_fault,
+    write_members, write_response,
 };
 
 const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>";
@@ -130,4 +131,31 @@ fn a_fault_is_readable_whatever_its_message_quotes() {
     let fault = Fault { code: -32602, message: "bad name \"\u{1}\r<]]>\"".into() };
     let read = parse_response(&write_fault(&fault)).expect("the fault is readable");
     assert_eq!(read, Err(Fault { code: -32602, message: "bad name \"\u{FFFD}\r<]]>\"".into() }));
+}
+
+#[test]
+fn a_long_packed_value_is_written_in_short_parts_and_like_the_value_itself() {
+    const LONG: usize = 1_000_000;
+    let text = |unit: &str| unit.repeat(LONG / unit.len());
+    let bytes: Box<[u8]> = (0..LONG).map(|at| at.to_le_bytes()[at % 3]).collect();
+    for value in [
+        Value::from(text("h").as_str()),
+        text("<漢\u{10000}é").as_str().into(),
+        Value::Base64(bytes),
+        array(vec!["h".into(); LONG / 10]),
+        array(["".into(), structure([(&text("n&"), 1.into()), ("m", array([]))]), true.into()]),
+    ] {
+        let packed = value.pack();
+        let mut writer = PackedWriter::new();
+        let mut is_whole = false;
+        let mut parts = Vec::new();
+        while !is_whole {
+            let mut write = |members: &mut Members<'_>| writer.write(&packed, 1, members.value());
+            parts.push(write_members(|members| is_whole = write(members)));
+        }
+        let whole = write_members(|members| members.value().value(&value));
+        assert!(parts.concat() == whole, "the bytes are the same");
+        let longest = parts.iter().map(Vec::len).max();
+        assert!(longest <= Some(5 * (48 << 10)), "{longest:?}");
+    }
 }
