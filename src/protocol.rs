@@ -2,7 +2,8 @@
 //!
 //! One table names every method with its aliases, its signature and its help. Dispatch and the `system.*` methods all
 //! read that table. All leniency towards callers who leave out something or deviate from the table is in one place,
-//! `calls`. Messages between servers are in `peers`, and the entries that they carry in [`entry`].
+//! `calls`. Messages between servers are in `peers`, and the entries that they carry in [`entry`]. Answers about blocks,
+//! which can be long, are in `long`.
 //!
 //! The module knows the core's calls and replies but not its state. It knows neither HTTP nor time.
 
@@ -10,6 +11,7 @@ pub mod entry;
 pub mod fault;
 mod asks;
 mod calls;
+mod long;
 mod peers;
 mod replies;
 mod status;
@@ -21,6 +23,7 @@ use crate::xmlrpc::{self, Fault, MethodCall};
 
 pub use asks::Ask;
 pub use calls::{CALLS_MAX, NAME_BYTES_MAX, UPDATE_BYTES_MAX};
+pub use long::{BlockNames, LongAnswer};
 pub use peers::{NoResponse, read_response, write_request};
 pub use replies::{Answer, LeafWriter, write_answer, write_around_leaves};
 pub use status::ServerStatus;
@@ -46,9 +49,8 @@ pub enum TypedCall {
     PutBlock(Block),
     /// Get the block with that hash. A text that is not a hash names no block.
     GetBlock(Option<BlockHash>),
-    /// Which of these blocks are stored here? Each has its name as the caller wrote it. Texts that name no block are
-    /// left out.
-    HasBlocks(Vec<(Value, BlockHash)>),
+    /// Which of these blocks are stored here? Texts that name no block are left out.
+    HasBlocks(BlockNames),
     /// `system.listMethods`
     ListMethods,
     /// `system.methodSignature`
@@ -60,17 +62,13 @@ pub enum TypedCall {
 impl TypedCall {
     /// The memory that its parameters take, in bytes.
     pub fn size(&self) -> usize {
-        // What a name of a block takes on the heap.
-        const TEXT: usize = 96;
         match self {
             TypedCall::Raft(raft::Call::Update(update)) => update.size(),
             TypedCall::Raft(raft::Call::AppendEntries(request)) => {
                 request.entries.iter().map(raft::Entry::size).sum()
             }
             TypedCall::PutBlock(block) => block.size(),
-            TypedCall::HasBlocks(hashes) => {
-                hashes.iter().map(|hash| size_of_val(hash) + TEXT).sum()
-            }
+            TypedCall::HasBlocks(names) => names.size(),
             TypedCall::Version(name) => name.len(),
             TypedCall::Raft(
                 raft::Call::RequestVote(_)

@@ -3,7 +3,7 @@
 //!
 //! The service owns the [`raft::Server`](crate::raft::Server). It decides which calls reach the core and which it
 //! answers itself: those that a crashed server refuses, calls about blocks, and questions about the server. It holds
-//! the calls that wait for the core, makes the calls of a `system.multicall` one after another, and writes a large map
+//! the calls that wait for the core, makes the calls of a `system.multicall` one after another, and writes large answers
 //! in parts, so that other inputs are handled in between. It turns the core's timers into deadlines, the core's replies
 //! into documents, and everything that it sees into the figures of the [`Monitor`].
 //!
@@ -13,6 +13,7 @@
 mod answer_cache;
 mod calls;
 mod document;
+mod long_answers;
 mod multicall;
 mod reads;
 mod report;
@@ -36,6 +37,7 @@ use crate::raft::{
 use crate::xmlrpc::Fault;
 use answer_cache::AnswerCache;
 use calls::Waiting;
+use long_answers::LongAnswers;
 use multicall::Multicall;
 use reads::Reads;
 use report::Reporter;
@@ -145,6 +147,8 @@ struct Shell {
     waiting_max: usize,
     /// The reads that the core has answered and whose map is not written yet.
     reads: Reads,
+    /// The long answers that are being written.
+    long_answers: LongAnswers,
     /// The multicalls in progress. If one of its calls waits for the core, it is in `waiting` under the same id.
     multicalls: BTreeMap<CallId, Multicall>,
     /// The multicalls whose next call can be made, in turn.
@@ -168,6 +172,7 @@ impl Service {
             waiting: BTreeMap::new(),
             waiting_max,
             reads: Reads::default(),
+            long_answers: LongAnswers::default(),
             multicalls: BTreeMap::new(),
             ready: VecDeque::new(),
             events: VecDeque::new(),
@@ -191,6 +196,7 @@ impl Service {
             Input::HangUp(id) => {
                 shell.multicalls.remove(&id);
                 shell.reads.forget(id);
+                shell.long_answers.forget(id);
                 if shell.waiting.remove(&id).is_some() {
                     shell.events.push_back(Event::HangUp(id));
                 }
@@ -205,6 +211,7 @@ impl Service {
             Input::Tick => {
                 shell.events.extend(shell.timers.expired(now).map(Event::Timeout));
                 shell.write_part(now);
+                shell.write_part_of_answer(now);
                 if let Some(id) = shell.ready.pop_front() {
                     shell.make_next_call(id, &server, now);
                 }
@@ -228,7 +235,9 @@ impl Service {
     /// Whether another [`Input::Tick`] is due as soon as other tasks have had their turn. The calls of a multicall are
     /// made in separate ticks, so that no input takes longer than a single call.
     pub fn has_more(&self) -> bool {
-        !self.shell.ready.is_empty() || self.shell.answers.is_writing()
+        !self.shell.ready.is_empty()
+            || self.shell.answers.is_writing()
+            || !self.shell.long_answers.is_empty()
     }
 
     /// The page at the target of a GET; `None` if there is no such page.

@@ -36,8 +36,8 @@ pub use packed::PackedWriter;
 pub use parse::{parse_call, parse_response};
 pub use write::{
     Members, MulticallElement, Params, Writer, is_fault, multicall_element, response_bytes,
-    write_around_elements, write_around_members, write_call, write_fault, write_members,
-    write_response,
+    write_around_elements, write_around_members, write_around_symbols, write_call, write_elements,
+    write_fault, write_members, write_response, write_symbols,
 };
 
 /// A call as it was sent. Methods are not known here, so any name and any parameters may occur.

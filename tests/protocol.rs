@@ -1,5 +1,7 @@
 //! The protocol as tables: documents in, typed calls out, and answers back to documents.
 
+use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -7,7 +9,8 @@ use surfstore::blocks::{Block, BlockHash};
 use surfstore::config::Config;
 use surfstore::metadata::{Files, HashList, Leaf, Update};
 use surfstore::protocol::{
-    self, Answer, Asked, METHODS, NAME_BYTES_MAX, NoResponse, TypedCall, UPDATE_BYTES_MAX, fault,
+    self, Answer, Asked, LongAnswer, METHODS, NAME_BYTES_MAX, NoResponse, TypedCall,
+    UPDATE_BYTES_MAX, fault,
 };
 use surfstore::raft::{
     self, Account, AppendEntries, AppendOutcome, AppendReply, BallotKind, Command, Entry, Failure,
@@ -315,7 +318,7 @@ fn hashes_of_blocks_are_strings_or_base64() {
     for name in [digits.as_str().into(), base64(digits.as_bytes()), base64(&bytes)] {
         assert_eq!(hash(name.clone()), Ok(Some(same)), "{name:?}");
         let asked = array(&["x".into(), name.clone()]);
-        let named = vec![(name, same)];
+        let named = [(name, same)].into_iter().collect();
         assert_eq!(read("hasblocks", &[asked]), Ok(TypedCall::HasBlocks(named)), "as it was asked");
     }
     for name in ["hash1".into(), "".into(), 12.into(), base64(&[0xab; 31])] {
@@ -324,7 +327,8 @@ fn hashes_of_blocks_are_strings_or_base64() {
     for name in [true.into(), double(1.0), date_time(), array(&[])] {
         assert_eq!(hash(name), Err(fault::WRONG_PARAMETERS));
     }
-    let lone = TypedCall::HasBlocks(vec![("ab".into(), BlockHash::named("ab").unwrap())]);
+    let named = [("ab".into(), BlockHash::named("ab").unwrap())].into_iter().collect();
+    let lone = TypedCall::HasBlocks(named);
     assert_eq!(read("hasblocks", &["ab".into()]), Ok(lone));
     assert_eq!(
         read("putblock", &["ab".into()]),
@@ -426,6 +430,60 @@ fn a_leaf_is_the_same_in_whatever_parts_it_is_written() {
             parts.extend(part);
         }
         assert!(parts == whole, "in parts of {bytes} bytes");
+    }
+}
+
+/// The parts of an answer about blocks, of which those with these hashes are stored.
+fn parts(mut answer: LongAnswer, stored: impl Fn(BlockHash) -> bool) -> Vec<Vec<u8>> {
+    let mut parts = Vec::new();
+    let mut is_whole = false;
+    while !is_whole {
+        let part;
+        (part, is_whole) = answer.write(&stored);
+        parts.push(part);
+    }
+    parts
+}
+
+#[test]
+fn a_long_block_is_written_in_parts_and_a_short_one_at_once() {
+    for bytes in [0, 1, 2, 1 << 20, 6 << 20] {
+        let block: Vec<u8> = (0..bytes).map(|at: u32| at.to_le_bytes()[at as usize % 3]).collect();
+        let answer = LongAnswer::block(block.as_slice().into());
+        let is_short = answer.is_short();
+        let parts = parts(answer, |_| true);
+        assert_eq!(is_short, parts.len() == 1, "{bytes} bytes");
+        assert_eq!(is_short, bytes < 1 << 18, "{bytes} bytes");
+        assert!(parts.iter().all(|part| part.len() < 300 << 10));
+        assert!(parts.concat() == write_response(|writer| writer.base64(&block)));
+    }
+}
+
+#[test]
+fn many_names_of_blocks_are_looked_up_in_parts_and_those_that_are_stored_are_the_answer() {
+    for count in [0_usize, 1, 100, 20_000] {
+        let name = |number| match number % 3 {
+            0 => Value::from(format!("{number:064x}").as_str()),
+            1 => format!("{number:x}").as_str().into(),
+            _ => base64(format!("{number:X}").as_bytes()),
+        };
+        let hash = |number| BlockHash::named(&format!("{number:x}")).unwrap();
+        let stored: BTreeSet<_> = (0..count).filter(|number| number % 5 < 2).map(hash).collect();
+        let names = (0..count).map(|number| (name(number), hash(number)));
+        let answer = LongAnswer::stored(names.collect());
+        let is_short = answer.is_short();
+        let looked_up = Cell::new(0);
+        let is_stored = |hash| {
+            looked_up.set(looked_up.get() + 1);
+            stored.contains(&hash)
+        };
+        let parts = parts(answer, is_stored);
+        assert_eq!(looked_up.get(), count);
+        assert_eq!(is_short, parts.len() == 1, "{count} names");
+        assert_eq!(is_short, count < 1000, "{count} names");
+        assert!(parts.iter().all(|part| part.len() < 300 << 10));
+        let expected: Value = (0..count).filter(|number| number % 5 < 2).map(name).collect();
+        assert!(parts.concat() == write_response(|writer| writer.value(&expected)));
     }
 }
 

@@ -94,13 +94,12 @@ impl CallParams {
 
     pub(super) fn has_blocks(self) -> ReadCall {
         let [hashes] = self.take()?;
-        let mut named = Vec::new();
-        for name in list(hashes) {
-            let hash = block_hash(&name)
-                .map_err(|()| wrong_parameters("the hashes must be an array of strings"))?;
-            named.extend(hash.map(|hash| (name, hash)));
-        }
-        Ok(TypedCall::HasBlocks(named))
+        let named = |name: Value| match block_hash(&name) {
+            Ok(hash) => hash.map(|hash| Ok((name, hash))),
+            Err(()) => Some(Err(wrong_parameters("the hashes must be an array of strings"))),
+        };
+        let names: Result<_, _> = list(hashes).into_iter().filter_map(named).collect();
+        names.map(TypedCall::HasBlocks)
     }
 
     pub(super) fn method(self, call: fn(&'static Method) -> TypedCall) -> ReadCall {

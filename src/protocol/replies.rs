@@ -19,10 +19,6 @@ pub enum Answer {
     Version(i64),
     /// The core's reply.
     Raft(Reply),
-    /// A block.
-    Block(Arc<[u8]>),
-    /// Hashes of blocks, as the caller wrote them.
-    Hashes(Vec<Value>),
     /// The state of the server.
     Status(Box<ServerStatus>),
     /// `system.listMethods`
@@ -43,10 +39,6 @@ pub fn write_answer(answer: &Answer, config: &Config) -> Vec<u8> {
         Answer::Boolean(truth) => xmlrpc::write_response(|writer| writer.boolean(*truth)),
         Answer::Version(version) => xmlrpc::write_response(|writer| writer.int(*version)),
         Answer::Raft(reply) => write_reply(reply, config),
-        Answer::Block(block) => xmlrpc::write_response(|writer| writer.base64(block)),
-        Answer::Hashes(hashes) => xmlrpc::write_response(|writer| {
-            writer.array(|array| hashes.iter().for_each(|hash| array.value(hash)));
-        }),
         Answer::Status(status) => write_struct(&status.members()),
         Answer::Methods => write_strings(METHODS.iter().map(|method| method.name)),
         Answer::Signature(method) => xmlrpc::write_response(|writer| {

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::vec;
 
 use super::document::{ANSWER_BYTES_MAX, AnswerBudget, Document, Piece, SMALL_BYTES};
+use crate::blocks::Blocks;
 use crate::config::Config;
 use crate::metadata::{Files, Leaf};
-use crate::protocol::{self, Answer, LeafWriter, fault};
+use crate::protocol::{self, Answer, LeafWriter, LongAnswer, fault};
 use crate::raft::Reply;
 use crate::xmlrpc;
 
@@ -32,6 +33,25 @@ pub(super) struct AnswerCache {
     leaves: Vec<WrittenLeaf>,
     /// The map that is being written.
     unfinished: Option<UnfinishedMap>,
+}
+
+/// An answer about blocks, and the parts of it that are written.
+#[derive(Debug)]
+pub(super) struct UnfinishedAnswer {
+    answer: LongAnswer,
+    pieces: Vec<Arc<Piece>>,
+}
+
+impl UnfinishedAnswer {
+    /// An answer of which nothing is written.
+    pub(super) fn new(answer: LongAnswer) -> UnfinishedAnswer {
+        UnfinishedAnswer { answer, pieces: Vec::new() }
+    }
+
+    /// The memory that it takes beside the parts, in bytes.
+    pub(super) fn size(&self) -> usize {
+        self.answer.size()
+    }
 }
 
 /// A map of which some leaves are written.
@@ -73,15 +93,29 @@ impl AnswerCache {
             let [no, yes] = &self.booleans;
             return Arc::clone(if *truth { yes } else { no });
         }
-        if let Answer::Block(block) = answer
-            && !self.make_room(block.len().div_ceil(3) * 4, 0)
-        {
-            // Its size is known before it is written.
-            return busy(&self.budget);
-        }
         let bytes = protocol::write_answer(answer, &self.config);
         let document = self.fitting(Document::new(bytes, &self.budget));
         document.unwrap_or_else(|| busy(&self.budget))
+    }
+
+    /// Writes the next part of a long answer. Returns the document if that was the last part; a *busy* fault if it does
+    /// not fit into the budget.
+    pub(super) fn write_part_of(
+        &mut self,
+        unfinished: &mut UnfinishedAnswer,
+        blocks: &Blocks,
+    ) -> Option<Arc<Document>> {
+        let UnfinishedAnswer { answer, pieces } = unfinished;
+        if pieces.is_empty() && !self.make_room(answer.written_bytes_min(), 0) {
+            return Some(busy(&self.budget));
+        }
+        let (text, is_whole) = answer.write(|hash| blocks.has(hash));
+        pieces.push(Piece::new(text, &self.budget));
+        if !is_whole {
+            return None;
+        }
+        let document = self.fitting(Document::of(mem::take(pieces).into_iter()));
+        Some(document.unwrap_or_else(|| busy(&self.budget)))
     }
 
     /// The document of this map, if it is the last one that was written.
@@ -290,8 +324,12 @@ mod tests {
         one.pieces().filter(is_of_other).count()
     }
 
-    fn block(bytes: usize) -> Answer {
-        Answer::Block(vec![0; bytes].into())
+    /// The answer that is a block of this size.
+    fn block(cache: &mut AnswerCache, bytes: usize) -> Arc<Document> {
+        let mut unfinished = UnfinishedAnswer::new(LongAnswer::block(vec![0; bytes].into()));
+        let blocks = Blocks::new(0);
+        let mut part = || cache.write_part_of(&mut unfinished, &blocks);
+        iter::repeat_with(&mut part).find_map(|document| document).unwrap()
     }
 
     fn is_busy(document: &Document) -> bool {
@@ -338,44 +376,6 @@ mod tests {
     }
 
     #[test]
-    fn a_map_is_whole_although_room_is_made_while_it_is_written() {
-        let (mut cache, mut files) = (cache(), Files::default());
-        let large = "h".repeat(100 << 10);
-        (0..40).for_each(|file| update(&mut files, &format!("{file:02}"), 1, &large));
-        cache.start_map(files.clone());
-        assert!(cache.write_part().is_none());
-        let full = cache.write(&block(ANSWER_BYTES_MAX / 8 * 5));
-        assert!(!is_busy(&full));
-        assert!(is_busy(&cache.write(&block(10 << 20))), "there is no room");
-        drop(full);
-        let document = iter::repeat_with(|| cache.write_part()).find_map(|document| document);
-        assert!(*document.unwrap().bytes() == protocol::write_answer(&read(&files), &cache.config));
-    }
-
-    #[test]
-    fn a_map_is_the_same_whatever_was_written_before() {
-        let (mut cache, mut files) = (cache(), Files::default());
-        for turn in 0..2000 {
-            let name = (turn * 617 % 1000).to_string();
-            let next = files.version(&name) + 1;
-            update(&mut files, &name, next, "h");
-            if turn % 10 == 0 {
-                let whole = protocol::write_answer(&read(&files), &cache.config);
-                assert!(*map(&mut cache, &files).bytes() == whole, "after {turn} updates");
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_held_is_given_back_with_the_last_caller() {
-        let mut cache = cache();
-        let one = cache.write(&block(1000));
-        assert!(1000 <= cache.budget.bytes());
-        drop(one);
-        assert_eq!(cache.budget.bytes(), 0);
-    }
-
-    #[test]
     fn a_map_of_one_large_file_is_written_in_parts() {
         let hash = Value::from("h".repeat(64).as_str());
         let (list, text) = (iter::repeat_n(hash, 40_000).collect(), "<漢".repeat(1 << 20));
@@ -399,20 +399,58 @@ mod tests {
     }
 
     #[test]
+    fn a_map_is_whole_although_room_is_made_while_it_is_written() {
+        let (mut cache, mut files) = (cache(), Files::default());
+        let large = "h".repeat(100 << 10);
+        (0..40).for_each(|file| update(&mut files, &format!("{file:02}"), 1, &large));
+        cache.start_map(files.clone());
+        assert!(cache.write_part().is_none());
+        let full = block(&mut cache, ANSWER_BYTES_MAX / 8 * 5);
+        assert!(!is_busy(&full));
+        assert!(is_busy(&block(&mut cache, 10 << 20)), "there is no room");
+        drop(full);
+        let document = iter::repeat_with(|| cache.write_part()).find_map(|document| document);
+        assert!(*document.unwrap().bytes() == protocol::write_answer(&read(&files), &cache.config));
+    }
+
+    #[test]
+    fn a_map_is_the_same_whatever_was_written_before() {
+        let (mut cache, mut files) = (cache(), Files::default());
+        for turn in 0..2000 {
+            let name = (turn * 617 % 1000).to_string();
+            let next = files.version(&name) + 1;
+            update(&mut files, &name, next, "h");
+            if turn % 10 == 0 {
+                let whole = protocol::write_answer(&read(&files), &cache.config);
+                assert!(*map(&mut cache, &files).bytes() == whole, "after {turn} updates");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_held_is_given_back_with_the_last_caller() {
+        let mut cache = cache();
+        let one = block(&mut cache, 1000);
+        assert!(1000 <= cache.budget.bytes());
+        drop(one);
+        assert_eq!(cache.budget.bytes(), 0);
+    }
+
+    #[test]
     fn a_large_answer_beyond_the_bound_is_refused_and_a_small_one_is_given() {
         let mut cache = cache();
-        let large: Vec<_> = (0..20).map(|_| cache.write(&block(8 << 20))).collect();
+        let large: Vec<_> = (0..20).map(|_| block(&mut cache, 8 << 20)).collect();
         assert!(!is_busy(&large[0]) && is_busy(&large[19]));
         assert!(cache.budget.is_much() && cache.budget.bytes() <= 3 * ANSWER_BYTES_MAX / 2);
-        assert!(!is_busy(&cache.write(&block(100))));
+        assert!(!is_busy(&block(&mut cache, 100)));
         drop(large);
-        assert!(!is_busy(&cache.write(&block(8 << 20))), "there is room again");
+        assert!(!is_busy(&block(&mut cache, 8 << 20)), "there is room again");
     }
 
     #[test]
     fn a_map_beyond_the_bound_is_given_to_one_caller_and_a_refusal_is_not_kept() {
         let mut cache = cache();
-        let much = cache.write(&block(ANSWER_BYTES_MAX));
+        let much = block(&mut cache, ANSWER_BYTES_MAX);
         assert!(!is_busy(&much));
         let mut files = Files::default();
         update(&mut files, "a", 1, &"h".repeat(2 * SMALL_BYTES));
@@ -425,7 +463,7 @@ mod tests {
     #[test]
     fn a_map_beyond_the_bound_is_given_beside_other_answers() {
         let (mut cache, mut files) = (cache(), Files::default());
-        let other = cache.write(&block(2 * SMALL_BYTES));
+        let other = block(&mut cache, 2 * SMALL_BYTES);
         update(&mut files, "a", 1, &"h".repeat(ANSWER_BYTES_MAX));
         assert!(!is_busy(&map(&mut cache, &files)));
         drop(other);
@@ -437,9 +475,9 @@ mod tests {
         let mut files = Files::default();
         update(&mut files, "a", 1, &"h".repeat(ANSWER_BYTES_MAX));
         let map = map(&mut cache, &files);
-        assert!(is_busy(&cache.write(&block(1 << 20))));
+        assert!(is_busy(&block(&mut cache, 1 << 20)));
         drop(map);
-        assert!(!is_busy(&cache.write(&block(1 << 20))));
+        assert!(!is_busy(&block(&mut cache, 1 << 20)));
     }
 
     #[test]
@@ -449,7 +487,7 @@ mod tests {
         update(&mut files, "500", 2, "h");
         map(&mut cache, &files);
         assert!(before.len() < cache.budget.bytes(), "it is kept for the next reader");
-        let full = cache.write(&block(ANSWER_BYTES_MAX));
+        let full = block(&mut cache, ANSWER_BYTES_MAX);
         assert!(is_busy(&full));
         drop(full);
         assert_eq!(cache.budget.bytes(), before.len());
@@ -488,8 +526,8 @@ mod tests {
     fn the_answer_to_several_calls_shares_what_is_large_and_copies_what_is_small() {
         let (mut cache, files) = (cache(), many());
         let whole = map(&mut cache, &files);
-        let large = cache.write(&block(1 << 20));
-        let small = cache.write(&block(3));
+        let large = block(&mut cache, 1 << 20);
+        let small = block(&mut cache, 3);
         let fault = cache.write(&Answer::Fault(fault::busy("why")));
         let held = cache.budget.bytes();
         let all = several(&cache, &[&small, &whole, &large, &large, &fault, &whole, &small]);
@@ -509,13 +547,13 @@ mod tests {
     #[test]
     fn the_answers_of_several_calls_together_are_bounded_except_for_small_ones() {
         let mut cache = cache();
-        let large = cache.write(&block(ANSWER_BYTES_MAX / 5));
+        let large = block(&mut cache, ANSWER_BYTES_MAX / 5);
         let small = cache.write(&Answer::Boolean(true));
         let is_given = |answers: &[_]| answers.iter().map(Option::is_some).collect::<Vec<_>>();
         let four = several(&cache, &[&large, &large, &large, &large, &small]);
         assert_eq!(is_given(&answers(&four)), [true, true, true, false, true]);
         drop((large, four));
-        let huge = cache.write(&block(ANSWER_BYTES_MAX));
+        let huge = block(&mut cache, ANSWER_BYTES_MAX);
         let huge = several(&cache, &[&small, &huge, &huge]);
         assert_eq!(is_given(&answers(&huge)), [true, true, false]);
     }

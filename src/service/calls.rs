@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::document::Document;
 use super::multicall::Multicall;
 use super::{Action, Shell, moment};
-use crate::protocol::{Answer, Asked, Method, MethodAndCall, TypedCall, fault};
+use crate::protocol::{Answer, Asked, LongAnswer, Method, MethodAndCall, TypedCall, fault};
 use crate::raft::{self, CallId, Event, Reply, RoleName, Server};
 use crate::xmlrpc::Fault;
 
@@ -22,6 +22,8 @@ pub(super) struct Waiting {
 enum Served {
     /// The service, with this answer.
     Here(Answer),
+    /// The service, with this answer, which may be long.
+    InParts(LongAnswer),
     /// The core, after this call has become an event.
     ByCore(raft::Call),
 }
@@ -49,7 +51,7 @@ impl Shell {
         }
     }
 
-    /// Makes a call. Returns the answer, or `None` if the core will answer.
+    /// Makes a call. Returns the answer, or `None` if the core will answer or the answer is long.
     pub(super) fn ask(
         &mut self,
         id: CallId,
@@ -68,6 +70,7 @@ impl Shell {
         let waiting = Waiting { method, since };
         match self.serve(method, call, server, now) {
             Served::Here(answer) => Some(self.answer(waiting, &answer, now)),
+            Served::InParts(answer) => self.answer_in_parts(id, waiting, answer, now),
             Served::ByCore(call) => {
                 self.waiting.insert(id, waiting);
                 self.events.push_back(Event::Call(id, call));
@@ -110,15 +113,12 @@ impl Shell {
                 Err(full) => Answer::Fault(fault::busy(&full.to_string())),
             },
             TypedCall::GetBlock(hash) => match hash.and_then(|hash| self.blocks.get(hash)) {
-                Some(block) => Answer::Block(block),
+                Some(block) => return Served::InParts(LongAnswer::block(block)),
                 None => {
                     Answer::Fault(fault::wrong_parameters("no block with that hash is stored here"))
                 }
             },
-            TypedCall::HasBlocks(named) => {
-                let stored = named.into_iter().filter(|(_, hash)| self.blocks.has(*hash));
-                Answer::Hashes(stored.map(|(name, _)| name).collect())
-            }
+            TypedCall::HasBlocks(names) => return Served::InParts(LongAnswer::stored(names)),
             TypedCall::ListMethods => Answer::Methods,
             TypedCall::MethodSignature(method) => Answer::Signature(method),
             TypedCall::MethodHelp(method) => Answer::Help(method),
@@ -152,13 +152,13 @@ impl Shell {
     }
 
     /// Writes the answer to a call, and counts it.
-    fn answer(&mut self, call: Waiting, answer: &Answer, now: Instant) -> Arc<Document> {
+    pub(super) fn answer(&mut self, call: Waiting, answer: &Answer, now: Instant) -> Arc<Document> {
         let document = self.answers.write(answer);
         self.count(call, &document, now);
         document
     }
 
-    fn count(&mut self, call: Waiting, answer: &Document, now: Instant) {
+    pub(super) fn count(&mut self, call: Waiting, answer: &Document, now: Instant) {
         let took = now.saturating_duration_since(call.since);
         self.monitor.answered(call.method.name, took, answer.is_fault());
     }

@@ -58,9 +58,9 @@ impl Shell {
         }
     }
 
-    /// Answers all reads as a crashed server does.
+    /// Answers all reads as a crashed server does, and all calls whose answers are being written.
     pub(super) fn end_reads(&mut self, now: Instant) {
-        for (id, call) in self.reads.take() {
+        for (id, call) in self.reads.take().into_iter().chain(self.long_answers.take()) {
             let document = self.answers.write(&Answer::Crashed(None));
             self.finish(id, call, document, now);
         }

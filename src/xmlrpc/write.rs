@@ -72,9 +72,24 @@ pub fn write_around_members() -> [Vec<u8>; 2] {
     write_around(STRUCT)
 }
 
+/// Elements for an array that is assembled from several parts.
+pub fn write_elements(write: impl FnOnce(&mut Writer)) -> Vec<u8> {
+    written(write)
+}
+
 /// The bytes before and after the elements, in the document of an answer that is an array.
 pub fn write_around_elements() -> [Vec<u8>; 2] {
     write_around(ARRAY)
+}
+
+/// Symbols for a `base64` that is assembled from several parts, of which all but the last have a multiple of 3 bytes.
+pub fn write_symbols(bytes: &[u8]) -> Vec<u8> {
+    written(|writer| writer.symbols(bytes))
+}
+
+/// The bytes before and after the symbols, in the document of an answer that is a `base64`.
+pub fn write_around_symbols() -> [Vec<u8>; 2] {
+    write_around(BASE64)
 }
 
 /// The bytes before and after the content, in the document of an answer with these bytes around it.

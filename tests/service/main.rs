@@ -4,9 +4,11 @@
 
 mod cluster;
 
+use std::iter;
 use std::time::{Duration, Instant};
 
 use cluster::{Answer, Called, Cluster};
+use sha2::{Digest, Sha256};
 use surfstore::config::Config;
 use surfstore::protocol::{self, Ask, fault};
 use surfstore::raft::{CallId, HURRY_SPREAD_MS, Incarnation, ServerId, WAITING_MAX};
@@ -376,6 +378,109 @@ fn a_read_whose_map_is_being_written_ends_when_its_server_crashes() {
     };
     assert_eq!((ended.code, reads), (fault::CRASHED, 0));
     while server.handle(Input::Tick).1.0 {}
+}
+
+/// A block of 1 MiB that is stored at the server, and the document of a call for it.
+fn stored_block(server: &mut Alone) -> (Value, Vec<u8>) {
+    let content: Box<[u8]> =
+        (0..1 << 20).map(|at: u32| at.to_le_bytes()[at as usize % 3]).collect();
+    let name = name_of(&content);
+    let block = Value::Base64(content);
+    let put = call_of("putblock", &block);
+    assert_eq!(server.handle(called(1, put)).0, [(1, TRUE)]);
+    (block, call_of("getblock", &name))
+}
+
+/// The SHA-256 of a block in hexadecimal.
+fn name_of(content: &[u8]) -> Value {
+    let digits = Sha256::digest(content).into_iter().map(|byte| format!("{byte:02x}"));
+    digits.collect::<String>().as_str().into()
+}
+
+fn call_of(method: &str, param: &Value) -> Vec<u8> {
+    write_call(method, |params| params.param(|writer| writer.value(param)))
+}
+
+/// So many names of blocks, of which the first is stored at the server.
+fn names(server: &mut Alone, count: usize) -> Value {
+    let put = call_of("putblock", &Value::Base64(b"a"[..].into()));
+    assert_eq!(server.handle(called(2, put)).0, [(2, TRUE)]);
+    let others = (1..count).map(|number| Value::from(format!("{number:064x}").as_str()));
+    std::iter::once(name_of(b"a")).chain(others).collect()
+}
+
+#[test]
+fn while_long_answers_about_blocks_are_written_other_calls_are_answered() {
+    let mut server = Alone::with_a_large_map();
+    let (block, get_block) = stored_block(&mut server);
+    let asked = names(&mut server, 20_000);
+    let first = |count: usize| {
+        let Value::Array(names) = &asked else { panic!("{asked:?}") };
+        names.iter().take(count).cloned().collect::<Value>()
+    };
+    let mut handle = |input| server.handle(input);
+    assert_eq!(handle(called(10, get_block.clone())), (vec![], (true, 0)));
+    assert_eq!(handle(called(11, call_of("hasblocks", &asked))).0, []);
+    assert_eq!(handle(called(12, get_block)).0, []);
+    assert_eq!(handle(called(13, Ask::Ping.document())).0, [(13, TRUE)]);
+    assert_eq!(handle(called(14, call_of("hasblocks", &first(10)))).0, [(14, Ok(first(1)))]);
+    assert_eq!(handle(Input::HangUp(CallId(12))).1, (true, 0));
+    let mut answered = Vec::new();
+    let mut ticks = 0;
+    let mut more = true;
+    while more {
+        let (answers, (has_more, _)) = handle(Input::Tick);
+        (more, ticks) = (has_more, ticks + 1);
+        answered.extend(answers);
+    }
+    assert!(answered == [(10, Ok(block)), (11, Ok(first(1)))]);
+    assert!(10 <= ticks, "{ticks} ticks");
+}
+
+#[test]
+fn calls_whose_long_answers_are_being_written_end_when_their_server_crashes() {
+    let mut server = Alone::with_a_large_map();
+    let (_, get_block) = stored_block(&mut server);
+    assert_eq!(server.handle(called(10, get_block)), (vec![], (true, 0)));
+    let (answers, (has_more, _)) = server.handle(called(11, Ask::Crash.document()));
+    let [(10, Err(ended)), (11, Ok(Value::Boolean(true)))] = &answers[..] else {
+        panic!("{answers:?}")
+    };
+    assert_eq!((ended.code, has_more), (fault::CRASHED, false));
+}
+
+#[test]
+fn a_multicall_waits_for_the_long_answers_of_its_calls() {
+    let mut server = Alone::with_a_large_map();
+    let (block, _) = stored_block(&mut server);
+    let Value::Base64(content) = &block else { panic!("{block:?}") };
+    let name = name_of(content);
+    let names = names(&mut server, 5000);
+    let several = [("getblock", &[name][..]), ("hasblocks", &[names][..]), ("ping", &[])];
+    assert_eq!(server.handle(called(10, multicall(&several))).0, []);
+    let mut ticks = iter::repeat_with(|| server.handle(Input::Tick).0);
+    let given = ticks.find(|answers| !answers.is_empty()).unwrap();
+    let [(10, answer)] = &given[..] else { panic!("one call is answered") };
+    let expected = [block, [name_of(b"a")].into(), true.into()];
+    assert!(answers(answer.clone()) == expected.map(Ok));
+}
+
+#[test]
+fn names_of_blocks_wait_only_as_far_as_there_is_room_and_few_always() {
+    let mut server = Alone::with_a_large_map();
+    let many = protocol::read_call(&call_of("hasblocks", &names(&mut server, 80_000)));
+    let few = protocol::read_call(&call_of("hasblocks", &names(&mut server, 1000)));
+    let ask = |server: &mut Alone, id, asked: &Result<_, _>| {
+        let since = Instant::now();
+        server.handle(Input::Call { id: CallId(id), asked: asked.clone(), since }).0
+    };
+    let refused =
+        (10..30).find_map(|id| ask(&mut server, id, &many).pop()).expect("not all may wait");
+    let (6.., Err(busy)) = (refused.0 - 10, &refused.1) else { panic!("{refused:?}") };
+    assert_eq!((busy.code, &busy.message[..5]), (fault::BUSY, "busy:"));
+    assert_eq!(ask(&mut server, 30, &few), [(30, Ok([name_of(b"a")].into()))]);
+    assert_eq!(server.handle(Input::HangUp(CallId(10))).0, []);
+    assert_eq!(ask(&mut server, 31, &many), [], "it waits in the room of the first");
 }
 
 /// Calls of all kinds, disconnecting clients, and servers that come and go: each call is answered once, and a call that
