@@ -217,7 +217,10 @@ mod core {
                     effects.extend(further);
                 }
                 Effect::Reply(_, reply) => answer = Some(reply),
-                Effect::Send { .. } | Effect::ArmTimer(_) | Effect::StopTimers => {}
+                Effect::Send { .. }
+                | Effect::ArmTimer(_)
+                | Effect::StopTimers
+                | Effect::Discard(_) => {}
             }
         }
         (server, answer)

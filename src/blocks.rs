@@ -112,6 +112,11 @@ impl Blocks {
         Ok(())
     }
 
+    /// The memory that the blocks take, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.held
+    }
+
     /// The block with this hash.
     pub fn get(&self, hash: BlockHash) -> Option<Arc<[u8]>> {
         self.by_hash.get(&hash).cloned()

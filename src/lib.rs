@@ -49,12 +49,11 @@
 //! - *Persistence.* `crash()` is a simulated failure, which a server survives with its memory intact. If its process
 //!   ends, the memory is lost, and [`raft`] ensures that a new process without memory undoes nothing that is
 //!   committed, as long as a majority keeps its memory.
-//! - *Log compaction* and *membership changes.* The whole log is kept. The set of servers is the one in the
-//!   configuration file.
+//! - *Membership changes.* The set of servers is the one in the configuration file.
 //! - *Locks and threads.* One thread owns the server and does all its work. Other threads only do what may block or
 //!   take long: one writes to stderr, one looks up the server's own name at its start, one waits for signals in process
-//!   1 of a container, and smol's threads look up host names, watch sockets and clocks while the first is busy, and
-//!   parse and write long documents.
+//!   1 of a container, and smol's threads look up host names, watch sockets and clocks while the first is busy, parse
+//!   and write long documents, and free discarded state.
 //! - *Stepping down without a majority.* Callers are promised that their calls block until the majority returns.
 //! - *Clock-based leases.* A majority confirms every read instead.
 

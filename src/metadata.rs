@@ -27,9 +27,13 @@ pub struct Update {
 }
 
 impl Update {
+    /// What sharing and the allocator add to an update: reference counts of two words for it and for its name, and a
+    /// header of one word for each of three allocations, which are rounded up to an even number of words.
+    const OVERHEAD: usize = size_of::<usize>() * (2 * 2 + 3 + 3);
+
     /// The memory that the update takes, in bytes.
     pub fn size(&self) -> usize {
-        size_of::<Update>() + self.name.len() + self.hashes.packed().len()
+        size_of::<Update>() + Update::OVERHEAD + self.name.len() + self.hashes.packed().len()
     }
 }
 
@@ -40,6 +44,7 @@ impl Update {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Files {
     newest: Leaves,
+    /// The sum of the versions of all files.
     revision: u64,
 }
 
@@ -47,6 +52,11 @@ impl Files {
     /// The file's version; 0 if the file has never existed.
     pub fn version(&self, name: &str) -> i64 {
         self.version_at(self.newest.place(name), name)
+    }
+
+    /// The newest accepted update of the file, if it has ever existed.
+    pub fn newest(&self, name: &str) -> Option<&Update> {
+        self.newest.get(self.newest.place(name), name).map(|newest| &**newest)
     }
 
     fn version_at(&self, place: Place, name: &str) -> i64 {
@@ -68,7 +78,8 @@ impl Files {
         true
     }
 
-    /// The number of updates that took effect. It identifies a state of one server's map.
+    /// The number of updates that took effect, which is the sum of the versions. It identifies a state of the map,
+    /// because all servers apply the same updates in the same order.
     pub fn revision(&self) -> u64 {
         self.revision
     }
@@ -76,6 +87,11 @@ impl Files {
     /// The number of files that have ever existed.
     pub fn len(&self) -> usize {
         self.newest.len()
+    }
+
+    /// The memory that the newest updates of all files take, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.newest.bytes()
     }
 
     /// Whether no file has ever existed.
@@ -88,15 +104,29 @@ impl Files {
         self.leaves().flat_map(|leaf| leaf.iter())
     }
 
-    /// The runs of files that make up the map, ordered by name. If a run has the same address as in a snapshot, it
-    /// contains the same files.
+    /// The leaves that make up the map, ordered by name. If a leaf has the same address as in a snapshot, it contains
+    /// the same files.
     pub fn leaves(&self) -> impl Iterator<Item = &Arc<Leaf>> {
         self.newest.leaves()
     }
 
-    /// The run with that number, counted from 0.
+    /// The leaf with that number, counted from 0.
     pub fn leaf(&self, number: usize) -> Option<&Arc<Leaf>> {
         self.newest.leaf(number)
+    }
+
+    /// The number of leaves.
+    pub fn leaf_count(&self) -> usize {
+        self.newest.leaf_count()
+    }
+
+    /// Adds the next leaf of another map. Returns whether its files come after all others; otherwise nothing changes.
+    pub fn push_leaf(&mut self, leaf: &Arc<Leaf>) -> bool {
+        let follows = self.newest.push(leaf);
+        if follows {
+            self.revision += leaf.iter().map(|newest| newest.version.unsigned_abs()).sum::<u64>();
+        }
+        follows
     }
 }
 
@@ -163,6 +193,39 @@ mod tests {
         }
         assert_eq!(files.len(), 7);
         assert_eq!(files.version("b"), 0);
+    }
+
+    #[test]
+    fn a_map_made_of_the_leaves_of_another_is_equal_to_it_and_lives_on() {
+        let mut files = Files::default();
+        for turn in 0..1000 {
+            let name = format!("{:03}", turn * 617 % 500);
+            assert!(files.apply(&update(&name, files.version(&name) + 1, &["h".into()])));
+        }
+        let mut copy = Files::default();
+        assert!(files.leaves().all(|leaf| copy.push_leaf(leaf)));
+        assert_eq!((&copy, copy.revision(), copy.bytes()), (&files, 1000, files.bytes()));
+        for map in [&mut copy, &mut files] {
+            assert!(map.apply(&update("007", 3, &["other".into()])));
+        }
+        assert_eq!(copy, files);
+    }
+
+    #[test]
+    fn a_leaf_whose_files_do_not_follow_is_not_added() {
+        let map = |names: &[&str]| {
+            let mut files = Files::default();
+            names.iter().for_each(|name| _ = files.apply(&update(name, 1, &[])));
+            files
+        };
+        let mut files = map(&["b", "d"]);
+        let before = files.clone();
+        for names in [["a", "b"], ["c", "e"], ["d", "e"]] {
+            assert!(!files.push_leaf(map(&names).leaf(0).unwrap()), "{names:?}");
+            assert_eq!(files, before);
+        }
+        assert!(files.push_leaf(map(&["e"]).leaf(0).unwrap()));
+        assert_eq!(files, map(&["b", "d", "e"]));
     }
 
     #[test]

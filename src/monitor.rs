@@ -65,6 +65,32 @@ pub struct Moment {
     pub now: Instant,
     /// Whether the server leads and a majority has answered it lately.
     pub has_majority: bool,
+    /// What the server holds.
+    pub memory: Memory,
+}
+
+/// The memory that a server holds, in bytes, by what it is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// The map, and what has arrived of a snapshot.
+    pub map: usize,
+    /// The log.
+    pub log: usize,
+    /// The blocks.
+    pub blocks: usize,
+    /// Requests that have not arrived completely.
+    pub requests: usize,
+    /// Answers that are held for callers, or the room that is kept for one with the whole map, if that is more.
+    pub answers: usize,
+    /// The bound on all of this, above which updates are refused.
+    pub max: usize,
+}
+
+impl Memory {
+    /// All of it.
+    pub fn held(self) -> usize {
+        self.map + self.log + self.blocks + self.requests + self.answers
+    }
 }
 
 /// The calls of a method.

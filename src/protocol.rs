@@ -2,8 +2,8 @@
 //!
 //! One table names every method with its aliases, its signature and its help. Dispatch and the `system.*` methods all
 //! read that table. All leniency towards callers who leave out something or deviate from the table is in one place,
-//! `calls`. Messages between servers are in `peers`, and the entries that they carry in [`entry`]. Answers about blocks,
-//! which can be long, are in `long`.
+//! `calls`. Messages between servers are in `peers`, and the entries and leaves that they carry in [`entry`]. Answers
+//! about blocks, which can be long, are in `long`.
 //!
 //! The module knows the core's calls and replies but not its state. It knows neither HTTP nor time.
 
@@ -64,9 +64,8 @@ impl TypedCall {
     pub fn size(&self) -> usize {
         match self {
             TypedCall::Raft(raft::Call::Update(update)) => update.size(),
-            TypedCall::Raft(raft::Call::AppendEntries(request)) => {
-                request.entries.iter().map(raft::Entry::size).sum()
-            }
+            TypedCall::Raft(raft::Call::AppendEntries(request)) => request.size(),
+            TypedCall::Raft(raft::Call::InstallSnapshot(request)) => request.size(),
             TypedCall::PutBlock(block) => block.size(),
             TypedCall::HasBlocks(names) => names.size(),
             TypedCall::Version(name) => name.len(),
@@ -92,6 +91,7 @@ impl TypedCall {
         match self {
             TypedCall::Raft(raft::Call::RequestVote(request)) => Some(request.sender.member()),
             TypedCall::Raft(raft::Call::AppendEntries(request)) => Some(request.sender.member()),
+            TypedCall::Raft(raft::Call::InstallSnapshot(request)) => Some(request.sender.member()),
             _ => None,
         }
     }
@@ -193,7 +193,7 @@ fn find(name: &str) -> Option<&'static Method> {
 }
 
 /// The table of methods, in the order in which they are listed.
-pub const METHODS: [Method; 18] = [
+pub const METHODS: [Method; 19] = [
     Method {
         name: "surfstore.ping",
         aliases: &[],
@@ -274,6 +274,14 @@ pub const METHODS: [Method; 18] = [
         help: "Raft's AppendEntries, between servers.",
         while_crashed: false,
         read: Read::Call(CallParams::append_entries),
+    },
+    Method {
+        name: "surfstore.installSnapshot",
+        aliases: &[],
+        signature: &["base64", "base64"],
+        help: "Raft's InstallSnapshot, between servers.",
+        while_crashed: false,
+        read: Read::Call(CallParams::install_snapshot),
     },
     Method {
         name: "surfstore.getblock",

@@ -12,6 +12,9 @@
 //! two majorities share a server, and a leader is only elected with the votes of a majority whose logs are no more up
 //! to date than its own (§5.4.1).
 //!
+//! Applied entries are dropped from the log in time. A follower that still needs one of them gets a *snapshot* instead:
+//! the leader's file map (§7).
+//!
 //! Time is divided into *terms*, each with at most one leader (§5.2). A server that hears from no leader stands for
 //! election in a new term. A server votes once per term. A server that learns of a newer term enters it as a follower
 //! (§5.1). So an old leader learns that its term is over from the first server of the new majority that it reaches.
@@ -28,6 +31,7 @@
 //! | §5.3, the log | [`Log`], and a leader's view of its followers in `progress` |
 //! | §5.4.2 and Figure 8, what may be committed | `leader` |
 //! | §6, who counts; §8, the entry that opens a term | `identity` |
+//! | §7, snapshots; Figures 12 and 13 | [`Snapshot`], [`InstallSnapshot`] |
 //! | §8, reads | `leader` |
 //!
 //! # What goes beyond the paper
@@ -42,17 +46,18 @@
 //!   answered. Its appends say that it has none ([`AppendEntries::has_majority`]), and then no longer keep the
 //!   followers from electing another leader.
 //! - **Reads** ([`Call::ReadFiles`]) are answered from memory once a majority has confirmed the leader's term after the
-//!   read arrived (ReadIndex, thesis §6.4).
+//!   read arrived (ReadIndex, thesis §6.4). An update whose version cannot be the next one is refused in the same way,
+//!   without an entry.
 //! - **Identities.** A process that was relaunched without its memory does not count until the leader has removed its
 //!   former incarnation from the [`Roster`] and added the new one. `identity` has the full rule, and the argument why
 //!   it is safe.
-//! - **Two lanes per follower.** Entries travel in batches, with one batch in flight at a time; empty appends travel
-//!   beside them. So a large batch delays neither heartbeats nor the news of a commit.
+//! - **Two lanes per follower.** Entries travel in batches, and snapshots in pieces, with one of these in flight at a
+//!   time; empty appends travel beside them. So a large request delays neither heartbeats nor the news of a commit.
 //!
 //! # What is checked
 //!
 //! After each step the server checks itself in constant time, in release builds too. It checks what must hold of any
-//! state (committed entries are in the log, a leader voted for itself, …) and what no step may do (lower the term or
+//! state (the log reaches the commit index, a leader voted for itself, …) and what no step may do (lower the term or
 //! the commit index, vote twice, delete a leader's entries, …). No input can break these checks. If one fails, the
 //! server has a bug, and stops.
 #![warn(clippy::wildcard_enum_match_arm)]
@@ -61,6 +66,7 @@ mod cluster;
 mod identity;
 mod log;
 mod rpc;
+mod snapshot;
 mod event;
 mod hurry;
 mod core;
@@ -88,7 +94,8 @@ pub use log::{Command, Entry, Log, LogIndex, NUMBER_MAX, Position, Term};
 pub use node::Node;
 pub use role::{Becomes, Role, RoleName};
 pub use rpc::{
-    AppendEntries, AppendOutcome, AppendReply, BallotKind, Flaw, Request, RequestVote, Response,
-    Round, VoteReply,
+    AppendEntries, AppendOutcome, AppendReply, BallotKind, Flaw, InstallSnapshot, Request,
+    RequestVote, Response, Round, VoteReply,
 };
 pub use server::{Server, Status};
+pub use snapshot::{Compaction, Discarded, Snapshot};

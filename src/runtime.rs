@@ -16,6 +16,7 @@ mod event_loop;
 mod fairness;
 mod head_codec;
 mod http_server;
+pub mod memory_limit;
 mod message;
 mod offload;
 pub mod output;
@@ -37,8 +38,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smol::{LocalExecutor, Task, future};
 
 use crate::config::{Config, ServerArguments};
-use crate::raft::{Cluster, Incarnation, NUMBER_MAX, ServerId};
-use crate::service::{AnswerBudget, Service, Settings};
+use crate::raft::{Cluster, Compaction, Incarnation, NUMBER_MAX, ServerId};
+use crate::service::{AnswerBudget, HeldBytes, Service, Settings};
 use connections::Connections;
 use event_loop::EventLoop;
 use http_server::HttpServer;
@@ -47,20 +48,24 @@ use peer::Peer;
 /// The maximum number of descriptors that the server asks for: far more than it may have connections.
 const DESCRIPTORS_MAX: u64 = 1 << 16;
 
-/// Runs a server until the process ends.
+/// Runs a server until the process ends. `memory_max` bounds its memory, in bytes; `None` stands for three quarters of
+/// what the process can have.
 ///
 /// # Errors
 ///
 /// If the server cannot listen at its configured address.
-pub fn run(ServerArguments { config, id }: ServerArguments) -> anyhow::Result<Infallible> {
+pub fn run(arguments: ServerArguments, memory_max: Option<usize>) -> anyhow::Result<Infallible> {
+    let ServerArguments { config, id } = arguments;
+    let memory_max = memory_max.unwrap_or_else(memory_limit::default);
     let cluster = cluster(&config, id).context("the server is not in the configuration")?;
     let address = config.servers.get(id).context("the server is not in the configuration")?;
     let descriptors = raise_descriptor_limit();
     let (sockets, where_bound) = bind::bind(address)?;
     let executor = Rc::new(LocalExecutor::new());
     let (inbox, messages) = smol::channel::unbounded();
-    let budget = AnswerBudget::default();
-    let connections = Connections::new(descriptors, cluster.peers().count(), budget.clone());
+    let (requests, budget) = (HeldBytes::default(), AnswerBudget::default());
+    let peer_count = cluster.peers().count();
+    let connections = Connections::new(descriptors, peer_count, requests.clone(), budget.clone());
     let mut peers = BTreeMap::new();
     for peer in cluster.peers() {
         let address = config
@@ -73,9 +78,12 @@ pub fn run(ServerArguments { config, id }: ServerArguments) -> anyhow::Result<In
         cluster,
         config: config.clone(),
         incarnation: Incarnation(fastrand::u64(1..=NUMBER_MAX)),
+        compaction: Compaction::within(memory_max),
         rng: fastrand::Rng::new(),
         waiting_max: connections.waiting_max(),
         budget,
+        requests,
+        memory_max,
     };
     let started = Service::start(settings, Instant::now());
     let mut tasks = vec![

@@ -3,9 +3,9 @@
 //!
 //! The service owns the [`raft::Server`](crate::raft::Server). It decides which calls reach the core and which it
 //! answers itself: those that a crashed server refuses, calls about blocks, and questions about the server. It holds
-//! the calls that wait for the core, makes the calls of a `system.multicall` one after another, and writes large answers
-//! in parts, so that other inputs are handled in between. It turns the core's timers into deadlines, the core's replies
-//! into documents, and everything that it sees into the figures of the [`Monitor`].
+//! the calls that wait for the core, makes the calls of a `system.multicall` one after another, and writes large
+//! answers in parts, so that other inputs are handled in between. It turns the core's timers into deadlines, the core's
+//! replies into documents, and everything that it sees into the figures of the [`Monitor`].
 //!
 //! Like the core, it is total and synchronous: no input makes it fail or wait. So tests can drive it through any
 //! schedule. The event loop of [`runtime`](crate::runtime) supplies the inputs and carries out the actions.
@@ -14,6 +14,7 @@ mod answer_cache;
 mod calls;
 mod document;
 mod long_answers;
+mod memory;
 mod multicall;
 mod reads;
 mod report;
@@ -31,8 +32,8 @@ use crate::config::Config;
 use crate::monitor::{Moment, Monitor, Page};
 use crate::protocol::Asked;
 use crate::raft::{
-    CallId, Cluster, Effect, Event, Failure, Incarnation, Member, Reply, Request, Response,
-    RoleName, Server, ServerId, Timer,
+    CallId, Cluster, Compaction, Discarded, Effect, Event, Failure, Incarnation, Member, Reply,
+    Request, Response, RoleName, Server, ServerId, Timer,
 };
 use crate::xmlrpc::Fault;
 use answer_cache::AnswerCache;
@@ -44,6 +45,7 @@ use report::Reporter;
 use timers::Timers;
 
 pub use document::{AnswerBudget, Document};
+pub use memory::HeldBytes;
 
 /// The maximum number of bytes of blocks that are kept.
 const BLOCK_BYTES_MAX: usize = 64 << 20;
@@ -104,6 +106,8 @@ pub enum Action {
     },
     /// The server has crashed: drop all requests that are not sent yet, and close the connections to the peers.
     Disconnect,
+    /// Free this on another thread, because it may take long.
+    Discard(Discarded),
     /// Log a line.
     Log(Level, String),
 }
@@ -125,6 +129,8 @@ pub struct Settings {
     pub config: Config,
     /// Names this life of the server.
     pub incarnation: Incarnation,
+    /// When entries are dropped, and how snapshots are sent.
+    pub compaction: Compaction,
     /// Draws the random parts of timeouts.
     pub rng: Rng,
     /// The maximum number of calls that wait for the core. If it is 2, two updates may wait for a majority. A third
@@ -132,6 +138,10 @@ pub struct Settings {
     pub waiting_max: usize,
     /// The budget for the bytes of all answers, wherever they are held.
     pub budget: AnswerBudget,
+    /// The bytes of requests that have not arrived completely.
+    pub requests: HeldBytes,
+    /// The maximum memory in bytes; updates that would exceed it are answered with the fault *busy*.
+    pub memory_max: usize,
 }
 
 /// Everything in the service but the core.
@@ -145,6 +155,11 @@ struct Shell {
     /// The calls that the core has not answered yet.
     waiting: BTreeMap<CallId, Waiting>,
     waiting_max: usize,
+    /// The bytes of requests that have not arrived completely.
+    requests: HeldBytes,
+    memory_max: usize,
+    /// Whether a line has been logged since memory was used up.
+    warned_of_memory: bool,
     /// The reads that the core has answered and whose map is not written yet.
     reads: Reads,
     /// The long answers that are being written.
@@ -161,16 +176,29 @@ struct Shell {
 impl Service {
     /// Starts the service of a server, and returns the first actions.
     pub fn start(settings: Settings, now: Instant) -> (Service, Vec<Action>) {
-        let Settings { cluster, config, incarnation, rng, waiting_max, budget } = settings;
-        let (server, effects) = Server::start(cluster, incarnation);
+        let Settings {
+            cluster,
+            config,
+            incarnation,
+            compaction,
+            rng,
+            waiting_max,
+            budget,
+            requests,
+            memory_max,
+        } = settings;
+        let (server, effects) = Server::start(cluster, incarnation, compaction);
         let mut shell = Box::new(Shell {
             answers: AnswerCache::new(config.clone(), budget),
-            blocks: Blocks::new(BLOCK_BYTES_MAX),
+            blocks: Blocks::new(BLOCK_BYTES_MAX.min(memory_max / 8)),
             monitor: Monitor::new(cluster.id(), config, now, server.status()),
             reporter: Reporter::new(&server),
             timers: Timers::new(rng),
             waiting: BTreeMap::new(),
             waiting_max,
+            requests,
+            memory_max,
+            warned_of_memory: false,
             reads: Reads::default(),
             long_answers: LongAnswers::default(),
             multicalls: BTreeMap::new(),
@@ -242,7 +270,7 @@ impl Service {
 
     /// The page at the target of a GET; `None` if there is no such page.
     pub fn page(&self, target: &str, now: Instant) -> Option<Page> {
-        self.shell.monitor.page(target, moment(&self.server, now))
+        self.shell.monitor.page(target, self.shell.moment(&self.server, now))
     }
 
     /// The number of reads that the core has answered and whose map is still being written.
@@ -256,12 +284,12 @@ impl Service {
     }
 }
 
-/// What the monitor is asked about with.
-fn moment(server: &Server, now: Instant) -> Moment {
-    Moment { now, has_majority: server.has_majority() }
-}
-
 impl Shell {
+    /// What the monitor is asked about with.
+    fn moment(&self, server: &Server, now: Instant) -> Moment {
+        Moment { now, has_majority: server.has_majority(), memory: self.memory(server) }
+    }
+
     /// Passes the core all pending events and those that follow from them.
     fn step(&mut self, mut server: Server, now: Instant) -> Server {
         while let Some(event) = self.events.pop_front() {
@@ -285,7 +313,8 @@ impl Shell {
                 self.end_ballot(waits_for, &server);
             }
             // The hint has no effect unless this server counted on that peer.
-            if let Some(peer) = disconnected.filter(|_| !effects.is_empty()) {
+            let has_lost = server.role() == RoleName::Follower && !effects.is_empty();
+            if let Some(peer) = disconnected.filter(|_| has_lost) {
                 self.report_lost_leader(peer);
             }
             if server.role() == RoleName::Crashed && !was_crashed {
@@ -304,6 +333,7 @@ impl Shell {
                 Effect::StopTimers => self.timers.stop(),
                 Effect::Send { to, request } => self.actions.push(Action::Send { to, request }),
                 Effect::Reply(call, reply) => self.reply(call, reply, now),
+                Effect::Discard(discarded) => self.actions.push(Action::Discard(discarded)),
             }
         }
     }

@@ -26,7 +26,7 @@ AT_ONCE = 0.5
 CANONICAL = """
     surfstore.ping surfstore.isLeader surfstore.isCrashed surfstore.crash surfstore.restore surfstore.updatefile
     surfstore.getfileinfomap surfstore.tester_getversion surfstore.requestVote surfstore.appendEntries
-    surfstore.getblock surfstore.putblock surfstore.hasblocks surfstore.status
+    surfstore.installSnapshot surfstore.getblock surfstore.putblock surfstore.hasblocks surfstore.status
     system.listMethods system.methodSignature system.methodHelp system.multicall
 """.split()
 
@@ -446,6 +446,7 @@ class Crashes(Contract):
                 ("requestVote", 1, "nonsense"),
                 ("appendEntries", {"term": 1_000_000}),
                 ("appendEntries",),
+                ("installSnapshot", 1, "nonsense"),
                 ("getblock", "x"),
                 ("putblock", Binary(b"x")),
                 ("hasblocks", []),

@@ -75,6 +75,7 @@ fn shown(event: &Event, server: &Server) -> Vec<&'static str> {
         }
         Event::Response { response: Response::Append(reply), .. } => match reply.outcome {
             AppendOutcome::Accepted => "an append is accepted",
+            AppendOutcome::Incomplete(_) => "a snapshot is incomplete",
             AppendOutcome::Mismatch(_) => "an append does not match",
             AppendOutcome::Stale => "an append is stale",
             AppendOutcome::Refused => "an append is refused",
@@ -82,6 +83,8 @@ fn shown(event: &Event, server: &Server) -> Vec<&'static str> {
         Event::Unanswered { failure: Failure::Ended, .. } => "a peer has ended",
         Event::Unanswered { failure: Failure::Crashed(_), .. } => "a peer is crashed",
         Event::Unanswered { failure: Failure::Silent, .. } => "a peer is silent",
+        Event::Call(_, Call::InstallSnapshot(request)) if request.done => "a snapshot is complete",
+        Event::Call(_, Call::InstallSnapshot(_)) => "a piece of a snapshot",
         Event::Call(..) => "a client calls",
         Event::Timeout(_) => "a timer runs out",
         Event::HangUp(_) => "a client hangs up",

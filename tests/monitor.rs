@@ -6,18 +6,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use surfstore::config::Config;
-use surfstore::monitor::{Moment, Monitor, explains_refusal};
+use surfstore::monitor::{Memory, Moment, Monitor, explains_refusal};
 use surfstore::protocol::METHODS;
 use surfstore::raft::{
-    Cluster, Identity, Incarnation, LogIndex, Position, RoleName, Roster, Server, ServerId, Status,
-    Term,
+    Cluster, Compaction, Identity, Incarnation, LogIndex, Position, RoleName, Roster, Server,
+    ServerId, Status, Term,
 };
 
 /// The incarnation of the monitored server.
 const OWN: Incarnation = Incarnation(100);
 
+/// What the monitored server holds.
+const MEMORY: Memory =
+    Memory { map: 1000, log: 200, blocks: 30, requests: 4, answers: 5, max: 1_000_000 };
+
 fn fresh() -> Status {
-    Server::start(Cluster::new(ServerId(0), 2).unwrap(), OWN).0.status()
+    Server::start(Cluster::new(ServerId(0), 2).unwrap(), OWN, Compaction::default()).0.status()
 }
 
 fn monitor(now: Instant) -> Monitor {
@@ -32,7 +36,7 @@ fn led_by(leader: u8, term: u64) -> Status {
 /// The page's status and text.
 #[track_caller]
 fn page(monitor: &Monitor, target: &str, now: Instant) -> (u16, String) {
-    page_at(monitor, target, Moment { now, has_majority: true })
+    page_at(monitor, target, Moment { now, has_majority: true, memory: MEMORY })
 }
 
 #[track_caller]
@@ -57,7 +61,7 @@ fn metric(monitor: &Monitor, name: &str) -> f64 {
 fn the_pages_are_four_whatever_their_query() {
     let now = Instant::now();
     let monitor = monitor(now);
-    let moment = Moment { now, has_majority: false };
+    let moment = Moment { now, has_majority: false, memory: MEMORY };
     for target in ["/status", "/metrics", "/healthz", "/readyz", "/status?pretty", "/status?"] {
         assert!(monitor.page(target, moment).is_some(), "{target}");
     }
@@ -92,6 +96,31 @@ fn the_status_is_json_that_names_the_leader_and_its_times() {
 }
 
 #[test]
+fn the_memory_that_is_held_is_shown_beside_its_bound() {
+    let monitor = monitor(Instant::now());
+    for (name, bytes) in [
+        ("surfstore_memory_bytes{kind=\"map\"}", MEMORY.map),
+        ("surfstore_memory_bytes{kind=\"log\"}", MEMORY.log),
+        ("surfstore_memory_bytes{kind=\"blocks\"}", MEMORY.blocks),
+        ("surfstore_memory_bytes{kind=\"requests\"}", MEMORY.requests),
+        ("surfstore_memory_bytes{kind=\"answers\"}", MEMORY.answers),
+        ("surfstore_memory_max_bytes", MEMORY.max),
+    ] {
+        assert!((metric(&monitor, name) - bytes as f64).abs() < f64::EPSILON, "{name}");
+    }
+    assert_eq!(MEMORY.held(), 1239);
+}
+
+#[test]
+fn the_log_counts_the_entries_that_it_still_holds() {
+    let mut monitor = monitor(Instant::now());
+    let at = |index| Position { term: Term(1), index: LogIndex(index) };
+    monitor.observe(Status { last_included: at(7), last_log: at(10), ..fresh() }, 0, None);
+    assert!((metric(&monitor, "surfstore_raft_log_entries") - 3.0).abs() < f64::EPSILON);
+    assert!((metric(&monitor, "surfstore_raft_last_log_index") - 10.0).abs() < f64::EPSILON);
+}
+
+#[test]
 fn a_server_is_ready_if_it_is_not_crashed_and_knows_a_leader() {
     let now = Instant::now();
     let mut monitor = monitor(now);
@@ -114,7 +143,7 @@ fn a_leader_without_a_majority_is_not_ready_and_shows_it() {
         [(leader, true, 200, false), (leader, false, 503, true), (follower, false, 200, false)]
     {
         monitor.observe(state, 0, Some(&roster));
-        let moment = Moment { now, has_majority };
+        let moment = Moment { now, has_majority, memory: MEMORY };
         let (status, reason) = page_at(&monitor, "/readyz", moment);
         assert_eq!(status, ready, "{reason}");
         assert_eq!(lacks, reason.contains("no majority"), "{reason}");

@@ -1,21 +1,21 @@
 //! The protocol as tables: documents in, typed calls out, and answers back to documents.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use proptest::prelude::*;
 use surfstore::blocks::{Block, BlockHash};
 use surfstore::config::Config;
-use surfstore::metadata::{Files, HashList, Leaf, Update};
+use surfstore::metadata::{Files, HashList, Leaf, Update, VERSION_MAX};
 use surfstore::protocol::{
     self, Answer, Asked, LongAnswer, METHODS, NAME_BYTES_MAX, NoResponse, TypedCall,
     UPDATE_BYTES_MAX, fault,
 };
 use surfstore::raft::{
     self, Account, AppendEntries, AppendOutcome, AppendReply, BallotKind, Command, Entry, Failure,
-    Identity, Incarnation, LogIndex, NUMBER_MAX, Position, Reply, Request, RequestVote, Response,
-    Roster, Round, ServerId, Term, VoteReply,
+    Identity, Incarnation, InstallSnapshot, LogIndex, NUMBER_MAX, Position, Reply, Request,
+    RequestVote, Response, Roster, Round, ServerId, Term, VoteReply,
 };
 use surfstore::value::{DateTime, Double, Value};
 use surfstore::xmlrpc::{self, Fault, write_call, write_fault, write_response};
@@ -170,7 +170,8 @@ fn every_method_refuses_any_other_number_of_parameters_than_its_signature_has() 
 #[test]
 fn every_method_accepts_parameters_of_its_signature() {
     // Only some messages of peers are accepted, whatever the parameter's type.
-    let of_peers = ["surfstore.requestVote", "surfstore.appendEntries"];
+    let of_peers =
+        ["surfstore.requestVote", "surfstore.appendEntries", "surfstore.installSnapshot"];
     for method in METHODS.iter().filter(|method| !of_peers.contains(&method.name)) {
         let params: Vec<Value> = method.signature[1..]
             .iter()
@@ -550,13 +551,25 @@ fn account() -> impl Strategy<Value = Account> {
         .prop_map(|living| Account((0..).map(ServerId).zip(living).collect()))
 }
 
-fn roster() -> impl Strategy<Value = Command> {
+fn roster() -> impl Strategy<Value = Roster> {
     (incarnation(), prop::collection::btree_map(any::<u8>(), incarnation(), 0..10)).prop_map(
         |(history, members)| {
             let members = members.into_iter().map(|(id, life)| (ServerId(id), life)).collect();
-            Command::Roster(Roster { history, members }.into())
+            Roster { history, members }
         },
     )
+}
+
+/// Files with names in order.
+fn leaf() -> impl Strategy<Value = Arc<Leaf>> {
+    let file = (1..=VERSION_MAX, prop::collection::vec(scalar(), 0..4));
+    prop::collection::btree_map("[a-zß&<>\r]{0,8}", file, 1..5).prop_map(|files| {
+        let newest = files.into_iter().map(|(name, (version, hashes))| {
+            let hashes = hashes.into_iter().collect();
+            Arc::new(Update { name: name.as_str().into(), version, hashes })
+        });
+        Arc::new(Leaf::new(newest.collect()).expect("a leaf that a map can have"))
+    })
 }
 
 fn ballot_kind() -> impl Strategy<Value = BallotKind> {
@@ -582,7 +595,8 @@ fn entry() -> impl Strategy<Value = Entry> {
             };
             Command::Update(update.into())
         });
-    (number(), prop_oneof![1 => roster(), 4 => update])
+    let roster = roster().prop_map(|roster| Command::Roster(roster.into()));
+    (number(), prop_oneof![1 => roster, 4 => update])
         .prop_map(|(term, command)| Entry { term: Term(term), command })
 }
 
@@ -610,6 +624,20 @@ proptest! {
     }
 
     #[test]
+    fn a_piece_of_a_snapshot_arrives_as_it_was_sent(
+        sender in identity(), receiver in prop::option::of(incarnation()), last_included in position(),
+        roster in roster(), offset in number(), leaves in prop::collection::vec(leaf(), 0..4), done in any::<bool>(),
+        round in number(), has_majority in any::<bool>(),
+    ) {
+        let (roster, round) = (roster.into(), Round(round));
+        let request = InstallSnapshot {
+            sender, receiver, last_included, roster, offset, leaves, done, round, has_majority,
+        };
+        let call = TypedCall::Raft(raft::Call::InstallSnapshot(request.clone()));
+        prop_assert_eq!(received(&Request::InstallSnapshot(request)), Ok(call));
+    }
+
+    #[test]
     fn replies_arrive_as_they_were_sent(
         sender in identity(), kind in ballot_kind(), number in number(), vote_granted in any::<bool>(),
         leads in any::<bool>(), hint in position(),
@@ -626,13 +654,21 @@ proptest! {
         ] {
             let reply = AppendReply { sender: Identity { term, ..sender }, round: Round(number), outcome };
             prop_assert_eq!(replied(&an_append(number), Reply::Append(reply)), Ok(Response::Append(reply)));
+            let is_mismatch = matches!(outcome, AppendOutcome::Mismatch(_));
+            let told = replied(&a_piece(number), Reply::Append(reply));
+            prop_assert_eq!(told.ok(), (!is_mismatch).then_some(Response::Append(reply)));
         }
+        let outcome = AppendOutcome::Incomplete(number);
+        let sender = Identity { term: Term(1), ..sender };
+        let reply = AppendReply { sender, round: Round(number), outcome };
+        prop_assert_eq!(replied(&a_piece(number), Reply::Append(reply)), Ok(Response::Append(reply)));
+        prop_assert!(replied(&an_append(number), Reply::Append(reply)).is_err());
     }
 
     #[test]
     fn a_crashed_peer_says_which_process_it_is(sender in identity(), kind in ballot_kind()) {
         let answer = Answer::Crashed(Some(sender));
-        for request in [a_vote_request(kind, 1), an_append(1)] {
+        for request in [a_vote_request(kind, 1), an_append(1), a_piece(1)] {
             let failure = read_answer(&request, &answer).map_err(|told| told.failure);
             prop_assert_eq!(failure, Err(Failure::Crashed(sender)));
         }
@@ -667,6 +703,20 @@ fn an_append(round: u64) -> Request {
         prev_log: Position::default(),
         entries: vec![],
         leader_commit: LogIndex(0),
+        round: Round(round),
+        has_majority: true,
+    })
+}
+
+fn a_piece(round: u64) -> Request {
+    Request::InstallSnapshot(InstallSnapshot {
+        sender: sender(1),
+        receiver: None,
+        last_included: Position { term: Term(1), index: LogIndex(1) },
+        roster: Arc::new(Roster { history: Incarnation(100), members: BTreeMap::new() }),
+        offset: 0,
+        leaves: vec![],
+        done: true,
         round: Round(round),
         has_majority: true,
     })
@@ -866,10 +916,13 @@ fn a_garbled_reply_is_none_of_a_peers() {
     };
     let mismatch = of_an_append(&[("hintIndex", 0.into()), ("hintTerm", 0.into())]);
     let refusal = of_an_append(&[("stale", false.into())]);
+    let incomplete = of_an_append(&[("leaves", 3.into())]);
     for (request, parts) in [
         (a_vote_request(BallotKind::Vote, 1), vote),
         (an_append(1), mismatch),
-        (an_append(1), refusal),
+        (an_append(1), refusal.clone()),
+        (a_piece(1), refusal),
+        (a_piece(1), incomplete),
     ] {
         assert!(is_read(&request, parts.clone()), "the intact counterpart");
         for (name, _) in parts.clone() {
@@ -979,6 +1032,55 @@ fn a_garbled_append_is_refused() {
         array(&[1.into(), 101.into(), numbers(&[0, 100]), 1.into()]),
     ] {
         garbled("entries", Some(array(&[entry])));
+    }
+}
+
+/// The parts of a well-formed piece of a snapshot; a test may corrupt one of them.
+fn piece_parts() -> Vec<(&'static str, Value)> {
+    let file = |name: &str| array(&[name.into(), 1.into(), packed(&array(&[]))]);
+    vec![
+        ("sender", sender_numbers()),
+        ("receiver", 100.into()),
+        ("lastIncludedIndex", 1.into()),
+        ("lastIncludedTerm", 1.into()),
+        ("roster", array(&[101.into(), numbers(&[0, 100, 1, 101])])),
+        ("offset", 0.into()),
+        ("leaves", array(&[array(&[file("a"), file("b")]), array(&[file("c")])])),
+        ("done", true.into()),
+        ("round", 1.into()),
+        ("hasMajority", true.into()),
+    ]
+}
+
+#[test]
+fn a_garbled_piece_of_a_snapshot_is_refused() {
+    assert!(read("installSnapshot", &[message(&piece_parts())]).is_ok(), "the intact counterpart");
+    let garbled = |name: &str, value: Option<Value>| {
+        let parts = with_another(piece_parts(), name, value);
+        let fault = read("installSnapshot", &[message(&parts)]).unwrap_err();
+        assert_eq!(fault.code, fault::WRONG_PARAMETERS, "{parts:?}");
+    };
+    for (name, _) in piece_parts() {
+        garbled(name, None);
+        garbled(name, Some("x".into()));
+        garbled(name, Some((-1).into()));
+    }
+    for roster in [array(&[]), array(&[101.into()]), array(&[101.into(), numbers(&[0])])] {
+        garbled("roster", Some(roster));
+    }
+    let hashes = || packed(&array(&[]));
+    let file = |name: &str, version: i64| array(&[name.into(), version.into(), hashes()]);
+    for leaf in [
+        array(&[]),
+        array(&[1.into()]),
+        array(&[array(&["a".into(), 1.into()])]),
+        array(&[file("b", 1), file("a", 1)]),
+        array(&[file("a", 1), file("a", 2)]),
+        array(&[file("a", 0)]),
+        array(&[file("a", VERSION_MAX + 1)]),
+        array(&(10..80).map(|number| file(&number.to_string(), 1)).collect::<Vec<_>>()),
+    ] {
+        garbled("leaves", Some(array(&[leaf])));
     }
 }
 

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use surfstore::config::ServerArguments;
-use surfstore::runtime::{self, output, signals};
+use surfstore::runtime::{self, memory_limit, output, signals};
 
-/// The exit code for invalid arguments or an invalid configuration; nothing was started.
+/// The exit code for invalid arguments, configuration or environment; nothing was started.
 const EXIT_REFUSED: u8 = 2;
 
 /// The exit code if the server cannot be started for another reason, such as a port in use.
@@ -22,6 +22,8 @@ const HELP: &str = "\
 usage: surfstore-server CONFIG ID
 Runs one server of the set in the file CONFIG, in the foreground. ID is its number, counted from 0.
 SURFSTORE_LOG sets the log level: error, warn, info, debug or trace.
+SURFSTORE_MEMORY_MAX bounds its memory: a number of bytes, or a number with a unit such as 512M or 3G. Above the bound,
+updates that need more are answered with busy. By default it is three quarters of what the process can have.
 ";
 
 fn main() -> ExitCode {
@@ -59,7 +61,11 @@ fn run(arguments: ServerArguments) -> ExitCode {
     for warning in &arguments.config.warnings {
         log::warn!("{warning}");
     }
-    match runtime::run(arguments) {
+    let memory_max = match memory_limit::wanted() {
+        Ok(memory_max) => memory_max,
+        Err(error) => return refuse(&error, EXIT_REFUSED),
+    };
+    match runtime::run(arguments, memory_max) {
         Ok(never) => match never {},
         Err(error) => refuse(&error, EXIT_FAILED),
     }

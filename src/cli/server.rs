@@ -7,12 +7,13 @@ use std::thread;
 
 use super::error::CommandError;
 use crate::config::ServerArguments;
-use crate::runtime::{self, output, signals};
+use crate::runtime::{self, memory_limit, output, signals};
 
 /// Runs the server until stdin ends, which happens when the process that started this one ends for any reason.
 pub(super) fn run(config: &OsStr, id: &OsStr) -> Result<(), CommandError> {
     let usage = |error: anyhow::Error| CommandError::usage(format!("{error:#}"));
     let arguments = ServerArguments::parse([config, id].map(OsStr::to_owned)).map_err(usage)?;
+    let memory_max = memory_limit::wanted().map_err(usage)?;
     signals::start()
         .map_err(|error| CommandError::error(format!("signals cannot be caught: {error}")))?;
     output::start();
@@ -20,7 +21,7 @@ pub(super) fn run(config: &OsStr, id: &OsStr) -> Result<(), CommandError> {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
         process::exit(0);
     });
-    match runtime::run(arguments) {
+    match runtime::run(arguments, memory_max) {
         Ok(never) => match never {},
         Err(error) => Err(CommandError::error(format!("{error:#}"))),
     }

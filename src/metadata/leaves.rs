@@ -12,7 +12,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use super::Update;
+use super::{Update, VERSION_MAX};
 
 /// A leaf is split in two when it has this many files. If files are added in order, they leave half-full leaves behind,
 /// at a cost of 19 bytes per file.
@@ -23,7 +23,7 @@ const LEAF_FILES_MAX: usize = 64;
 const LEAF_BYTES_MAX: usize = 64 << 10;
 
 /// A run of files that are consecutive by name; never empty.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Leaf {
     files: Vec<Arc<Update>>,
     /// The memory that they take.
@@ -31,14 +31,42 @@ pub struct Leaf {
 }
 
 impl Leaf {
+    /// A leaf of these files; `None` if there are none, if they are not ordered by name or are too many, or if one has
+    /// a version that no file can have.
+    pub fn new(files: Vec<Arc<Update>>) -> Option<Leaf> {
+        let may_exist = |file: &Arc<Update>| (1..=VERSION_MAX).contains(&file.version);
+        let are_ordered = files.is_sorted_by(|one, next| one.name < next.name);
+        let leaf = Leaf::of(files);
+        let is_valid = are_ordered
+            && !leaf.files.is_empty()
+            && !leaf.is_full()
+            && leaf.files.iter().all(may_exist);
+        is_valid.then_some(leaf)
+    }
+
     /// The newest accepted update of every file in it, ordered by name.
     pub fn iter(&self) -> impl Iterator<Item = &Update> {
         self.files.iter().map(|newest| &**newest)
     }
 
+    /// The number of its files.
+    #[expect(clippy::len_without_is_empty, reason = "no leaf is empty")]
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// The memory that its files take, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// The name of its first file.
     pub fn first_name(&self) -> &str {
         self.files.first().map_or("", |first| &first.name)
+    }
+
+    fn last_name(&self) -> &str {
+        self.files.last().map_or("", |last| &last.name)
     }
 
     /// The position of the file, or where to insert it.
@@ -80,6 +108,8 @@ pub(super) struct Leaves {
     leaves: Arc<Vec<Arc<Leaf>>>,
     /// The number of files.
     len: usize,
+    /// The memory that they take.
+    bytes: usize,
 }
 
 /// The position of a file, or where to insert it. It is looked up once, to read the file and to change it.
@@ -106,6 +136,7 @@ impl Leaves {
     /// Replaces or inserts the update of the file at this place.
     pub(super) fn insert(&mut self, place: Place, update: Arc<Update>) {
         let leaves = Arc::make_mut(&mut self.leaves);
+        self.bytes += update.size();
         let Some(leaf) = leaves.get_mut(place.leaf) else {
             leaves.push(Arc::new(Leaf::of(vec![update])));
             self.len += 1;
@@ -116,6 +147,7 @@ impl Leaves {
         match leaf.files.get_mut(place.at).filter(|newest| newest.name == update.name) {
             Some(newest) => {
                 leaf.bytes -= newest.size();
+                self.bytes -= newest.size();
                 *newest = update;
             }
             None => {
@@ -126,8 +158,23 @@ impl Leaves {
         split(leaves, place.leaf);
     }
 
+    /// Adds a leaf. Returns whether its files come after all others; otherwise nothing changes.
+    pub(super) fn push(&mut self, leaf: &Arc<Leaf>) -> bool {
+        let follows = self.leaves.last().is_none_or(|last| last.last_name() < leaf.first_name());
+        if follows {
+            Arc::make_mut(&mut self.leaves).push(Arc::clone(leaf));
+            self.len += leaf.len();
+            self.bytes += leaf.bytes();
+        }
+        follows
+    }
+
     pub(super) fn len(&self) -> usize {
         self.len
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(super) fn leaves(&self) -> impl Iterator<Item = &Arc<Leaf>> {
@@ -136,6 +183,10 @@ impl Leaves {
 
     pub(super) fn leaf(&self, number: usize) -> Option<&Arc<Leaf>> {
         self.leaves.get(number)
+    }
+
+    pub(super) fn leaf_count(&self) -> usize {
+        self.leaves.len()
     }
 
     fn updates(&self) -> impl Iterator<Item = &Arc<Update>> {
@@ -256,6 +307,7 @@ mod tests {
                 }
             }
             assert_eq!(leaves.updates().count(), 1000);
+            assert_eq!(leaves.bytes(), leaves.updates().map(|it| it.size()).sum::<usize>());
             for leaf in leaves.leaves() {
                 assert_eq!(leaf.bytes, leaf.iter().map(Update::size).sum::<usize>());
                 assert!(leaf.bytes <= LEAF_BYTES_MAX || leaf.files.len() == 1, "{}", leaf.bytes);
@@ -263,6 +315,35 @@ mod tests {
             let count = leaves.leaves().count();
             assert!(count < 200, "{count} leaves for 1000 files, most of which are small");
         }
+    }
+
+    #[test]
+    fn files_from_elsewhere_make_a_leaf_only_if_a_map_can_have_it() {
+        let of = |files: &[(usize, i64)]| {
+            Leaf::new(files.iter().map(|(file, version)| update(*file, *version)).collect())
+        };
+        let most: Vec<_> = (0..LEAF_FILES_MAX).map(|file| (file, 1)).collect();
+        for files in [&[(1, 1)][..], &[(1, 7), (2, VERSION_MAX)], &most[1..]] {
+            assert_eq!(of(files).map(|leaf| leaf.len()), Some(files.len()));
+        }
+        let impossible = [
+            &[][..],
+            &[(2, 1), (1, 1)],
+            &[(1, 1), (1, 2)],
+            &[(1, 0)],
+            &[(1, -1)],
+            &[(1, VERSION_MAX + 1)],
+            &most,
+        ];
+        for files in impossible {
+            assert_eq!(of(files), None, "{files:?}");
+        }
+        let large = |file| {
+            let hashes = ["h".repeat(LEAF_BYTES_MAX).as_str().into()].into();
+            Arc::new(Update { hashes, ..(*update(file, 1)).clone() })
+        };
+        assert!(Leaf::new(vec![large(1)]).is_some());
+        assert_eq!(Leaf::new(vec![large(1), large(2)]), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write};
 
-use super::{Moment, Monitor};
+use super::{Memory, Moment, Monitor};
 use crate::raft::RoleName;
 
 /// The text of `/metrics`.
@@ -30,7 +30,12 @@ fn write_raft(monitor: &Monitor, moment: Moment, text: &mut Text) {
         ("crashed", "Whether this server is crashed.", is(RoleName::Crashed)),
         ("commit_index", "Index of the last committed entry.", raft.commit_index.0),
         ("applied_index", "Index of the last applied entry.", raft.last_applied.0),
-        ("log_entries", "Entries in the log.", raft.last_log.index.0),
+        ("last_log_index", "Index of the last entry.", raft.last_log.index.0),
+        (
+            "log_entries",
+            "Entries in the log. Those before them were dropped.",
+            raft.last_log.index.0 - raft.last_included.index.0,
+        ),
         ("pending_calls", "Calls that wait for a majority.", raft.waiting as u64),
     ] {
         text.single(&format!("surfstore_raft_{name}"), "gauge", help, value);
@@ -52,6 +57,24 @@ fn write_raft(monitor: &Monitor, moment: Moment, text: &mut Text) {
         text.sample(name, &[("peer", &monitor.address(*peer))], failures);
     }
     text.single("surfstore_files", "gauge", "Files, including deleted ones.", monitor.files);
+    write_memory(moment.memory, text);
+}
+
+fn write_memory(memory: Memory, text: &mut Text) {
+    let Memory { map, log, blocks, requests, answers, max } = memory;
+    let name = "surfstore_memory_bytes";
+    text.begin(name, "gauge", "Memory that is held, by kind.");
+    for (kind, bytes) in [
+        ("map", map),
+        ("log", log),
+        ("blocks", blocks),
+        ("requests", requests),
+        ("answers", answers),
+    ] {
+        text.sample(name, &[("kind", kind)], bytes);
+    }
+    let help = "Bound on the memory that is held. Above it, updates are answered with busy.";
+    text.single("surfstore_memory_max_bytes", "gauge", help, max);
 }
 
 /// Which servers count, and mismatches between the servers.

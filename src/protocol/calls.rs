@@ -78,6 +78,12 @@ impl CallParams {
         Ok(TypedCall::Raft(raft::Call::AppendEntries(request)))
     }
 
+    pub(super) fn install_snapshot(self) -> ReadCall {
+        let [request] = self.take()?;
+        let request = peers::read_install_snapshot(request).map_err(wrong_parameters)?;
+        Ok(TypedCall::Raft(raft::Call::InstallSnapshot(request)))
+    }
+
     pub(super) fn get_block(self) -> ReadCall {
         let [hash] = self.take()?;
         let hash = block_hash(&hash).map_err(|()| wrong_parameters("the hash must be a string"))?;

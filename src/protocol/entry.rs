@@ -1,20 +1,22 @@
-//! Entries of the log as bytes: the form in which servers send them to each other.
+//! Entries of the log, and leaves of the map, as bytes: the form in which servers send them to each other.
 //!
-//! An entry is a packed list (see [`Packer`]):
+//! Each is a packed list (see [`Packer`]):
 //!
-//! | Entry | List |
+//! | What | List |
 //! |---|---|
-//! | a roster | term, history, \[id, incarnation, id, incarnation, …\] |
-//! | an update | term, \[name, version, hash list\], where the hash list is bytes: itself a packed list or scalar |
+//! | an entry with a roster | term, history, \[id, incarnation, id, incarnation, …\] |
+//! | an entry with an update | term, \[name, version, hash list\], where the hash list is bytes: itself a packed list or scalar |
+//! | a leaf | the newest update of each of its files, as in an entry |
 //!
-//! The bytes may be untrusted. Whatever is unpacked is an entry that a correct server can have: its numbers are at most
-//! 2^53, its roster names no server twice, and its update is one that a client can have made.
+//! The bytes may be untrusted. Whatever is unpacked is something that a correct server can have: numbers are at most
+//! 2^53, a roster names no server twice, an update is one that a client can have made, and a leaf is one that a map can
+//! have.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{NAME_BYTES_MAX, UPDATE_BYTES_MAX};
-use crate::metadata::{HashList, Update};
+use crate::metadata::{HashList, Leaf, Update};
 use crate::raft::{Command, Entry, Incarnation, NUMBER_MAX, Roster, ServerId, Term};
 use crate::value::{Next, Packer, Unpacker};
 
@@ -24,22 +26,43 @@ pub fn pack(packer: &mut Packer, entry: &Entry) {
         Command::Roster(roster) => {
             packer.array(3);
             packer.int(int(entry.term.0));
-            packer.int(int(roster.history.0));
-            packer.array(2 * roster.members.len());
-            for (id, incarnation) in &roster.members {
-                packer.int(id.0.into());
-                packer.int(int(incarnation.0));
-            }
+            pack_roster(packer, roster);
         }
         Command::Update(update) => {
             packer.array(2);
             packer.int(int(entry.term.0));
-            packer.array(3);
-            packer.string(&update.name);
-            packer.int(update.version);
-            packer.bytes(update.hashes.packed());
+            pack_update(packer, update);
         }
     }
+}
+
+/// Packs the two parts of a roster, its history and its members.
+pub(super) fn pack_roster(packer: &mut Packer, roster: &Roster) {
+    packer.int(int(roster.history.0));
+    packer.array(2 * roster.members.len());
+    for (id, incarnation) in &roster.members {
+        packer.int(id.0.into());
+        packer.int(int(incarnation.0));
+    }
+}
+
+fn pack_update(packer: &mut Packer, update: &Update) {
+    packer.array(3);
+    packer.string(&update.name);
+    packer.int(update.version);
+    packer.bytes(update.hashes.packed());
+}
+
+/// Packs a leaf of the map.
+pub fn pack_leaf(packer: &mut Packer, leaf: &Leaf) {
+    packer.array(leaf.len());
+    leaf.iter().for_each(|newest| pack_update(packer, newest));
+}
+
+/// Unpacks the next leaf; `None` if the next bytes are not one.
+pub fn unpack_leaf(unpacker: &mut Unpacker<'_>) -> Option<Leaf> {
+    let Next::Array(count) = unpacker.next()? else { return None };
+    Leaf::new((0..count).map(|_| unpack_update(unpacker).map(Arc::new)).collect::<Option<_>>()?)
 }
 
 /// Unpacks the next entry; `None` if the next bytes are not one.
@@ -54,7 +77,8 @@ pub fn unpack(unpacker: &mut Unpacker<'_>) -> Option<Entry> {
     Some(Entry { term, command })
 }
 
-fn unpack_roster(unpacker: &mut Unpacker<'_>) -> Option<Roster> {
+/// Unpacks the two parts of a roster.
+pub(super) fn unpack_roster(unpacker: &mut Unpacker<'_>) -> Option<Roster> {
     let history = Incarnation(natural(unpacker)?);
     let Next::Array(count) = unpacker.next()? else { return None };
     let mut members = BTreeMap::new();

@@ -1,4 +1,5 @@
-//! The messages between servers: RequestVote and AppendEntries, with Figure 2's arguments and results.
+//! The messages between servers: RequestVote, AppendEntries and InstallSnapshot, with the arguments and results of
+//! Figures 2 and 13.
 //!
 //! Each message is a list of parts in this order:
 //!
@@ -7,25 +8,30 @@
 //! | RequestVote | sender, ballot, preVote; in everybody's vote also account |
 //! | its reply | sender, ballot, preVote, voteGranted, leads |
 //! | AppendEntries | sender, receiver, prevLogIndex, prevLogTerm, entries, leaderCommit, round, hasMajority |
-//! | its reply, success | sender, round, true |
-//! | its reply, a mismatch | sender, round, false, hintIndex, hintTerm |
-//! | its reply, a refusal | sender, round, false, stale: whether it is for a stale term |
+//! | InstallSnapshot | sender, receiver, lastIncludedIndex, lastIncludedTerm, roster, offset, leaves, done, round, hasMajority |
+//! | the reply to either, success | sender, round, true |
+//! | the reply to InstallSnapshot, incomplete | sender, round, false, leaves: the number of leaves held |
+//! | the reply to AppendEntries, a mismatch | sender, round, false, hintIndex, hintTerm |
+//! | the reply to either, a refusal | sender, round, false, stale: whether it is for a stale term |
 //!
 //! They are sent packed, in a single base64 and without names, because a server spends much of its time on reading and
-//! writing them. As XML they would take three to five times as long to parse. The entries are in the form of [`entry`].
+//! writing them. As XML they would take three to five times as long to parse. Entries, rosters and leaves are in the
+//! form of [`entry`].
 //!
 //! Only the form is checked here. The core decides whether a request can have come from a correct peer.
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 use super::entry::{self, int, is_number, natural};
 use super::fault;
+use crate::metadata::Leaf;
 use crate::raft::{
     Account, AppendEntries, AppendOutcome, AppendReply, BallotKind, Entry, Failure, Identity,
-    Incarnation, LogIndex, Position, Request, RequestVote, Response, Round, ServerId, Term,
-    VoteReply,
+    Incarnation, InstallSnapshot, LogIndex, Position, Request, RequestVote, Response, Roster,
+    Round, ServerId, Term, VoteReply,
 };
 use crate::value::{Next, Packer, Unpacker, Value};
 use crate::xmlrpc::{self, Fault, Writer};
@@ -38,6 +44,9 @@ pub fn write_request(request: &Request) -> Vec<u8> {
     let (method, message) = match request {
         Request::RequestVote(request) => ("surfstore.requestVote", request_vote(request)),
         Request::AppendEntries(request) => ("surfstore.appendEntries", append_entries(request)),
+        Request::InstallSnapshot(request) => {
+            ("surfstore.installSnapshot", install_snapshot(request))
+        }
     };
     xmlrpc::write_call(method, |params| params.param(|writer| writer.base64(&message)))
 }
@@ -56,14 +65,30 @@ fn request_vote(request: &RequestVote) -> Vec<u8> {
 
 fn append_entries(request: &AppendEntries) -> Vec<u8> {
     // An entry takes about as many bytes as in memory.
-    let entries: usize = request.entries.iter().map(Entry::size).sum();
-    let mut message = message(&request.sender, 8 + entries / NUMBER_BYTES, 8);
+    let mut message = message(&request.sender, 8 + request.size() / NUMBER_BYTES, 8);
     message.int(int(number(request.receiver)));
     message.int(int(request.prev_log.index.0));
     message.int(int(request.prev_log.term.0));
     message.array(request.entries.len());
     request.entries.iter().for_each(|entry| entry::pack(&mut message, entry));
     message.int(int(request.leader_commit.0));
+    message.int(int(request.round.0));
+    message.boolean(request.has_majority);
+    message.into_bytes()
+}
+
+fn install_snapshot(request: &InstallSnapshot) -> Vec<u8> {
+    let numbers = 12 + 2 * request.roster.members.len() + request.size() / NUMBER_BYTES;
+    let mut message = message(&request.sender, numbers, 10);
+    message.int(int(number(request.receiver)));
+    message.int(int(request.last_included.index.0));
+    message.int(int(request.last_included.term.0));
+    message.array(2);
+    entry::pack_roster(&mut message, &request.roster);
+    message.int(int(request.offset));
+    message.array(request.leaves.len());
+    request.leaves.iter().for_each(|leaf| entry::pack_leaf(&mut message, leaf));
+    message.boolean(request.done);
     message.int(int(request.round.0));
     message.boolean(request.has_majority);
     message.into_bytes()
@@ -81,14 +106,15 @@ pub(super) fn write_vote_reply(writer: &mut Writer, reply: &VoteReply) {
 pub(super) fn write_append_reply(writer: &mut Writer, reply: &AppendReply) {
     let parts = match reply.outcome {
         AppendOutcome::Accepted => 3,
+        AppendOutcome::Incomplete(_) | AppendOutcome::Stale | AppendOutcome::Refused => 4,
         AppendOutcome::Mismatch(_) => 5,
-        AppendOutcome::Stale | AppendOutcome::Refused => 4,
     };
     let mut message = message(&reply.sender, 4, parts);
     message.int(int(reply.round.0));
     message.boolean(reply.outcome == AppendOutcome::Accepted);
     match reply.outcome {
         AppendOutcome::Accepted => {}
+        AppendOutcome::Incomplete(leaves) => message.int(int(leaves)),
         AppendOutcome::Mismatch(hint) => {
             message.int(int(hint.index.0));
             message.int(int(hint.term.0));
@@ -206,6 +232,24 @@ pub(super) fn read_append_entries(value: Value) -> Result<AppendEntries, Garbled
     parts.end(request)
 }
 
+/// Parses a piece of a leader's snapshot.
+pub(super) fn read_install_snapshot(value: Value) -> Result<InstallSnapshot, Garbled> {
+    let message = packed(value)?;
+    let (_, mut parts) = Parts::of(&message)?;
+    let request = InstallSnapshot {
+        sender: parts.sender()?,
+        receiver: incarnation_of(parts.number()?),
+        last_included: parts.position()?,
+        roster: parts.roster()?,
+        offset: parts.number()?,
+        leaves: parts.leaves()?,
+        done: parts.boolean()?,
+        round: Round(parts.number()?),
+        has_majority: parts.boolean()?,
+    };
+    parts.end(request)
+}
+
 /// Why a peer's answer is not a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoResponse {
@@ -246,10 +290,13 @@ pub fn read_response(request: &Request, document: &[u8]) -> Result<Response, NoR
                 answers((asked.kind, asked.ballot), (reply.kind, reply.ballot)).map(|()| reply)
             })
             .map(Response::Vote),
-        Request::AppendEntries(sent) => read_append_reply(value)
-            .and_then(|reply| answers(sent.round, reply.round).map(|()| reply))
-            .and_then(|reply| possible(sent.sender.term, reply))
-            .map(Response::Append),
+        Request::AppendEntries(AppendEntries { sender, round, .. })
+        | Request::InstallSnapshot(InstallSnapshot { sender, round, .. }) => {
+            read_append_reply(value)
+                .and_then(|reply| answers(*round, reply.round).map(|()| reply))
+                .and_then(|reply| possible(request, sender.term, reply))
+                .map(Response::Append)
+        }
     };
     response.map_err(|garbled| silent(format!("its answer is not a peer's: {garbled}")))
 }
@@ -261,13 +308,21 @@ fn answers<T: PartialEq>(asked: T, echoed: T) -> Result<(), Garbled> {
 
 /// A follower adopts the leader's term before it answers (Figure 2). It does not if it refuses the leader as one of
 /// another set.
-fn possible(leader_term: Term, reply: AppendReply) -> Result<AppendReply, Garbled> {
-    let is_possible = match reply.outcome {
-        AppendOutcome::Stale => leader_term < reply.sender.term,
-        AppendOutcome::Accepted | AppendOutcome::Mismatch(_) => leader_term == reply.sender.term,
-        AppendOutcome::Refused => true,
+fn possible(
+    request: &Request,
+    leader_term: Term,
+    reply: AppendReply,
+) -> Result<AppendReply, Garbled> {
+    let is_of_term = leader_term == reply.sender.term;
+    let is_possible = match (reply.outcome, request) {
+        (AppendOutcome::Stale, _) => leader_term < reply.sender.term,
+        (AppendOutcome::Accepted, _)
+        | (AppendOutcome::Mismatch(_), Request::AppendEntries(_))
+        | (AppendOutcome::Incomplete(_), Request::InstallSnapshot(_)) => is_of_term,
+        (AppendOutcome::Refused, _) => true,
+        (AppendOutcome::Mismatch(_) | AppendOutcome::Incomplete(_), _) => false,
     };
-    is_possible.then_some(reply).ok_or("its term contradicts its outcome")
+    is_possible.then_some(reply).ok_or("its outcome contradicts its term or the request")
 }
 
 fn read_vote_reply(value: Value) -> Result<VoteReply, Garbled> {
@@ -290,8 +345,7 @@ fn read_append_reply(value: Value) -> Result<AppendReply, Garbled> {
     let outcome = match (parts.boolean()?, count) {
         (true, _) => AppendOutcome::Accepted,
         (false, 5) => AppendOutcome::Mismatch(parts.position()?),
-        (false, _) if parts.boolean()? => AppendOutcome::Stale,
-        (false, _) => AppendOutcome::Refused,
+        (false, _) => parts.refusal()?,
     };
     parts.end(AppendReply { sender, round, outcome })
 }
@@ -345,9 +399,17 @@ impl<'a> Parts<'a> {
     fn boolean(&mut self) -> Result<bool, Garbled> {
         match self.next()?.next() {
             Some(Next::Boolean(truth)) => Ok(truth),
-            _ => {
-                Err("preVote, voteGranted, leads, success, stale and hasMajority must be booleans")
-            }
+            _ => Err("preVote, voteGranted, leads, success, done and hasMajority must be booleans"),
+        }
+    }
+
+    /// Why there is no success: a boolean, or how much is held of a snapshot.
+    fn refusal(&mut self) -> Result<AppendOutcome, Garbled> {
+        match self.next()?.next() {
+            Some(Next::Boolean(true)) => Ok(AppendOutcome::Stale),
+            Some(Next::Boolean(false)) => Ok(AppendOutcome::Refused),
+            Some(Next::Int(leaves @ 0..)) => Ok(AppendOutcome::Incomplete(leaves.unsigned_abs())),
+            _ => Err("stale must be a boolean, and leaves a natural number"),
         }
     }
 
@@ -383,6 +445,24 @@ impl<'a> Parts<'a> {
 
     fn ballot_kind(&mut self) -> Result<BallotKind, Garbled> {
         Ok(if self.boolean()? { BallotKind::PreVote } else { BallotKind::Vote })
+    }
+
+    fn roster(&mut self) -> Result<Arc<Roster>, Garbled> {
+        const EXPECTED: Garbled = "roster must be [history, members]";
+        let unpacker = self.next()?;
+        let Some(Next::Array(2)) = unpacker.next() else { return Err(EXPECTED) };
+        entry::unpack_roster(unpacker).map(Arc::new).ok_or(EXPECTED)
+    }
+
+    fn leaves(&mut self) -> Result<Vec<Arc<Leaf>>, Garbled> {
+        let unpacker = self.next()?;
+        let Some(Next::Array(count)) = unpacker.next() else {
+            return Err("leaves must be a list");
+        };
+        let leaf = |_| entry::unpack_leaf(unpacker).map(Arc::new);
+        (0..count).map(leaf).collect::<Option<_>>().ok_or(
+            "a leaf must be a list of [name, version, packed hashlist], in the order of the names",
+        )
     }
 
     fn entries(&mut self) -> Result<Vec<Entry>, Garbled> {

@@ -30,7 +30,7 @@ pub struct ServerStatus {
     pub commit_index: i64,
     /// The index up to which it has applied entries.
     pub last_applied: i64,
-    /// The index of its last entry, which is the length of its log.
+    /// The index of its last entry.
     pub last_log_index: i64,
     /// The term of that entry.
     pub last_log_term: i64,

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::cluster::ServerId;
-use super::core::Core;
+use super::core::{Core, LeaderRequest};
 use super::event::{Call, CallError, CallId, Effects, Event, Failure, Reply, Timer};
 use super::follower::Follower;
 use super::hurry::Hurry;
@@ -16,9 +16,7 @@ use super::identity::{Account, Identity, Incarnation, Member, Roster};
 use super::log::Term;
 use super::node::Node;
 use super::role::{Role, RoleName};
-use super::rpc::{
-    AppendEntries, AppendOutcome, BallotKind, Request, RequestVote, Response, VoteReply,
-};
+use super::rpc::{AppendOutcome, BallotKind, Request, RequestVote, Response, VoteReply};
 use super::server::Server;
 
 /// A server that stands for election.
@@ -282,7 +280,10 @@ impl Node<Candidate> {
                 Timer::Start | Timer::Silence | Timer::Election | Timer::Hurry | Timer::Heartbeat,
             )
             | Event::Response { response: Response::Append(_), .. }
-            | Event::Unanswered { request: Request::AppendEntries(_), .. }
+            | Event::Unanswered {
+                request: Request::AppendEntries(_) | Request::InstallSnapshot(_),
+                ..
+            }
             | Event::Disconnected(_) => {}
         }
         Server::Candidate(node)
@@ -439,6 +440,7 @@ impl Node<Candidate> {
             Call::Restore => out.reply(call, Reply::Done),
             Call::RequestVote(request) => return self.answer_candidate(call, &request, out),
             Call::AppendEntries(request) => return self.answer_leader(call, request, out),
+            Call::InstallSnapshot(request) => return self.answer_leader(call, request, out),
         }
         Server::Candidate(self)
     }
@@ -463,20 +465,26 @@ impl Node<Candidate> {
         Server::Candidate(self)
     }
 
-    /// §5.2: an append of the current term comes from the winner of the election, which the candidate then follows.
-    fn answer_leader(mut self, call: CallId, request: AppendEntries, out: &mut Effects) -> Server {
-        let round = request.round;
-        if request.sender.term < self.core.current_term {
+    /// §5.2: a leader's request of the current term comes from the winner of the election, which the candidate then
+    /// follows.
+    fn answer_leader(
+        mut self,
+        call: CallId,
+        request: impl LeaderRequest,
+        out: &mut Effects,
+    ) -> Server {
+        let round = request.round();
+        if request.sender().term < self.core.current_term {
             out.reply(call, self.core.append_reply(round, AppendOutcome::Stale));
             return Server::Candidate(self);
         }
-        if request.has_majority {
+        if request.has_majority() {
             let mut follower = self.transition(Follower::default(), out);
             follower.answer_leader(call, request, out);
             return Server::Follower(follower);
         }
         // The winner is cut off from the majority: its entries are valid, but it must not keep others from standing.
-        let outcome = self.core.store(request, out);
+        let outcome = request.store(&mut self.core, out);
         out.reply(call, self.core.append_reply(round, outcome));
         if self.role.kind == BallotKind::Vote {
             // This vote is lost. Above all, it must not count a server that only the winner's roster names.

@@ -1,14 +1,23 @@
 //! What a server keeps whatever its role: the state of Figure 2, and the rules that all roles share.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
+use std::sync::Arc;
 
 use super::cluster::{Cluster, ServerId};
 use super::event::{CallError, CallId, Effects, Event, Reply};
 use super::hurry::Hurry;
 use super::identity::{Account, Identity, Incarnation, Member};
 use super::log::{Command, Entry, Log, LogIndex, Term};
-use super::rpc::{AppendEntries, AppendOutcome, AppendReply, Flaw, RequestVote, Round, VoteReply};
+use super::rpc::{
+    AppendEntries, AppendOutcome, AppendReply, Flaw, InstallSnapshot, RequestVote, Round, VoteReply,
+};
+use super::snapshot::{Compaction, Discarded, Incoming, Snapshot};
 use crate::metadata::Files;
+
+/// The maximum number of entries that are dropped in one step. A step adds fewer, so the log also shrinks if the map
+/// has become much smaller.
+const DROPPED_MAX: usize = 16 << 10;
 
 /// The state of a server in Figure 2, and the updates whose outcome is pending.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -17,6 +26,8 @@ pub struct Core {
     pub(super) cluster: Cluster,
     /// Which life of the server this is.
     pub(super) incarnation: Incarnation,
+    /// When entries are dropped, and how snapshots are sent.
+    pub(super) compaction: Compaction,
     /// The latest term that this server has seen. Never decreases.
     pub(super) current_term: Term,
     /// The candidate that this server voted for in its current term. Set at most once per term.
@@ -34,8 +45,12 @@ pub struct Core {
     leader_commit: LogIndex,
     /// The last entry applied to `files`. Equal to the commit index at the end of every step.
     pub(super) last_applied: LogIndex,
+    /// The memory that the applied entries in the log take, in bytes.
+    applied_bytes: usize,
     /// The state machine.
     pub(super) files: Files,
+    /// The snapshot of which a leader has sent some pieces.
+    incoming: Option<Incoming>,
     /// The calls that wait for an entry to be applied: those of the current leadership, and those left over from an
     /// earlier leadership of this server. The term shows whether the entry applied at the index is the call's own.
     pub(super) pending: BTreeMap<(LogIndex, Term), CallId>,
@@ -51,10 +66,11 @@ pub struct Core {
 }
 
 impl Core {
-    pub(super) fn new(cluster: Cluster, incarnation: Incarnation) -> Core {
+    pub(super) fn new(cluster: Cluster, incarnation: Incarnation, compaction: Compaction) -> Core {
         Core {
             cluster,
             incarnation,
+            compaction,
             current_term: Term::default(),
             voted_for: None,
             log: Log::default(),
@@ -63,7 +79,9 @@ impl Core {
             verified: LogIndex::default(),
             leader_commit: LogIndex::default(),
             last_applied: LogIndex::default(),
+            applied_bytes: 0,
             files: Files::default(),
+            incoming: None,
             pending: BTreeMap::new(),
             ballots: 0,
             last_hurry: None,
@@ -166,14 +184,15 @@ impl Core {
     /// Whether a candidate without updates gives up its own history for the one that it was shown (see `identity`).
     pub(super) fn starts_anew_for(&self, shown: &Identity) -> bool {
         let history = self.log.history();
-        history.is_some() && shown.is_founded_apart_from(history) && !self.log.has_updates()
+        let has_updates = self.log.has_updates() || !self.files.is_empty();
+        history.is_some() && shown.is_founded_apart_from(history) && !has_updates
     }
 
     /// Starts over in a new incarnation, as if the process had been relaunched. Only the term, the vote and the ballot
     /// count are kept.
     pub(super) fn start_anew(&mut self, out: &mut Effects) {
         self.give_up(|_| true, CallError::OutcomeUnknown, out);
-        let fresh = Core::new(self.cluster, self.incarnation.next());
+        let fresh = Core::new(self.cluster, self.incarnation.next(), self.compaction);
         let anew = Core {
             current_term: self.current_term,
             voted_for: self.voted_for,
@@ -228,10 +247,7 @@ impl Core {
 
     /// A flaw that no request has if a leader of this term or a later one sent it to a server with this log.
     pub(super) fn flaw(&self, request: &AppendEntries) -> Option<Flaw> {
-        // A former leader's entries may have been overwritten since; it is told that its term is over. And a log of
-        // another history proves nothing about this one.
-        let history = self.log.history();
-        if request.sender.term < self.current_term || history != request.sender.history {
+        if !self.can_judge(&request.sender) {
             return None;
         }
         let contradicted = if self.log.contains(request.prev_log) {
@@ -241,9 +257,28 @@ impl Core {
         } else {
             request.prev_log.index
         };
+        self.flaw_if_fixed(contradicted, &request.sender)
+    }
+
+    /// The same for a piece of a snapshot.
+    pub(super) fn snapshot_flaw(&self, request: &InstallSnapshot) -> Option<Flaw> {
+        if !self.can_judge(&request.sender) || self.log.contains(request.last_included) {
+            return None;
+        }
+        self.flaw_if_fixed(request.last_included.index, &request.sender)
+    }
+
+    /// Whether this log proves anything about a leader's. A former leader's entries may have been overwritten since; it
+    /// is told that its term is over. And a log of another history proves nothing about this one.
+    fn can_judge(&self, leader: &Identity) -> bool {
+        self.current_term <= leader.term && self.log.history() == leader.history
+    }
+
+    /// The flaw in a leader's log that has another entry than this one at `contradicted`, if that entry is fixed.
+    fn flaw_if_fixed(&self, contradicted: LogIndex, leader: &Identity) -> Option<Flaw> {
         // Leader Completeness (§5.4): no leader lacks a committed entry. Leader Append-Only (§5.3): no leader withdraws
         // what it has sent in its term.
-        let same_leader = request.sender.term == self.current_term;
+        let same_leader = leader.term == self.current_term;
         let fixed =
             if same_leader { self.verified.max(self.commit_index) } else { self.commit_index };
         (contradicted <= fixed)
@@ -252,7 +287,7 @@ impl Core {
 
     /// Stores a leader's entries: steps 2 to 5 of the receiver of AppendEntries in Figure 2.
     pub(super) fn store(&mut self, request: AppendEntries, out: &mut Effects) -> AppendOutcome {
-        self.follow(request.sender.history);
+        self.follow(&request.sender, out);
         if !self.log.contains(request.prev_log) {
             return AppendOutcome::Mismatch(self.log.last_not_beyond(request.prev_log));
         }
@@ -260,25 +295,95 @@ impl Core {
         self.verified = self.verified.max(request.last_index());
         self.leader_commit = self.leader_commit.max(request.leader_commit);
         self.store_entries(request);
+        self.advance(leader, out);
+        AppendOutcome::Accepted
+    }
+
+    /// Stores a piece of a leader's snapshot, and puts the snapshot in place once it is complete: the receiver of
+    /// InstallSnapshot in Figure 13.
+    pub(super) fn install(
+        &mut self,
+        request: &InstallSnapshot,
+        out: &mut Effects,
+    ) -> AppendOutcome {
+        self.follow(&request.sender, out);
+        let last_included = request.last_included;
+        // If the log has that entry, the entries after it are kept (step 6), and those up to it are applied as usual.
+        if !self.log.contains(last_included) {
+            let begun = self.incoming.take_if(|incoming| incoming.continues_with(request));
+            self.discard_incoming(out);
+            let mut incoming = begun.unwrap_or_else(|| Incoming::new(request));
+            if !incoming.add(request) {
+                let held = incoming.held();
+                self.incoming = Some(incoming);
+                return AppendOutcome::Incomplete(held);
+            }
+            let roster = Arc::clone(&request.roster);
+            self.restore(Snapshot { last_included, roster, files: incoming.files }, out);
+        }
+        self.verified = self.verified.max(last_included.index);
+        self.leader_commit = self.leader_commit.max(last_included.index);
+        self.advance(request.sender.id, out);
+        AppendOutcome::Accepted
+    }
+
+    /// Replaces the log and the state machine with a snapshot of a later state (Figure 13, steps 7 and 8). `install`
+    /// commits it.
+    fn restore(&mut self, snapshot: Snapshot, out: &mut Effects) {
+        let Snapshot { last_included, roster, files } = snapshot;
+        let index = last_included.index;
+        assert!(self.commit_index < index, "a snapshot never replaces a later state (§7)");
+        let log = mem::replace(&mut self.log, Log::after(last_included, roster));
+        let files = mem::replace(&mut self.files, files);
+        out.discard(Discarded::Log(log));
+        out.discard(Discarded::Files(files));
+        self.applied_bytes = 0;
+        self.last_applied = index;
+        // A snapshot does not show which entries led to it, so the outcome of these calls cannot be learned here.
+        self.give_up(|(waiting_for, _)| waiting_for <= index, CallError::OutcomeUnknown, out);
+    }
+
+    /// The state after the last applied entry; `None` if there is no entry.
+    pub(super) fn snapshot(&self) -> Option<Snapshot> {
+        Some(Snapshot {
+            last_included: self.log.position(self.last_applied)?,
+            roster: Arc::clone(self.log.roster_at(self.last_applied)?),
+            files: self.files.clone(),
+        })
+    }
+
+    /// Gives up the snapshot of which some pieces have been received.
+    pub(super) fn discard_incoming(&mut self, out: &mut Effects) {
+        if let Some(incoming) = self.incoming.take() {
+            out.discard(Discarded::Files(incoming.files));
+        }
+    }
+
+    /// Commits what the leader has committed, as far as this log is known to agree with the leader's, and applies it.
+    fn advance(&mut self, leader: ServerId, out: &mut Effects) {
         // Entries after the verified ones may still be from another leader, so `leader_commit` alone proves nothing.
         // Verified entries stay verified for the term, because a leader only appends. So the two values may come from
-        // different appends.
+        // different requests.
         let commit_index = self.leader_commit.min(self.verified);
         if self.commit_index < commit_index {
             self.commit_index = commit_index;
             self.apply(leader, out);
         }
-        AppendOutcome::Accepted
     }
 
-    /// Gives up the log if its history is not the leader's: nothing in it is known to be committed.
-    fn follow(&mut self, history: Option<Incarnation>) {
-        if self.leader_history != history {
-            self.hear_of(history);
+    /// Prepares to store what a leader sends. Gives up the pieces of another leader's snapshot, and the log if its
+    /// history is not the leader's: nothing in it is known to be committed.
+    fn follow(&mut self, leader: &Identity, out: &mut Effects) {
+        let is_from = |incoming: &Incoming| incoming.is_from(leader.member(), leader.term);
+        if !self.incoming.as_ref().is_some_and(is_from) {
+            self.discard_incoming(out);
         }
-        if self.log.history().is_some_and(|own| Some(own) != history) {
+        if self.leader_history != leader.history {
+            self.hear_of(leader.history);
+        }
+        if self.log.history().is_some_and(|own| Some(own) != leader.history) {
             assert!(!self.is_founded(), "a founded history is never given up for a leader's");
-            self.log = Log::default();
+            out.discard(Discarded::Log(mem::take(&mut self.log)));
         }
     }
 
@@ -307,13 +412,27 @@ impl Core {
     pub(super) fn apply(&mut self, leader: ServerId, out: &mut Effects) {
         while self.last_applied < self.commit_index {
             let index = self.last_applied.next();
-            let Some(Entry { term, command }) = self.log.get(index) else { break };
+            let Some(entry) = self.log.get(index) else { break };
+            let (size, Entry { term, command }) = (entry.size(), entry);
             let (term, took_effect) = match command {
                 Command::Roster(_) => (*term, false),
                 Command::Update(update) => (*term, self.files.apply(update)),
             };
+            self.applied_bytes += size;
             self.last_applied = index;
             self.settle(index, term, Reply::Updated(took_effect), leader, out);
+        }
+        self.compact();
+    }
+
+    /// Drops the oldest applied entries while they take more memory than the map (§7), but never the last entry of the
+    /// log: to a follower that is another process now, a leader sends it first, and not a snapshot.
+    fn compact(&mut self) {
+        let kept_max = self.compaction.applied_bytes_max(&self.files);
+        let mut left = DROPPED_MAX;
+        while kept_max < self.applied_bytes && 1 < self.log.len() && 0 < left {
+            self.applied_bytes -= self.log.drop_first();
+            left -= 1;
         }
     }
 
@@ -337,15 +456,26 @@ impl Core {
         }
     }
 
+    /// The memory that the map and the pieces of a snapshot take, in bytes.
+    pub(super) fn map_bytes(&self) -> usize {
+        let incoming = self.incoming.as_ref().map_or(0, |incoming| incoming.files.bytes());
+        self.files.bytes() + incoming
+    }
+
+    /// The memory that the entries that are not applied take, in bytes.
+    pub(super) fn unapplied_bytes(&self) -> usize {
+        self.log.bytes() - self.applied_bytes
+    }
+
     /// Fails with `error` the calls whose updates an earlier leadership of this server left behind.
     pub(super) fn give_up(
         &mut self,
-        is_left_behind: impl Fn(Term) -> bool,
+        is_left_behind: impl Fn((LogIndex, Term)) -> bool,
         error: CallError,
         out: &mut Effects,
     ) {
-        self.pending.retain(|(_, term), call| {
-            let left = is_left_behind(*term);
+        self.pending.retain(|key, call| {
+            let left = is_left_behind(*key);
             if left {
                 out.fail(*call, error);
             }
@@ -371,7 +501,7 @@ impl Core {
     /// If it does not hold. No input can cause that: the server then has a bug and must not continue.
     pub(super) fn check(&self) {
         assert!(self.last_applied == self.commit_index, "every committed entry is applied at once");
-        assert!(self.commit_index <= self.log.last_index(), "every committed entry is in the log");
+        assert!(self.commit_index <= self.log.last_index(), "the log reaches the commit index");
         assert!(
             self.verified <= self.log.last_index(),
             "every entry that agrees with the leader's log is in the log"
@@ -385,5 +515,56 @@ impl Core {
             first.is_none_or(|((index, _), _)| self.last_applied < *index),
             "no call waits for an applied entry"
         );
+    }
+}
+
+/// A request that only a leader makes, and that brings a part of its state.
+pub(super) trait LeaderRequest {
+    /// The leader.
+    fn sender(&self) -> &Identity;
+
+    /// The request's number.
+    fn round(&self) -> Round;
+
+    /// Whether the leader has lately heard from a majority.
+    fn has_majority(&self) -> bool;
+
+    /// Stores what it brings.
+    fn store(self, core: &mut Core, out: &mut Effects) -> AppendOutcome;
+}
+
+impl LeaderRequest for AppendEntries {
+    fn sender(&self) -> &Identity {
+        &self.sender
+    }
+
+    fn round(&self) -> Round {
+        self.round
+    }
+
+    fn has_majority(&self) -> bool {
+        self.has_majority
+    }
+
+    fn store(self, core: &mut Core, out: &mut Effects) -> AppendOutcome {
+        core.store(self, out)
+    }
+}
+
+impl LeaderRequest for InstallSnapshot {
+    fn sender(&self) -> &Identity {
+        &self.sender
+    }
+
+    fn round(&self) -> Round {
+        self.round
+    }
+
+    fn has_majority(&self) -> bool {
+        self.has_majority
+    }
+
+    fn store(self, core: &mut Core, out: &mut Effects) -> AppendOutcome {
+        core.install(&self, out)
     }
 }

@@ -17,6 +17,7 @@ impl Role for Crashed {
     fn enter(&self, core: &mut Core, out: &mut Effects) {
         out.stop_timers();
         core.last_hurry = None;
+        core.discard_incoming(out);
         core.give_up(|_| true, CallError::OutcomeLost, out);
     }
 
@@ -46,7 +47,11 @@ impl Node<Crashed> {
                 out.reply(call, Reply::Done);
                 return Server::Follower(follower);
             }
-            Call::Update(_) | Call::ReadFiles | Call::RequestVote(_) | Call::AppendEntries(_) => {
+            Call::Update(_)
+            | Call::ReadFiles
+            | Call::RequestVote(_)
+            | Call::AppendEntries(_)
+            | Call::InstallSnapshot(_) => {
                 out.fail(call, CallError::Crashed);
             }
         }

@@ -6,7 +6,11 @@
 use super::cluster::ServerId;
 use super::identity::{Identity, Incarnation, Member};
 use super::log::Term;
-use super::rpc::{AppendEntries, AppendReply, Flaw, Request, RequestVote, Response, VoteReply};
+use super::rpc::{
+    AppendEntries, AppendReply, Flaw, InstallSnapshot, Request, RequestVote, Response, Round,
+    VoteReply,
+};
+use super::snapshot::Discarded;
 use crate::metadata::{Files, Update};
 
 /// The interval between a leader's heartbeats, in milliseconds (the handout's value).
@@ -73,7 +77,8 @@ pub struct CallId(pub u64);
 /// What clients and peers can ask of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Call {
-    /// Change a file; answered once a majority holds the update, with [`Reply::Updated`].
+    /// Change a file; answered with [`Reply::Updated`] once a majority holds the update or, if its version cannot be
+    /// the next one, has confirmed the leader.
     Update(Update),
     /// Read the whole map, linearizably; answered with [`Reply::Files`].
     ReadFiles,
@@ -85,6 +90,8 @@ pub enum Call {
     RequestVote(RequestVote),
     /// A leader's request.
     AppendEntries(AppendEntries),
+    /// A piece of a leader's snapshot.
+    InstallSnapshot(InstallSnapshot),
 }
 
 /// A timer of the server. Arming a running timer restarts it.
@@ -128,12 +135,15 @@ pub enum Effect {
     },
     /// Answer a call.
     Reply(CallId, Reply),
+    /// Free this where it delays nothing, because it may take long.
+    Discard(Discarded),
 }
 
 /// The answer to a call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Reply {
-    /// A majority holds the update and it was applied here. Says whether it took effect or its version was refused.
+    /// Whether the update took effect. If so, a majority holds it and it was applied here. If not, its version was not
+    /// the next one.
     Updated(bool),
     /// The file map.
     Files(Files),
@@ -182,6 +192,10 @@ impl Effects {
         self.0.push(Effect::Send { to, request });
     }
 
+    pub(super) fn discard(&mut self, discarded: Discarded) {
+        self.0.push(Effect::Discard(discarded));
+    }
+
     pub(super) fn reply(&mut self, call: CallId, reply: Reply) {
         self.0.push(Effect::Reply(call, reply));
     }
@@ -199,7 +213,35 @@ impl Event {
             Event::Call(_, Call::AppendEntries(request)) => {
                 Some((&request.sender, request.receiver))
             }
+            Event::Call(_, Call::InstallSnapshot(request)) => {
+                Some((&request.sender, request.receiver))
+            }
             Event::Call(_, Call::Update(_) | Call::ReadFiles | Call::Crash | Call::Restore)
+            | Event::Timeout(_)
+            | Event::HangUp(_)
+            | Event::Response { .. }
+            | Event::Unanswered { .. }
+            | Event::Disconnected(_) => None,
+        }
+    }
+
+    /// The leader that makes a request of this server, with the call and the request's number.
+    pub(super) fn leader_request(&self) -> Option<(CallId, &Identity, Round)> {
+        match self {
+            Event::Call(call, Call::AppendEntries(request)) => {
+                Some((*call, &request.sender, request.round))
+            }
+            Event::Call(call, Call::InstallSnapshot(request)) => {
+                Some((*call, &request.sender, request.round))
+            }
+            Event::Call(
+                _,
+                Call::RequestVote(_)
+                | Call::Update(_)
+                | Call::ReadFiles
+                | Call::Crash
+                | Call::Restore,
+            )
             | Event::Timeout(_)
             | Event::HangUp(_)
             | Event::Response { .. }
@@ -214,6 +256,7 @@ impl Event {
     pub(super) fn term(&self) -> Option<Term> {
         match self {
             Event::Call(_, Call::AppendEntries(request)) => Some(request.sender.term),
+            Event::Call(_, Call::InstallSnapshot(request)) => Some(request.sender.term),
             Event::Call(_, Call::RequestVote(request)) => request.term_reached(),
             Event::Response { response, .. } => Some(response.sender().term),
             Event::Call(_, Call::Update(_) | Call::ReadFiles | Call::Crash | Call::Restore)

@@ -1,13 +1,13 @@
 //! The follower (§5.2): answers candidates and its leader, and stands for election if it hears from none.
 
-use super::core::Core;
+use super::core::{Core, LeaderRequest};
 use super::event::{Call, CallError, CallId, Effects, Event, Reply, Timer};
 use super::hurry::Hurry;
 use super::identity::Member;
 use super::log::Term;
 use super::node::Node;
 use super::role::{Role, RoleName};
-use super::rpc::{AppendEntries, AppendOutcome, BallotKind, RequestVote};
+use super::rpc::{AppendOutcome, BallotKind, RequestVote};
 use super::server::Server;
 
 /// A server that takes its entries from a leader.
@@ -111,6 +111,7 @@ impl Node<Follower> {
             Call::Restore => out.reply(call, Reply::Done),
             Call::RequestVote(request) => self.answer_candidate(call, &request, out),
             Call::AppendEntries(request) => self.answer_leader(call, request, out),
+            Call::InstallSnapshot(request) => self.answer_leader(call, request, out),
         }
         Server::Follower(self)
     }
@@ -137,24 +138,24 @@ impl Node<Follower> {
         out.reply(call, Reply::Vote(self.core.vote_reply(request, granted)));
     }
 
-    /// Receiver implementation of AppendEntries (Figure 2).
+    /// Receiver implementation of AppendEntries (Figure 2) and InstallSnapshot (Figure 13).
     pub(super) fn answer_leader(
         &mut self,
         call: CallId,
-        request: AppendEntries,
+        request: impl LeaderRequest,
         out: &mut Effects,
     ) {
-        let round = request.round;
-        let outcome = if request.sender.term < self.core.current_term {
+        let (sender, round) = (*request.sender(), request.round());
+        let outcome = if sender.term < self.core.current_term {
             AppendOutcome::Stale
         } else {
-            if request.has_majority {
-                self.trust(request.sender.member(), out);
-            } else if self.core.leader_history != request.sender.history {
+            if request.has_majority() {
+                self.trust(sender.member(), out);
+            } else if self.core.leader_history != sender.history {
                 // Two leaders of one term are founding two histories, and this log becomes that of the other.
                 self.role.leader = None;
             }
-            self.core.store(request, out)
+            request.store(&mut self.core, out)
         };
         out.reply(call, self.core.append_reply(round, outcome));
     }

@@ -9,15 +9,16 @@ use super::cluster::ServerId;
 use super::core::Core;
 use super::event::{Call, CallError, CallId, Effects, Event, Failure, Reply, Timer};
 use super::identity::{Identity, Member, Roster};
-use super::log::{Command, Entry, LogIndex};
+use super::log::{Command, Entry, LogIndex, Term};
 use super::node::Node;
 use super::progress::Progress;
 use super::role::{Role, RoleName};
 use super::rpc::{
-    AppendEntries, AppendOutcome, AppendReply, BallotKind, Request, RequestVote, Response, Round,
-    VoteReply,
+    AppendEntries, AppendOutcome, AppendReply, BallotKind, InstallSnapshot, Request, RequestVote,
+    Response, Round, VoteReply,
 };
 use super::server::Server;
+use super::snapshot::Discarded;
 use crate::metadata::Update;
 
 /// The maximum number of calls that wait for an answer at one server.
@@ -38,32 +39,41 @@ pub const BATCH_ENTRIES_MAX: usize = 2 << 10;
 pub struct Leader {
     /// Every other server's progress.
     progress: BTreeMap<ServerId, Progress>,
-    /// The number of the last append sent to any server.
+    /// The number of the last append or piece of a snapshot sent to any server.
     last_round: Round,
     /// The roster that opened the term.
     opening: LogIndex,
-    /// The number of bytes of the log that are not committed.
-    uncommitted_bytes: usize,
     /// The reads that wait, in order of arrival.
     reads: VecDeque<PendingRead>,
 }
 
-/// A read that waits. It is answered once leadership has been confirmed after its arrival, from a map that includes
-/// everything that was committed at its arrival (ReadIndex, thesis §6.4).
+/// A read that waits, or an update that waits to be refused. It is answered once leadership has been confirmed after
+/// its arrival, from a map that includes everything that was committed at its arrival (ReadIndex, thesis §6.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct PendingRead {
     call: CallId,
-    /// The number of the last append sent before the read arrived.
+    asks: Question,
+    /// The number of the last append or piece sent before the read arrived.
     after: Round,
     /// The entry that must be applied: the commit index at the read's arrival, or the term's first entry if that is
     /// later. Until its first entry is committed, a leader does not know what else is (§8).
     index: LogIndex,
 }
 
+/// What a read is answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Question {
+    /// The map.
+    Files,
+    /// That the version of an update was not the next one.
+    IsRefused,
+}
+
 impl Role for Leader {
     const NAME: RoleName = RoleName::Leader;
 
-    fn enter(&self, _core: &mut Core, out: &mut Effects) {
+    fn enter(&self, core: &mut Core, out: &mut Effects) {
+        core.discard_incoming(out);
         out.arm(Timer::Heartbeat);
     }
 
@@ -73,6 +83,7 @@ impl Role for Leader {
         for read in self.reads {
             out.fail(read.call, error);
         }
+        self.progress.into_values().for_each(|follower| follower.discard(out));
         // If an earlier leadership left updates behind, their timer is already running, and covers these as well.
         let term = core.current_term;
         let timer_runs = core.pending.keys().any(|(_, waiting_for)| *waiting_for != term);
@@ -108,7 +119,6 @@ impl Leader {
             progress: core.cluster.peers().map(follow).collect(),
             last_round: Round::default(),
             opening,
-            uncommitted_bytes: core.log.bytes(core.commit_index, opening),
             reads: VecDeque::new(),
         }
     }
@@ -170,19 +180,21 @@ impl Node<Leader> {
             Event::Timeout(Timer::Heartbeat) => self.beat(out),
             Event::Timeout(Timer::Fate) => {
                 let term = self.core.current_term;
-                self.core.give_up(|left| left != term, CallError::OutcomeUnknown, out);
+                self.core.give_up(|(_, left)| left != term, CallError::OutcomeUnknown, out);
             }
             Event::Call(call, Call::Update(update)) => self.propose(call, update, out),
-            Event::Call(call, Call::ReadFiles) => self.read(call, out),
+            Event::Call(call, Call::ReadFiles) => self.read(call, Question::Files, out),
             Event::Call(call, Call::Crash) => return self.crash(call, out),
             Event::Call(call, Call::Restore) => out.reply(call, Reply::Done),
             Event::Call(call, Call::RequestVote(request)) => {
                 self.answer_candidate(call, &request, out)
             }
-            // An append from another leader of this term is refused earlier, so the sender's term is over.
-            Event::Call(call, Call::AppendEntries(request)) => {
-                out.reply(call, self.core.append_reply(request.round, AppendOutcome::Stale));
-            }
+            // A request of another leader of this term is refused earlier, so the sender's term is over.
+            Event::Call(
+                call,
+                Call::AppendEntries(AppendEntries { round, .. })
+                | Call::InstallSnapshot(InstallSnapshot { round, .. }),
+            ) => out.reply(call, self.core.append_reply(round, AppendOutcome::Stale)),
             Event::HangUp(call) => {
                 self.core.forget(call);
                 self.role.reads.retain(|read| read.call != call);
@@ -190,9 +202,13 @@ impl Node<Leader> {
             Event::Response { from, response: Response::Append(reply) } => {
                 self.hear(from, reply, out)
             }
-            Event::Unanswered { by, request: Request::AppendEntries(request), failure } => {
-                self.miss(by, &request, failure)
-            }
+            Event::Unanswered {
+                by,
+                request:
+                    Request::AppendEntries(AppendEntries { sender, round, .. })
+                    | Request::InstallSnapshot(InstallSnapshot { sender, round, .. }),
+                failure,
+            } => self.miss(by, sender.term, round, failure),
             // These belong to an election that is over.
             Event::Timeout(
                 Timer::Start
@@ -219,24 +235,34 @@ impl Node<Leader> {
             && !self.role.has_majority(&self.core)
     }
 
-    /// Appends an update whatever its version. The version rule is applied with the entry, identically on all servers.
+    /// Appends an update that may take effect. The version rule is applied with the entry, identically on all servers.
     fn propose(&mut self, call: CallId, update: Update, out: &mut Effects) {
         if !self.core.is_founded() {
             return out.fail(call, CallError::NotLeader(None));
         }
+        if !self.may_take_effect(&update) {
+            return self.read(call, Question::IsRefused, out);
+        }
         let entry =
             Entry { term: self.core.current_term, command: Command::Update(Arc::new(update)) };
-        let bytes = self.role.uncommitted_bytes + entry.size();
-        if self.is_full() || UNCOMMITTED_BYTES_MAX < bytes {
+        if self.is_full() || UNCOMMITTED_BYTES_MAX < self.core.unapplied_bytes() + entry.size() {
             return out.fail(call, CallError::Busy);
         }
-        self.role.uncommitted_bytes = bytes;
         let key = (self.core.log.last_index().next(), entry.term);
         self.core.log.append(entry);
         self.core.pending.insert(key, call);
     }
 
-    fn read(&mut self, call: CallId, out: &mut Effects) {
+    /// Whether the update's version may be the next one once the entries before it are applied. Each of them raises a
+    /// version by at most one. If it cannot be, a refusal needs no entry, and is as linearizable as a read of the
+    /// version: once leadership is confirmed, what had been committed at the call's arrival is a prefix of this log.
+    fn may_take_effect(&self, update: &Update) -> bool {
+        let unapplied = self.core.log.last_index().since(self.core.last_applied);
+        let next = self.core.files.version(&update.name) + 1;
+        (next..=next.saturating_add_unsigned(unapplied as u64)).contains(&update.version)
+    }
+
+    fn read(&mut self, call: CallId, asks: Question, out: &mut Effects) {
         if !self.core.is_founded() {
             return out.fail(call, CallError::NotLeader(None));
         }
@@ -244,7 +270,7 @@ impl Node<Leader> {
             return out.fail(call, CallError::Busy);
         }
         let index = self.core.commit_index.max(self.role.opening);
-        self.role.reads.push_back(PendingRead { call, after: self.role.last_round, index });
+        self.role.reads.push_back(PendingRead { call, asks, after: self.role.last_round, index });
     }
 
     fn is_full(&self) -> bool {
@@ -268,13 +294,18 @@ impl Node<Leader> {
         let is_current =
             answers_this_term && follower.show(reply.round, &reply.sender, &self.core.log);
         match reply.outcome {
-            AppendOutcome::Accepted | AppendOutcome::Mismatch(_) if is_current => {
+            AppendOutcome::Accepted | AppendOutcome::Mismatch(_) | AppendOutcome::Incomplete(_)
+                if is_current =>
+            {
                 follower.answered(reply.round, reply.outcome, &self.core.log);
             }
             // A refusal confirms nothing. The term is not checked, because a server of another set has its own.
             AppendOutcome::Refused => follower.failed(reply.round),
             // The reply is from a process that has ended since, or from an earlier term.
-            AppendOutcome::Accepted | AppendOutcome::Mismatch(_) | AppendOutcome::Stale => {
+            AppendOutcome::Accepted
+            | AppendOutcome::Mismatch(_)
+            | AppendOutcome::Incomplete(_)
+            | AppendOutcome::Stale => {
                 if answers_this_term {
                     follower.failed(reply.round);
                 }
@@ -286,15 +317,15 @@ impl Node<Leader> {
         }
     }
 
-    fn miss(&mut self, by: ServerId, request: &AppendEntries, failure: Failure) {
-        if request.sender.term != self.core.current_term {
+    fn miss(&mut self, by: ServerId, term: Term, round: Round, failure: Failure) {
+        if term != self.core.current_term {
             return;
         }
         let Some(follower) = self.role.progress.get_mut(&by) else { return };
-        follower.failed(request.round);
+        follower.failed(round);
         if let Failure::Crashed(sender) = failure {
             // It confirms nothing, but it shows that the process is there.
-            follower.show(request.round, &sender, &self.core.log);
+            follower.show(round, &sender, &self.core.log);
         }
     }
 
@@ -341,8 +372,8 @@ impl Node<Leader> {
         let is_current =
             self.core.log.get(index).is_some_and(|entry| entry.term == self.core.current_term);
         if is_current {
-            self.role.uncommitted_bytes -= self.core.log.bytes(self.core.commit_index, index);
-            self.core.commit_index = index;
+            // A step must not take long. The rest is committed when a follower answers the news of this part.
+            self.core.commit_index = index.min(self.core.commit_index.plus(BATCH_ENTRIES_MAX));
         }
     }
 
@@ -352,19 +383,25 @@ impl Node<Leader> {
             return false;
         }
         let Some(roster) = self.role.next_roster(&self.core) else { return false };
-        let from = self.core.log.last_index();
-        let index = self.core.append(Command::Roster(Arc::new(roster)));
-        self.role.uncommitted_bytes += self.core.log.bytes(from, index);
+        self.core.append(Command::Roster(Arc::new(roster)));
         true
     }
 
-    /// Sends a follower what it lacks: entries, the news of a commit, or the append that a read waits for.
+    /// Sends a follower what it lacks: entries, or a snapshot if they were dropped; the news of a commit; the append
+    /// that a read waits for.
     fn replicate(&mut self, peer: ServerId, out: &mut Effects) {
-        let Some(follower) = self.role.progress.get(&peer) else { return };
+        let Some(follower) = self.role.progress.get_mut(&peer) else { return };
+        if let Some(ended) = follower.end_transfer(&self.core.log) {
+            out.discard(Discarded::Files(ended.snapshot.files));
+        }
         if follower.wants_entries(self.core.log.last_index()) {
             let next_index = follower.next_index;
-            let entries = self.core.log.batch(next_index, BATCH_ENTRIES_MAX, BATCH_BYTES_MAX);
-            self.send(peer, next_index.previous(), entries, out);
+            if follower.needs_snapshot(&self.core.log) {
+                self.send_piece(peer, out);
+            } else {
+                let entries = self.core.log.batch(next_index, BATCH_ENTRIES_MAX, BATCH_BYTES_MAX);
+                self.send(peer, next_index.previous(), entries, out);
+            }
         }
         let Some(follower) = self.role.progress.get(&peer) else { return };
         let read_after = self.role.reads.back().map(|read| read.after);
@@ -373,11 +410,36 @@ impl Node<Leader> {
         }
     }
 
-    /// Sends an empty append after the last entry that the follower is known to hold, so that it never mismatches.
+    /// Sends an empty append after the last entry that the follower is known to hold, so that it never mismatches. If
+    /// this leader has dropped that entry, it is sent after the place before entry 1, which is in every log.
     fn send_heartbeat(&mut self, peer: ServerId, out: &mut Effects) {
-        if let Some(follower) = self.role.progress.get(&peer) {
-            self.send(peer, follower.match_index, Vec::new(), out);
-        }
+        let Some(follower) = self.role.progress.get(&peer) else { return };
+        let held = self.core.log.position(follower.match_index).unwrap_or_default();
+        self.send(peer, held.index, Vec::new(), out);
+    }
+
+    /// Sends the next piece of a snapshot.
+    fn send_piece(&mut self, to: ServerId, out: &mut Effects) {
+        let has_majority = self.role.has_majority(&self.core);
+        let Some(follower) = self.role.progress.get_mut(&to) else { return };
+        let Some(snapshot) = self.core.snapshot() else { return };
+        let transfer = follower.transfer(snapshot);
+        let (offset, leaves, done) = transfer.piece(self.core.compaction.piece_bytes_max);
+        let (last_included, roster) = transfer.includes();
+        self.role.last_round = self.role.last_round.next();
+        let request = InstallSnapshot {
+            sender: self.core.identity(),
+            receiver: follower.incarnation,
+            last_included,
+            roster,
+            offset,
+            leaves,
+            done,
+            round: self.role.last_round,
+            has_majority,
+        };
+        follower.sent_piece(&request);
+        out.send(to, Request::InstallSnapshot(request));
     }
 
     fn send(
@@ -413,7 +475,11 @@ impl Node<Leader> {
             if !confirmed || self.core.last_applied < read.index {
                 return;
             }
-            out.reply(read.call, Reply::Files(self.core.files.clone()));
+            let reply = match read.asks {
+                Question::Files => Reply::Files(self.core.files.clone()),
+                Question::IsRefused => Reply::Updated(false),
+            };
+            out.reply(read.call, reply);
             self.role.reads.pop_front();
         }
     }

@@ -11,6 +11,7 @@ use super::identity::Incarnation;
 use super::log::Term;
 use super::role::{Becomes, Role, RoleName};
 use super::server::Server;
+use super::snapshot::Compaction;
 
 /// A server in role `R`.
 ///
@@ -27,8 +28,13 @@ pub struct Node<R> {
 
 impl Node<Follower> {
     /// A server at its start: a follower in term 0 with an empty log. A server that is alone has no others to wait for.
-    pub(super) fn start(cluster: Cluster, incarnation: Incarnation, out: &mut Effects) -> Server {
-        let core = Box::new(Core::new(cluster, incarnation));
+    pub(super) fn start(
+        cluster: Cluster,
+        incarnation: Incarnation,
+        compaction: Compaction,
+        out: &mut Effects,
+    ) -> Server {
+        let core = Box::new(Core::new(cluster, incarnation, compaction));
         let node = Node { core, role: Follower::without_leader(), seal: () };
         if cluster.size() == 1 {
             return node.campaign(out);

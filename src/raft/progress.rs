@@ -1,13 +1,14 @@
 //! What a leader knows about one follower (Figure 2's volatile state on leaders), and what it has in flight to it.
 //!
-//! A follower has two lanes, each with at most one append in flight. Entries travel on one lane. Empty appends
-//! (heartbeats, the news of commits, rounds that reads wait for) travel on the other, so that a large batch does not
-//! delay a heartbeat.
+//! A follower has two lanes, each with at most one request in flight. Entries and the pieces of snapshots travel on one
+//! lane. Empty appends (heartbeats, the news of commits, rounds that reads wait for) travel on the other, so that a
+//! large request does not delay a heartbeat.
 
-use super::event::{HEARTBEAT_MS, SILENCE_MS};
+use super::event::{Effects, HEARTBEAT_MS, SILENCE_MS};
 use super::identity::{Identity, Incarnation};
 use super::log::{Log, LogIndex, Position};
-use super::rpc::{AppendEntries, AppendOutcome, Round};
+use super::rpc::{AppendEntries, AppendOutcome, InstallSnapshot, Round};
+use super::snapshot::{Discarded, Snapshot, Transfer};
 
 /// The number of unanswered heartbeats after which a follower counts as out of touch. Together they last one silence
 /// timeout.
@@ -28,11 +29,13 @@ pub(super) struct Progress {
     /// The last entry known to be in the follower's log. Initially 0. It decreases only if the follower is another
     /// process now, or was not founded and has taken another history's log in between.
     pub(super) match_index: LogIndex,
-    /// The append with entries that is in flight.
+    /// The append with entries, or the piece of a snapshot, that is in flight.
     batch: Option<Sent>,
+    /// The snapshot that is being sent, because the entries that the follower lacks were dropped.
+    transfer: Option<Transfer>,
     /// The empty append that is in flight.
     heartbeat: Option<Sent>,
-    /// The number of the last append sent.
+    /// The number of the last append or piece sent.
     last_sent: Round,
     /// The number of the last empty append sent. A batch in flight may take long, so reads do not wait for it.
     last_heartbeat: Round,
@@ -79,6 +82,7 @@ impl Progress {
             next_index,
             match_index: LogIndex::default(),
             batch: None,
+            transfer: None,
             heartbeat: None,
             last_sent: Round::default(),
             last_heartbeat: Round::default(),
@@ -95,6 +99,32 @@ impl Progress {
     /// Whether entries up to `last_index` can and should be sent now.
     pub(super) fn wants_entries(&self, last_index: LogIndex) -> bool {
         self.is_reachable() && self.batch.is_none() && self.next_index <= last_index
+    }
+
+    /// Whether the entries that it lacks were dropped, so that it needs a snapshot.
+    pub(super) fn needs_snapshot(&self, log: &Log) -> bool {
+        self.next_index <= log.last_included().index
+    }
+
+    /// The snapshot that is being sent. If there is none, this one is sent from now on.
+    pub(super) fn transfer(&mut self, snapshot: Snapshot) -> &Transfer {
+        self.transfer.get_or_insert_with(|| Transfer::new(snapshot))
+    }
+
+    /// Gives up what is only needed to send a snapshot.
+    pub(super) fn discard(self, out: &mut Effects) {
+        if let Some(transfer) = self.transfer {
+            out.discard(Discarded::Files(transfer.snapshot.files));
+        }
+    }
+
+    /// Takes the snapshot that was being sent if that is over: the follower has it, no longer needs it, or is out of
+    /// touch. A follower that was out of touch gets a newer one when it is back, so the leader need not keep this one.
+    pub(super) fn end_transfer(&mut self, log: &Log) -> Option<Transfer> {
+        let is_needed = self.needs_snapshot(log) && self.is_in_touch();
+        let match_index = self.match_index;
+        self.transfer
+            .take_if(|transfer| !is_needed || transfer.snapshot.last_included.index <= match_index)
     }
 
     /// Whether an empty append should be sent now. It should be sent for the news of a commit, unless waiting entries
@@ -164,6 +194,14 @@ impl Progress {
         self.commit_sent = self.commit_sent.max(request.leader_commit.min(self.last_entry_sent()));
     }
 
+    /// Records a piece of a snapshot as in flight. Acceptance means that the follower has the whole snapshot.
+    pub(super) fn sent_piece(&mut self, request: &InstallSnapshot) {
+        let last_index = request.last_included.index;
+        self.batch =
+            Some(Sent { round: request.round, prev_log_index: LogIndex::default(), last_index });
+        self.last_sent = request.round;
+    }
+
     /// Records which incarnation the answer to that append showed. Returns whether it is the follower's current one,
     /// which the latest append decides. Acknowledgements of an earlier incarnation do not hold for another.
     pub(super) fn show(&mut self, round: Round, shown: &Identity, log: &Log) -> bool {
@@ -183,6 +221,7 @@ impl Progress {
                 last_sent: self.last_sent,
                 last_heartbeat: self.last_heartbeat,
                 unanswered: self.unanswered,
+                transfer: self.transfer.take(),
                 ..Progress::new(next_index, None)
             };
         }
@@ -218,6 +257,11 @@ impl Progress {
                     self.batch = None;
                 }
                 self.next_index = log.last_not_beyond(hint).index.max(self.match_index).next();
+            }
+            AppendOutcome::Incomplete(held) => {
+                if let Some(transfer) = &mut self.transfer {
+                    transfer.resume(held);
+                }
             }
             AppendOutcome::Stale | AppendOutcome::Refused => {}
         }

@@ -1,4 +1,4 @@
-//! The two requests of Figure 2, RequestVote and AppendEntries, and their replies.
+//! The two requests of Figure 2, RequestVote and AppendEntries, that of Figure 13, InstallSnapshot, and their replies.
 //!
 //! The wire format is not known here. The module does define what makes a request ill-formed whatever the receiver's
 //! state is. Such a request was not sent by a correct server; it is refused and changes nothing.
@@ -6,9 +6,12 @@
 //! The paper's `candidateId`, `leaderId`, `term`, `lastLogIndex` and `lastLogTerm` are in what every message says about
 //! its sender, [`Identity`].
 
+use std::sync::Arc;
+
 use super::cluster::Cluster;
 use super::identity::{Account, Identity, Incarnation, Roster};
 use super::log::{Command, Entry, LogIndex, NUMBER_MAX, Position, Term};
+use crate::metadata::Leaf;
 
 /// A request to a peer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -17,6 +20,8 @@ pub enum Request {
     RequestVote(RequestVote),
     /// A leader replicates entries, or sends a heartbeat.
     AppendEntries(AppendEntries),
+    /// A leader replaces a follower's state, because it no longer has the entries that the follower lacks.
+    InstallSnapshot(InstallSnapshot),
 }
 
 /// A peer's reply.
@@ -24,7 +29,7 @@ pub enum Request {
 pub enum Response {
     /// The reply to RequestVote.
     Vote(VoteReply),
-    /// The reply to AppendEntries.
+    /// The reply to AppendEntries or InstallSnapshot.
     Append(AppendReply),
 }
 
@@ -34,6 +39,16 @@ impl Request {
         match self {
             Request::RequestVote(request) => &request.sender,
             Request::AppendEntries(request) => &request.sender,
+            Request::InstallSnapshot(request) => &request.sender,
+        }
+    }
+
+    /// The memory of the entries or files that it carries, in bytes.
+    pub fn size(&self) -> usize {
+        match self {
+            Request::RequestVote(_) => 0,
+            Request::AppendEntries(request) => request.size(),
+            Request::InstallSnapshot(request) => request.size(),
         }
     }
 }
@@ -86,9 +101,10 @@ pub struct VoteReply {
     pub leads: bool,
 }
 
-/// The number of an append. A leader numbers the appends that it sends in its term from 1, without gaps.
+/// The number of an append or of a piece of a snapshot. A leader numbers those that it sends in its term from 1,
+/// without gaps.
 ///
-/// Replies echo it. So it shows which append is answered, and that a reply was given after a certain moment.
+/// Replies echo it. So it shows which request is answered, and that a reply was given after a certain moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Round(pub u64);
 
@@ -119,24 +135,51 @@ pub struct AppendEntries {
     pub has_majority: bool,
 }
 
-/// The reply to AppendEntries.
+/// InstallSnapshot (Figure 13): a piece of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct InstallSnapshot {
+    /// The leader, and its term.
+    pub sender: Identity,
+    /// The incarnation that is to receive it, if the leader knows one: any other refuses it.
+    pub receiver: Option<Incarnation>,
+    /// The entry whose state the snapshot is (Figure 13's `lastIncludedIndex` and `lastIncludedTerm`).
+    pub last_included: Position,
+    /// The roster in force there.
+    pub roster: Arc<Roster>,
+    /// How many leaves of the map come before those of this piece (Figure 13's `offset`, which counts bytes).
+    pub offset: u64,
+    /// The leaves of this piece (Figure 13's `data`).
+    pub leaves: Vec<Arc<Leaf>>,
+    /// Whether it is the last piece.
+    pub done: bool,
+    /// The piece's number.
+    pub round: Round,
+    /// Whether the leader has lately heard from a majority; see [`AppendEntries`].
+    pub has_majority: bool,
+}
+
+/// The reply to AppendEntries or InstallSnapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AppendReply {
     /// The server that replies.
     pub sender: Identity,
     /// The round in the request.
     pub round: Round,
-    /// The result of the append.
+    /// The result of the request.
     pub outcome: AppendOutcome,
 }
 
-/// The result of an append. If it is `Accepted` or `Mismatch`, the append is of the replier's own term.
+/// The result of a leader's request. If it is `Accepted`, `Mismatch` or `Incomplete`, the request is of the replier's
+/// own term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AppendOutcome {
-    /// The replier's log agrees with the leader's up to the last entry of the append.
+    /// The replier's log agrees with the leader's up to the last entry of the append, or up to the last one that the
+    /// snapshot includes.
     Accepted,
     /// The replier's log lacks `prev_log`. Nothing after this position in it can agree with the leader's log.
     Mismatch(Position),
+    /// The replier needs the snapshot, and holds this many of its leaves.
+    Incomplete(u64),
     /// The leader's term is over.
     Stale,
     /// It is of another history or another set, for another incarnation, or from a process that has ended.
@@ -202,6 +245,11 @@ impl AppendEntries {
         }
     }
 
+    /// The memory that its entries take, in bytes.
+    pub fn size(&self) -> usize {
+        self.entries.iter().map(Entry::size).sum()
+    }
+
     /// The index of the last entry that this append verifies.
     pub fn last_index(&self) -> LogIndex {
         self.prev_log.index.plus(self.entries.len())
@@ -210,15 +258,8 @@ impl AppendEntries {
     /// A flaw that no request of a leader of this cluster has.
     pub fn flaw(&self, cluster: Cluster) -> Option<Flaw> {
         let terms = || self.entries.iter().map(|entry| entry.term);
-        let Some(history) = self.sender.history else {
-            return Some("its log has no history");
-        };
-        if !cluster.has_peer(self.sender.id) {
-            Some("the leader is not a peer of this server")
-        } else if let Some(flaw) = self.sender.flaw(cluster) {
+        if let Some(flaw) = leader_flaw(&self.sender, cluster) {
             Some(flaw)
-        } else if !is_reached(self.sender.term) || self.sender.last_log.term != self.sender.term {
-            Some("its last entry is not of its term, which is between 1 and 2^53")
         } else if !is_place(self.prev_log) || NUMBER_MAX < self.leader_commit.0 {
             Some("prevLogIndex, prevLogTerm or leaderCommit is impossible")
         } else if !terms().all(is_reached) || !self.prev_and(terms()).is_sorted() {
@@ -228,6 +269,7 @@ impl AppendEntries {
         } else if !self.terms_open_with_rosters() {
             Some("a term of its entries does not begin with a roster")
         } else {
+            let history = self.sender.history?;
             self.rosters().find_map(|roster| roster.flaw(history, cluster))
         }
     }
@@ -248,6 +290,48 @@ impl AppendEntries {
 
     fn prev_and(&self, terms: impl Iterator<Item = Term>) -> impl Iterator<Item = Term> {
         std::iter::once(self.prev_log.term).chain(terms)
+    }
+}
+
+impl InstallSnapshot {
+    /// A piece without files of the same snapshot, which is valid as well: it asks how much the follower holds.
+    pub fn without_files(&self) -> InstallSnapshot {
+        let roster = Arc::clone(&self.roster);
+        InstallSnapshot { roster, leaves: Vec::new(), done: false, ..*self }
+    }
+
+    /// The memory that its files take, in bytes.
+    pub fn size(&self) -> usize {
+        self.leaves.iter().map(|leaf| leaf.bytes()).sum()
+    }
+
+    /// A flaw that no request of a leader of this cluster has.
+    pub fn flaw(&self, cluster: Cluster) -> Option<Flaw> {
+        let Position { term, index } = self.last_included;
+        if let Some(flaw) = leader_flaw(&self.sender, cluster) {
+            Some(flaw)
+        } else if !is_reached(term) || self.sender.term < term || index.0 == 0 {
+            Some("lastIncludedIndex or lastIncludedTerm is impossible")
+        } else if self.sender.last_log.index < index || NUMBER_MAX < self.offset {
+            Some("its snapshot goes beyond its log")
+        } else {
+            self.roster.flaw(self.sender.history?, cluster)
+        }
+    }
+}
+
+/// A flaw that no leader of this cluster has in what it says of itself.
+fn leader_flaw(sender: &Identity, cluster: Cluster) -> Option<Flaw> {
+    if sender.history.is_none() {
+        Some("its log has no history")
+    } else if !cluster.has_peer(sender.id) {
+        Some("the leader is not a peer of this server")
+    } else if let Some(flaw) = sender.flaw(cluster) {
+        Some(flaw)
+    } else if !is_reached(sender.term) || sender.last_log.term != sender.term {
+        Some("its last entry is not of its term, which is between 1 and 2^53")
+    } else {
+        None
     }
 }
 

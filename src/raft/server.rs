@@ -11,7 +11,8 @@ use super::leader::Leader;
 use super::log::{Log, LogIndex, Position, Term};
 use super::node::Node;
 use super::role::{Role, RoleName};
-use super::rpc::{AppendEntries, AppendOutcome, Flaw, Response};
+use super::rpc::{AppendOutcome, Flaw, Response};
+use super::snapshot::Compaction;
 use crate::metadata::Files;
 
 /// A Raft server.
@@ -61,6 +62,8 @@ pub struct Status {
     pub commit_index: LogIndex,
     /// The last applied entry.
     pub last_applied: LogIndex,
+    /// The last entry that its log no longer holds; 0 if it holds them all.
+    pub last_included: Position,
     /// The last entry.
     pub last_log: Position,
     /// The number of calls that wait for an answer.
@@ -70,9 +73,13 @@ pub struct Status {
 impl Server {
     /// A server at the start of its process, with the random number that identifies this life of it, and the first
     /// effects.
-    pub fn start(cluster: Cluster, incarnation: Incarnation) -> (Server, Vec<Effect>) {
+    pub fn start(
+        cluster: Cluster,
+        incarnation: Incarnation,
+        compaction: Compaction,
+    ) -> (Server, Vec<Effect>) {
         let mut out = Effects::default();
-        let server = Node::start(cluster, incarnation, &mut out);
+        let server = Node::start(cluster, incarnation, compaction, &mut out);
         (server, out.0)
     }
 
@@ -131,8 +138,12 @@ impl Server {
             Event::Call(_, Call::RequestVote(request)) => request.flaw(cluster),
             Event::Call(_, Call::AppendEntries(request)) => request
                 .flaw(cluster)
-                .or_else(|| self.usurped(request))
+                .or_else(|| self.usurped(&request.sender))
                 .or_else(|| self.core().flaw(request)),
+            Event::Call(_, Call::InstallSnapshot(request)) => request
+                .flaw(cluster)
+                .or_else(|| self.usurped(&request.sender))
+                .or_else(|| self.core().snapshot_flaw(request)),
             Event::Response { response, .. } => response.sender().flaw(cluster),
             Event::Unanswered { failure: Failure::Crashed(sender), .. } => sender.flaw(cluster),
             Event::Call(_, Call::Update(_) | Call::ReadFiles | Call::Crash | Call::Restore)
@@ -145,16 +156,15 @@ impl Server {
 
     /// §5.2, Election Safety: a term has at most one leader (at most one per history, once servers have been
     /// relaunched).
-    fn usurped(&self, request: &AppendEntries) -> Option<Flaw> {
+    fn usurped(&self, sender: &Identity) -> Option<Flaw> {
         let core = self.core();
         let leads = self.role() == RoleName::Leader;
         // A leader's history is that of its own log.
         let history = if leads { core.log.history() } else { core.leader_history };
         let leader = self.leading_member().zip(history);
-        let usurps = |(leader, history)| {
-            Some(history) == request.sender.history && leader != request.sender.member()
-        };
-        let same_term = request.sender.term == core.current_term;
+        let usurps =
+            |(leader, history)| Some(history) == sender.history && leader != sender.member();
+        let same_term = sender.term == core.current_term;
         (same_term && leader.is_some_and(usurps)).then_some("another server leads its term")
     }
 
@@ -175,10 +185,8 @@ impl Server {
     /// If processes were relaunched, one term may have two leaders, in two histories. A leader without a majority steps
     /// down if the history of the other is founded.
     fn meet_history(self, event: &Event, out: &mut Effects) -> Server {
-        match (self, event) {
-            (Server::Leader(node), Event::Call(_, Call::AppendEntries(request)))
-                if node.gives_way_to(&request.sender) =>
-            {
+        match (self, event.leader_request()) {
+            (Server::Leader(node), Some((_, leader, _))) if node.gives_way_to(leader) => {
                 let next = node.core.current_term.next();
                 Server::Follower(node.step_down(next, out))
             }
@@ -201,8 +209,8 @@ impl Server {
         if let Event::Call(call, Call::RequestVote(request)) = event {
             out.reply(*call, Reply::Vote(core.vote_reply(request, false)));
         }
-        if let Event::Call(call, Call::AppendEntries(request)) = event {
-            out.reply(*call, core.append_reply(request.round, AppendOutcome::Refused));
+        if let Some((call, _, round)) = event.leader_request() {
+            out.reply(call, core.append_reply(round, AppendOutcome::Refused));
         }
     }
 
@@ -255,6 +263,11 @@ impl Server {
         &self.core().files
     }
 
+    /// The memory in bytes that the map takes, and with it what has arrived of a snapshot.
+    pub fn map_bytes(&self) -> usize {
+        self.core().map_bytes()
+    }
+
     /// The log.
     pub fn log(&self) -> &Log {
         &self.core().log
@@ -274,6 +287,7 @@ impl Server {
             leader_history: core.leader_history,
             commit_index: core.commit_index,
             last_applied: core.last_applied,
+            last_included: core.log.last_included(),
             last_log: core.log.last(),
             waiting: core.pending.len() + reads,
         }

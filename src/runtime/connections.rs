@@ -16,7 +16,7 @@ use smol::net::TcpStream;
 use super::connection::{Activity, Connection, ReadBuffer, read_buffer};
 use super::message::Message;
 use crate::raft::{CallId, Member, WAITING_MAX};
-use crate::service::AnswerBudget;
+use crate::service::{AnswerBudget, HeldBytes};
 
 /// The maximum number of connections: one for each call that may wait, and some for other purposes.
 const CONNECTIONS_MAX: usize = WAITING_MAX + 128;
@@ -72,6 +72,8 @@ pub(super) struct Connections {
     last_id: Cell<u64>,
     /// The bytes of requests that are held for callers, and for peers.
     held: [Cell<usize>; 2],
+    /// The same bytes, of both together.
+    requests: HeldBytes,
     answers: AnswerBudget,
     read_buffer: ReadBuffer,
 }
@@ -79,7 +81,12 @@ pub(super) struct Connections {
 impl Connections {
     /// The connections of a process with this many descriptors, and of a server with this many peers. Callers must not
     /// take all descriptors, because the server needs some for its own requests to peers.
-    pub(super) fn new(descriptors: u64, peers: usize, answers: AnswerBudget) -> Rc<Connections> {
+    pub(super) fn new(
+        descriptors: u64,
+        peers: usize,
+        requests: HeldBytes,
+        answers: AnswerBudget,
+    ) -> Rc<Connections> {
         let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
         let slots = descriptors.saturating_sub(DESCRIPTORS_KEPT);
         let slots = slots.clamp(CONNECTIONS_MIN, CONNECTIONS_MAX);
@@ -89,6 +96,7 @@ impl Connections {
             peer_slots: (SLOTS_OF_PEER * peers).min(slots / 2),
             last_id: Cell::new(0),
             held: Default::default(),
+            requests,
             answers,
             read_buffer: read_buffer(),
         })
@@ -140,6 +148,8 @@ impl Connections {
     /// Replaces what a connection holds. Returns whether it may: it holds no more than before, or the total is within
     /// the limit.
     pub(super) fn hold(&self, before: Held, now: Held) -> bool {
+        self.requests.add(now.bytes);
+        self.requests.give_back(before.bytes);
         let [was, is] = [before, now].map(|held| held.bytes.saturating_sub(UNCOUNTED_BYTES));
         let of = |held: Held| &self.held[usize::from(held.for_peer)];
         of(before).set(of(before).get().saturating_sub(was));
@@ -236,7 +246,7 @@ mod tests {
     #[test]
     fn many_connections_are_checked_with_turns_for_other_tasks_in_between() {
         const COUNT: usize = CHECKED_AT_ONCE + 1;
-        let connections = Connections::new(1000, 0, AnswerBudget::default());
+        let connections = Connections::new(1000, 0, HeldBytes::default(), AnswerBudget::default());
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         for call in 0..COUNT {
             // The caller disconnects at once.

@@ -12,6 +12,7 @@ use smol::future;
 
 use super::alarm::Alarm;
 use super::message::Message;
+use super::offload;
 use super::peer::Peer;
 use crate::raft::{CallId, ServerId};
 use crate::service::{Action, Document, Input, Service};
@@ -47,11 +48,12 @@ impl EventLoop {
     ) -> anyhow::Result<Infallible> {
         let mut alarm = Alarm::new();
         let mut ticked = false;
-        let mut turn_from = Instant::now();
+        let mut now = Instant::now();
+        let mut turn_from = now;
         loop {
             actions.into_iter().for_each(|action| self.perform(action));
             let has_more = service.has_more();
-            if has_more || TURN <= turn_from.elapsed() {
+            if has_more || TURN <= now.duration_since(turn_from) {
                 // All other tasks, such as the lanes, run first.
                 future::yield_now().await;
                 turn_from = Instant::now();
@@ -71,7 +73,7 @@ impl EventLoop {
                 future::or(tick, inbox.recv()).await?
             };
             ticked = matches!(message, Message::Input(Input::Tick));
-            let now = Instant::now();
+            now = Instant::now();
             let input = match message {
                 Message::Call { id, asked, since, answer } => {
                     self.callers.insert(id, answer);
@@ -109,6 +111,7 @@ impl EventLoop {
                 }
             }
             Action::Disconnect => self.peers.values_mut().for_each(Peer::disconnect),
+            Action::Discard(discarded) => offload::free(discarded),
             Action::Log(level, line) => log::log!(level, "{line}"),
         }
     }
@@ -120,8 +123,8 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
-    use crate::raft::{Cluster, Incarnation};
-    use crate::service::{AnswerBudget, Settings};
+    use crate::raft::{Cluster, Compaction, Incarnation};
+    use crate::service::{AnswerBudget, HeldBytes, Settings};
 
     #[test]
     fn other_tasks_have_their_turn_while_many_messages_wait() {
@@ -129,9 +132,12 @@ mod tests {
             cluster: Cluster::new(ServerId(0), 2).unwrap(),
             config: Config::parse("M: 2\nmetadata0: localhost:1\nmetadata1: localhost:2").unwrap(),
             incarnation: Incarnation(1),
+            compaction: Compaction::default(),
             rng: Default::default(),
             waiting_max: 1,
             budget: AnswerBudget::default(),
+            requests: HeldBytes::default(),
+            memory_max: usize::MAX,
         };
         let started = Service::start(settings, Instant::now());
         let (inbox, messages) = smol::channel::unbounded();

@@ -318,9 +318,10 @@ mod tests {
     use crate::config::{Address, Config};
     use crate::gate::HttpResponse;
     use crate::raft::{
-        BallotKind, Cluster, Incarnation, Member, Request, RequestVote, Server, ServerId,
+        BallotKind, Cluster, Compaction, Incarnation, Member, Request, RequestVote, Server,
+        ServerId,
     };
-    use crate::service::{Action, AnswerBudget, Service, Settings};
+    use crate::service::{Action, AnswerBudget, HeldBytes, Service, Settings};
 
     /// A server of two without an event loop: the test passes its messages to the service.
     struct Stage {
@@ -333,19 +334,26 @@ mod tests {
 
     impl Stage {
         fn new() -> Stage {
-            let budget = AnswerBudget::default();
+            let (requests, budget) = (HeldBytes::default(), AnswerBudget::default());
             let settings = Settings {
                 cluster: Cluster::new(ServerId(0), 2).unwrap(),
                 config: Config::parse("M: 2\nmetadata0: localhost:1\nmetadata1: localhost:2")
                     .unwrap(),
                 incarnation: Incarnation(1),
+                compaction: Compaction::default(),
                 rng: Default::default(),
                 waiting_max: 1,
                 budget: budget.clone(),
+                requests: requests.clone(),
+                memory_max: usize::MAX,
             };
             let (inbox, messages) = smol::channel::unbounded();
             Stage {
-                http_server: HttpServer::new(Connections::new(1000, 1, budget), inbox, "localhost"),
+                http_server: HttpServer::new(
+                    Connections::new(1000, 1, requests, budget),
+                    inbox,
+                    "localhost",
+                ),
                 messages,
                 service: Some(Service::start(settings, Instant::now()).0),
                 listener: Async::<TcpListener>::bind((Ipv4Addr::LOCALHOST, 0)).unwrap(),
@@ -402,7 +410,7 @@ mod tests {
     /// The other server, and a document with its request for a vote.
     fn peer() -> (Member, Vec<u8>) {
         let cluster = Cluster::new(ServerId(1), 2).unwrap();
-        let sender = Server::start(cluster, Incarnation(2)).0.identity();
+        let sender = Server::start(cluster, Incarnation(2), Compaction::default()).0.identity();
         let kind = BallotKind::PreVote;
         let request = RequestVote { sender, kind, ballot: 1, account: None };
         (sender.member(), protocol::write_request(&Request::RequestVote(request)))

@@ -2,7 +2,7 @@
 //!
 //! Parsing or writing an update of 4 MiB takes ten milliseconds and more. On the server's thread it would delay every
 //! other caller, and the heartbeats. Only bytes and values travel to the pool and back: the service and everything that
-//! is shared stay on the server's thread.
+//! is shared stay on the server's thread. State that the core has discarded travels to the pool to be freed.
 
 use smol::lock::Mutex;
 
@@ -12,6 +12,11 @@ const LONG_BYTES: usize = 256 << 10;
 /// Whether work on this many bytes is offloaded.
 pub(super) fn is_long(bytes: usize) -> bool {
     LONG_BYTES <= bytes
+}
+
+/// Frees something that may be large: memory is given back piece by piece, which takes long if there are many.
+pub(super) fn free<T: Send + 'static>(large: T) {
+    smol::unblock(move || drop(large)).detach();
 }
 
 /// Offloads one long computation at a time. Parsing a document takes several times the memory of the document, so this

@@ -24,7 +24,7 @@ use crate::config::Address;
 use crate::dial::Dialer;
 use crate::gate;
 use crate::protocol::{self, NoResponse};
-use crate::raft::{AppendOutcome, AppendReply, Entry, Failure, Request, Response, ServerId};
+use crate::raft::{AppendOutcome, AppendReply, Failure, Request, Response, ServerId};
 use crate::service::Input;
 
 /// The number of bytes to write at a time. After each chunk the stall deadline starts again, and other sockets get a
@@ -75,8 +75,9 @@ impl Peer {
 
     /// Sends a request on its lane.
     pub(super) fn send(&mut self, request: Request) {
-        let carries_entries = match &request {
+        let may_be_large = match &request {
             Request::AppendEntries(request) => !request.entries.is_empty(),
+            Request::InstallSnapshot(_) => true,
             Request::RequestVote(_) => false,
         };
         let lanes = match self.lanes.take() {
@@ -84,7 +85,7 @@ impl Peer {
             None => [LaneKind::Control, LaneKind::Batches].map(|kind| self.open(kind)),
         };
         let [control, batches] = self.lanes.insert(lanes);
-        let lane = if carries_entries { batches } else { control };
+        let lane = if may_be_large { batches } else { control };
         // The channel is unbounded. It is only closed if the lane has ended, and then the process ends as well.
         let _ = lane.requests.try_send(request);
     }
@@ -123,7 +124,7 @@ impl Peer {
 enum LaneKind {
     /// Heartbeats and vote requests, which have a deadline.
     Control,
-    /// Appends with entries.
+    /// Appends with entries, and pieces of snapshots.
     Batches,
 }
 
@@ -196,38 +197,42 @@ impl Lane {
     }
 
     /// Shows a peer who is calling before a large request: until it has answered one, it counts the bytes of a new
-    /// connection among those of callers, and may have no room for more. Sends the request without its entries, which
-    /// any peer may do at any time. Returns the response if it makes the entries pointless.
+    /// connection among those of callers, and may have no room for more. Sends the request without its entries or
+    /// files, which a leader may do at any time. Returns the response if it makes them pointless.
     async fn introduce(
         &mut self,
         stream: &mut TcpStream,
         request: &Request,
         bytes: usize,
     ) -> anyhow::Result<Option<Response>> {
-        let Request::AppendEntries(append) = request else { return Ok(None) };
         if bytes <= UNCOUNTED_BYTES {
             return Ok(None);
         }
-        let empty = Request::AppendEntries(append.without_entries());
+        let (empty, expected) = match request {
+            Request::RequestVote(_) => return Ok(None),
+            Request::AppendEntries(append) => {
+                (Request::AppendEntries(append.without_entries()), AppendOutcome::Accepted)
+            }
+            Request::InstallSnapshot(piece) => (
+                Request::InstallSnapshot(piece.without_files()),
+                AppendOutcome::Incomplete(piece.offset),
+            ),
+        };
         let encoded = self.encode(&empty).await;
         let answer = self.post(stream, &encoded).await?;
         Ok(match protocol::read_response(&empty, &answer)? {
-            Response::Append(AppendReply { outcome: AppendOutcome::Accepted, .. }) => None,
+            Response::Append(AppendReply { outcome, .. }) if outcome == expected => None,
             response => Some(response),
         })
     }
 
     /// Encodes a request as an HTTP POST.
     async fn encode(&self, request: &Request) -> Vec<u8> {
-        let bytes = match request {
-            Request::AppendEntries(request) => request.entries.iter().map(Entry::size).sum(),
-            Request::RequestVote(_) => 0,
-        };
         let write = |address: &Address, request: &Request| {
             gate::write_post(address, &protocol::write_request(request))
         };
         // Another thread would need copies, which are not worth it for a short request.
-        if !is_long(bytes) {
+        if !is_long(request.size()) {
             return write(&self.address, request);
         }
         let (address, request) = (self.address.clone(), request.clone());
@@ -279,8 +284,8 @@ mod tests {
     use crate::metadata::Update;
     use crate::protocol::{Answer, write_answer};
     use crate::raft::{
-        AppendEntries, BallotKind, Cluster, Command, Identity, Incarnation, LogIndex, Position,
-        Reply, RequestVote, Round, Server, Term, VoteReply,
+        AppendEntries, BallotKind, Cluster, Command, Compaction, Entry, Identity, Incarnation,
+        LogIndex, Position, Reply, RequestVote, Round, Server, Term, VoteReply,
     };
     use crate::value::Value;
 
@@ -289,7 +294,7 @@ mod tests {
     /// The identity of a newly started server of two.
     fn identity(id: u8) -> Identity {
         let cluster = Cluster::new(ServerId(id), 2).unwrap();
-        Server::start(cluster, Incarnation(100 + u64::from(id))).0.identity()
+        Server::start(cluster, Incarnation(100 + u64::from(id)), Compaction::default()).0.identity()
     }
 
     fn listener() -> (TcpListener, u16) {

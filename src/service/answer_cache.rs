@@ -297,7 +297,8 @@ mod tests {
         })
     }
 
-    /// Writes the document of a map, and returns the number of bytes that are held before the first part and after each.
+    /// Writes the document of a map, and returns the number of bytes that are held before the first part and after each
+    /// part.
     fn parts(cache: &mut AnswerCache, files: &Files) -> Vec<usize> {
         let mut held = vec![cache.budget.bytes()];
         cache.start_map(files.clone());

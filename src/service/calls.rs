@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::document::Document;
 use super::multicall::Multicall;
-use super::{Action, Shell, moment};
+use super::{Action, Shell};
 use crate::protocol::{Answer, Asked, LongAnswer, Method, MethodAndCall, TypedCall, fault};
 use crate::raft::{self, CallId, Event, Reply, RoleName, Server};
 use crate::xmlrpc::Fault;
@@ -101,13 +101,21 @@ impl Shell {
         if call.may_wait() && self.waiting_max <= self.waiting.len() + self.reads.len() {
             return Served::Here(Answer::Fault(fault::busy("too many calls are waiting")));
         }
+        if let TypedCall::Raft(raft::Call::Update(update)) = &call
+            && server.leads()
+            && self.has_no_room_for(update, server)
+        {
+            return Served::Here(Answer::Fault(fault::busy("this server's memory is used up")));
+        }
         Served::Here(match call {
             TypedCall::Raft(call) => return Served::ByCore(call),
             TypedCall::Ping => Answer::Boolean(true),
             TypedCall::IsLeader => Answer::Boolean(server.leads()),
             TypedCall::IsCrashed => Answer::Boolean(server.role() == RoleName::Crashed),
             TypedCall::Version(name) => Answer::Version(server.files().version(&name)),
-            TypedCall::Status => Answer::Status(Box::new(self.monitor.status(moment(server, now)))),
+            TypedCall::Status => {
+                Answer::Status(Box::new(self.monitor.status(self.moment(server, now))))
+            }
             TypedCall::PutBlock(block) => match self.blocks.put(block) {
                 Ok(()) => Answer::Boolean(true),
                 Err(full) => Answer::Fault(fault::busy(&full.to_string())),

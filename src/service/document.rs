@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::{iter, mem};
 
+use super::memory::HeldBytes;
 use crate::xmlrpc::{self, MulticallElement};
 
 /// The maximum number of bytes of answers that are held for callers that have not read them yet, beside one whole map.
@@ -17,20 +17,12 @@ pub(super) const SMALL_BYTES: usize = 4 << 10;
 
 /// Counts the bytes of answers that are held.
 #[derive(Clone, Debug, Default)]
-pub struct AnswerBudget(Arc<AtomicUsize>);
+pub struct AnswerBudget(HeldBytes);
 
 impl AnswerBudget {
-    fn add(&self, bytes: usize) {
-        self.0.fetch_add(bytes, Relaxed);
-    }
-
-    fn give_back(&self, bytes: usize) {
-        self.0.fetch_sub(bytes, Relaxed);
-    }
-
     /// The number of bytes that are held.
     pub fn bytes(&self) -> usize {
-        self.0.load(Relaxed)
+        self.0.get()
     }
 
     /// Whether so much is held that callers are given less time to read their answers.
@@ -62,14 +54,14 @@ pub(super) struct Piece {
 
 impl Piece {
     pub(super) fn new(bytes: Vec<u8>, budget: &AnswerBudget) -> Arc<Piece> {
-        budget.add(bytes.len());
+        budget.0.add(bytes.len());
         Arc::new(Piece { bytes: bytes.into(), budget: budget.clone() })
     }
 }
 
 impl Drop for Piece {
     fn drop(&mut self) {
-        self.budget.give_back(self.bytes.len());
+        self.budget.0.give_back(self.bytes.len());
     }
 }
 

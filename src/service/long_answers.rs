@@ -1,4 +1,4 @@
-//! Long answers about blocks, which are written in parts, between which other inputs are handled.
+//! Long answers about blocks. They are written in parts, so that other inputs are handled in between.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,12 +11,11 @@ use super::document::Document;
 use crate::protocol::{Answer, LongAnswer, fault};
 use crate::raft::CallId;
 
-/// The maximum number of bytes of names that calls have asked for and whose answers are not written. One call may
-/// always hold its own.
+/// The maximum number of bytes of names in calls whose answers are not complete. One call may always hold its own.
 const HELD_BYTES_MAX: usize = 64 << 20;
 
 /// The long answers that are not complete, with their calls. The first one is being written. The others have not begun,
-/// so that they hold little.
+/// so they hold little memory.
 #[derive(Debug, Default)]
 pub(super) struct LongAnswers(VecDeque<(CallId, Waiting, UnfinishedAnswer)>);
 

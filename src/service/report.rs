@@ -72,6 +72,10 @@ impl Shell {
                 let explains = self.show(None, &request.sender, server, now);
                 self.reporter.explained = explains.then_some(*call);
             }
+            Event::Call(call, raft::Call::InstallSnapshot(request)) => {
+                let explains = self.show(None, &request.sender, server, now);
+                self.reporter.explained = explains.then_some(*call);
+            }
             Event::Timeout(_) | Event::Call(..) | Event::HangUp(_) | Event::Disconnected(_) => {}
         }
     }
@@ -104,7 +108,9 @@ impl Shell {
                 self.log(Level::Warn, format!("refused a peer's request: {flaw}"));
             }
             Reply::Append(reply) => match reply.outcome {
-                AppendOutcome::Accepted | AppendOutcome::Mismatch(_) => self.monitor.heard(now),
+                AppendOutcome::Accepted
+                | AppendOutcome::Mismatch(_)
+                | AppendOutcome::Incomplete(_) => self.monitor.heard(now),
                 AppendOutcome::Stale | AppendOutcome::Refused => {}
             },
             _ => {}

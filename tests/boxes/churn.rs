@@ -352,6 +352,6 @@ fn what_clients_are_told_in_a_bad_network_is_linearizable_and_servers_hold_no_mo
         after = held(&mut network);
         before.iter().zip(&after).all(|(before, after)| after.1 <= before.1 + lanes)
     });
-    // The log is never compacted, so memory grows with the updates.
+    // Memory has no bound here: it may grow with the map, and with the updates until 8 MiB of them are in the log.
     note(&format!("memory in KiB and descriptors before {before:?}, after {after:?}"));
 }

@@ -19,13 +19,14 @@ fn calls_for_leaders() -> [(&'static str, Vec<Value>); 5] {
 }
 
 /// The calls that a crashed server refuses, in addition to those for leaders.
-fn calls_for_the_living() -> [(&'static str, Vec<Value>); 7] {
+fn calls_for_the_living() -> [(&'static str, Vec<Value>); 8] {
     let block = Value::Base64(b"block".as_slice().into());
     [
         ("surfstore.requestVote", vec![]),
         ("surfstore.requestVote", vec![Value::Struct([].into())]),
         ("surfstore.appendEntries", vec!["garbage".into()]),
         ("surfstore.appendEntries", vec![1.into(), 2.into(), 3.into()]),
+        ("surfstore.installSnapshot", vec!["garbage".into()]),
         ("surfstore.putblock", vec![block]),
         ("surfstore.getblock", vec!["0".repeat(64).as_str().into()]),
         ("surfstore.hasblocks", vec![list([])]),

@@ -22,5 +22,6 @@ mod relaunches;
 mod replication;
 mod script;
 mod sets;
+mod snapshots;
 mod start;
 mod values;

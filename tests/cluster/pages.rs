@@ -32,11 +32,17 @@ fn status(server: &Client) -> serde_json::Value {
     serde_json::from_str(&body).unwrap()
 }
 
+/// The value of a metric, named with its labels.
 #[track_caller]
-fn assert_metric(server: &Client, name: &str, expected: impl Fn(f64) -> bool) {
+pub(crate) fn metric(server: &Client, name: &str) -> f64 {
     let (_, text) = get(server, "/metrics");
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    let value: f64 = value.unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().unwrap();
+    value.unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().unwrap()
+}
+
+#[track_caller]
+pub(crate) fn assert_metric(server: &Client, name: &str, expected: impl Fn(f64) -> bool) {
+    let value = metric(server, name);
     assert!(expected(value), "{name} is {value}");
 }
 

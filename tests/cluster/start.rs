@@ -91,6 +91,19 @@ fn an_id_that_is_no_server_of_the_set_ends_the_start() {
 }
 
 #[test]
+fn a_bound_on_memory_that_is_none_ends_the_start() {
+    let folder = folder(&[("config", b"M: 1\nmetadata0: a:1\n")]);
+    for bound in ["0", "-1", "half", "1.5G", "1GB"] {
+        let mut command = Command::new(*SCRIPT);
+        command.args(["config", "0"]).current_dir(folder.path());
+        command.env("CARGO_TARGET_DIR", target()).env("SURFSTORE_MEMORY_MAX", bound);
+        let line = refusal(&command.output().unwrap());
+        let expected = format!("SURFSTORE_MEMORY_MAX is {bound:?}; expected a number of bytes");
+        assert!(line.starts_with(&expected), "{line}");
+    }
+}
+
+#[test]
 fn the_script_and_the_server_refuse_a_wrong_number_of_arguments_with_the_same_line() {
     let folder = folder(&[("config", b"M: 1\nmetadata0: a:1\n")]);
     let wrong: [&[&str]; 3] = [&[], &["config"], &["config", "0", "0"]];

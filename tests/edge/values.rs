@@ -211,6 +211,7 @@ fn calls_at_a_crashed_server_have_no_effect() {
         ("surfstore.getfileinfomap", vec![]),
         ("surfstore.requestVote", vec![list([])]),
         ("surfstore.appendEntries", vec![]),
+        ("surfstore.installSnapshot", vec![]),
         ("surfstore.getblock", vec!["x".into()]),
         ("surfstore.hasblocks", vec![list([])]),
     ] {
@@ -271,11 +272,13 @@ fn call_all(server: &Client, is_over: &AtomicBool) -> usize {
             assert!(answer.as_ref().err().is_none_or(is_definite), "{method}: {answer:?}");
             assert_ne!(answer, TRUE, "only the next version is accepted");
         }
-        for method in ["surfstore.requestVote", "surfstore.appendEntries"] {
+        for method in
+            ["surfstore.requestVote", "surfstore.appendEntries", "surfstore.installSnapshot"]
+        {
             let fault = server.call(method, &[list([])]).unwrap_err();
             assert!([1, -32602].contains(&fault.code), "{method}: {fault:?}");
         }
-        count += 9;
+        count += 10;
     }
     count
 }

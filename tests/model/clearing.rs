@@ -152,13 +152,15 @@ impl Model {
             return false;
         }
         match request {
-            Request::AppendEntries(request) => {
-                request.sender.term < asked.term && !asker.is_some_and(may_lead)
+            Request::AppendEntries(_) | Request::InstallSnapshot(_) => {
+                request.sender().term < asked.term && !asker.is_some_and(may_lead)
             }
             Request::RequestVote(vote) => {
+                // A server that has voted may still learn who has ended, until its log is the winner's.
+                let tells = vote.account.is_some() && asked.last_log.term < last;
                 let is_settled = vote.kind == BallotKind::PreVote
                     || vote.sender.term < asked.term
-                    || asked.voted_for.is_some();
+                    || (asked.voted_for.is_some() && !tells);
                 is_settled && !asker.is_some_and(|asker| is_awaited(request, asker))
             }
         }
@@ -188,8 +190,8 @@ fn is_heard(response: &Response, sender: &Identity, asker: Facts) -> bool {
 fn is_awaited(request: &Request, asker: Facts) -> bool {
     match request {
         Request::RequestVote(request) => asker.ballot == Some((request.kind, request.ballot)),
-        Request::AppendEntries(request) => {
-            asker.role == RoleName::Leader && request.sender.term == asker.term
+        Request::AppendEntries(_) | Request::InstallSnapshot(_) => {
+            asker.role == RoleName::Leader && request.sender().term == asker.term
         }
     }
 }

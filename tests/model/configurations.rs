@@ -1,5 +1,7 @@
 //! The bounds of the searches, and what each of them must find.
 
+use surfstore::raft::Compaction;
+
 use crate::marks::Mark;
 
 /// The bounds of a search.
@@ -13,8 +15,10 @@ pub(crate) struct Bounds {
     pub(crate) index: u64,
     /// The versions that clients request, one update after the other, from any leader.
     pub(crate) versions: &'static [i64],
-    /// Whether an update is so large that an append carries no second entry with it.
-    pub(crate) large: bool,
+    /// What the updates are like.
+    pub(crate) updates: Updates,
+    /// Whether every applied entry is dropped as soon as that is possible, and snapshots are sent leaf by leaf.
+    pub(crate) cut: bool,
     /// How often clients read.
     pub(crate) reads: u8,
     /// How often a server crashes. It may be restored at any time, or never.
@@ -31,6 +35,28 @@ pub(crate) struct Bounds {
     pub(crate) start: Start,
     /// Whether the network is kept small.
     pub(crate) clearing: bool,
+}
+
+impl Bounds {
+    /// When servers drop entries, and how they send snapshots.
+    pub(crate) fn compaction(&self) -> Compaction {
+        if self.cut {
+            Compaction { log_bytes_min: 0, log_bytes_max: usize::MAX, piece_bytes_max: 1 }
+        } else {
+            Compaction::default()
+        }
+    }
+}
+
+/// What the updates are like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Updates {
+    /// They are small, and of the same file.
+    Small,
+    /// They are of the same file, and so large that an append carries no second entry with one.
+    Large,
+    /// Each is of another file, and so large that the file has a leaf of its own.
+    Apart,
 }
 
 /// How elections come about.
@@ -82,7 +108,8 @@ const fn elections_of(servers: u8, term: u64) -> Bounds {
         term,
         index: u64::MAX,
         versions: &[],
-        large: false,
+        updates: Updates::Small,
+        cut: false,
         reads: 0,
         crashes: 0,
         relaunches: Relaunches::AtOnce(0),
@@ -109,7 +136,7 @@ pub(crate) const ALONE: Configuration = Configuration {
         heartbeats: 1,
         ..elections_of(1, 2)
     },
-    states: 118,
+    states: 112,
     marks: &[Mark::LeaderCrashed, Mark::ToldTrue, Mark::ToldFalse, Mark::ReadAnswered],
 };
 
@@ -149,7 +176,7 @@ pub(crate) const PAIR_WITHOUT_MAJORITY: Configuration = Configuration {
 pub(crate) const PAIR_WITH_LARGE_UPDATE: Configuration = Configuration {
     bounds: Bounds {
         versions: &[1],
-        large: true,
+        updates: Updates::Large,
         crashes: 1,
         start: Start::Joined,
         ..elections_of(2, 3)
@@ -356,7 +383,7 @@ pub(crate) const TRIO_WITH_CRASH: Configuration = Configuration {
 /// Three servers and two callers who may find a leader that has been replaced.
 pub(crate) const TRIO_WITH_UPDATES: Configuration = Configuration {
     bounds: Bounds { versions: &[1, 1], ..joined(3, 2) },
-    states: 159_445,
+    states: 80_333,
     marks: &[
         Mark::ConflictTruncated,
         Mark::Figure8,
@@ -406,7 +433,7 @@ pub(crate) const FOUNDING_OF_FOUR: Configuration = Configuration {
 /// Two servers that are relaunched, one after the other or the same twice: the majority is lost each time.
 pub(crate) const PAIR_RELAUNCHED: Configuration = Configuration {
     bounds: Bounds { versions: &[1], reads: 1, relaunches: Relaunches::AtOnce(2), ..joined(2, 2) },
-    states: 18_936,
+    states: 19_130,
     marks: &[
         Mark::GuestPresent,
         Mark::TakenOut,
@@ -422,7 +449,7 @@ pub(crate) const PAIR_RELAUNCHED: Configuration = Configuration {
 /// Two servers that found a history and are relaunched.
 pub(crate) const FOUNDING_RELAUNCHED: Configuration = Configuration {
     bounds: Bounds { versions: &[1], relaunches: Relaunches::AtOnce(2), ..elections_of(2, 2) },
-    states: 28_124,
+    states: 28_372,
     marks: &[
         Mark::FoundEnded,
         Mark::WonByEverybody,
@@ -460,7 +487,7 @@ pub(crate) const PAIR_ENDED_STEP_BY_STEP: Configuration = Configuration {
         elections: Elections::Free { ballots: 4, hints: false },
         ..joined(2, 2)
     },
-    states: 229_814,
+    states: 234_245,
     marks: &[
         Mark::FoundEnded,
         Mark::WonByEverybody,
@@ -523,7 +550,7 @@ pub(crate) const PAIR_WITH_EVERYTHING: Configuration = Configuration {
         heartbeats: 1,
         ..joined(2, 2)
     },
-    states: 251_999,
+    states: 174_210,
     marks: &[
         Mark::AppendFailed,
         Mark::FoundCrashed,
@@ -559,5 +586,168 @@ pub(crate) const TRIO_ENDED: Configuration = Configuration {
         Mark::GuestPresent,
         Mark::TakenOut,
         Mark::BroughtIn,
+    ],
+};
+
+/// A server alone that drops entries, and is relaunched.
+pub(crate) const CUT_ALONE: Configuration = Configuration {
+    bounds: Bounds { cut: true, ..ALONE.bounds },
+    states: 112,
+    marks: &[Mark::EntryDropped, Mark::ToldTrue, Mark::ToldFalse, Mark::ReadAnswered],
+};
+
+/// Two servers that drop entries and are relaunched.
+pub(crate) const CUT_PAIR_RELAUNCHED: Configuration = Configuration {
+    bounds: Bounds { cut: true, versions: &[1], relaunches: Relaunches::AtOnce(2), ..joined(2, 2) },
+    states: 2_517,
+    marks: &[
+        Mark::EntryDropped,
+        Mark::PieceSent,
+        Mark::TransferEnded,
+        Mark::SnapshotInstalled,
+        Mark::EmptyServerFilled,
+        Mark::SnapshotNotNeeded,
+        Mark::SuffixKept,
+    ],
+};
+
+/// Two servers, of which one crashes and one is relaunched, and snapshots that have several pieces.
+pub(crate) const CUT_PAIR_IN_PIECES: Configuration = Configuration {
+    bounds: Bounds {
+        cut: true,
+        updates: Updates::Apart,
+        versions: &[1, 1],
+        crashes: 1,
+        relaunches: Relaunches::AtOnce(1),
+        ..joined(2, 2)
+    },
+    states: 34_538,
+    marks: &[
+        Mark::PieceKept,
+        Mark::PiecesGivenUp,
+        Mark::PiecesLost,
+        Mark::EmptyServerFilled,
+        Mark::SuffixKept,
+    ],
+};
+
+/// Two servers that drop entries, of which one is relaunched, all messages kept.
+pub(crate) const CUT_PAIR_WITH_ALL_MESSAGES: Configuration = Configuration {
+    bounds: Bounds { cut: true, ..RELAUNCH_WITH_ALL_MESSAGES.bounds },
+    states: 491_301,
+    marks: &[Mark::EmptyServerFilled, Mark::SnapshotNotNeeded, Mark::SuffixKept],
+};
+
+/// Two servers that drop entries, of which one is relaunched, and requests that fail.
+pub(crate) const CUT_PAIR_WITH_FAILURES: Configuration = Configuration {
+    bounds: Bounds {
+        cut: true,
+        index: 4,
+        versions: &[1],
+        failures: true,
+        heartbeats: 1,
+        relaunches: Relaunches::AtOnce(1),
+        ..joined(2, 2)
+    },
+    states: 10_319,
+    marks: &[Mark::AppendFailed, Mark::TransferEnded, Mark::EmptyServerFilled, Mark::SuffixKept],
+};
+
+/// Three servers that drop entries found a history, and elect a second leader.
+pub(crate) const CUT_FOUNDING: Configuration = Configuration {
+    bounds: Bounds { cut: true, ..TRIO.bounds },
+    states: 134_432,
+    marks: &[
+        Mark::TwoLeaders,
+        Mark::HistoryGivenUp,
+        Mark::BroughtIn,
+        Mark::EmptyServerFilled,
+        Mark::SuffixReplaced,
+        Mark::SnapshotNotNeeded,
+        Mark::SuffixKept,
+    ],
+};
+
+/// Three servers that drop entries, and two callers who may find a leader that has been replaced.
+pub(crate) const CUT_TRIO_WITH_UPDATES: Configuration = Configuration {
+    bounds: Bounds { cut: true, versions: &[1, 2], ..joined(3, 2) },
+    states: 222_929,
+    marks: &[
+        Mark::ConflictTruncated,
+        Mark::Figure8,
+        Mark::TwoLeaders,
+        Mark::SnapshotInstalled,
+        Mark::SuffixReplaced,
+        Mark::SnapshotNotNeeded,
+        Mark::SuffixKept,
+    ],
+};
+
+/// Three servers that drop entries, of which one crashes, and a writer.
+pub(crate) const CUT_TRIO_WITH_CRASH: Configuration = Configuration {
+    bounds: Bounds { cut: true, ..TRIO_WITH_CRASH.bounds },
+    states: 323_707,
+    marks: &[
+        Mark::ConflictTruncated,
+        Mark::LeaderCrashed,
+        Mark::FollowerCrashed,
+        Mark::SnapshotInstalled,
+        Mark::SnapshotNotNeeded,
+        Mark::SuffixKept,
+    ],
+};
+
+/// Three servers that drop entries, of which one is relaunched, and a writer.
+pub(crate) const CUT_TRIO_RELAUNCHED: Configuration = Configuration {
+    bounds: Bounds { cut: true, ..TRIO_RELAUNCHED.bounds },
+    states: 317_518,
+    marks: &[
+        Mark::TwoLeaders,
+        Mark::GuestPresent,
+        Mark::BroughtIn,
+        Mark::EmptyServerFilled,
+        Mark::SnapshotNotNeeded,
+        Mark::SuffixKept,
+    ],
+};
+
+/// Three servers that drop entries, in three terms, and a writer.
+pub(crate) const CUT_TRIO_IN_THREE_TERMS: Configuration = Configuration {
+    bounds: Bounds { cut: true, index: 3, versions: &[1], ..joined(3, 3) },
+    states: 207_304,
+    marks: &[
+        Mark::ConflictTruncated,
+        Mark::Figure8,
+        Mark::TwoLeaders,
+        Mark::SnapshotInstalled,
+        Mark::SuffixReplaced,
+        Mark::ToldUnknownByInstall,
+    ],
+};
+
+/// The same, with two writers, so that an overwritten log is longer than a snapshot.
+pub(crate) const CUT_TRIO_IN_THREE_TERMS_WITH_UPDATES: Configuration = Configuration {
+    bounds: Bounds { versions: &[1, 2], ..CUT_TRIO_IN_THREE_TERMS.bounds },
+    states: 729_438,
+    marks: &[Mark::SuffixReplaced, Mark::LongerLogReplaced, Mark::ToldUnknownByInstall],
+};
+
+/// The same, with one writer and a longer log.
+pub(crate) const CUT_TRIO_WITH_LONGER_LOG: Configuration = Configuration {
+    bounds: Bounds { index: 4, ..CUT_TRIO_IN_THREE_TERMS.bounds },
+    states: 441_007,
+    marks: CUT_TRIO_IN_THREE_TERMS.marks,
+};
+
+/// Three servers, two writers, and snapshots that have several pieces.
+pub(crate) const CUT_TRIO_IN_PIECES: Configuration = Configuration {
+    bounds: Bounds { cut: true, updates: Updates::Apart, versions: &[1, 1], ..joined(3, 2) },
+    states: 239_574,
+    marks: &[
+        Mark::TwoLeaders,
+        Mark::PieceKept,
+        Mark::SnapshotInstalled,
+        Mark::SuffixReplaced,
+        Mark::SuffixKept,
     ],
 };

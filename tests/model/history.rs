@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use surfstore::metadata::{Files, Update};
 use surfstore::raft::{
-    CallError, CallId, Command, Entry, Incarnation, Log, LogIndex, Member, Reply, RoleName, Roster,
-    Server, ServerId, Term,
+    CallError, CallId, Command, Entry, Incarnation, Log, LogIndex, Member, Position, Reply,
+    RoleName, Roster, Server, ServerId, Status, Term,
 };
 use surfstore::value::Value;
 
+use crate::logs::{common, has};
 use crate::marks::{Mark, Marks};
 
 /// The smallest history that the properties need.
@@ -46,7 +47,7 @@ enum Outcome {
     /// It waits there.
     Waiting {
         at: ServerId,
-        /// How much of that server's history was committed when a read was made.
+        /// How much of that server's history was committed when the call was made, unless it is an update in its log.
         since: Option<(Incarnation, usize)>,
     },
     /// It is answered, or no server is left to answer it, and nothing more will be known about it.
@@ -67,10 +68,7 @@ impl Committed {
     }
 
     fn rosters(&self) -> impl Iterator<Item = &Arc<Roster>> {
-        self.entries.iter().filter_map(|(entry, _)| match &entry.command {
-            Command::Roster(roster) => Some(roster),
-            Command::Update(_) => None,
-        })
+        self.entries.iter().filter_map(|(entry, _)| roster_of(entry))
     }
 
     /// The map after so many entries.
@@ -82,6 +80,18 @@ impl Committed {
             }
         }
         files
+    }
+
+    /// The position of the entry at the index; 0 before the first.
+    fn position(&self, index: LogIndex) -> Position {
+        let last = self.entries.iter().take(index.0 as usize).next_back();
+        last.map_or(Position::default(), |(entry, _)| Position { term: entry.term, index })
+    }
+
+    /// The roster in force at the index.
+    fn roster(&self, index: LogIndex) -> Option<&Arc<Roster>> {
+        let entries = self.entries.iter().take(index.0 as usize);
+        entries.filter_map(|(entry, _)| roster_of(entry)).next_back()
     }
 
     /// A server is without memory if it is empty or in no committed roster. As long as there is no update, no server
@@ -98,9 +108,8 @@ impl Committed {
     /// The first entry committed in a term before that one that the leader's log lacks.
     fn missing(&self, leader: &Server, before: Term) -> Option<(usize, &Entry)> {
         let earlier = self.entries.iter().take_while(|(_, term)| *term < before);
-        let held = leader.log().from(LogIndex(1));
         let mut earlier = earlier.map(|(entry, _)| entry).enumerate();
-        earlier.find(|(place, entry)| held.get(*place) != Some(*entry))
+        earlier.find(|(place, entry)| !has(leader.log(), index_of(*place), entry))
     }
 }
 
@@ -114,17 +123,33 @@ impl History {
     }
 
     /// Records an update and returns its call's id.
-    pub(crate) fn update(&mut self, at: ServerId) -> CallId {
-        self.updates.push(Outcome::Waiting { at, since: None });
+    pub(crate) fn update(&mut self, at: ServerId, server: &Server) -> CallId {
+        let since = Some(self.reached(server));
+        self.updates.push(Outcome::Waiting { at, since });
         CallId(self.updates.len() as u64)
+    }
+
+    /// The update is in the server's log if that has accepted it: then nothing but its entry decides the outcome.
+    pub(crate) fn appended(&mut self, call: CallId, server: &Server) {
+        let mut updates = server.log().from(LogIndex(1)).filter_map(update_of);
+        if let Outcome::Waiting { since, .. } = self.outcome(call)
+            && updates.any(|update| call_of(update) == call)
+        {
+            *since = None;
+        }
     }
 
     /// Records a read and returns its call's id.
     pub(crate) fn read(&mut self, at: ServerId, server: &Server) -> CallId {
-        let history = server.status().history.expect("a server that serves callers has a history");
-        let len = self.committed.get(&history).map_or(0, |committed| committed.entries.len());
-        self.reads.push(Outcome::Waiting { at, since: Some((history, len)) });
+        let since = Some(self.reached(server));
+        self.reads.push(Outcome::Waiting { at, since });
         CallId(READS + self.reads.len() as u64)
+    }
+
+    /// The server's history, and how much of it is committed.
+    fn reached(&self, server: &Server) -> (Incarnation, usize) {
+        let history = server.status().history.expect("a server that serves callers has a history");
+        (history, self.committed.get(&history).map_or(0, |committed| committed.entries.len()))
     }
 
     fn outcome(&mut self, call: CallId) -> &mut Outcome {
@@ -144,33 +169,41 @@ impl History {
         self.judge(servers);
     }
 
-    /// Checks an answer to a client, which must be its only one.
-    pub(crate) fn answered(&mut self, call: CallId, reply: &Reply) {
+    /// Checks an answer to a client, which must be its only one. If the call is an update, it is this one.
+    pub(crate) fn answered(&mut self, call: CallId, reply: &Reply, update: Option<&Update>) {
         let Outcome::Waiting { since, .. } = *self.outcome(call) else {
             panic!("{call:?} is answered twice, at last with {reply:?}");
         };
         let mut outcome = Outcome::Answered;
-        match (reply, since) {
-            (Reply::Updated(took_effect), None) => self.check_told(call, *took_effect),
-            (Reply::Files(files), Some((history, len))) => self.check_read(files, history, len),
-            (Reply::Failed(CallError::NotLeader(_) | CallError::Crashed), Some(_)) => {}
-            (Reply::Failed(CallError::NotLeader(_) | CallError::Crashed), None) => {
-                assert!(!self.is_committed(call), "{call:?} is refused but committed");
+        match (reply, since, update) {
+            (Reply::Updated(false), Some(since), Some(update)) if !self.is_committed(call) => {
+                self.check_judged(since, |files| files.version(&update.name) + 1 != update.version);
                 outcome = Outcome::Refused;
             }
-            (Reply::Failed(CallError::OutcomeUnknown | CallError::OutcomeLost), None) => {}
-            (other, _) => panic!("{other:?} is not an answer to {call:?}"),
+            (Reply::Updated(took_effect), _, Some(_)) => self.check_told(call, *took_effect),
+            (Reply::Files(files), Some(since), None) => {
+                self.check_judged(since, |then| then == files);
+            }
+            (Reply::Failed(CallError::NotLeader(_) | CallError::Crashed), _, None) => {}
+            (Reply::Failed(CallError::NotLeader(_) | CallError::Crashed), _, Some(_)) => {
+                outcome = Outcome::Refused;
+            }
+            (Reply::Failed(CallError::OutcomeUnknown | CallError::OutcomeLost), None, Some(_)) => {}
+            (other, ..) => panic!("{other:?} is not an answer to {call:?}"),
         }
+        let is_committed = outcome == Outcome::Refused && self.is_committed(call);
+        assert!(!is_committed, "{call:?} is refused but committed");
         *self.outcome(call) = outcome;
     }
 
     /// A caller is told "true" if the update is committed and took effect, "false" if it is and did not.
     fn check_told(&self, call: CallId, told: bool) {
         for committed in self.committed.values() {
-            let mut version = 0;
+            let mut versions = BTreeMap::<_, i64>::new();
             for update in committed.updates() {
-                let takes_effect = update.version == version + 1;
-                version += i64::from(takes_effect);
+                let version = versions.entry(&update.name).or_default();
+                let takes_effect = update.version == *version + 1;
+                *version += i64::from(takes_effect);
                 if call_of(update) == call {
                     assert!(told == takes_effect, "{call:?} was told {told}");
                     return;
@@ -180,14 +213,18 @@ impl History {
         panic!("{call:?} was told {told} but is not committed");
     }
 
-    /// A read is answered with the map as it was at some time since the read was made.
-    fn check_read(&self, files: &Files, history: Incarnation, since: usize) {
+    /// A read, or an update that is refused without being appended, is answered with what was true of the map at some
+    /// time since the call was made.
+    fn check_judged(
+        &self,
+        (history, since): (Incarnation, usize),
+        is_true: impl Fn(&Files) -> bool,
+    ) {
         self.check_rivals(history);
         let committed = &self.committed[&history];
         let first = if committed.is_at_risk { 0 } else { since };
         let mut between = first..=committed.entries.len();
-        let is_true = between.any(|len| committed.map(len) == *files);
-        assert!(is_true, "a read returned an old state");
+        assert!(between.any(|len| is_true(&committed.map(len))), "an answer is from an old state");
     }
 
     /// No two histories have updates, unless one of them is at risk.
@@ -229,6 +266,7 @@ impl History {
             marks.hit_if(Mark::SplitVote, 1 < servers.iter().flatten().filter(rival).count());
         }
         self.observe_commit(servers, after, before);
+        self.check_applied(after);
         self.judge(servers);
         self.check_leader_completeness(servers);
     }
@@ -299,8 +337,8 @@ impl History {
         let before = leader.current_term().next();
         while let Some((place, _)) = committed.missing(leader, before) {
             for index in place..committed.entries.len() {
-                let entry = Some(&committed.entries[index].0);
-                let knows = |server: &&&Server| server.log().from(LogIndex(1)).get(index) == entry;
+                let entry = &committed.entries[index].0;
+                let knows = |server: &&&Server| knows(server, history, index_of(index), entry);
                 let known = servers.iter().flatten().find(knows).map(|server| server.identity());
                 assert!(known.is_none(), "a leader lacks {entry:?}, which {known:?} knows");
             }
@@ -319,17 +357,45 @@ impl History {
         let mut index = from;
         while index < to {
             index = index.next();
-            let entry = server.log().get(index).expect("every committed entry is in the log");
+            // A leader may have dropped in this step what it had before it.
+            let led = before.filter(|_| server.role() == RoleName::Leader);
+            let entry =
+                [Some(server), led].into_iter().flatten().find_map(|it| it.log().get(index));
             let committed = self.committed.entry(history).or_default();
-            match committed.entries.get(index.previous().0 as usize) {
-                Some((known, _)) => {
+            match (committed.entries.get(place_of(index)), entry) {
+                (Some((known, _)), Some(entry)) => {
                     assert!(known == entry, "committed history changed at {index:?}")
                 }
-                None => self.commit(servers, (server, before), index, entry),
+                // A follower may never have had it, or may have received and dropped it in this step.
+                (Some(_), None) => {}
+                (None, entry) => {
+                    let entry = entry.expect("what is first committed was in the log");
+                    self.commit(servers, (server, before), index, entry);
+                }
             }
         }
-        let files = self.committed[&history].map(to.0 as usize);
-        assert!(*server.files() == files, "it applied something that is not committed");
+    }
+
+    /// State Machine Safety (§5.4.3), also of what the log no longer shows: the map, the roster in force and the last
+    /// dropped entry are those to which the committed entries lead.
+    fn check_applied(&self, server: &Server) {
+        let Status { history, last_applied, .. } = server.status();
+        let (log, applied) = (server.log(), last_applied.0 as usize);
+        let none = Committed::default();
+        let committed = history.and_then(|history| self.committed.get(&history)).unwrap_or(&none);
+        assert!(applied <= committed.entries.len(), "it applied something that is not committed");
+        let files = committed.map(applied);
+        assert!(*server.files() == files, "its map is not what the committed entries lead to");
+        let dropped = log.last_included();
+        assert!(dropped.index <= last_applied, "it dropped an entry that it has not applied");
+        assert!(
+            dropped == committed.position(dropped.index),
+            "the last entry that it dropped, {dropped:?}, was not committed"
+        );
+        for index in [dropped.index, last_applied] {
+            let is_in_force = log.roster_at(index) == committed.roster(index);
+            assert!(is_in_force, "it takes another roster than the committed one at {index:?}");
+        }
     }
 
     /// Entries are committed by a leader, on a majority, and no later leader lacks them; a refused update is never
@@ -347,7 +413,7 @@ impl History {
         let logs = before.into_iter().chain([by]).map(Server::log);
         let is_held = logs.filter_map(Log::roster).any(|roster| {
             let holds = |server: &&&Server| {
-                roster.names(server.identity().member()) && server.log().get(index) == Some(entry)
+                roster.names(server.identity().member()) && knows(server, history, index, entry)
             };
             let holders = servers.iter().flatten().filter(holds).count() + self.ended;
             servers.len() < 2 * holders
@@ -356,7 +422,7 @@ impl History {
         for later in servers.iter().flatten().filter(|other| other.role() == RoleName::Leader) {
             let completes = later.current_term() <= by.current_term()
                 || later.status().history != Some(history)
-                || later.log().get(index) == Some(entry);
+                || knows(later, history, index, entry);
             assert!(completes, "{index:?} is committed but unknown to a later leader");
         }
         if let Some(update) = update_of(entry) {
@@ -375,15 +441,35 @@ fn check_log_matching(one: &Server, other: &Server) {
     if one.status().history != other.status().history {
         return;
     }
-    let (one, other) = (one.log().from(LogIndex(1)), other.log().from(LogIndex(1)));
-    let agrees = |(one, other): (&Entry, &Entry)| one.term == other.term;
-    let last = one.iter().zip(other).rposition(agrees).map_or(0, |place| place + 1);
-    assert!(one[..last] == other[..last], "two logs agree at {last} and differ before it");
+    let (one, other) = (one.log(), other.log());
+    let agree = |index: &LogIndex| one.position(*index) == other.position(*index);
+    let Some(last) = common(one, other).rfind(agree) else { return };
+    for index in common(one, other).take_while(|index| *index <= last) {
+        // One of them may have dropped the first of these entries.
+        let entries = one.get(index).zip(other.get(index));
+        let are_equal = agree(&index) && entries.is_none_or(|(one, other)| one == other);
+        assert!(are_equal, "two logs agree at {last:?} and differ at {index:?}");
+        let in_force = one.roster_at(index) == other.roster_at(index);
+        assert!(in_force, "two logs agree at {last:?} and have other rosters at {index:?}");
+    }
+}
+
+/// Whether the server has, or had before it dropped it, this entry there.
+fn knows(server: &Server, history: Incarnation, index: LogIndex, entry: &Entry) -> bool {
+    server.status().history == Some(history) && has(server.log(), index, entry)
+}
+
+fn index_of(place: usize) -> LogIndex {
+    LogIndex(0).plus(place).next()
+}
+
+fn place_of(index: LogIndex) -> usize {
+    index.previous().0 as usize
 }
 
 /// §5.4.2: a leader commits by counting only entries of its own term.
 fn check_counting(server: &Server) {
-    let newest = server.log().get(server.status().commit_index).map(|entry| entry.term);
+    let newest = server.log().position(server.status().commit_index).map(|newest| newest.term);
     let counted = server.role() != RoleName::Leader || newest == Some(server.current_term());
     assert!(counted, "an entry of an older term is committed by counting");
 }
@@ -403,6 +489,13 @@ fn mark_election(marks: &mut Marks, servers: &Servers, leader: &Server, before: 
 fn is_standing(server: &Server, term: Term) -> bool {
     let status = server.status();
     status.role == RoleName::Candidate && status.current_term == term && status.voted_for.is_some()
+}
+
+fn roster_of(entry: &Entry) -> Option<&Arc<Roster>> {
+    match &entry.command {
+        Command::Roster(roster) => Some(roster),
+        Command::Update(_) => None,
+    }
 }
 
 fn update_of(entry: &Entry) -> Option<&Arc<Update>> {

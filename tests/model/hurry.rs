@@ -7,7 +7,7 @@ use surfstore::raft::{
 };
 
 use crate::marks::{Mark, Marks};
-use crate::steps::{AT_ONCE, Ballot, Local, accepted_append, answer_to_candidate};
+use crate::steps::{AT_ONCE, Ballot, Local, accepted_leader, answer_to_candidate};
 
 /// The number of ballots in a hurry.
 const BALLOTS_MAX: u8 = 3;
@@ -102,14 +102,14 @@ fn loses_vote(before: &Local, event: &Event) -> bool {
     is_answer && before.ballot.as_ref().is_some_and(|ballot| ballot.kind == BallotKind::Vote)
 }
 
-/// A hurry outlasts changes of term and role. It ends with the append of a leader, its verdict, an election won, its
+/// A hurry outlasts changes of term and role. It ends with a request of a leader, its verdict, an election won, its
 /// ballots used up, a crash, or a server that starts over. Until then, a candidate that gives up its role without a
 /// vote for another stands again soon.
 fn check_end(before: &Local, event: &Event, after: &Local, effects: &[Effect]) {
     let (old, new) = (before.server.status(), after.server.status());
     let is_over = match event {
-        Event::Call(_, Call::AppendEntries(_)) => {
-            accepted_append(event, effects).is_some_and(|request| request.has_majority)
+        Event::Call(_, Call::AppendEntries(_) | Call::InstallSnapshot(_)) => {
+            accepted_leader(event, effects).is_some_and(|(_, has_majority)| has_majority)
         }
         Event::Call(_, Call::Crash) | Event::Timeout(Timer::Hurry) => true,
         _ => leads_on(before, event) || old.incarnation != new.incarnation,
@@ -123,12 +123,12 @@ fn check_end(before: &Local, event: &Event, after: &Local, effects: &[Effect]) {
     }
 }
 
-/// The append of a leader that has a majority ends a hurry.
+/// The request of a leader that has a majority ends a hurry.
 fn check_append(event: &Event, after: &Local, effects: &[Effect]) {
-    let Some(request) = accepted_append(event, effects) else { return };
-    if request.has_majority {
-        assert!(after.server.leader() == Some(request.sender.id), "it does not trust its leader");
-        assert!(after.timer == Some(Timer::Silence), "an append does not end its hurry");
+    let Some((leader, has_majority)) = accepted_leader(event, effects) else { return };
+    if has_majority {
+        assert!(after.server.leader() == Some(leader.id), "it does not trust its leader");
+        assert!(after.timer == Some(Timer::Silence), "a leader does not end its hurry");
     }
 }
 

@@ -10,8 +10,10 @@ use surfstore::raft::{
 };
 
 use crate::hurry;
+use crate::logs::{has, held};
 use crate::marks::{Mark, Marks};
-use crate::steps::Local;
+use crate::snapshots;
+use crate::steps::{Local, append_outcome};
 
 /// An event without effect on any server: an unknown caller disconnects.
 pub(crate) const NOTHING: Event = Event::HangUp(CallId(u64::MAX));
@@ -35,9 +37,11 @@ fn check_indexes(server: &Server) {
 
 /// Terms never fall along a log and never exceed the current term.
 fn check_terms(server: &Server) {
-    let terms = server.log().from(LogIndex(1)).iter().map(|entry| entry.term);
-    assert!(terms.clone().is_sorted(), "terms fall along its log");
-    assert!(terms.max() <= Some(server.current_term()), "it has an entry of a later term");
+    let dropped = std::iter::once(server.log().last_included().term);
+    let terms = dropped.chain(held(server.log()).map(|(_, entry)| entry.term));
+    assert!(terms.is_sorted(), "terms fall along its log");
+    let last = server.log().last();
+    assert!(last.term <= server.current_term(), "it has an entry of a later term");
 }
 
 /// Every role has exactly its own timer, and a crashed server has none.
@@ -175,6 +179,7 @@ pub(crate) fn check_change(before: &Local, event: &Event, after: &Local, effects
     check_acknowledged(event, new, effects);
     check_crashed(before, event, after, effects);
     check_restored(old, event, after);
+    snapshots::check_change(old, event, new, effects);
     hurry::check_change(before, event, after, effects);
 }
 
@@ -190,8 +195,8 @@ fn check_anew(before: &Server, event: &Event, after: &Server) {
     let own = before.status().history;
     assert!(before.role() == RoleName::Candidate, "a server that starts over is not a candidate");
     assert!(shown.founded && shown.history != own, "it starts over but was shown no history");
-    let has_updates = before.log().from(LogIndex(1)).iter().any(|entry| roster_of(entry).is_none());
-    assert!(!has_updates, "a server with updates starts over");
+    let has_updates = held(before.log()).any(|(_, entry)| roster_of(entry).is_none());
+    assert!(!has_updates && before.files().is_empty(), "a server with updates starts over");
     assert!(after.log().last_index() == LogIndex(0), "it starts over with a log");
 }
 
@@ -217,17 +222,15 @@ fn shown_by(event: &Event) -> Option<&Identity> {
 /// A server that acknowledges entries holds them.
 fn check_acknowledged(event: &Event, after: &Server, effects: &[Effect]) {
     let Event::Call(_, Call::AppendEntries(request)) = event else { return };
-    let is_accepted = |effect: &Effect| match effect {
-        Effect::Reply(_, Reply::Append(reply)) => reply.outcome == AppendOutcome::Accepted,
-        _ => false,
-    };
-    if effects.iter().any(is_accepted) {
-        let held = after.log().from(request.prev_log.index.next());
+    if append_outcome(effects) == Some(AppendOutcome::Accepted) {
         assert!(
             after.log().contains(request.prev_log),
             "it acknowledges an entry that it does not hold"
         );
-        assert!(held.starts_with(&request.entries), "it acknowledges entries that it lacks");
+        let indexes = (request.prev_log.index.next().0..).map(LogIndex);
+        let mut entries = indexes.zip(&request.entries);
+        let holds_all = entries.all(|(index, entry)| has(after.log(), index, entry));
+        assert!(holds_all, "it acknowledges entries that it lacks");
         let history = after.status().history.or(request.sender.history);
         assert!(history == request.sender.history, "it acknowledges another history than its own");
     }
@@ -261,11 +264,15 @@ fn check_vote(before: &Status, after: &Status) {
     assert!(!same_term || kept, "it voted twice in a term");
 }
 
-/// Nothing up to the commit index is ever truncated or changed.
+/// Nothing up to the commit index is ever truncated or changed, and nothing after it is dropped.
 fn check_committed_stays(before: &Server, after: &Server) {
-    let committed = before.status().commit_index.0 as usize;
-    let held = |server: &Server| server.log().from(LogIndex(1)).get(..committed).map(<[_]>::to_vec);
-    assert!(held(before) == held(after), "a committed entry was deleted");
+    let committed = before.status().commit_index;
+    let mut entries = held(before.log()).take_while(|(index, _)| *index <= committed);
+    let are_kept = entries.all(|(index, entry)| has(after.log(), index, entry));
+    assert!(are_kept, "a committed entry was deleted");
+    let dropped = (before.log().last_included(), after.log().last_included());
+    assert!(dropped.0 <= dropped.1, "what was dropped has come back");
+    assert!(dropped.1.index <= after.status().last_applied, "it dropped what it has not applied");
 }
 
 /// A leader never deletes or changes its entries, and leads until its term ends or it crashes.
@@ -274,8 +281,9 @@ fn check_append_only(before: &Server, after: &Server) {
     if before.role() != RoleName::Leader || !goes_on {
         return;
     }
-    let led = before.log().from(LogIndex(1));
-    assert!(after.log().from(LogIndex(1)).starts_with(led), "a leader changed its own entries");
+    let mut led = held(before.log());
+    let are_kept = led.all(|(index, entry)| has(after.log(), index, entry));
+    assert!(are_kept, "a leader changed its own entries");
     let leads = matches!(after.role(), RoleName::Leader | RoleName::Crashed);
     assert!(leads, "a leader gave up within its term");
 }
@@ -309,14 +317,15 @@ fn check_restored(before: &Server, event: &Event, after: &Local) {
 pub(crate) fn marks(before: &Local, event: &Event, after: &Local, effects: &[Effect]) -> Marks {
     let mut marks = Marks::default();
     let (old, new) = (before.server.status(), after.server.status());
-    let shortened = before.server.log().from(LogIndex(1));
-    let truncated = !after.server.log().from(LogIndex(1)).starts_with(shortened);
+    let is_kept = |(index, entry)| has(after.server.log(), index, entry);
+    let truncated = !held(before.server.log()).all(is_kept);
     marks.hit_if(Mark::ConflictTruncated, truncated && old.history == new.history);
     let deposed = old.role == RoleName::Leader && new.role == RoleName::Follower;
     marks.hit_if(Mark::DeposedWithCallers, deposed && 0 < old.waiting);
     mark_history(&mut marks, before, event, after);
     mark_rosters(&mut marks, &before.server, &after.server);
     mark_event(&mut marks, before, event);
+    snapshots::mark(&mut marks, before, event, after, effects);
     hurry::mark(&mut marks, before, event, after);
     for effect in effects {
         mark_effect(&mut marks, (&before.server, event), effect);
@@ -395,7 +404,7 @@ fn mark_failure(
     let stands = role == RoleName::Candidate;
     marks.hit_if(Mark::FoundEnded, stands && failure == Failure::Ended);
     match request {
-        Request::AppendEntries(_) => {
+        Request::AppendEntries(_) | Request::InstallSnapshot(_) => {
             marks.hit_if(Mark::AppendFailed, role == RoleName::Leader);
         }
         Request::RequestVote(request) => {
@@ -460,7 +469,7 @@ fn mark_append(
             marks.hit_if(Mark::ForeignHistoryRefused, foreign);
             marks.hit_if(Mark::EarlierProcessRefused, !foreign);
         }
-        AppendOutcome::Stale => {}
+        AppendOutcome::Incomplete(_) | AppendOutcome::Stale => {}
     }
 }
 

@@ -15,10 +15,12 @@ mod elections;
 mod history;
 mod hurry;
 mod invariants;
+mod logs;
 mod marks;
 mod model;
 mod network;
 mod search;
+mod snapshots;
 mod state;
 mod steps;
 mod table;
@@ -165,6 +167,45 @@ fn three_servers_keep_every_promise_when_one_is_relaunched() {
 #[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
 fn four_servers_keep_every_promise_when_one_is_relaunched() {
     check("four relaunched", &configurations::FOUR_RELAUNCHED);
+}
+
+#[test]
+fn a_server_alone_that_drops_entries_keeps_every_promise() {
+    check("cut alone", &configurations::CUT_ALONE);
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
+fn two_servers_that_drop_entries_keep_every_promise_when_they_are_relaunched() {
+    check("cut pair relaunched", &configurations::CUT_PAIR_RELAUNCHED);
+    check("cut pair in pieces", &configurations::CUT_PAIR_IN_PIECES);
+    check("cut pair with failures", &configurations::CUT_PAIR_WITH_FAILURES);
+    let with_all_messages = &configurations::CUT_PAIR_WITH_ALL_MESSAGES;
+    check_and_compare("cut pair with all messages", with_all_messages);
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
+fn three_servers_that_drop_entries_keep_every_promise() {
+    check("cut founding", &configurations::CUT_FOUNDING);
+    check("cut trio with updates", &configurations::CUT_TRIO_WITH_UPDATES);
+    check("cut trio with crash", &configurations::CUT_TRIO_WITH_CRASH);
+    check("cut trio in three terms", &configurations::CUT_TRIO_IN_THREE_TERMS);
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
+fn three_servers_that_drop_entries_keep_every_promise_when_one_is_relaunched() {
+    check("cut trio relaunched", &configurations::CUT_TRIO_RELAUNCHED);
+}
+
+#[test]
+#[ignore = "takes a minute of a free core"]
+fn three_servers_that_drop_entries_of_longer_logs_keep_every_promise() {
+    let with_updates = &configurations::CUT_TRIO_IN_THREE_TERMS_WITH_UPDATES;
+    check("cut trio in three terms with updates", with_updates);
+    check("cut trio with longer log", &configurations::CUT_TRIO_WITH_LONGER_LOG);
+    check("cut trio in pieces", &configurations::CUT_TRIO_IN_PIECES);
 }
 
 #[test]

@@ -87,6 +87,32 @@ pub(crate) enum Mark {
     JudgeAnswered,
     /// A pre-vote that only waited for the answer of a lost leader is won without it.
     PatienceEnded,
+    /// A server drops an applied entry.
+    EntryDropped,
+    /// A leader sends a piece of a snapshot.
+    PieceSent,
+    /// A follower keeps a piece of a snapshot that is not complete.
+    PieceKept,
+    /// A follower gives up the pieces that it has, for another snapshot or another leader.
+    PiecesGivenUp,
+    /// A follower that has some pieces crashes or becomes the leader.
+    PiecesLost,
+    /// A leader need not send its snapshot any longer, or stops leading.
+    TransferEnded,
+    /// A snapshot replaces the state of a follower.
+    SnapshotInstalled,
+    /// A snapshot replaces the state of an empty server.
+    EmptyServerFilled,
+    /// A snapshot replaces entries that were not committed.
+    SuffixReplaced,
+    /// A snapshot replaces a log that is longer than what it includes.
+    LongerLogReplaced,
+    /// A follower that has a snapshot's last entry is sent that snapshot.
+    SnapshotNotNeeded,
+    /// It keeps the entries after that one.
+    SuffixKept,
+    /// A snapshot ends a call whose outcome it does not show.
+    ToldUnknownByInstall,
 }
 
 impl Mark {

@@ -1,16 +1,19 @@
 //! What can happen to a cluster: from one state to all its successors.
 
 use surfstore::metadata::Update;
-use surfstore::raft::{BATCH_BYTES_MAX, Call, Event, RoleName, Server, ServerId, Timer};
+use surfstore::raft::{BATCH_BYTES_MAX, Call, CallId, Event, RoleName, Server, ServerId, Timer};
 use surfstore::value::Value;
 
-use crate::configurations::{Bounds, Elections, Relaunches, Start};
+use crate::configurations::{Bounds, Elections, Relaunches, Start, Updates};
 use crate::history::History;
 use crate::invariants::NOTHING;
 use crate::marks::{Mark, Marks};
 use crate::state::{Action, ENDED, Left, Process, SERVERS_MAX, State};
 use crate::steps::{AT_ONCE, Local, Step, Steps};
 use crate::table::Numbered;
+
+/// The size of a leaf of the file map: two files that each have more than half as many bytes do not share one.
+const LEAF_BYTES: usize = 64 << 10;
 
 /// The transitions within some bounds, and what is remembered of those taken.
 pub(crate) struct Model {
@@ -22,7 +25,7 @@ pub(crate) struct Model {
 
 impl Model {
     pub(crate) fn new(bounds: Bounds) -> Model {
-        let (steps, histories) = (Steps::new(), Numbered::new());
+        let (steps, histories) = (Steps::new(bounds.compaction()), Numbered::new());
         Model { bounds, steps, histories, marks: Marks::default() }
     }
 
@@ -276,20 +279,34 @@ impl Model {
 
     fn update(&mut self, state: &mut State, id: ServerId) -> bool {
         let mut history = self.histories.get(state.history).clone();
-        let version = self.bounds.versions[history.updates_made()];
-        let call = history.update(id);
+        let call = history.update(id, &self.local(state, id).server);
         state.history = self.histories.number(history).0;
+        let update = self.updated(call).expect("the call is an update");
+        self.settle_event(state, id, Event::Call(call, Call::Update(update)));
+        let mut history = self.histories.get(state.history).clone();
+        history.appended(call, &self.local(state, id).server);
+        state.history = self.histories.number(history).0;
+        true
+    }
+
+    /// The update that the call makes, if it is one.
+    fn updated(&self, call: CallId) -> Option<Update> {
+        let place = (call.0 as usize).checked_sub(1)?;
+        let version = *self.bounds.versions.get(place)?;
         let own = i64::try_from(call.0).expect("few calls").into();
-        let ballast = if self.bounds.large { BATCH_BYTES_MAX } else { 0 };
+        let (name, ballast) = match self.bounds.updates {
+            Updates::Small => ("f".to_owned(), 0),
+            Updates::Large => ("f".to_owned(), BATCH_BYTES_MAX),
+            Updates::Apart => (format!("f{}", call.0), LEAF_BYTES / 2),
+        };
         let hashes = [own, Value::Base64(vec![0; ballast].into())].into();
-        let update = Call::Update(Update { name: "f".into(), version, hashes });
-        self.settle_event(state, id, Event::Call(call, update))
+        Some(Update { name: name.as_str().into(), version, hashes })
     }
 
     fn read(&mut self, state: &mut State, id: ServerId) -> bool {
         let server = &self.local(state, id).server;
-        let committed = server.log().get(server.status().commit_index).map(|entry| entry.term);
-        let is_early = committed.is_none_or(|term| term < server.current_term());
+        let committed = server.log().position(server.status().commit_index);
+        let is_early = committed.is_none_or(|last| last.term < server.current_term());
         self.marks.hit_if(Mark::EarlyRead, is_early);
         let mut history = self.histories.get(state.history).clone();
         let call = history.read(id, &self.local(state, id).server);
@@ -364,7 +381,7 @@ impl Model {
         let before = from.map(|from| &self.steps.local(from).server);
         history.observe(&self.servers(state), (id, before), &mut marks);
         for (call, reply) in step.iter().flat_map(|step| &self.steps.get(*step).answers) {
-            history.answered(*call, reply);
+            history.answered(*call, reply, self.updated(*call).as_ref());
         }
         self.marks.add(marks);
         state.history = self.histories.number(history).0;

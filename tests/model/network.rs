@@ -8,7 +8,8 @@ use std::fmt;
 
 use surfstore::raft::{
     AppendEntries, AppendReply, Call, CallError, Command, Entry, Event, Failure, Identity,
-    LogIndex, Position, Reply, Request, RequestVote, Response, Roster, ServerId, Term, VoteReply,
+    Incarnation, InstallSnapshot, LogIndex, Position, Reply, Request, RequestVote, Response,
+    Roster, ServerId, Term, VoteReply,
 };
 
 use crate::state::Process;
@@ -97,6 +98,9 @@ impl Message {
             Message::Request { to, request: Request::AppendEntries(request), .. } => {
                 (*to, Event::Call(AT_ONCE, Call::AppendEntries(request.clone())))
             }
+            Message::Request { to, request: Request::InstallSnapshot(request), .. } => {
+                (*to, Event::Call(AT_ONCE, Call::InstallSnapshot(request.clone())))
+            }
             Message::Response { by, to, response, .. } => {
                 (by.id, Event::Response { from: *to, response: *response })
             }
@@ -120,6 +124,7 @@ fn request_of(event: &Event) -> Request {
     match event {
         Event::Call(_, Call::RequestVote(request)) => Request::RequestVote(request.clone()),
         Event::Call(_, Call::AppendEntries(request)) => Request::AppendEntries(request.clone()),
+        Event::Call(_, Call::InstallSnapshot(request)) => Request::InstallSnapshot(request.clone()),
         other => panic!("{other:?} is not a request"),
     }
 }
@@ -170,8 +175,7 @@ fn told_request(request: &Request) -> String {
             has_majority,
         }) => {
             let entries: Vec<_> = entries.iter().map(told_entry).collect();
-            let receiver = receiver.map_or("anybody".to_owned(), |receiver| receiver.0.to_string());
-            let mark = if *has_majority { "" } else { ", without a majority" };
+            let (receiver, mark) = (told_receiver(*receiver), told_majority(*has_majority));
             format!(
                 "appends {entries:?} after {} in t{}, round {}, for {receiver}, commit {}{mark}",
                 place(*prev_log),
@@ -180,7 +184,39 @@ fn told_request(request: &Request) -> String {
                 leader_commit.0
             )
         }
+        Request::InstallSnapshot(InstallSnapshot {
+            sender,
+            receiver,
+            last_included,
+            roster,
+            offset,
+            leaves,
+            done,
+            round,
+            has_majority,
+        }) => {
+            let files = leaves.iter().flat_map(|leaf| leaf.iter());
+            let files: Vec<_> =
+                files.map(|file| format!("{} v{}", file.name, file.version)).collect();
+            let (receiver, mark) = (told_receiver(*receiver), told_majority(*has_majority));
+            let last = if *done { ", the last" } else { "" };
+            format!(
+                "installs {files:?} from leaf {offset}{last}, of {} with {}, in t{}, round {}, for {receiver}{mark}",
+                place(*last_included),
+                told_roster(roster),
+                sender.term.0,
+                round.0,
+            )
+        }
     }
+}
+
+fn told_receiver(receiver: Option<Incarnation>) -> String {
+    receiver.map_or("anybody".to_owned(), |receiver| receiver.0.to_string())
+}
+
+fn told_majority(has_majority: bool) -> &'static str {
+    if has_majority { "" } else { ", without a majority" }
 }
 
 fn told_response(response: &Response) -> String {
@@ -199,7 +235,8 @@ fn told_response(response: &Response) -> String {
     }
 }
 
-fn place(position: Position) -> String {
+/// A position in a few characters.
+pub(crate) fn place(position: Position) -> String {
     format!("{}/t{}", position.index.0, position.term.0)
 }
 

@@ -5,9 +5,9 @@
 //! numbers. Properties of one server alone are checked here, once per step and once per server state.
 
 use surfstore::raft::{
-    Account, AppendEntries, AppendOutcome, BallotKind, Call, CallError, CallId, Cluster, Effect,
-    Event, Failure, Flaw, Identity, Member, Reply, Request, Response, RoleName, Server, ServerId,
-    Status, Term, Timer,
+    Account, AppendOutcome, BallotKind, Call, CallError, CallId, Cluster, Compaction, Effect,
+    Event, Failure, Flaw, Identity, Member, Position, Reply, Request, Response, RoleName, Server,
+    ServerId, Status, Term, Timer,
 };
 
 use crate::invariants;
@@ -84,6 +84,7 @@ pub(crate) struct Facts {
     pub(crate) role: RoleName,
     pub(crate) term: Term,
     pub(crate) voted_for: Option<Member>,
+    pub(crate) last_log: Position,
     pub(crate) ballot: Option<(BallotKind, u64)>,
     /// Whether it has nothing left to do that it would do at any event.
     pub(crate) idle: bool,
@@ -104,6 +105,7 @@ pub(crate) struct Delivery {
 
 /// Server states, events, messages and steps by their numbers.
 pub(crate) struct Steps {
+    compaction: Compaction,
     locals: Numbered<Local>,
     events: Numbered<Event>,
     messages: Numbered<Message>,
@@ -114,10 +116,10 @@ pub(crate) struct Steps {
 }
 
 impl Local {
-    fn start(process: Process, size: u8) -> Local {
+    fn start(process: Process, size: u8, compaction: Compaction) -> Local {
         let Process { id, .. } = process;
         let cluster = Cluster::new(id, size).expect("a server of the cluster");
-        let (server, effects) = Server::start(cluster, process.incarnation());
+        let (server, effects) = Server::start(cluster, process.incarnation(), compaction);
         let mut local = Local { id, server, timer: None, fate: false, ballot: None, lost: None };
         local.run_timers(&effects);
         local
@@ -129,7 +131,7 @@ impl Local {
                 Effect::ArmTimer(Timer::Fate) => self.fate = true,
                 Effect::ArmTimer(timer) => self.timer = Some(*timer),
                 Effect::StopTimers => (self.timer, self.fate) = (None, false),
-                Effect::Send { .. } | Effect::Reply(..) => {}
+                Effect::Send { .. } | Effect::Reply(..) | Effect::Discard(_) => {}
             }
         }
     }
@@ -204,7 +206,7 @@ impl Local {
     }
 
     fn note_ballot(&mut self, event: &Event, effects: &[Effect]) {
-        let is_led = accepted_append(event, effects).is_some();
+        let is_led = accepted_leader(event, effects).is_some();
         if is_led && self.ballot.as_ref().is_some_and(|ballot| ballot.kind == BallotKind::Vote) {
             self.ballot = None;
         }
@@ -223,8 +225,10 @@ impl Local {
 }
 
 impl Steps {
-    pub(crate) fn new() -> Steps {
+    /// No steps yet, of servers that all drop entries and send snapshots in this way.
+    pub(crate) fn new(compaction: Compaction) -> Steps {
         Steps {
+            compaction,
             locals: Numbered::new(),
             events: Numbered::new(),
             messages: Numbered::new(),
@@ -237,7 +241,7 @@ impl Steps {
 
     /// A server as its process starts.
     pub(crate) fn start(&mut self, process: Process, size: u8) -> u32 {
-        self.local_number(Local::start(process, size))
+        self.local_number(Local::start(process, size, self.compaction))
     }
 
     pub(crate) fn local(&self, number: u32) -> &Local {
@@ -294,11 +298,12 @@ impl Steps {
         let (number, is_new) = self.locals.number(local);
         if is_new {
             let local = self.locals.get(number);
-            let Status { role, current_term: term, voted_for, .. } = local.server.status();
+            let Status { role, current_term: term, voted_for, last_log, .. } =
+                local.server.status();
             let ballot = local.ballot.as_ref().map(|ballot| (ballot.kind, ballot.number));
             invariants::check_state(local);
             let idle = invariants::is_idle(local);
-            self.facts.push(Facts { role, term, voted_for, ballot, idle });
+            self.facts.push(Facts { role, term, voted_for, last_log, ballot, idle });
             invariants::check_deafness(local);
         }
         number
@@ -338,7 +343,7 @@ impl Steps {
                     response = Some(self.message_number(message));
                 }
                 Effect::Reply(call, reply) => answers.push((call, reply)),
-                Effect::ArmTimer(_) | Effect::StopTimers => {}
+                Effect::ArmTimer(_) | Effect::StopTimers | Effect::Discard(_) => {}
             }
         }
         let concerns_all = !answers.is_empty() || differ(&before.server, &after.server);
@@ -355,19 +360,30 @@ impl Steps {
     }
 }
 
-/// The append in the event, if the server takes it for its leader's.
-pub(crate) fn accepted_append<'a>(
+/// The leader that makes the request in the event and whether it has a majority, if the server takes it for its leader.
+pub(crate) fn accepted_leader<'a>(
     event: &'a Event,
     effects: &[Effect],
-) -> Option<&'a AppendEntries> {
-    let Event::Call(_, Call::AppendEntries(request)) = event else { return None };
-    let is_accepted = |effect: &Effect| match effect {
-        Effect::Reply(_, Reply::Append(reply)) => {
-            matches!(reply.outcome, AppendOutcome::Accepted | AppendOutcome::Mismatch(_))
-        }
-        _ => false,
+) -> Option<(&'a Identity, bool)> {
+    let leader = match event {
+        Event::Call(_, Call::AppendEntries(request)) => (&request.sender, request.has_majority),
+        Event::Call(_, Call::InstallSnapshot(request)) => (&request.sender, request.has_majority),
+        _ => return None,
     };
-    effects.iter().any(is_accepted).then_some(request)
+    match append_outcome(effects)? {
+        AppendOutcome::Accepted | AppendOutcome::Mismatch(_) | AppendOutcome::Incomplete(_) => {
+            Some(leader)
+        }
+        AppendOutcome::Stale | AppendOutcome::Refused => None,
+    }
+}
+
+/// What a leader is told came of its request.
+pub(crate) fn append_outcome(effects: &[Effect]) -> Option<AppendOutcome> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Reply(_, Reply::Append(reply)) => Some(reply.outcome),
+        _ => None,
+    })
 }
 
 /// The ballot that an answer to a candidate belongs to, who gave it, and what it shows about them: nothing if their

@@ -1,9 +1,10 @@
 //! Actions in words, for the path to a failure.
 
-use surfstore::raft::{LogIndex, ServerId};
+use surfstore::raft::{LogIndex, Position, ServerId};
 
+use crate::logs::held;
 use crate::model::Model;
-use crate::network::told_entry;
+use crate::network::{place, told_entry};
 use crate::state::{Action, ENDED, State};
 
 impl Model {
@@ -43,13 +44,18 @@ impl Model {
     fn tell_server(&self, id: ServerId, number: u32) -> String {
         let server = &self.steps.local(number).server;
         let status = server.status();
-        let log: Vec<_> = server.log().from(LogIndex(1)).iter().map(told_entry).collect();
+        let log: Vec<_> = held(server.log()).map(|(_, entry)| told_entry(entry)).collect();
+        let dropped = match server.log().last_included() {
+            Position { index: LogIndex(0), .. } => String::new(),
+            last => format!("after {} ", place(last)),
+        };
         format!(
-            "{} as {}: {} t{} log [{}] commit {}",
+            "{} as {}: {} t{} log {}[{}] commit {}",
             id.0,
             status.incarnation.0,
             status.role.as_str(),
             status.current_term.0,
+            dropped,
             log.join(", "),
             status.commit_index.0
         )

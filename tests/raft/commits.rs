@@ -228,3 +228,24 @@ fn a_repair_takes_one_refusal_and_at_most_one_more_per_conflicting_term() {
         }
     }
 }
+
+/// A step that commits a long log would take long, so a leader commits it in parts, and goes on when a follower answers
+/// the news of the part before.
+#[test]
+fn a_long_log_is_committed_in_parts() {
+    let mut terms = vec![1];
+    terms.resize(2 * BATCH_ENTRIES_MAX + 1, 1);
+    let (mut server, effects) = elected(3, &terms);
+    let whole = u64::try_from(terms.len() + 1).unwrap();
+    let mut next = append_to(&effects, 1);
+    let mut commits = vec![server.status().commit_index.0];
+    while server.status().commit_index < LogIndex(whole) {
+        let effects;
+        (server, effects) = server.step(accepted(1, &next));
+        commits.push(server.status().commit_index.0);
+        next = append_to(&effects, 1);
+        assert!(next.leader_commit == server.status().commit_index, "the news goes out at once");
+    }
+    let part = u64::try_from(BATCH_ENTRIES_MAX).unwrap();
+    assert_eq!(commits, [1, 1 + part, 1 + 2 * part, whole]);
+}

@@ -94,7 +94,8 @@ fn a_reply_of_an_earlier_term_changes_nothing() {
 /// Figure 2, State; §5.2: "When servers start up, they begin as followers."
 #[test]
 fn a_server_starts_as_a_follower_in_term_0_with_an_empty_log() {
-    let (server, effects) = Server::start(Cluster::new(SELF, 3).unwrap(), life(0));
+    let (server, effects) =
+        Server::start(Cluster::new(SELF, 3).unwrap(), life(0), Compaction::default());
     assert_eq!(effects, [Effect::ArmTimer(Timer::Start)]);
     let expected = Status {
         role: RoleName::Follower,
@@ -106,6 +107,7 @@ fn a_server_starts_as_a_follower_in_term_0_with_an_empty_log() {
         leader_history: None,
         commit_index: LogIndex(0),
         last_applied: LogIndex(0),
+        last_included: at(0, 0),
         last_log: at(0, 0),
         waiting: 0,
     };
@@ -249,7 +251,8 @@ fn a_candidate_wins_with_a_majority_of_all_servers_and_not_before() {
 /// §5.2: a single server is a majority of one. It waits for no other server, so it leads from the start.
 #[test]
 fn a_single_server_elects_itself() {
-    let (server, effects) = Server::start(Cluster::new(SELF, 1).unwrap(), life(0));
+    let (server, effects) =
+        Server::start(Cluster::new(SELF, 1).unwrap(), life(0), Compaction::default());
     assert_eq!(server.role(), RoleName::Leader);
     assert_eq!(server.current_term(), Term(1));
     assert_eq!(armed(&effects).last(), Some(&Timer::Heartbeat));

@@ -16,4 +16,5 @@ mod rivals;
 mod roles;
 mod rosters;
 mod senders;
+mod snapshots;
 mod updates;

@@ -150,7 +150,7 @@ fn a_request_with_an_impossible_account_is_forged_and_changes_nothing() {
 #[test]
 fn a_server_says_of_itself_what_it_is() {
     let cluster = Cluster::new(SELF, 3).unwrap().named(7);
-    let (server, _) = Server::start(cluster, life(0));
+    let (server, _) = Server::start(cluster, life(0), Compaction::default());
     let fresh = Identity { names: 7, ..identity(0, 0) };
     let (_, request) = ask_again(server.clone(), timeout(Timer::Start));
     assert_eq!(request.sender, fresh);

@@ -40,16 +40,45 @@ fn an_update_is_answered_once_a_majority_holds_it() {
     assert_eq!(replies(&answer), [], "each is answered once");
 }
 
-/// The version rule is applied with the entry: a refusal is also replicated and confirmed by a majority.
+/// An update whose version cannot be the next one is not appended. It is refused as a read is answered: once leadership
+/// has been confirmed after its arrival.
 #[test]
-fn an_update_of_the_wrong_version_is_refused_only_once_a_majority_holds_it() {
-    for version in [-1, 0, 2, i64::MAX] {
-        let (server, effects) = leader(3).step(update(5, "a", version));
+fn an_update_of_an_impossible_version_is_refused_without_an_entry_once_a_majority_confirms_it() {
+    let (server, effects) = leader(3).step(update(1, "a", 1));
+    let leader = settled(server, &effects);
+    for version in [i64::MIN, -1, 0, 1, 3, i64::MAX] {
+        let (server, effects) = leader.clone().step(update(5, "a", version));
         assert_eq!(replies(&effects), []);
+        assert_eq!(server.log(), leader.log());
         let (server, effects) = server.step(accepted(1, &append_to(&effects, 1)));
-        assert_eq!(replies(&effects), [(5, REFUSED)]);
-        assert!(server.files().is_empty());
+        assert_eq!(replies(&effects), [(5, REFUSED)], "version {version}");
+        assert_eq!(server.files(), leader.files());
     }
+}
+
+/// Entries that wait in the log may make a version the next one, each by one at most.
+#[test]
+fn an_update_that_entries_in_the_log_may_let_through_is_appended() {
+    let server = after(leader(3), [update(1, "a", 1), update(2, "b", 1)]);
+    for (version, is_appended) in [(0, false), (1, true), (2, true), (3, true), (4, false)] {
+        let (server, _) = server.clone().step(update(5, "a", version));
+        assert_eq!(terms(&server).len(), 4 + usize::from(is_appended), "version {version}");
+    }
+}
+
+/// A leader that has been deposed does not know it: its refusal is no answer without a majority.
+#[test]
+fn a_refusal_that_nobody_confirms_waits_and_ends_with_the_leadership() {
+    let server = after(leader(3), [update(5, "a", 7)]);
+    for (ends, error) in [
+        (appends(append(3, at(2, 2), vec![])), CallError::NotLeader(None)),
+        (crash(1), CallError::Crashed),
+    ] {
+        let (_, effects) = server.clone().step(ends);
+        assert!(replies(&effects).contains(&(5, Reply::Failed(error))), "{effects:?}");
+    }
+    let (server, _) = server.step(Event::HangUp(CallId(5)));
+    assert_eq!(server.status().waiting, 0);
 }
 
 /// Of several updates to the same version, the first in the log takes effect.

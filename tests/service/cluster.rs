@@ -7,8 +7,10 @@ use fastrand::Rng;
 use surfstore::config::{Address, Config};
 use surfstore::gate::{self, Gate, HttpMethod, Received};
 use surfstore::protocol::{self, Ask};
-use surfstore::raft::{CallId, Cluster as Set, Failure, Incarnation, Member, Request, ServerId};
-use surfstore::service::{Action, AnswerBudget, Input, Service, Settings};
+use surfstore::raft::{
+    CallId, Cluster as Set, Compaction, Failure, Incarnation, Member, Request, ServerId,
+};
+use surfstore::service::{Action, AnswerBudget, HeldBytes, Input, Service, Settings};
 use surfstore::value::Value;
 use surfstore::xmlrpc::{self, Fault};
 
@@ -77,9 +79,12 @@ impl Cluster {
                 cluster: Set::new(ServerId(id), size).unwrap(),
                 config: config.clone(),
                 incarnation: incarnation(id),
+                compaction: Compaction::default(),
                 rng: Rng::with_seed(seed + u64::from(id)),
                 waiting_max,
                 budget: AnswerBudget::default(),
+                requests: HeldBytes::default(),
+                memory_max: usize::MAX,
             };
             cluster.budgets.push(settings.budget.clone());
             let (service, actions) = Service::start(settings, cluster.now);
@@ -208,6 +213,7 @@ impl Cluster {
                     self.inputs.push_back((asker.0, input));
                 }
                 Action::Disconnect => self.disconnected[usize::from(by)] += 1,
+                Action::Discard(_) => {}
                 Action::Log(_, line) => self.lines.push(line),
             }
         }

@@ -11,8 +11,8 @@ use cluster::{Answer, Called, Cluster};
 use sha2::{Digest, Sha256};
 use surfstore::config::Config;
 use surfstore::protocol::{self, Ask, fault};
-use surfstore::raft::{CallId, HURRY_SPREAD_MS, Incarnation, ServerId, WAITING_MAX};
-use surfstore::service::{Action, AnswerBudget, Input, Service, Settings};
+use surfstore::raft::{CallId, Compaction, HURRY_SPREAD_MS, Incarnation, ServerId, WAITING_MAX};
+use surfstore::service::{Action, AnswerBudget, HeldBytes, Input, Service, Settings};
 use surfstore::value::Value;
 use surfstore::xmlrpc::{self, write_call};
 
@@ -291,18 +291,26 @@ struct Alone {
 }
 
 impl Alone {
-    /// A server with four files of 1 MiB.
-    fn with_a_large_map() -> Alone {
+    /// A server that may use so much memory.
+    fn within(memory_max: usize) -> Alone {
         let settings = Settings {
             cluster: surfstore::raft::Cluster::new(ServerId(0), 1).unwrap(),
             config: Config::parse("M: 1\nmetadata0: localhost:9001\n").unwrap(),
             incarnation: Incarnation(1),
+            compaction: Compaction::within(memory_max),
             rng: fastrand::Rng::with_seed(1),
             waiting_max: WAITING_MAX,
             budget: AnswerBudget::default(),
+            requests: HeldBytes::default(),
+            memory_max,
         };
         let now = Instant::now();
-        let mut alone = Alone { service: Some(Service::start(settings, now).0), now };
+        Alone { service: Some(Service::start(settings, now).0), now }
+    }
+
+    /// A server with four files of 1 MiB.
+    fn with_a_large_map() -> Alone {
+        let mut alone = Alone::within(usize::MAX);
         for file in 0..4 {
             let hashes = Value::from("h".repeat(1 << 20).as_str());
             let document = Ask::Update(&file.to_string(), 1, &hashes).document();
@@ -331,7 +339,7 @@ fn answers_of(actions: Vec<Action>) -> Vec<(u64, Answer)> {
         Action::Answer { id, document } => {
             Some((id.0, xmlrpc::parse_response(&document.bytes()).unwrap()))
         }
-        Action::Send { .. } | Action::Disconnect | Action::Log(..) => None,
+        Action::Send { .. } | Action::Disconnect | Action::Discard(_) | Action::Log(..) => None,
     };
     actions.into_iter().filter_map(answer).collect()
 }
@@ -536,4 +544,43 @@ fn every_call_is_answered_once_whatever_happens() {
             assert!(budget.bytes() < 2_000, "seed {seed}: {} bytes are held", budget.bytes());
         }
     }
+}
+
+/// The answer to an update of a file with one hash of that length: whether it took effect, or the code of its fault.
+fn update_of(alone: &mut Alone, file: &str, version: i64, bytes: usize) -> Result<bool, i32> {
+    let hashes = Value::from("h".repeat(bytes).as_str());
+    let document = Ask::Update(file, version, &hashes).document();
+    match alone.handle(called(1, document)).0.remove(0).1 {
+        Ok(Value::Boolean(took_effect)) => Ok(took_effect),
+        Err(fault) => Err(fault.code),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn updates_beyond_the_memory_are_busy_and_everything_else_goes_on() {
+    let mut alone = Alone::within(1 << 20);
+    let mut files = 0;
+    while let Ok(took_effect) = update_of(&mut alone, &files.to_string(), 1, 10_000) {
+        assert!(took_effect);
+        files += 1;
+        assert!(files < 200, "memory is bounded");
+    }
+    // An eighth is the log's, and the map counts twice.
+    assert!((42..=46).contains(&files), "{files}");
+    let mut read = alone.handle(called(2, Ask::Files.document())).0;
+    while read.is_empty() {
+        read = alone.handle(Input::Tick).0;
+    }
+    assert!(matches!(&read[0].1, Ok(Value::Struct(map)) if map.len() == files));
+    assert_eq!(update_of(&mut alone, "more", 1, 10_000), Err(fault::BUSY));
+    assert_eq!(update_of(&mut alone, "0", 2, 10_001), Err(fault::BUSY));
+    let version = called(3, Ask::Version("0").document());
+    assert_eq!(alone.handle(version).0, [(3, Ok(1.into()))], "a busy update has no effect");
+    // What takes no more than it replaces is taken, and makes room.
+    assert_eq!(update_of(&mut alone, "0", 2, 10_000), Ok(true));
+    assert_eq!(update_of(&mut alone, "1", 2, 1), Ok(true));
+    assert_eq!(update_of(&mut alone, "1", 2, 1), Ok(false));
+    assert_eq!(update_of(&mut alone, "2", 2, 1), Ok(true));
+    assert_eq!(update_of(&mut alone, "more", 1, 9_000), Ok(true));
 }

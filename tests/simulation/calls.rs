@@ -30,16 +30,17 @@ impl World {
     ) -> CallId {
         let call = CallId(self.number());
         let hashes = Value::from(hashes(call, ballast));
-        self.ask(server, call, Kind::Update, &Ask::Update(name, version, &hashes));
+        let kind = Kind::Update(name.to_owned(), version);
+        self.ask(server, call, kind, &Ask::Update(name, version, &hashes));
         call
     }
 
     pub(crate) fn read(&mut self, server: ServerId) {
         let call = CallId(self.number());
         let status = self.status(server);
-        let committed = self.server(server).log().get(status.commit_index);
+        let committed = self.server(server).log().position(status.commit_index);
         if status.role == RoleName::Leader
-            && committed.is_none_or(|entry| entry.term < status.current_term)
+            && committed.is_none_or(|position| position.term < status.current_term)
         {
             self.marks.hit(Mark::EarlyRead);
         }
@@ -53,7 +54,7 @@ impl World {
         let mut kinds = Vec::new();
         for version in (version..).take(updates.into()) {
             let call = CallId(self.number());
-            kinds.push((call, Kind::Update));
+            kinds.push((call, Kind::Update(name.to_owned(), version)));
             let params = [name.into(), version.into(), Value::Array(hashes(call, 0).into())];
             calls.push(one_of_several("surfstore.updatefile", params.into()));
             let (kind, method) = match self.number() % 2 {
@@ -116,6 +117,9 @@ impl World {
             RoleName::Crashed => Mark::DoubleCrash,
         });
         self.control(id, &Ask::Crash);
+        if self.snapshots.forget(id) {
+            self.marks.hit(Mark::CrashMidway);
+        }
         if 2 * self.up() == self.services.len() {
             self.marks.hit(Mark::HalfUp);
         }
@@ -141,6 +145,7 @@ impl World {
     /// Crashes or restores a server, and checks what it keeps.
     fn control(&mut self, id: ServerId, ask: &Ask<'_>) {
         let before = *self.status(id);
+        let (log, files) = (self.server(id).log().clone(), self.server(id).files().clone());
         let answer = self.answer_to(id, &ask.document());
         assert!(answer == Ok(Value::Boolean(true)), "crash and restore are always done");
         let kept = |status: &Status| {
@@ -151,6 +156,8 @@ impl World {
             kept(&before) == kept(self.status(id)),
             "crash and restore keep term, vote, log and commit index"
         );
+        assert!(log == *self.server(id).log(), "crash and restore keep the log");
+        assert!(files == *self.server(id).files(), "crash and restore keep the map");
     }
 
     /// Ends the server's process. Its memory is lost, and its callers never learn the outcome of their calls.
@@ -171,6 +178,7 @@ impl World {
         self.clients.lose(id);
         self.history.forget(id);
         self.lanes.forget(id);
+        self.snapshots.forget(id);
         self.replace_process(id);
         self.check_promise();
         if self.up() < self.majority() && 0 < self.clients.waiting().len() {
@@ -231,7 +239,7 @@ impl World {
             if *kind == Kind::Read && !self.was_writing {
                 self.check_confirmed(call, server);
             }
-            if matches!(kind, Kind::Read | Kind::Update)
+            if matches!(kind, Kind::Read | Kind::Update(..))
                 && self.majority_lost.is_some_and(|lost| since <= lost)
             {
                 self.marks.hit(Mark::MajorityRegained);
@@ -249,7 +257,7 @@ impl World {
             (waiting..=waiting + multicalls).contains(&remembered),
             "{id:?} remembers {remembered} callers of {waiting} and {multicalls} multicalls"
         );
-        assert!(remembered <= self.waiting_max, "{id:?} lets {remembered} callers wait");
+        assert!(remembered <= self.limits.waiting_max, "{id:?} lets {remembered} callers wait");
     }
 }
 

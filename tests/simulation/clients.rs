@@ -42,7 +42,8 @@ pub(crate) struct Waiting {
 /// What a client asks for.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Kind {
-    Update,
+    /// An update of this file to this version.
+    Update(String, i64),
     Read,
     /// Something that needs no majority.
     Question,
@@ -65,7 +66,7 @@ impl Clients {
     fn count_of(&mut self, waiting: &Waiting) -> &mut usize {
         let at = match waiting.kind {
             Kind::Multicall(_) => &mut self.multicalls_at,
-            Kind::Update | Kind::Read | Kind::Question => &mut self.at,
+            Kind::Update(..) | Kind::Read | Kind::Question => &mut self.at,
         };
         &mut at[usize::from(waiting.server.0)]
     }
@@ -153,12 +154,8 @@ impl Check<'_> {
 
     fn one(&mut self, call: CallId, kind: &Kind, answer: &Answer) {
         match (kind, answer) {
-            (Kind::Update, Ok(Value::Boolean(took_effect))) => {
-                let (place, effect) =
-                    self.ledger.outcome(call).expect("an answered update is committed");
-                assert!(effect == *took_effect, "{call:?} was told {took_effect}");
-                assert!(self.earliest < place, "{call:?} took effect before it was made");
-                self.earliest = place;
+            (Kind::Update(name, version), Ok(Value::Boolean(took_effect))) => {
+                self.update(call, (name, *version), *took_effect);
             }
             (Kind::Read, Ok(map)) => {
                 let mut between = self.earliest..=self.ledger.len();
@@ -174,13 +171,30 @@ impl Check<'_> {
         }
     }
 
+    /// An update that took effect is committed. One that was refused may be missing from the log, like a read. Then its
+    /// version was not the next one at some point between call and answer, and it is never committed.
+    fn update(&mut self, call: CallId, (name, version): (&str, i64), took_effect: bool) {
+        let Some((place, effect)) = self.ledger.outcome(call) else {
+            assert!(!took_effect, "{call:?} took effect and is not committed");
+            let is_refused = |len: &usize| self.ledger.map(*len).version(name) + 1 != version;
+            let mut between = self.earliest..=self.ledger.len();
+            self.earliest = between.find(is_refused).unwrap_or_else(|| {
+                panic!("{call:?} was refused, although its version was the next one")
+            });
+            return self.ledger.refuse(call);
+        };
+        assert!(effect == took_effect, "{call:?} was told {took_effect}");
+        assert!(self.earliest < place, "{call:?} took effect before it was made");
+        self.earliest = place;
+    }
+
     fn fault(&mut self, call: CallId, kind: &Kind, fault: &Fault) {
         match fault.code {
             NOT_LEADER | CRASHED | BUSY => {
                 if fault.code == BUSY {
                     self.marks.hit(Mark::Busy);
                 }
-                if *kind == Kind::Update {
+                if matches!(kind, Kind::Update(..)) {
                     self.ledger.refuse(call);
                     if fault.code == NOT_LEADER && self.since < self.now {
                         self.marks.hit(Mark::Overwritten);
@@ -188,7 +202,7 @@ impl Check<'_> {
                 }
             }
             OUTCOME_UNKNOWN => {
-                assert!(*kind == Kind::Update, "only an update has an outcome");
+                assert!(matches!(kind, Kind::Update(..)), "only an update has an outcome");
                 self.marks.hit(Mark::OutcomeUnknown);
             }
             _ => panic!("{call:?} was told: {}", fault.message),

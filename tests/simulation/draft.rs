@@ -69,6 +69,54 @@ impl Draft {
             };
             self.add(at, action);
         }
+        if self.rng.u8(0..4) == 0 {
+            self.fills();
+        }
+    }
+
+    /// Adds updates of so many files that a snapshot may take several pieces, and mostly a network in which these take
+    /// long to arrive.
+    fn fills(&mut self) {
+        if self.rng.u8(0..4) != 0 {
+            let (at, least) = (self.start(), self.some(150_000.0));
+            let spread = self.rng.u64(0..50_000);
+            self.add(at, Action::Delay { least, spread });
+        }
+        for _ in 0..self.some(8.0) {
+            let (at, first, count) = (self.moment(), self.rng.u8(0..200), self.rng.u8(1..120));
+            self.add(at, Action::Fill { asked: Asked::Leader, first, count });
+            if self.rng.bool() {
+                self.absence(at);
+            }
+        }
+        for _ in 0..self.some(100.0) {
+            let (at, file) = (self.moment(), self.rng.u8(..));
+            let update = Action::Update { asked: Asked::Leader, file, wrong_by: 0, ballast: 0 };
+            self.add(at, update);
+        }
+    }
+
+    /// Adds a server that misses what happens at a moment, and perhaps that it or the leader crashes soon after it is
+    /// back, while a snapshot is on its way.
+    fn absence(&mut self, at: u64) {
+        let server = self.server();
+        let (begins, ends) = match self.rng.u8(0..3) {
+            0 => (Action::Crash { server }, Action::Restore { server }),
+            1 => (Action::End { server }, Action::Launch { server }),
+            _ => (Action::Isolate { server }, Action::Mend),
+        };
+        let before = self.some(1_000.0) * MILLISECOND;
+        self.add(at.saturating_sub(before), begins);
+        let back = at + self.some(3_000.0) * MILLISECOND;
+        self.add(back, ends);
+        let crash = back + self.some(3_000.0) * MILLISECOND;
+        match self.rng.u8(0..4) {
+            0 => self.add(crash, Action::Crash { server }),
+            1 => self.add(crash, Action::CrashLeader),
+            _ => return,
+        }
+        let restored = crash + self.some(3_000.0) * MILLISECOND;
+        self.add(restored, Action::RestoreSome { servers: u16::MAX });
     }
 
     /// The steps in order of time.

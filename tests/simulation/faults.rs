@@ -7,9 +7,6 @@ use crate::marks::Mark;
 use crate::plan::{Action, Asked, Losses, Plan};
 use crate::world::World;
 
-/// The files that are updated.
-const FILES: [&str; 3] = ["a", "b", "c"];
-
 impl World {
     /// Lets the world go on under the faults and calls of the plan.
     pub(crate) fn suffer(&mut self, plan: &Plan) {
@@ -76,6 +73,7 @@ impl World {
             | Action::LaunchSome { .. } => self.end_or_launch(action),
             Action::Update { .. }
             | Action::Burst { .. }
+            | Action::Fill { .. }
             | Action::Read { .. }
             | Action::Multicall { .. }
             | Action::Question { .. }
@@ -185,19 +183,27 @@ impl World {
             Action::Update { asked, file, wrong_by, ballast } => {
                 self.heavy |= 0 < ballast;
                 let Some(server) = self.asked(asked) else { return };
-                let name = FILES[usize::from(file)];
-                let version = self.server(server).files().version(name) + 1 + wrong_by;
-                self.update(server, name, version, ballast);
+                let name = name_of(file);
+                let version = self.server(server).files().version(&name) + 1 + wrong_by;
+                self.update(server, &name, version, ballast);
                 self.latest = Some((name, version));
             }
             Action::Burst { asked, file, count } => {
                 self.marks.hit(Mark::Burst);
                 let Some(server) = self.asked(asked) else { return };
-                let name = FILES[usize::from(file)];
-                let version = self.server(server).files().version(name) + 1;
+                let name = name_of(file);
+                let version = self.server(server).files().version(&name) + 1;
                 // Pairs ask for the same version: one of each is refused.
                 for number in 0..i64::from(count) {
-                    self.update(server, name, version + number / 2, 0);
+                    self.update(server, &name, version + number / 2, 0);
+                }
+            }
+            Action::Fill { asked, first, count } => {
+                let Some(server) = self.asked(asked) else { return };
+                for file in first..first.saturating_add(count) {
+                    let name = name_of(file);
+                    let version = self.server(server).files().version(&name) + 1;
+                    self.update(server, &name, version, 0);
                 }
             }
             Action::Read { asked } => {
@@ -206,20 +212,22 @@ impl World {
             }
             Action::Multicall { asked, file, updates } => {
                 let Some(server) = self.asked(asked) else { return };
-                let name = FILES[usize::from(file)];
-                let version = self.server(server).files().version(name) + 1;
-                self.multicall(server, name, version, updates);
+                let name = name_of(file);
+                let version = self.server(server).files().version(&name) + 1;
+                self.multicall(server, &name, version, updates);
             }
             Action::Question { asked, file } => {
                 let Some(server) = self.asked(asked) else { return };
-                self.question(server, FILES[usize::from(file)]);
+                self.question(server, &name_of(file));
             }
             Action::Retry { asked } => {
-                let (Some(server), Some((name, version))) = (self.asked(asked), self.latest) else {
+                let (Some(server), Some((name, version))) =
+                    (self.asked(asked), self.latest.clone())
+                else {
                     return;
                 };
                 self.marks.hit(Mark::Retry);
-                self.update(server, name, version, 0);
+                self.update(server, &name, version, 0);
             }
             Action::HangUp { waiting } => {
                 let count = self.clients.waiting().len().max(1);
@@ -247,5 +255,14 @@ impl World {
             Asked::Server(server) => ServerId(server % self.size()),
         };
         (!self.is_paused(server) && self.has_process(server)).then_some(server)
+    }
+}
+
+/// The name of a file: `a` to `z`, then `a1` to `z1` and so on.
+fn name_of(file: u8) -> String {
+    let letter = char::from(b'a' + file % 26);
+    match file / 26 {
+        0 => letter.to_string(),
+        number => format!("{letter}{number}"),
     }
 }

@@ -5,12 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use surfstore::metadata::{HashList, Update};
+use surfstore::metadata::{HashList, Leaf, Update};
 use surfstore::raft::{
     Account, AppendEntries, AppendOutcome, AppendReply, BallotKind, Call, CallError, CallId,
-    Cluster, Command, Effect, Entry, Event, Failure, Identity, Incarnation, LogIndex, NUMBER_MAX,
-    Position, Reply, Request, RequestVote, Response, Roster, Round, Server, ServerId, Term, Timer,
-    VoteReply,
+    Cluster, Command, Compaction, Effect, Entry, Event, Failure, Identity, Incarnation,
+    InstallSnapshot, LogIndex, NUMBER_MAX, Position, Reply, Request, RequestVote, Response, Roster,
+    Round, Server, ServerId, Term, Timer, VoteReply,
 };
 
 /// The incarnation of the server that is attacked.
@@ -23,6 +23,8 @@ struct Forger {
     near: [u64; 3],
     /// The last request that the server sent, to be answered as it would like.
     last: Option<Request>,
+    /// The last piece of a snapshot that it sent.
+    begun: Option<InstallSnapshot>,
     /// The size of the server's set, and the history of its log.
     size: u8,
     history: Option<Incarnation>,
@@ -33,11 +35,11 @@ struct Forger {
 impl Forger {
     fn number(&mut self, near: u64) -> u64 {
         match self.rng.u8(0..60) {
-            _ if !self.absurd => (near + self.rng.u64(0..4)).saturating_sub(2),
+            _ if !self.absurd => near.saturating_add(self.rng.u64(0..4)).saturating_sub(2),
             0 => u64::MAX,
             1 => NUMBER_MAX + self.rng.u64(0..2),
             2 => self.rng.u64(..),
-            _ => (near + self.rng.u64(0..4)).saturating_sub(2),
+            _ => near.saturating_add(self.rng.u64(0..4)).saturating_sub(2),
         }
     }
 
@@ -158,6 +160,69 @@ impl Forger {
         }
     }
 
+    /// A piece of a snapshot: mostly the next one of the snapshot that the forger has begun.
+    fn install_snapshot(&mut self) -> InstallSnapshot {
+        let begun = self.begun.take().filter(|_| self.rng.u8(0..4) != 0);
+        let (sender, last_included, offset) = match begun {
+            Some(InstallSnapshot { sender, last_included, offset, leaves, .. }) => {
+                (sender, last_included, offset.saturating_add(leaves.len() as u64))
+            }
+            None if self.rng.bool() => (self.sender(), self.position(), 0),
+            None => {
+                let (leader, last_included) = self.leader_ahead();
+                (leader, last_included, 0)
+            }
+        };
+        let offset = if self.rng.u8(0..8) == 0 { self.number(offset) } else { offset };
+        let piece = InstallSnapshot {
+            sender,
+            receiver: (self.rng.u8(0..10) == 0).then(|| self.incarnation()),
+            last_included,
+            roster: Arc::new(self.roster_of(&sender)),
+            offset,
+            leaves: self.leaves(offset),
+            done: self.rng.bool(),
+            round: Round(self.number(self.near[2])),
+            has_majority: self.rng.bool(),
+        };
+        self.begun = Some(piece.clone()).filter(|piece| !piece.done || self.rng.bool());
+        piece
+    }
+
+    /// A peer that may lead, and the last entry of a snapshot that the server lacks.
+    fn leader_ahead(&mut self) -> (Identity, Position) {
+        let term = Term(self.near[0] + self.rng.u64(0..2));
+        let index = LogIndex(self.near[1] + self.rng.u64(1..3));
+        let last_log = Position { term, index };
+        let history = Some(self.history.unwrap_or(OWN));
+        (Identity { term, history, founded: true, last_log, ..self.sender() }, last_log)
+    }
+
+    /// A roster of that leader's history, mostly one that its cluster may have.
+    fn roster_of(&mut self, leader: &Identity) -> Roster {
+        let mut roster = self.roster();
+        if self.rng.u8(0..10) != 0 {
+            roster.history = leader.history.unwrap_or(OWN);
+            roster.members.retain(|id, _| id.0 < self.size);
+        }
+        roster
+    }
+
+    /// Some leaves, mostly in order of their names.
+    fn leaves(&mut self, offset: u64) -> Vec<Arc<Leaf>> {
+        let count = self.rng.u64(0..3);
+        (offset..offset.saturating_add(count))
+            .filter_map(|number| self.leaf(number))
+            .map(Arc::new)
+            .collect()
+    }
+
+    fn leaf(&mut self, number: u64) -> Option<Leaf> {
+        let number = if self.rng.u8(0..10) == 0 { self.rng.u64(0..5) } else { number };
+        let name = format!("{number:03}").as_str().into();
+        Leaf::new(vec![Arc::new(Update { name, version: 1, hashes: HashList::default() })])
+    }
+
     fn response(&mut self) -> Response {
         let mut sender = self.sender();
         match (self.rng.bool(), &self.last) {
@@ -165,12 +230,18 @@ impl Forger {
                 sender.term = Term(self.near[0]);
                 Forger::vote_for(sender, request)
             }
-            (true, Some(Request::AppendEntries(request))) => {
-                sender.term = request.sender.term;
+            (
+                true,
+                Some(
+                    Request::AppendEntries(AppendEntries { sender: leader, round, .. })
+                    | Request::InstallSnapshot(InstallSnapshot { sender: leader, round, .. }),
+                ),
+            ) => {
+                sender.term = leader.term;
                 sender.history = self.history;
                 sender.founded = self.history.is_some();
-                sender.last_log = request.sender.last_log;
-                let round = request.round;
+                sender.last_log = leader.last_log;
+                let round = *round;
                 Response::Append(AppendReply { sender, round, outcome: self.outcome() })
             }
             (true, None) => {
@@ -206,6 +277,7 @@ impl Forger {
             0 => AppendOutcome::Stale,
             1 => AppendOutcome::Refused,
             2 | 3 => AppendOutcome::Mismatch(self.position()),
+            4 => AppendOutcome::Incomplete(self.number(1)),
             _ => AppendOutcome::Accepted,
         }
     }
@@ -218,7 +290,8 @@ impl Forger {
             4 if self.rng.u8(0..8) == 0 => Call::Crash,
             5 => Call::Restore,
             6 | 7 => Call::RequestVote(self.request_vote()),
-            8..=10 => Call::AppendEntries(self.append_entries()),
+            8 | 9 => Call::AppendEntries(self.append_entries()),
+            10 => Call::InstallSnapshot(self.install_snapshot()),
             11 => return Event::HangUp(CallId(self.rng.u64(0..=call.0))),
             12 => {
                 let forged = Request::AppendEntries(self.append_entries());
@@ -244,6 +317,7 @@ impl Forger {
             let Effect::Send { request, .. } = effect else { continue };
             self.near[2] = match request {
                 Request::AppendEntries(append) => append.round.0,
+                Request::InstallSnapshot(piece) => piece.round.0,
                 Request::RequestVote(vote) => vote.ballot,
             };
             self.last = Some(request.clone());
@@ -251,16 +325,22 @@ impl Forger {
     }
 }
 
-/// Feeds one server with forged events; `false` if it never led.
-fn attack(seed: u64) -> bool {
+/// Feeds one server with forged events. Returns whether it led, and whether it put a snapshot in place.
+fn attack(seed: u64) -> [bool; 2] {
     let mut rng = fastrand::Rng::with_seed(seed);
     let size = rng.u8(1..6);
     let cluster = Cluster::new(ServerId(0), size).expect("a member");
-    let (mut server, _) = Server::start(cluster, OWN);
+    let compaction = Compaction {
+        log_bytes_min: if rng.bool() { 0 } else { rng.usize(0..2_000) },
+        log_bytes_max: usize::MAX,
+        piece_bytes_max: rng.usize(0..200),
+    };
+    let (mut server, _) = Server::start(cluster, OWN, compaction);
     let absurd = seed.is_multiple_of(2);
-    let mut forger = Forger { rng, size, near: [0; 3], history: None, last: None, absurd };
+    let mut forger =
+        Forger { rng, size, near: [0; 3], history: None, last: None, begun: None, absurd };
     let mut waiting = BTreeSet::new();
-    let mut led = false;
+    let (mut led, mut installed) = (false, false);
     for number in 0..1_000 {
         let event = forger.event(CallId(number));
         match &event {
@@ -280,6 +360,7 @@ fn attack(seed: u64) -> bool {
             assert!(!refused || before == after, "seed {seed}: what is refused changes nothing");
         }
         led |= after.leader() == Some(cluster.id());
+        installed |= after.log().len() == 0 && LogIndex(0) < after.status().last_applied;
         forger.observe(&after, &effects);
         server = after;
     }
@@ -287,12 +368,15 @@ fn attack(seed: u64) -> bool {
         waiting.len() == server.status().waiting,
         "seed {seed}: every call waits or is answered"
     );
-    led
+    [led, installed]
 }
 
 #[test]
 fn no_forged_message_makes_a_server_panic_or_answer_twice() {
     let seeds = crate::number("SEEDS").unwrap_or(if cfg!(debug_assertions) { 200 } else { 2_000 });
-    let led = (0..seeds).filter(|seed| attack(*seed)).count() as u64;
+    let attacks: Vec<_> = (0..seeds).map(attack).collect();
+    let led = attacks.iter().filter(|[led, _]| *led).count() as u64;
     assert!(seeds / 4 < led, "the forger seldom makes a leader: {led} of {seeds}");
+    let installed = attacks.iter().filter(|[_, installed]| *installed).count() as u64;
+    assert!(seeds / 4 < installed, "the forger seldom brings a snapshot: {installed} of {seeds}");
 }

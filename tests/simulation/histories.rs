@@ -18,8 +18,12 @@ use crate::ledger::Ledger;
 use crate::marks::Marks;
 use crate::run::quietly;
 
-const LEGAL: [&str; 19] = [
+const LEGAL: [&str; 22] = [
     "",
+    // A refused update need not be in the log.
+    "ask 1 a 2; false 1",
+    "ask 1 a 1; commit 1; true 1; ask 2 a 1; false 2",
+    "ask 1 a 1; ask 2 a 2; false 2; commit 1; true 1",
     "ask 1 a 1; commit 1; true 1",
     "ask 1 a 2; commit 1; false 1",
     "ask 1 a 1; ask 2 a 1; commit 1; commit 2; false 2; true 1",
@@ -40,7 +44,10 @@ const LEGAL: [&str; 19] = [
     "ask 1 a 1; commit 1; ask 2 a 1; commit 2; false 2; true 1; ask 3 b 1; commit 3; true 3; read 4; map 4 1 3",
 ];
 
-const ILLEGAL: [&str; 21] = [
+const ILLEGAL: [&str; 24] = [
+    "ask 1 a 2; true 1",
+    "ask 1 a 2; false 1; commit 1",
+    "ask 1 a 1; commit 1; true 1; ask 2 a 2; false 2",
     // An update that is not committed has an answer, or the wrong one.
     "ask 1 a 1; true 1",
     "ask 1 a 1; false 1",
@@ -102,7 +109,8 @@ impl Play {
             ["make", id, name, version] => self.make(call(id), name, version),
             ["ask", id, name, version] => {
                 self.make(call(id), name, version);
-                self.ask(call(id), Kind::Update);
+                let version = version.parse().expect("a version");
+                self.ask(call(id), Kind::Update(name.to_owned(), version));
             }
             ["read", id] => self.ask(call(id), Kind::Read),
             ["noop"] => {

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use surfstore::raft::{
-    Command, Entry, Incarnation, LogIndex, Member, RoleName, Roster, Server, ServerId, Status, Term,
+    Command, Entry, Incarnation, Log, LogIndex, Member, Position, RoleName, Roster, Server,
+    ServerId, Status, Term,
 };
 use surfstore::service::Service;
 
@@ -25,16 +26,36 @@ pub(crate) struct History {
     committed: Vec<(Entry, Term)>,
     /// What they amount to.
     pub(crate) ledger: Ledger,
-    /// The last committed roster.
-    roster: Option<Arc<Roster>>,
+    /// The committed rosters, and their indexes.
+    rosters: Vec<(LogIndex, Arc<Roster>)>,
     /// Whether so many have lost their memory that what was acknowledged may be lost.
     pub(crate) promise_is_void: bool,
     /// Who led each term of each history.
     leaders: BTreeMap<(Term, Option<Incarnation>), Member>,
     /// Every entry that was ever in a log, by place, and the term of the entry before it.
     entries: BTreeMap<(Option<Incarnation>, LogIndex, Term), (Entry, Term)>,
-    /// The terms of every server's log as of its last step.
-    logs: Vec<Vec<Term>>,
+    /// Every server's log as of its last step.
+    logs: Vec<Shadow>,
+}
+
+/// What is remembered of a server's log.
+#[derive(Clone, Default)]
+struct Shadow {
+    /// The terms of all its entries, from the first one on, whether it still holds them or not.
+    terms: Vec<Term>,
+    /// How many of them it has dropped.
+    dropped: usize,
+}
+
+impl Shadow {
+    fn term(&self, index: LogIndex) -> Option<Term> {
+        self.terms.get((index.0 as usize).checked_sub(1)?).copied()
+    }
+
+    /// The position at an index that the log has reached.
+    fn position(&self, index: LogIndex) -> Position {
+        Position { term: self.term(index).unwrap_or_default(), index }
+    }
 }
 
 /// A server's step: its state before and after, and the first place of its log that may have changed.
@@ -43,6 +64,8 @@ pub(crate) struct Step {
     pub(crate) before: Status,
     pub(crate) after: Status,
     pub(crate) from: LogIndex,
+    /// Whether a piece of a snapshot came.
+    pub(crate) brings_snapshot: bool,
 }
 
 impl History {
@@ -51,11 +74,11 @@ impl History {
             majority: usize::from(size) / 2 + 1,
             committed: Vec::new(),
             ledger: Ledger::new(),
-            roster: None,
+            rosters: Vec::new(),
             promise_is_void: false,
             leaders: BTreeMap::new(),
             entries: BTreeMap::new(),
-            logs: vec![Vec::new(); usize::from(size)],
+            logs: vec![Shadow::default(); usize::from(size)],
         }
     }
 
@@ -71,18 +94,35 @@ impl History {
 
     /// How many servers that count are alive, as the last committed roster has it; `None` before anything is committed.
     pub(crate) fn members_among(&self, alive: impl Iterator<Item = Member>) -> Option<usize> {
-        let roster = self.roster.as_ref()?;
+        let roster = self.roster()?;
         Some(alive.filter(|member| roster.names(*member)).count())
     }
 
     /// The history in which something is committed.
     pub(crate) fn founded(&self) -> Option<Incarnation> {
-        self.roster.as_ref().map(|roster| roster.history)
+        self.roster().map(|roster| roster.history)
+    }
+
+    /// The last committed roster.
+    fn roster(&self) -> Option<&Arc<Roster>> {
+        self.rosters.last().map(|(_, roster)| roster)
+    }
+
+    /// The committed roster in force at `index`.
+    fn roster_at(&self, index: LogIndex) -> Option<&Arc<Roster>> {
+        let count = self.rosters.partition_point(|(at, _)| *at <= index);
+        self.rosters[..count].last().map(|(_, roster)| roster)
+    }
+
+    /// Whether this entry is committed at `index`, as far as anything is demanded.
+    pub(crate) fn has_committed(&self, index: LogIndex, entry: &Entry) -> bool {
+        let committed = self.committed.get(index.previous().0 as usize);
+        self.promise_is_void || committed.is_some_and(|(committed, _)| committed == entry)
     }
 
     /// Notes that the server's process has ended, and with it its log.
     pub(crate) fn forget(&mut self, id: ServerId) {
-        self.logs[usize::from(id.0)].clear();
+        self.logs[usize::from(id.0)] = Shadow::default();
     }
 
     /// Checks what the step changed.
@@ -110,29 +150,62 @@ impl History {
 
     /// Log Matching (§5.3), and that nothing committed or led is ever deleted.
     fn observe_log(&mut self, server: &Server, step: &Step, marks: &mut Marks) {
-        let Step { id, before, after, from } = step;
+        let Step { id, before, after, brings_snapshot, .. } = step;
+        let log = server.log();
+        let (first, terms) = self.terms_after(log, step);
         let shadow = &mut self.logs[usize::from(id.0)];
-        let kept = from.previous().0 as usize;
-        let tail = server.log().from(*from);
-        let agrees =
-            |(old, entry): (&Term, &Entry)| before.history == after.history && *old == entry.term;
-        let same = shadow[kept..].iter().zip(tail).take_while(|pair| agrees(*pair)).count();
-        if kept + same < shadow.len() {
-            marks.hit(Mark::Truncation);
-            assert!(before.commit_index.0 <= (kept + same) as u64, "a committed entry was deleted");
+        let Position { index, .. } = log.last_included();
+        let drops = shadow.dropped < index.0 as usize;
+        let is_installed = drops && log.len() == 0;
+        assert!(index <= after.last_applied, "{id:?} dropped an entry that is not applied");
+        assert!(!is_installed || *brings_snapshot, "{id:?} dropped its last entry");
+        let is_same = before.history == after.history;
+        let old = shadow.terms.get(first..).unwrap_or_default().iter();
+        let same = old.zip(&terms).take_while(|(old, new)| is_same && old == new).count();
+        if first + same < shadow.terms.len() {
+            marks.hit(if is_installed { Mark::ConflictReplaced } else { Mark::Truncation });
+            let kept = LogIndex((first + same) as u64);
+            assert!(before.commit_index <= kept, "a committed entry was deleted");
             let led = before.role == RoleName::Leader && before.current_term == after.current_term;
             assert!(!led, "a leader deleted its own entries");
+        } else if drops && !is_installed {
+            marks.hit(Mark::Compaction);
         }
-        shadow.truncate(kept + same);
-        for entry in &tail[same..] {
-            let previous = shadow.last().copied().unwrap_or_default();
-            assert!(previous <= entry.term, "terms fall along a log");
-            shadow.push(entry.term);
-            let place = (after.history, LogIndex(shadow.len() as u64), entry.term);
+        shadow.terms.truncate(first + same);
+        shadow.dropped = index.0 as usize;
+        for term in &terms[same..] {
+            let previous = shadow.terms.last().copied().unwrap_or_default();
+            assert!(previous <= *term, "terms fall along a log");
+            shadow.terms.push(*term);
+            let index = LogIndex(shadow.terms.len() as u64);
+            let Some(entry) = log.get(index) else { continue };
+            let place = (after.history, index, *term);
             let known = self.entries.entry(place).or_insert_with(|| (entry.clone(), previous));
             assert!(known.0 == *entry, "two logs differ at {place:?}");
             assert!(known.1 == previous, "two logs agree at {place:?} and differ before it");
         }
+        let names = log.last_included() == shadow.position(index);
+        assert!(names, "{id:?} takes its last dropped entry for another");
+    }
+
+    /// The first place of a log that may have changed, and the terms from there on.
+    ///
+    /// Entries may be dropped once they are applied (§7). A snapshot may take the place of entries that the server has
+    /// never held. In both cases they are those that are committed, if only since this step.
+    fn terms_after(&self, log: &Log, step: &Step) -> (usize, Vec<Term>) {
+        let shadow = &self.logs[usize::from(step.id.0)];
+        let dropped = log.last_included().index.0 as usize;
+        let is_same = step.before.history == step.after.history;
+        let settled = if is_same { shadow.dropped } else { 0 };
+        assert!(settled <= dropped, "{:?} holds entries again that it had dropped", step.id);
+        let changed = step.from.previous().0 as usize;
+        let first = if settled < dropped { settled } else { dropped.max(changed) };
+        let dropped_terms = (first..dropped).map(|place| match self.committed.get(place) {
+            Some((entry, _)) => entry.term,
+            None => *shadow.terms.get(place).expect("what was dropped had been in the log"),
+        });
+        let held = log.from(LogIndex(dropped.max(first) as u64).next());
+        (first, dropped_terms.chain(held.map(|entry| entry.term)).collect())
     }
 
     /// Election Safety (§5.2) and Leader Completeness (§5.4), of a server that has just been elected.
@@ -143,7 +216,7 @@ impl History {
         let other = self.leaders.insert((term, step.after.history), itself);
         assert!(other.is_none(), "{term:?} has two leaders, {other:?} and {id:?}");
         assert!(step.after.voted_for == Some(itself), "a leader voted for itself");
-        if self.roster.as_ref().is_some_and(|roster| Some(roster.history) != step.after.history) {
+        if self.founded().is_some_and(|founded| Some(founded) != step.after.history) {
             // It tries to found a history beside the one that is; that this succeeds is found when it commits.
             return;
         }
@@ -151,7 +224,7 @@ impl History {
         let earlier = self.committed.partition_point(|(_, committed_in)| *committed_in < term);
         let place = LogIndex(earlier as u64);
         let committed = self.committed[..earlier].last().map(|(entry, _)| entry.term);
-        let held = server.log().get(place).map(|entry| entry.term);
+        let held = self.logs[usize::from(id.0)].term(place);
         assert!(held == committed, "the leader of {term:?} lacks a committed entry");
         let next = place.next();
         let holders =
@@ -160,6 +233,12 @@ impl History {
             && self.majority <= holders.count()
         {
             marks.hit(Mark::Figure8);
+        }
+        let mut before_opening = server.log().from(LogIndex(1)).rev().skip(1);
+        if before_opening.all(|entry| matches!(entry.command, Command::Update(_)))
+            && LogIndex(0) < server.log().last_included().index
+        {
+            marks.hit(Mark::DroppedRoster);
         }
     }
 
@@ -170,45 +249,61 @@ impl History {
         let mut index = before.commit_index;
         while index < after.commit_index {
             index = index.next();
-            let entry = server.log().get(index).expect("what is committed is in the log");
+            let entry = self.entry(*id, after.history, index);
+            let entry = entry.expect("what is committed is or was in a log").clone();
             match self.committed.get(index.previous().0 as usize) {
                 Some((known, _)) => {
-                    assert!(known == entry, "committed history changed at {index:?}")
+                    assert!(*known == entry, "committed history changed at {index:?}")
                 }
-                None => self.commit(services, server, index, entry.clone()),
+                None => self.commit(services, server, index, entry),
             }
         }
         // §5.4.2: only an entry of the leader's own term is committed by counting.
-        let newest = server.log().get(after.commit_index).map(|entry| entry.term);
+        let newest = self.logs[usize::from(id.0)].term(after.commit_index);
         let counted = after.role != RoleName::Leader || newest == Some(after.current_term);
         assert!(counted, "an entry of an older term was committed by counting");
         let map = self.ledger.map(after.commit_index.0 as usize);
         assert!(server.files() == map, "{id:?} applied something else than what is committed");
-        let history = server.log().history();
-        let founded = self.roster.as_ref().map(|roster| roster.history);
-        assert!(history == founded, "{id:?} founded a second history");
+        let roster = server.log().roster_at(after.commit_index);
+        let committed = self.roster_at(after.commit_index);
+        assert!(roster == committed, "{id:?} takes another roster for the one in force");
+        assert!(server.log().history() == self.founded(), "{id:?} founded a second history");
+    }
+
+    /// The entry at `index` in a server's log, whether the server still holds it or not.
+    pub(crate) fn entry(
+        &self,
+        id: ServerId,
+        history: Option<Incarnation>,
+        index: LogIndex,
+    ) -> Option<&Entry> {
+        let term = self.logs[usize::from(id.0)].term(index)?;
+        self.entries.get(&(history, index, term)).map(|(entry, _)| entry)
     }
 
     fn commit(&mut self, services: &[Service], by: &Server, index: LogIndex, entry: Entry) {
         assert!(by.role() == RoleName::Leader, "only a leader finds out what is committed");
         // Who has held it, if it counts: its process may have ended since, and then the others must do without it.
         let roster = by.log().roster().expect("a leader has a roster");
+        let has = |id: ServerId| {
+            let history = services[usize::from(id.0)].server().log().history();
+            self.entry(id, history, index) == Some(&entry)
+        };
         let held = |(id, incarnation): &(&ServerId, &Incarnation)| {
             let server = services[usize::from(id.0)].server();
-            server.status().incarnation != **incarnation || server.log().get(index) == Some(&entry)
+            server.status().incarnation != **incarnation || has(**id)
         };
         let holders = roster.members.iter().filter(held).count();
         assert!(self.majority <= holders, "{index:?} was committed without a majority");
-        if let Command::Roster(roster) = &entry.command {
-            self.roster = Some(Arc::clone(roster));
-        }
         let leads = |server: &&Server| {
             server.role() == RoleName::Leader && server.log().history() == Some(roster.history)
         };
         for later in servers(services).filter(leads) {
-            let completes =
-                later.current_term() <= by.current_term() || later.log().get(index) == Some(&entry);
+            let completes = later.current_term() <= by.current_term() || has(later.identity().id);
             assert!(completes, "{index:?} was committed behind the back of a later leader");
+        }
+        if let Command::Roster(roster) = &entry.command {
+            self.rosters.push((index, Arc::clone(roster)));
         }
         self.ledger.commit(&entry.command);
         self.committed.push((entry, by.current_term()));

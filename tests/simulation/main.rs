@@ -14,7 +14,13 @@
 //! | All servers apply the same entry at an index; a committed entry never changes | `history.rs: observe_commit` |
 //! | When an entry is first committed, a majority holds it | `history.rs: commit` |
 //! | A leader commits by counting only if the entry is of its term | `history.rs: observe_commit` |
-//! | Servers that have applied equally many entries have equal maps | `history.rs: observe_commit` |
+//! | Servers that have applied equally many entries have equal maps and rosters | `history.rs: observe_commit` |
+//! | Only applied entries are dropped; a log knows the term of the last one dropped | `history.rs: observe_log` |
+//! | Applied entries are kept as long as they do not outweigh the map | `snapshots.rs: check_compaction` |
+//! | A snapshot is put in place whole or not at all, and never over a later state | `snapshots.rs: check_piece` |
+//! | A server says how many leaves it holds of the snapshot of one leader | `snapshots.rs: check_piece` |
+//! | A server that accepts a snapshot has applied everything that it includes | `snapshots.rs: check_piece` |
+//! | A server that has what a snapshot includes keeps its log | `snapshots.rs: check_ignored` |
 //! | Versions of a file are 1, 2, 3 and so on, each applied once | `ledger.rs: commit` |
 //! | The committed log explains every answer, at a point between call and answer | `clients.rs: answered` |
 //! | An update that got a definite fault is never committed | `ledger.rs: refuse`, `commit` |
@@ -38,16 +44,17 @@
 //! | A leader deletes no entry of its log; no server deletes a committed one | `history.rs: observe_log` |
 //! | A match index never falls within a term, and is true | `wire.rs: check_match`, `check_append` |
 //! | A crashed server only answers, and its state does not change | `world.rs: step`, `wire.rs: send` |
-//! | A crash keeps term, vote, log and commit index; a restored server is a follower | `calls.rs: control`, `restore` |
+//! | A crash keeps term, vote, log, map and commit index | `calls.rs: control` |
+//! | A restored server is a follower | `calls.rs: restore` |
 //! | No server votes for a candidate with a stale log | `wire.rs: check_vote` |
 //! | A server sends no more requests than there are reasons for | `wire.rs: count` |
 //! | A server that learns that its leader's connections have closed is in a hurry, and keeps its term and vote | `closing.rs: learn_of_closing` |
 //! | Other servers' connections do not matter | `closing.rs: learn_of_closing` |
 //!
 //! When the faults have stopped, `recovery.rs` checks that a leader is elected within five seconds and stays, that all
-//! logs are equal, that every call has been answered, that a new update and a new read succeed, and that few requests
-//! are sent at rest. It also checks that no server is in a hurry at rest, and that a leader stays if all of its followers
-//! lose its connections at once.
+//! maps are equal, and all logs as far as they are held, that every call has been answered, that a new update and a new
+//! read succeed, and that few requests are sent at rest. It also checks that no server is in a hurry at rest, and that
+//! a leader stays if all of its followers lose its connections at once.
 
 mod amnesia;
 mod calls;
@@ -68,6 +75,7 @@ mod queue;
 mod recovery;
 mod run;
 mod shrink;
+mod snapshots;
 mod timing;
 mod trace;
 mod wire;

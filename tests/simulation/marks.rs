@@ -70,10 +70,25 @@ pub(crate) enum Mark {
     LostHurriedVote,
     LostVote,
     ExhaustedHurry,
+    Compaction,
+    Installed,
+    SeveralPieces,
+    PieceAgain,
+    SnapshotAnew,
+    NewerSnapshot,
+    ReceiverReplaced,
+    SnapshotGivenUp,
+    SnapshotIgnored,
+    HeldUncommitted,
+    ConflictReplaced,
+    UnknownByInstall,
+    InstalledOnNothing,
+    CrashMidway,
+    DroppedRoster,
 }
 
 /// Every mark, with what it stands for.
-const MARKS: [(Mark, &str); 67] = [
+const MARKS: [(Mark, &str); 82] = [
     (Mark::Loss, "messages are lost"),
     (Mark::Duplication, "messages arrive twice"),
     (Mark::Tail, "messages are delayed up to ten election timeouts"),
@@ -141,6 +156,21 @@ const MARKS: [(Mark, &str); 67] = [
     (Mark::LostHurriedVote, "a vote in a hurry is lost"),
     (Mark::LostVote, "a vote is lost, and a hurry begins"),
     (Mark::ExhaustedHurry, "a hurry is over without a leader"),
+    (Mark::Compaction, "applied entries are dropped"),
+    (Mark::Installed, "a snapshot is put in place"),
+    (Mark::SeveralPieces, "a snapshot that came in several pieces is put in place"),
+    (Mark::PieceAgain, "a later piece of a snapshot is sent again"),
+    (Mark::SnapshotAnew, "a snapshot is sent again from an earlier piece on"),
+    (Mark::NewerSnapshot, "a snapshot of which only a part was sent is replaced by a newer one"),
+    (Mark::ReceiverReplaced, "another process gets the rest of a snapshot"),
+    (Mark::SnapshotGivenUp, "a part of a snapshot is given up for another leader"),
+    (Mark::SnapshotIgnored, "a snapshot is sent to a server that has all that it includes"),
+    (Mark::HeldUncommitted, "a snapshot commits entries that its receiver holds"),
+    (Mark::ConflictReplaced, "entries that conflict with a snapshot are replaced by it"),
+    (Mark::UnknownByInstall, "a snapshot leaves the outcome of an update unknown"),
+    (Mark::InstalledOnNothing, "a server without a log gets a snapshot"),
+    (Mark::CrashMidway, "a server crashes that holds a part of a snapshot"),
+    (Mark::DroppedRoster, "a leader is elected by a roster that is not in its log any more"),
 ];
 
 /// How often each mark was hit.

@@ -17,10 +17,24 @@ pub(crate) struct Plan {
     pub(crate) time: u64,
     /// Which processes may end.
     pub(crate) losses: Losses,
-    /// How many calls may wait at each server.
-    pub(crate) waiting_max: usize,
+    pub(crate) limits: Limits,
     /// In order of time.
     pub(crate) steps: Vec<Step>,
+}
+
+/// What bounds the memory of the servers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// How many calls may wait at each server.
+    pub(crate) waiting_max: usize,
+    /// Whether each process draws how much of its log it keeps. Otherwise nearly all logs stay whole.
+    pub(crate) cuts_logs: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { waiting_max: WAITING_MAX, cuts_logs: false }
+    }
 }
 
 /// Which processes may end in a run.
@@ -134,6 +148,12 @@ pub(crate) enum Action {
         file: u8,
         count: u16,
     },
+    /// Many files are updated, each once.
+    Fill {
+        asked: Asked,
+        first: u8,
+        count: u8,
+    },
     Read {
         asked: Asked,
     },
@@ -189,7 +209,9 @@ impl Plan {
         draft.calls();
         let losses = losses.expect("one of them");
         let waiting_max = if draft.rng.u8(0..8) == 0 { 16 } else { WAITING_MAX };
-        Plan { seed, size, time: draft.time, losses, waiting_max, steps: draft.steps() }
+        let cuts_logs = draft.rng.u8(0..4) != 0;
+        let limits = Limits { waiting_max, cuts_logs };
+        Plan { seed, size, time: draft.time, losses, limits, steps: draft.steps() }
     }
 
     /// A plan of a small cluster in which processes end and are started anew, and nobody notices: neither by their
@@ -199,7 +221,7 @@ impl Plan {
         draft.add(0, Action::Closing { unnoticed: 100, late: 0 });
         draft.relaunches();
         draft.calls();
-        let (losses, waiting_max) = (Losses::Unnoticed, WAITING_MAX);
-        Plan { seed, size: 3, time: draft.time, losses, waiting_max, steps: draft.steps() }
+        let (losses, limits) = (Losses::Unnoticed, Limits::default());
+        Plan { seed, size: 3, time: draft.time, losses, limits, steps: draft.steps() }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use surfstore::metadata::Files;
-use surfstore::raft::{Log, LogIndex, Member, RoleName, ServerId, Status};
+use surfstore::metadata::{Files, Update};
+use surfstore::raft::{Log, LogIndex, Member, RoleName, Server, ServerId, Status};
 
 use crate::marks::Mark;
 use crate::network::{MILLISECOND, Network, SECOND};
@@ -67,39 +67,72 @@ impl World {
 
 /// What was known when the faults stopped.
 struct Survivors {
-    /// The processes that knew of something committed, their logs and what of these was committed.
-    logs: Vec<(Member, Log, LogIndex)>,
+    /// The processes that knew of something committed.
+    known: Vec<Survivor>,
     /// Whether anybody was about to lead another history than theirs.
     has_rival: bool,
+}
+
+/// A process that knew of something committed.
+struct Survivor {
+    id: ServerId,
+    log: Log,
+    /// How far the log was committed, and the map there.
+    committed: LogIndex,
+    files: Files,
+}
+
+impl Survivor {
+    /// Whether it knew of updates. It may have dropped their entries.
+    fn has_updates(&self) -> bool {
+        self.log.has_updates() || !self.files.is_empty()
+    }
+
+    /// Checks that what it knew to be committed is known to a server: the entries, as far as both hold them, and the
+    /// files.
+    fn check_is_kept(&self, world: &World, at: ServerId) {
+        let (kept, files) = (world.server(at).log(), world.server(at).files());
+        assert!(self.committed <= kept.last_index(), "{at:?} lacks what was known");
+        let first = self.log.last_included().index.max(kept.last_included().index);
+        let count = self.committed.since(first);
+        let same = self.log.from(first.next()).take(count).eq(kept.from(first.next()).take(count));
+        assert!(same, "{at:?} lacks what a server knew to be committed");
+        let has = |known: &Update| {
+            let version = files.version(&known.name);
+            known.version < version || files.iter().any(|file| file == known)
+        };
+        assert!(self.files.iter().all(has), "{at:?} lacks a file that a server knew");
+    }
 }
 
 impl Survivors {
     fn of(world: &World) -> Survivors {
         let is_founded = |id: &ServerId| LogIndex(0) < world.status(*id).commit_index;
         let known = |id| {
-            let Status { commit_index, incarnation, .. } = *world.status(id);
-            (Member { id, incarnation }, world.server(id).log().clone(), commit_index)
+            let server = world.server(id);
+            let (log, files) = (server.log().clone(), server.files().clone());
+            Survivor { id, log, committed: world.status(id).commit_index, files }
         };
         let stands = |id: &ServerId| {
             matches!(world.status(*id).role, RoleName::Candidate | RoleName::Leader)
         };
         Survivors {
-            logs: world.ids().filter(is_founded).map(known).collect(),
+            known: world.ids().filter(is_founded).map(known).collect(),
             has_rival: world.ids().any(|id| stands(&id) && !is_founded(&id)),
         }
     }
 
     /// Whether there are several histories, of which one that has updates does not give way.
     fn are_apart(&self) -> bool {
-        let histories: BTreeSet<_> = self.logs.iter().map(|(_, log, _)| log.history()).collect();
-        1 < histories.len() && self.logs.iter().any(|(_, log, _)| log.has_updates())
+        let histories: BTreeSet<_> = self.known.iter().map(|known| known.log.history()).collect();
+        1 < histories.len() && self.known.iter().any(Survivor::has_updates)
     }
 
     /// Whether another history was founded while these servers could not be asked.
     fn were_left_out(&self, world: &World) -> bool {
         let history = world.server(only_leader(world)).log().history();
-        let is_out = |(_, log, _): &(_, Log, _)| log.history() != history && log.has_updates();
-        let left_out = self.logs.iter().any(is_out);
+        let is_out = |known: &Survivor| known.log.history() != history && known.has_updates();
+        let left_out = self.known.iter().any(is_out);
         assert!(!left_out || self.has_rival, "the history of a server that could be asked is lost");
         left_out
     }
@@ -108,24 +141,17 @@ impl Survivors {
     fn check_they_refuse_each_other(&self, world: &mut World) {
         world.marks.hit(Mark::Loud);
         assert!(world.history.promise_is_void, "two histories were founded");
-        for (member, log, committed) in self.logs.iter().filter(|(_, log, _)| log.has_updates()) {
-            self.check_is_kept(world, member.id, log, *committed);
+        for known in self.known.iter().filter(|known| known.has_updates()) {
+            known.check_is_kept(world, known.id);
         }
     }
 
     /// What a server knew that can be reached is known to its leader.
     fn check_nothing_is_lost(&self, world: &World) {
         let leader = only_leader(world);
-        for (_, log, committed) in self.logs.iter().filter(|(_, log, _)| log.has_updates()) {
-            self.check_is_kept(world, leader, log, *committed);
+        for known in self.known.iter().filter(|known| known.has_updates()) {
+            known.check_is_kept(world, leader);
         }
-    }
-
-    fn check_is_kept(&self, world: &World, at: ServerId, log: &Log, committed: LogIndex) {
-        let kept = world.server(at).log();
-        let same = log.from(LogIndex(1)).iter().zip(kept.from(LogIndex(1)));
-        let same = same.take_while(|(known, kept)| known == kept).count();
-        assert!(committed.0 <= same as u64, "{at:?} lacks what a server knew to be committed");
     }
 }
 
@@ -193,13 +219,13 @@ fn settling_time(world: &World) -> u64 {
     if world.heavy { 60 * SECOND } else { 2 * SECOND }
 }
 
-/// All logs of running servers are equal and committed to the end, and nobody waits.
+/// All running servers agree and have committed everything, and nobody waits.
 fn check_all_is_settled(world: &World) {
     let leader = world.server(only_leader(world));
     for id in world.ids().filter(|id| world.is_up(*id)) {
         let server = world.server(id);
         let Status { commit_index, last_log, role, .. } = *world.status(id);
-        assert!(server.log() == leader.log(), "{id:?} has another log than its leader");
+        check_agreement(server, leader);
         assert!(commit_index == last_log.index, "{id:?} has not committed everything");
         assert!(role != RoleName::Candidate, "{id:?} still stands for election");
         assert!(world.hurry(id).is_none(), "{id:?} is still in a hurry");
@@ -211,6 +237,17 @@ fn check_all_is_settled(world: &World) {
     }
     let waiting: Vec<_> = world.clients.waiting().map(|(call, _)| call).collect();
     assert!(waiting.is_empty(), "{waiting:?} were never answered");
+}
+
+/// Two servers have equal logs, as far as both hold them, and equal maps and rosters.
+fn check_agreement(server: &Server, leader: &Server) {
+    let id = server.identity().id;
+    let (log, leaders) = (server.log(), leader.log());
+    let held = log.last_included().index.max(leaders.last_included().index).next();
+    let agrees = log.last() == leaders.last() && log.from(held).eq(leaders.from(held));
+    assert!(agrees, "{id:?} has another log than its leader");
+    assert!(server.files() == leader.files(), "{id:?} has another map than its leader");
+    assert!(log.roster() == leaders.roster(), "{id:?} has another roster than its leader");
 }
 
 /// A fresh update and a fresh read succeed.

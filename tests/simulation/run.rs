@@ -47,7 +47,7 @@ pub(crate) type Outcome = Result<Report, Failure>;
 /// Runs a plan: first the faults, then `afterwards`, which returns how long the election took.
 pub(crate) fn run(plan: &Plan, traced: bool, afterwards: fn(&mut World) -> u64) -> Outcome {
     let network = Network::healthy(plan.size, 2 * MILLISECOND);
-    let mut world = World::bounded(plan.seed, network, plan.size, plan.waiting_max);
+    let mut world = World::bounded(plan.seed, network, plan.size, plan.limits);
     world.losses = plan.losses;
     world.trace = traced.then(Vec::new);
     let done = quietly(|| {

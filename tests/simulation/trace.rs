@@ -5,7 +5,7 @@ use std::fmt::Write;
 use surfstore::protocol::{Asked, TypedCall};
 use surfstore::raft::{
     self, AppendEntries, AppendOutcome, BallotKind, Command, Entry, Failure, Identity, Incarnation,
-    Position, Request, RequestVote, Response, ServerId,
+    InstallSnapshot, Position, Request, RequestVote, Response, Roster, ServerId,
 };
 use surfstore::service::Input;
 
@@ -37,6 +37,9 @@ pub(crate) fn told(input: &Input) -> String {
                 Request::AppendEntries(AppendEntries { sender, round, .. }) => {
                     format!("{} {failed} append {} of t{}", by.0, round.0, sender.term.0)
                 }
+                Request::InstallSnapshot(InstallSnapshot { sender, round, .. }) => {
+                    format!("{} {failed} piece {} of t{}", by.0, round.0, sender.term.0)
+                }
             }
         }
     }
@@ -52,6 +55,7 @@ fn told_call(number: u64, call: &raft::Call) -> String {
         raft::Call::Restore => "is restored".to_owned(),
         raft::Call::RequestVote(request) => told_ballot(request),
         raft::Call::AppendEntries(request) => told_append(request),
+        raft::Call::InstallSnapshot(request) => told_piece(request),
     }
 }
 
@@ -103,26 +107,38 @@ fn told_append(request: &AppendEntries) -> String {
         many => _ = write!(line, " and {} more", many - 3),
     }
     let _ = write!(line, "; t{}, append {}, commit {}", sender.term.0, round.0, leader_commit.0);
-    if let Some(receiver) = receiver {
-        let _ = write!(line, ", for #{}", receiver.0);
-    }
-    if !has_majority {
-        line.push_str(", without a majority");
-    }
-    line
+    line + &told_receiver(*receiver, *has_majority)
+}
+
+fn told_piece(request: &InstallSnapshot) -> String {
+    let InstallSnapshot { sender, receiver, last_included, roster, offset, leaves, .. } = request;
+    let InstallSnapshot { done, round, has_majority, .. } = request;
+    let (who, place, roster) = (who(sender), place(*last_included), members(roster));
+    let next = offset + leaves.len() as u64;
+    let more = if *done { "the last" } else { "more follow" };
+    let (term, round) = (sender.term.0, round.0);
+    format!(
+        "({who}) brings leaves {offset} to {next} of the map after {place}, {more}, roster {roster}; t{term}, \
+         piece {round}"
+    ) + &told_receiver(*receiver, *has_majority)
+}
+
+fn told_receiver(receiver: Option<Incarnation>, has_majority: bool) -> String {
+    let receiver = receiver.map_or_else(String::new, |it| format!(", for #{}", it.0));
+    receiver + if has_majority { "" } else { ", without a majority" }
 }
 
 fn content(entry: &Entry) -> String {
     match &entry.command {
-        Command::Roster(roster) => {
-            let member = |(id, incarnation): (&ServerId, &Incarnation)| {
-                format!("{}#{}", id.0, incarnation.0)
-            };
-            let members: Vec<String> = roster.members.iter().map(member).collect();
-            format!("roster {}/t{}", members.join("+"), entry.term.0)
-        }
+        Command::Roster(roster) => format!("roster {}/t{}", members(roster), entry.term.0),
         Command::Update(update) => format!("{}={}/t{}", update.name, update.version, entry.term.0),
     }
+}
+
+fn members(roster: &Roster) -> String {
+    let member =
+        |(id, incarnation): (&ServerId, &Incarnation)| format!("{}#{}", id.0, incarnation.0);
+    roster.members.iter().map(member).collect::<Vec<String>>().join("+")
 }
 
 fn said(response: &Response) -> String {
@@ -139,6 +155,7 @@ fn said(response: &Response) -> String {
             let outcome = match reply.outcome {
                 AppendOutcome::Accepted => "accepted".to_owned(),
                 AppendOutcome::Mismatch(hint) => format!("mismatch after {}", place(hint)),
+                AppendOutcome::Incomplete(held) => format!("incomplete: {held} leaves"),
                 AppendOutcome::Stale => "stale".to_owned(),
                 AppendOutcome::Refused => "refused".to_owned(),
             };

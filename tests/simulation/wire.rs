@@ -6,8 +6,9 @@ use std::rc::Rc;
 
 use surfstore::protocol;
 use surfstore::raft::{
-    AppendEntries, AppendOutcome, AppendReply, BallotKind, CallId, Failure, Incarnation, LogIndex,
-    Member, Request, Response, SILENCE_MS, ServerId, Status, Term, VoteReply,
+    AppendEntries, AppendOutcome, AppendReply, BallotKind, CallId, Entry, Failure, Incarnation,
+    InstallSnapshot, LogIndex, Member, Request, Response, SILENCE_MS, ServerId, Status, Term,
+    VoteReply,
 };
 use surfstore::service::Input;
 
@@ -16,7 +17,7 @@ use crate::network::{MILLISECOND, SECOND};
 use crate::queue::{Happening, Letter};
 use crate::world::World;
 
-/// How long a sender waits for a reply: half the silence timeout, or longer if the request carries entries.
+/// How long a sender waits for a reply: half the silence timeout, or longer if the request carries entries or files.
 const DEADLINE: u64 = SILENCE_MS * MILLISECOND / 2;
 const DEADLINE_ENTRIES: u64 = SILENCE_MS * MILLISECOND;
 
@@ -52,16 +53,24 @@ impl World {
             self.traffic.count(self.now, (by, to));
         }
         let mut deadline = DEADLINE;
-        if let Request::AppendEntries(append) = &request {
-            if append.entries.is_empty() {
+        match &request {
+            Request::AppendEntries(append) if append.entries.is_empty() => {
                 // A leader may find out more than once that a relaunched process has lost its entries, so only
-                // appends to the running process are checked.
-                if append.receiver == Some(self.process(to)) {
+                // appends to the running process are checked. A leader that has dropped entries may not show the last
+                // one that it knows its receiver to hold.
+                let log = self.server(by).log();
+                let shows = append.prev_log.index != LogIndex(0)
+                    || log.last_included().index == LogIndex(0);
+                if append.receiver == Some(self.process(to)) && shows {
                     self.lanes.check_match((by, to), append);
                 }
-            } else {
-                deadline = DEADLINE_ENTRIES;
             }
+            Request::AppendEntries(_) => deadline = DEADLINE_ENTRIES,
+            Request::InstallSnapshot(piece) => {
+                deadline = DEADLINE_ENTRIES;
+                self.note_piece(by, to, piece);
+            }
+            Request::RequestVote(_) => {}
         }
         let sender = (by, self.process(by), self.connections[usize::from(by.0)]);
         let letter = Rc::new(Letter::new(self.number(), sender, to, request));
@@ -101,8 +110,9 @@ impl World {
         }
         self.received[usize::from(to.0)].push(self.now);
         let before = *self.status(to);
-        if let Request::AppendEntries(request) = &letter.request
-            && !request.has_majority
+        let receiver = self.receiver(&letter);
+        if let Request::AppendEntries(AppendEntries { has_majority: false, .. })
+        | Request::InstallSnapshot(InstallSnapshot { has_majority: false, .. }) = &letter.request
         {
             self.marks.hit(Mark::AppendWithoutMajority);
         }
@@ -112,7 +122,10 @@ impl World {
             Ok(response) => {
                 match &response {
                     Response::Vote(reply) => self.check_vote(&letter.request, reply, &before),
-                    Response::Append(reply) => self.check_append(&letter, reply),
+                    Response::Append(reply) => {
+                        self.check_append(&letter, reply);
+                        self.check_piece(&letter, reply, &receiver);
+                    }
                 }
                 Ok(response)
             }
@@ -154,6 +167,9 @@ impl World {
     /// Checks that a follower acknowledges only entries that it holds.
     fn check_append(&mut self, letter: &Letter, reply: &AppendReply) {
         let Request::AppendEntries(request) = &letter.request else { return };
+        if matches!(reply.outcome, AppendOutcome::Accepted | AppendOutcome::Mismatch(_)) {
+            self.note_leader(letter.to, (request.sender.member(), request.sender.term));
+        }
         match reply.outcome {
             AppendOutcome::Mismatch(_) => {
                 self.marks.hit(Mark::Mismatch);
@@ -163,12 +179,22 @@ impl World {
             }
             AppendOutcome::Accepted => {
                 let log = self.server(letter.to).log();
-                let held = log.from(request.prev_log.index.next());
-                let holds = log.contains(request.prev_log)
-                    && request.entries.iter().zip(held).all(|(sent, held)| sent == held)
-                    && request.entries.len() <= held.len();
+                // It may have applied and dropped some of them at once.
+                let has = |(offset, sent): (usize, &Entry)| {
+                    let index = request.prev_log.index.next().plus(offset);
+                    match log.get(index) {
+                        Some(held) => held == sent,
+                        None => {
+                            index <= log.last_included().index
+                                && self.history.has_committed(index, sent)
+                        }
+                    }
+                };
+                let holds =
+                    log.contains(request.prev_log) && request.entries.iter().enumerate().all(has);
                 assert!(holds, "a follower acknowledged what it does not hold");
             }
+            AppendOutcome::Incomplete(_) => panic!("an append is no piece of a snapshot"),
             AppendOutcome::Refused => self.marks.hit(Mark::Refused),
             AppendOutcome::Stale => {}
         }
@@ -284,7 +310,8 @@ impl World {
         let itself = usize::from(names(leader, status.incarnation));
         let confirmed = itself + self.ids().filter(confirms).count();
         assert!(self.majority() <= confirmed, "{read:?} was answered unconfirmed");
-        let newest = self.server(leader).log().get(status.commit_index).map(|entry| entry.term);
+        let newest = self.server(leader).log().position(status.commit_index);
+        let newest = newest.map(|position| position.term);
         assert!(newest == Some(term), "{read:?} was answered before the term's first commit");
     }
 }
@@ -322,13 +349,9 @@ impl Lanes {
 
     /// Records an answered append.
     fn answer(&mut self, letter: &Letter, response: &Response) {
-        let (Request::AppendEntries(request), Response::Append(reply)) =
-            (&letter.request, response)
-        else {
-            return;
-        };
+        let Response::Append(reply) = response else { return };
         let refused = matches!(reply.outcome, AppendOutcome::Stale | AppendOutcome::Refused);
-        if reply.sender.term == request.sender.term && !refused {
+        if reply.sender.term == letter.request.sender().term && !refused {
             let place = self.place((letter.by, letter.to));
             let newest = &mut self.answered[place];
             let answered = (reply.sender.term, letter.number, Some(reply.sender.incarnation));

@@ -15,10 +15,10 @@ use surfstore::config::Config;
 use surfstore::gate::{Gate, Received};
 use surfstore::protocol::{self, Asked, TypedCall};
 use surfstore::raft::{
-    self, CallId, Cluster, Incarnation, LogIndex, Member, Response, RoleName, Server, ServerId,
-    Status, WAITING_MAX,
+    self, CallId, Cluster, Compaction, Incarnation, LogIndex, Member, Response, RoleName, Server,
+    ServerId, Status,
 };
-use surfstore::service::{Action, AnswerBudget, Document, Input, Service, Settings};
+use surfstore::service::{Action, AnswerBudget, Document, HeldBytes, Input, Service, Settings};
 
 use crate::clients::Clients;
 use crate::clock::Clock;
@@ -26,8 +26,9 @@ use crate::draws::Draws;
 use crate::history::{History, Step};
 use crate::marks::{Mark, Marks};
 use crate::network::{MILLISECOND, Network};
-use crate::plan::Losses;
+use crate::plan::{Limits, Losses};
 use crate::queue::{Happening, Queue};
+use crate::snapshots::Snapshots;
 use crate::trace;
 use crate::wire::{Lanes, Traffic};
 
@@ -46,8 +47,9 @@ pub(crate) struct World {
     pub(crate) history: History,
     pub(crate) marks: Marks,
     config: Config,
-    /// How many calls may wait at each server.
-    pub(crate) waiting_max: usize,
+    pub(crate) limits: Limits,
+    /// When each process drops entries, and how it sends snapshots.
+    pub(crate) compactions: Vec<Compaction>,
     pub(crate) services: Vec<Service>,
     /// The gate of each server, which reads the requests that reach it.
     gates: Vec<Gate>,
@@ -76,11 +78,12 @@ pub(crate) struct World {
     /// The last replies that arrived: the replying server, the process that it replied to, and the reply.
     pub(crate) past: VecDeque<(ServerId, Member, Response)>,
     pub(crate) lanes: Lanes,
+    pub(crate) snapshots: Snapshots,
     /// When each server received requests.
     pub(crate) received: Vec<Vec<u64>>,
     pub(crate) traffic: Traffic,
     /// The latest update: its file and version.
-    pub(crate) latest: Option<(&'static str, i64)>,
+    pub(crate) latest: Option<(String, i64)>,
     /// How long after its election the next leader crashes, if it shall.
     pub(crate) doom: Option<u64>,
     /// When the majority was last lost while a caller waited.
@@ -94,13 +97,13 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A cluster whose servers let as many calls wait as real ones.
+    /// A cluster whose servers have the limits of real ones.
     pub(crate) fn new(seed: u64, network: Network, size: u8) -> World {
-        World::bounded(seed, network, size, WAITING_MAX)
+        World::bounded(seed, network, size, Limits::default())
     }
 
-    /// A cluster whose servers let at most `waiting_max` calls wait.
-    pub(crate) fn bounded(seed: u64, network: Network, size: u8, waiting_max: usize) -> World {
+    /// A cluster whose servers have these limits.
+    pub(crate) fn bounded(seed: u64, network: Network, size: u8, limits: Limits) -> World {
         let count = usize::from(size);
         let mut world = World {
             draws: Draws::new(seed),
@@ -111,7 +114,8 @@ impl World {
             history: History::new(size),
             marks: Marks::new(),
             config: configuration(size),
-            waiting_max,
+            limits,
+            compactions: vec![Compaction::default(); count],
             services: Vec::with_capacity(count),
             gates: (0..size).map(|_| Gate::new("localhost")).collect(),
             statuses: Vec::with_capacity(count),
@@ -129,6 +133,7 @@ impl World {
             events: 0,
             past: VecDeque::new(),
             lanes: Lanes::new(size),
+            snapshots: Snapshots::new(size),
             received: vec![Vec::new(); count],
             traffic: Traffic::new(size),
             latest: None,
@@ -161,11 +166,23 @@ impl World {
             cluster: Cluster::new(id, size).expect("a member"),
             config: self.config.clone(),
             incarnation,
+            compaction: self.draw_compaction(id),
             rng: Rng::with_seed(self.draws.timer(self.now, id).u64(..)),
-            waiting_max: self.waiting_max,
+            waiting_max: self.limits.waiting_max,
             budget: AnswerBudget::default(),
+            requests: HeldBytes::default(),
+            memory_max: usize::MAX,
         };
         Service::start(settings, self.local_time(id))
+    }
+
+    /// When a new process of the server drops entries, and how it sends snapshots.
+    fn draw_compaction(&mut self, id: ServerId) -> Compaction {
+        let slot = usize::from(id.0);
+        if self.limits.cuts_logs {
+            self.compactions[slot] = drawn_compaction(&mut self.draws.timer(self.now, id));
+        }
+        self.compactions[slot]
     }
 
     /// Carries out the first actions of a new process. The only server of a cluster leads from the start.
@@ -181,7 +198,7 @@ impl World {
                 last_log: Default::default(),
                 ..after
             };
-            let step = Step { id, before, after, from: LogIndex(1) };
+            let step = Step { id, before, after, from: LogIndex(1), brings_snapshot: false };
             self.history.observe(&self.services, &step, &mut self.marks);
         }
     }
@@ -368,6 +385,8 @@ impl World {
         let slot = usize::from(id.0);
         let before = self.statuses[slot];
         let from = changed_from(&input, &before);
+        let brings_snapshot = brings_snapshot(&input);
+        let last_included = self.server(id).log().last_included();
         let hurry = self.hurry_before(id, &input);
         let now = self.local_time(id);
         self.was_writing = 0 < self.service(id).reads();
@@ -395,10 +414,14 @@ impl World {
             self.queue.push(self.now + pause, Happening::More(id));
         }
         let from = if before.history == after.history { from } else { LogIndex(1) };
-        let step = Step { id, before, after, from };
+        let step = Step { id, before, after, from, brings_snapshot };
         self.history.observe(&self.services, &step, &mut self.marks);
         if before.commit_index < after.commit_index {
+            self.check_compaction(id, last_included);
             self.check_promise();
+        }
+        if before.incarnation != after.incarnation {
+            self.snapshots.forget(id);
         }
         self.check_timers(id);
         self.observe_hurry(id, hurry, &before);
@@ -419,6 +442,9 @@ impl World {
     }
 
     fn observe_role(&mut self, id: ServerId, before: &Status, after: &Status) {
+        if after.role == RoleName::Leader {
+            self.snapshots.forget(id);
+        }
         if before.role == RoleName::Leader && after.role == RoleName::Follower && 0 < before.waiting
         {
             self.marks.hit(Mark::DeposedWithCallers);
@@ -449,6 +475,7 @@ impl World {
                     self.connections[usize::from(id.0)] += 1;
                     self.close_connections(id);
                 }
+                Action::Discard(discarded) => drop(discarded),
                 Action::Log(_, line) => self.note(|| format!("{}  logs: {line}", id.0)),
             }
         }
@@ -462,7 +489,36 @@ fn incarnation_of(process: u64) -> Incarnation {
     Incarnation(100 * process)
 }
 
-/// The first index of the log that the input may change.
+/// Keeps from nothing to everything, and sends from one leaf to everything in a piece.
+fn drawn_compaction(rng: &mut Rng) -> Compaction {
+    let whole = Compaction::default();
+    let log_bytes_min = match rng.u8(0..6) {
+        0..3 => 0,
+        3 | 4 => rng.usize(0..5_000),
+        _ => whole.log_bytes_min,
+    };
+    let piece_bytes_max = match rng.u8(0..4) {
+        0 | 1 => 1,
+        2 => rng.usize(0..20_000),
+        _ => whole.piece_bytes_max,
+    };
+    let log_bytes_max = if rng.u8(0..4) == 0 {
+        rng.usize(log_bytes_min..log_bytes_min + 5_000)
+    } else {
+        usize::MAX
+    };
+    Compaction { log_bytes_min, log_bytes_max, piece_bytes_max }
+}
+
+/// Whether the input is a piece of a snapshot.
+fn brings_snapshot(input: &Input) -> bool {
+    let Input::Call { asked: Ok(Asked::One((_, Ok(TypedCall::Raft(call))))), .. } = input else {
+        return false;
+    };
+    matches!(call, raft::Call::InstallSnapshot(_))
+}
+
+/// The first index of the log that the input may change, apart from a snapshot that takes the place of the whole log.
 fn changed_from(input: &Input, before: &Status) -> LogIndex {
     let end = before.last_log.index.next();
     match input {

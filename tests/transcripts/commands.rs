@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use surfstore::metadata::Update;
 use surfstore::raft::{
-    AppendEntries, AppendOutcome, AppendReply, Call, Command, Entry, Identity, LogIndex, Position,
-    Reply, RoleName, Roster, Round, ServerId, Term, Timer,
+    AppendEntries, AppendOutcome, AppendReply, Call, Command, Compaction, Entry, Identity,
+    LogIndex, Position, Reply, RoleName, Roster, Round, ServerId, Term, Timer,
 };
 use surfstore::value::Value;
 
@@ -16,7 +16,7 @@ use crate::text;
 
 /// Every command and how it is written; the first must be `servers`.
 pub(crate) const COMMANDS: [(&str, &str); 29] = [
-    ("servers", "servers COUNT"),
+    ("servers", "servers COUNT [with short logs]"),
     ("log", "log SERVER: TERM ... in term TERM"),
     ("elect", "elect SERVER"),
     ("timeout", "timeout SERVER start|silence|election|campaign|hurry|patience|heartbeat|fate"),
@@ -64,16 +64,25 @@ const LINK_COMMANDS: [&str; 10] = [
 /// A hash that makes an update as large as an append may be, so that it is sent alone.
 const LARGE: &str = "1MiB";
 
+/// Applied entries are dropped as soon as they outweigh the map, and each leaf of a map is sent alone.
+const SHORT_LOGS: Compaction =
+    Compaction { log_bytes_min: 0, log_bytes_max: usize::MAX, piece_bytes_max: 1 };
+
 /// Executes the command on the stage that the first one set up. Returns the resulting lines.
 pub(crate) fn perform(stage: &mut Option<Stage>, command: &str) -> Result<Vec<String>, String> {
     let words: Vec<_> = command.split_whitespace().collect();
-    if let ["servers", count] = words.as_slice() {
+    if let ["servers", count, rest @ ..] = words.as_slice() {
+        let compaction = match rest {
+            [] => Compaction::default(),
+            ["with", "short", "logs"] => SHORT_LOGS,
+            _ => return Err("it is `> servers COUNT` or `> servers COUNT with short logs`".into()),
+        };
         if stage.is_some() {
             return Err("a scenario has one set of servers".into());
         }
         let count = number(count)?;
         let size = u8::try_from(count).ok().filter(|size| (1..=SIZE_MAX).contains(size));
-        *stage = Some(Stage::new(size.ok_or("there are 1 to 10 servers")?));
+        *stage = Some(Stage::new(size.ok_or("there are 1 to 10 servers")?, compaction));
         return Ok(Vec::new());
     }
     let stage = stage.as_mut().ok_or("a scenario begins with `> servers COUNT`")?;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use surfstore::metadata::Files;
 use surfstore::raft::{
-    Command, Entry, Incarnation, LogIndex, Member, RoleName, Roster, Server, Status, Term,
+    Command, Entry, Incarnation, Log, LogIndex, Member, RoleName, Roster, Server, Status, Term,
 };
 
 /// Figure 3's Election Safety, Leader Completeness and State Machine Safety, over the past of every history.
@@ -16,6 +17,8 @@ struct Past {
     leaders: BTreeMap<Term, Member>,
     /// Every committed entry, with the term in which a server first committed it.
     committed: Vec<(Term, Entry)>,
+    /// Every server's log after its last step: a step may commit an entry and drop it.
+    logs: BTreeMap<Member, Log>,
 }
 
 impl Safety {
@@ -46,25 +49,47 @@ impl Safety {
 impl Past {
     /// Whether a leader has everything that was committed in the terms before its own.
     fn is_complete(&self, leader: &Server, term: Term) -> bool {
-        (1..).zip(&self.committed).all(|(index, (committed_in, entry))| {
-            term <= *committed_in || leader.log().get(LogIndex(index)) == Some(entry)
+        (1..).map(LogIndex).zip(&self.committed).all(|(index, (committed_in, entry))| {
+            term <= *committed_in || holds(leader, index, entry)
         })
     }
 
     fn observe_commits(&mut self, server: &Server, status: &Status) -> Result<(), &'static str> {
-        let places = (1..=status.commit_index.0).map(LogIndex);
-        for (place, entry) in places.filter_map(|index| server.log().get(index)).enumerate() {
-            match self.committed.get(place) {
-                None => self.committed.push((status.current_term, entry.clone())),
-                Some((_, known)) if known == entry => {}
-                Some(_) => {
+        let before = self.logs.insert(server.identity().member(), server.log().clone());
+        for place in 0..status.commit_index.since(LogIndex(0)) {
+            let index = LogIndex::default().plus(place + 1);
+            let entry = server.log().get(index);
+            let dropped = || before.as_ref().and_then(|before| before.get(index));
+            match (self.committed.get(place), entry) {
+                (None, entry) => {
+                    let Some(entry) = entry.or_else(dropped) else {
+                        return Err("a snapshot includes an entry that nobody committed");
+                    };
+                    self.committed.push((status.current_term, entry.clone()));
+                }
+                (Some((_, known)), Some(entry)) if known != entry => {
                     return Err(
                         "two entries are committed at a place (Figure 3, State Machine Safety)",
                     );
                 }
+                (Some(_), _) => {}
             }
         }
+        if *server.files() != self.files_at(status.last_applied) {
+            return Err("its map is not what the committed entries lead to (§7)");
+        }
         Ok(())
+    }
+
+    /// The map that the entries up to `index` lead to.
+    fn files_at(&self, index: LogIndex) -> Files {
+        let mut files = Files::default();
+        for (_, entry) in self.committed.iter().take(index.since(LogIndex(0))) {
+            if let Command::Update(update) = &entry.command {
+                files.apply(update);
+            }
+        }
+        files
     }
 
     fn survive_in(&mut self, living: &[Server]) {
@@ -90,9 +115,15 @@ impl Past {
 
     /// How many of the committed entries the server holds.
     fn held_by(&self, server: &Server) -> usize {
-        let pairs = self.committed.iter().zip(server.log().from(LogIndex(1)));
-        pairs.take_while(|((_, committed), held)| committed == *held).count()
+        let pairs = (1..).map(LogIndex).zip(&self.committed);
+        pairs.take_while(|(index, (_, entry))| holds(server, *index, entry)).count()
     }
+}
+
+/// Whether the server's log has the entry at that index, or has had it: what it no longer holds was committed.
+fn holds(server: &Server, index: LogIndex, entry: &Entry) -> bool {
+    let log = server.log();
+    index <= log.last_included().index || log.get(index) == Some(entry)
 }
 
 fn majority(server: &Server) -> usize {

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use surfstore::raft::{
-    Call, CallError, CallId, Effect, Event, Failure, Incarnation, Member, Reply, Request, Response,
-    Server, ServerId, Timer,
+    Call, CallError, CallId, Compaction, Effect, Event, Failure, Incarnation, Member, Reply,
+    Request, Response, Server, ServerId, Timer,
 };
 
 use crate::clock::Clock;
@@ -45,6 +45,7 @@ struct Host {
 #[derive(Clone)]
 pub(crate) struct Stage {
     hosts: Vec<Host>,
+    compaction: Compaction,
     pub(crate) clock: Clock,
     pub(crate) network: Network,
     told: Told,
@@ -58,9 +59,10 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) fn new(size: u8) -> Stage {
+    pub(crate) fn new(size: u8, compaction: Compaction) -> Stage {
         let mut stage = Stage {
             hosts: Vec::new(),
+            compaction,
             clock: Clock::default(),
             network: Network::default(),
             told: Told::Everything,
@@ -91,7 +93,7 @@ impl Stage {
     fn start(&mut self, id: ServerId) {
         let host = &mut self.hosts[usize::from(id.0)];
         let cluster = host.set.cluster(id).expect("a server is in its own set");
-        let (server, effects) = Server::start(cluster, host.next);
+        let (server, effects) = Server::start(cluster, host.next, self.compaction);
         host.server = Some(server);
         self.note(id);
         self.perform(id, effects);
@@ -219,6 +221,7 @@ impl Stage {
             match effect {
                 Effect::ArmTimer(timer) => self.clock.arm(id, timer),
                 Effect::StopTimers => self.clock.stop(id),
+                Effect::Discard(_) => {}
                 Effect::Send { to, request } => {
                     let to = self.set(id).place(to);
                     self.say_message(id, to, &text::request(&request));
@@ -307,6 +310,7 @@ impl Stage {
         let call = match request {
             Request::RequestVote(request) => Call::RequestVote(request),
             Request::AppendEntries(request) => Call::AppendEntries(request),
+            Request::InstallSnapshot(request) => Call::InstallSnapshot(request),
         };
         let (body, text) = match self.ask(message.to, call) {
             Some(Reply::Vote(reply)) => response(Response::Vote(reply)),

@@ -5,8 +5,8 @@
 use surfstore::metadata::{Files, Update};
 use surfstore::raft::{
     Account, AppendEntries, AppendOutcome, BallotKind, CallError, Effect, Entry, Incarnation,
-    LogIndex, Member, Position, Reply, Request, RequestVote, Response, RoleName, Roster, Server,
-    ServerId, Term, Timer, VoteReply,
+    InstallSnapshot, LogIndex, Member, Position, Reply, Request, RequestVote, Response, RoleName,
+    Roster, Server, ServerId, Timer, VoteReply,
 };
 use surfstore::value::Value;
 
@@ -39,12 +39,13 @@ fn position(Position { term, index }: Position) -> String {
 }
 
 /// Neighbouring entries of one term are written together: `2-4/t1 5/t3`.
-fn entries(after: LogIndex, entries: &[Entry]) -> String {
+fn entries<'a>(after: LogIndex, entries: impl IntoIterator<Item = &'a Entry>) -> String {
+    let terms: Vec<_> = entries.into_iter().map(|entry| entry.term).collect();
     let mut runs: Vec<String> = Vec::new();
     let mut first = after.next();
-    for run in entries.chunk_by(|one, next| one.term == next.term) {
+    for run in terms.chunk_by(|one, next| one == next) {
         let last = first.plus(run.len() - 1);
-        let term = run.first().map_or(Term::default(), |entry| entry.term);
+        let term = run.first().copied().unwrap_or_default();
         runs.push(format!("{}/t{}", range(first, last), term.0));
         first = last.next();
     }
@@ -72,6 +73,7 @@ pub(crate) fn request(request: &Request) -> String {
     match request {
         Request::RequestVote(request) => request_vote(request),
         Request::AppendEntries(append) => append_entries(append),
+        Request::InstallSnapshot(piece) => install_snapshot(piece),
     }
 }
 
@@ -100,6 +102,30 @@ fn append_entries(request: &AppendEntries) -> String {
     if *has_majority { text } else { text + " without a majority" }
 }
 
+fn install_snapshot(request: &InstallSnapshot) -> String {
+    let InstallSnapshot { sender, last_included, offset, leaves, done, round, .. } = request;
+    let files: usize = leaves.iter().map(|leaf| leaf.len()).sum();
+    let mut text = format!(
+        "InstallSnapshot term {} up to {} leaves {} files {files} round {}",
+        sender.term.0,
+        position(*last_included),
+        leaf_range(*offset, leaves.len()),
+        round.0
+    );
+    if *done {
+        text += " done";
+    }
+    if request.has_majority { text } else { text + " without a majority" }
+}
+
+/// The numbers of the leaves of a piece.
+fn leaf_range(offset: u64, count: usize) -> String {
+    match count {
+        0 => "none".into(),
+        _ => range(LogIndex(offset), LogIndex(offset).plus(count - 1)),
+    }
+}
+
 pub(crate) fn response(response: &Response) -> String {
     match response {
         Response::Vote(VoteReply { sender, kind, ballot, vote_granted, leads }) => {
@@ -114,6 +140,8 @@ pub(crate) fn response(response: &Response) -> String {
         Response::Append(reply) => {
             let outcome = match reply.outcome {
                 AppendOutcome::Accepted => "accepted".into(),
+                AppendOutcome::Incomplete(1) => "incomplete with 1 leaf".into(),
+                AppendOutcome::Incomplete(held) => format!("incomplete with {held} leaves"),
                 AppendOutcome::Mismatch(hint) => format!("mismatch beyond {}", position(hint)),
                 AppendOutcome::Stale => "stale".into(),
                 AppendOutcome::Refused => "refused".into(),
@@ -195,18 +223,26 @@ pub(crate) fn change(set: &Set, before: &Server, after: &Server) -> Vec<String> 
 }
 
 fn log_change(before: &Server, after: &Server) -> Vec<String> {
-    let first = LogIndex(1);
-    let (old, new) = (before.log().from(first), after.log().from(first));
-    let kept = old.iter().zip(new).take_while(|(old, new)| old == new).count();
-    let last_kept = LogIndex::default().plus(kept);
-    let (deleted, appended) =
-        (before.log().from(last_kept.next()), after.log().from(last_kept.next()));
+    let (old, new) = (before.log(), after.log());
+    let (old_begin, new_begin) = (old.last_included().index, new.last_included().index);
     let mut changes = Vec::new();
-    if !deleted.is_empty() {
+    if !old.contains(new.last_included()) {
+        changes.push(format!("installs the snapshot up to {}", position(new.last_included())));
+        changes.extend(roster_change(before, after));
+        return changes;
+    }
+    let both = old_begin.max(new_begin).next();
+    let kept = old.from(both).zip(new.from(both)).take_while(|(old, new)| old == new).count();
+    let last_kept = both.previous().plus(kept);
+    let (deleted, appended) = (old.from(last_kept.next()), new.from(last_kept.next()));
+    if 0 < deleted.len() {
         changes.push(format!("deletes {}", entries(last_kept, deleted)));
     }
-    if !appended.is_empty() {
+    if 0 < appended.len() {
         changes.push(format!("appends {}", entries(last_kept, appended)));
+    }
+    if old_begin < new_begin {
+        changes.push(format!("drops {}", range(old_begin.next(), new_begin)));
     }
     changes.extend(roster_change(before, after));
     changes
@@ -240,7 +276,7 @@ pub(crate) fn timers(effects: &[Effect]) -> Vec<String> {
     let timer = |effect: &Effect| match effect {
         Effect::ArmTimer(timer) => Some(format!("timer {}", timer_name(*timer))),
         Effect::StopTimers => Some("timers stop".into()),
-        Effect::Send { .. } | Effect::Reply(..) => None,
+        Effect::Send { .. } | Effect::Reply(..) | Effect::Discard(_) => None,
     };
     let mut timers: Vec<_> = effects.iter().filter_map(timer).collect();
     // A new role arms its timer, and the message that caused it may do so too.
@@ -251,8 +287,14 @@ pub(crate) fn timers(effects: &[Effect]) -> Vec<String> {
 /// A line of the table of all servers.
 pub(crate) fn status(server: &Server, timer: Option<Timer>) -> String {
     let status = server.status();
-    let log = entries(LogIndex::default(), server.log().from(LogIndex(1)));
+    let before = server.log().last_included();
+    let log = entries(before.index, server.log().from(LogIndex(1)));
     let log = if log.is_empty() { "none".into() } else { log };
+    let log = if before == Position::default() {
+        log
+    } else {
+        format!("after {}: {log}", position(before))
+    };
     let mut text = format!("{:<9}  term {}", status.role.as_str(), status.current_term.0);
     if let Some(candidate) = status.voted_for {
         text += &format!("  vote {}", incarnation(candidate.incarnation));
@@ -264,10 +306,11 @@ pub(crate) fn status(server: &Server, timer: Option<Timer>) -> String {
     if 0 < status.waiting { text + &format!("  waiting {}", status.waiting) } else { text }
 }
 
-/// The terms of all entries in a row, as the paper's figures draw logs.
+/// The terms of all entries in a row, as the paper's figures draw logs, with a dot for each that was dropped.
 pub(crate) fn row(server: &Server) -> String {
-    let log = server.log().from(LogIndex(1)).iter();
-    log.map(|entry| entry.term.0.to_string()).collect::<Vec<_>>().join(" ")
+    let dropped = (0..server.log().last_included().index.0).map(|_| "·".to_owned());
+    let log = server.log().from(LogIndex(1)).map(|entry| entry.term.0.to_string());
+    dropped.chain(log).collect::<Vec<_>>().join(" ")
 }
 
 /// A line of the table of rosters: the incarnation of the server, the members of its log's roster, and which living

@@ -40,7 +40,7 @@ assert servers[follower].crash() is True
 families, values = metrics(leader)
 kinds = {
     "term": "gauge", "has_leader": "gauge", "is_leader": "gauge", "has_majority": "gauge", "crashed": "gauge", "commit_index": "gauge",
-    "applied_index": "gauge", "log_entries": "gauge", "pending_calls": "gauge", "leader_changes": "counter",
+    "applied_index": "gauge", "last_log_index": "gauge", "log_entries": "gauge", "pending_calls": "gauge", "leader_changes": "counter",
     "elections_started": "counter", "peer_requests": "counter", "peer_failures": "counter", "info": "gauge",
     "members": "gauge", "guests": "gauge", "waits_for": "gauge", "other_histories": "gauge", "doubled": "gauge",
 }
@@ -51,7 +51,7 @@ assert values["surfstore_raft_is_leader"] == values["surfstore_raft_has_leader"]
 assert values["surfstore_raft_has_majority"] == 1
 entries = values["surfstore_raft_log_entries"]
 assert values["surfstore_raft_commit_index"] == values["surfstore_raft_applied_index"] == entries >= 4, values
-assert servers[leader].status()["lastLogIndex"] == entries
+assert servers[leader].status()["lastLogIndex"] == values["surfstore_raft_last_log_index"] == entries
 assert values["surfstore_raft_members"] == 3 and values["surfstore_raft_guests"] == 0
 assert values["surfstore_raft_leader_changes_total"] >= 1
 

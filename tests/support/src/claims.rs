@@ -6,8 +6,8 @@
 use surfstore::gate::{Gate, HttpRequest, Received, Refusal};
 use surfstore::protocol::{self, NoResponse};
 use surfstore::raft::{
-    self, Call, CallId, Cluster, Effect, Event, Failure, Incarnation, Member, Server, ServerId,
-    Timer,
+    self, Call, CallId, Cluster, Compaction, Effect, Event, Failure, Incarnation, Member, Server,
+    ServerId, Timer,
 };
 use surfstore::value::Value;
 use surfstore::xmlrpc::{
@@ -85,7 +85,7 @@ pub fn peers(bytes: &[u8]) {
 /// The same, and `see` is given every event, and the server after it.
 pub fn tell(bytes: &[u8], mut see: impl FnMut(&Event, &Server)) {
     let Some(cluster) = Cluster::new(ServerId(0), 3) else { return };
-    let (mut server, mut effects) = Server::start(cluster, Incarnation(100));
+    let (mut server, mut effects) = Server::start(cluster, Incarnation(100), Compaction::default());
     let mut under_way = Vec::new();
     let mut callers = Vec::new();
     let mut timer = Timer::Start;
@@ -94,7 +94,7 @@ pub fn tell(bytes: &[u8], mut see: impl FnMut(&Event, &Server)) {
             match effect {
                 Effect::Send { to, request } => under_way.push((to, request)),
                 Effect::ArmTimer(armed) => timer = armed,
-                Effect::StopTimers | Effect::Reply(..) => {}
+                Effect::StopTimers | Effect::Reply(..) | Effect::Discard(_) => {}
             }
         }
         under_way.drain(..under_way.len().saturating_sub(UNDER_WAY_MAX));

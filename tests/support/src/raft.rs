@@ -33,7 +33,8 @@ pub fn next_life(id: u8) -> Incarnation {
 
 /// Server `id` as its process starts.
 pub fn server(id: u8, of: u8) -> Server {
-    Server::start(Cluster::new(ServerId(id), of).expect("a server of the cluster"), life(id)).0
+    let cluster = Cluster::new(ServerId(id), of).expect("a server of the cluster");
+    Server::start(cluster, life(id), Compaction::default()).0
 }
 
 /// The server after some events, without their effects.
@@ -228,7 +229,7 @@ pub fn first_lives(ids: &[u8]) -> Vec<(u8, Incarnation)> {
 
 /// The terms of the server's entries.
 pub fn terms(server: &Server) -> Vec<u64> {
-    server.log().from(LogIndex(1)).iter().map(|entry| entry.term.0).collect()
+    server.log().from(LogIndex(1)).map(|entry| entry.term.0).collect()
 }
 
 pub fn timeout(timer: Timer) -> Event {
@@ -340,6 +341,12 @@ impl Sent for Identity {
 }
 
 impl Sent for AppendEntries {
+    fn sender_mut(&mut self) -> &mut Identity {
+        &mut self.sender
+    }
+}
+
+impl Sent for InstallSnapshot {
     fn sender_mut(&mut self) -> &mut Identity {
         &mut self.sender
     }
