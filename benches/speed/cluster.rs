@@ -65,6 +65,14 @@ impl Cluster {
         self.processes[id] = self.launch(id);
     }
 
+    pub(crate) fn crash(&mut self, id: usize) {
+        wait(self.client.servers()[id].crash()).expect("it crashes");
+    }
+
+    pub(crate) fn restore(&mut self, id: usize) {
+        wait(self.client.servers()[id].restore()).expect("it is restored");
+    }
+
     pub(crate) fn size(&self) -> usize {
         self.addresses.len()
     }
@@ -76,6 +84,19 @@ impl Cluster {
 
     pub(crate) fn status(&mut self, id: usize) -> ServerStatus {
         wait(self.client.servers()[id].status()).expect("a status")
+    }
+
+    /// Brings a follower back. Returns the time until it has applied all that is committed before.
+    pub(crate) fn level_after(&mut self, back: fn(&mut Cluster, usize), id: usize) -> Duration {
+        let leader = self.leader();
+        let goal = self.status(leader).commit_index;
+        let began = Instant::now();
+        back(self, id);
+        let server = &mut self.client.servers()[id];
+        eventually("the follower is level", || {
+            wait(server.status()).is_ok_and(|status| goal <= status.last_applied)
+        });
+        began.elapsed()
     }
 
     /// Whether the leader's roster names the processes that run, all of them.
@@ -112,6 +133,11 @@ impl Cluster {
         self.from(first).map(usage::resident).collect()
     }
 
+    /// The most memory that each server has had so far, in bytes, that one first.
+    pub(crate) fn peak(&self, first: usize) -> Vec<u64> {
+        self.from(first).map(usage::peak).collect()
+    }
+
     /// The process ids, that server's first.
     fn from(&self, first: usize) -> impl Iterator<Item = u32> {
         let (before, from) = self.processes.split_at(first);
@@ -123,14 +149,17 @@ impl Cluster {
         let map = self.client.files().expect("the map");
         let updated: Vec<_> = files.iter().flat_map(|files| files.updated()).collect();
         assert_eq!(map.len(), updated.len(), "as many files as were updated");
-        for (name, version, hashes) in updated {
-            let file = map.get(name).unwrap_or_else(|| panic!("there is no file {name}"));
-            assert_eq!((file.version, &file.hashes), (version, hashes), "{name}");
-            let is_everywhere = |versions: Vec<_>| versions.into_iter().all(|at| at == Ok(version));
-            eventually("every server has the version", || {
-                is_everywhere(self.client.at_each(async |server| server.version(name).await))
-            });
+        for (name, version, hashes) in &updated {
+            let file = map.get(*name).unwrap_or_else(|| panic!("there is no file {name}"));
+            assert_eq!((file.version, &file.hashes), (*version, *hashes), "{name}");
         }
+        let (names, versions): (Vec<_>, Vec<_>) =
+            updated.into_iter().map(|(name, version, _)| (name, version)).unzip();
+        let are_reached = |at: &Result<_, _>| at.as_ref() == Ok(&versions);
+        eventually("every server has the versions", || {
+            let everywhere = self.client.at_each(async |server| server.versions(&names).await);
+            everywhere.iter().all(are_reached)
+        });
     }
 }
 

@@ -74,6 +74,17 @@ impl Etcd {
         took.iter().map(|us| Duration::from_micros(us.as_u64().expect("a time"))).collect()
     }
 
+    /// Replaces a follower by a new member that has nothing, where there are so many keys. Returns the times from the
+    /// start of its process until it has the revision that the leader had, and until it takes calls as well.
+    pub(crate) fn rejoin(&mut self, keys: usize) -> [Duration; 2] {
+        let answer = self.ask("rejoin", &keys.to_string());
+        ["holds_us", "serves_us"].map(|name| {
+            Duration::from_micros(
+                answer[name].as_u64().unwrap_or_else(|| panic!("{name}: {answer}")),
+            )
+        })
+    }
+
     /// Passes a line to the load program, and returns its answer.
     fn ask(&mut self, operation: &str, rest: &str) -> Value {
         let commands = self.commands.as_mut().expect("its input is open");

@@ -81,13 +81,13 @@ fn fail(cluster: &mut Cluster, cause: Cause, version: i64) -> Duration {
     thread::sleep(Duration::from_millis(HEARTBEAT_MS).mul_f64(fastrand::f64()));
     let began = Instant::now();
     match cause {
-        Cause::Crash => wait(cluster.client.servers()[leader].crash()).expect("it crashes"),
+        Cause::Crash => cluster.crash(leader),
         Cause::Kill => cluster.kill(leader),
     }
     assert_eq!(cluster.client.update(&update), Ok(Outcome::Applied));
     let took = began.elapsed();
     match cause {
-        Cause::Crash => wait(cluster.client.servers()[leader].restore()).expect("it is restored"),
+        Cause::Crash => cluster.restore(leader),
         Cause::Kill => cluster.start_again(leader),
     }
     eventually("it holds the update", || {

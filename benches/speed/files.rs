@@ -65,10 +65,6 @@ impl Files {
         Files { files, next: 0, map, last: (Vec::new(), Vec::new()) }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.files.len()
-    }
-
     /// The file that is updated next, and its document; none while all files are being updated.
     pub(crate) fn update(&mut self) -> Option<(usize, String)> {
         let count = self.files.len();

@@ -3,7 +3,6 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use surfstore::client::blocking::wait;
 use surfstore::gate::write_post;
 use surfstore::protocol::{Ask, UPDATE_BYTES_MAX};
 
@@ -99,9 +98,9 @@ fn pairs(other: Other, count: usize, settings: &Settings) -> Vec<(Figures, Figur
 /// Makes a follower miss updates. When this returns, it has just come back.
 fn miss_much(cluster: &mut Cluster, files: &mut Files) {
     let follower = (cluster.leader() + 1) % cluster.size();
-    wait(cluster.client.servers()[follower].crash()).expect("it crashes");
+    cluster.crash(follower);
     cluster.load(files, Work::Update, 64, Until::Sent(MISSED));
-    wait(cluster.client.servers()[follower].restore()).expect("it is restored");
+    cluster.restore(follower);
 }
 
 /// Reads the large map again and again. Another client updates it meanwhile; no version may go back.

@@ -21,6 +21,8 @@ pub(crate) struct Settings {
     pub(crate) turn: Duration,
     /// How often the leader is crashed; `FAILOVERS`.
     pub(crate) failovers: usize,
+    /// How many updates `growth` makes; `UPDATES`.
+    pub(crate) updates: usize,
     /// Whether a bound that is missed is a failure.
     pub(crate) bounds: bool,
     /// Where the document and the plot are written, if they are.
@@ -39,6 +41,7 @@ impl Settings {
             turns: variable("TURNS", 5)?,
             turn: Duration::from_secs_f64(variable("TURN_SECONDS", 0.3)?),
             failovers: variable("FAILOVERS", 30)?,
+            updates: variable("UPDATES", 500_000)?,
             bounds: false,
             folder: None,
         };

@@ -4,8 +4,6 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use surfstore::client::blocking::wait;
-
 use crate::cluster::Cluster;
 use crate::report::{Report, Table};
 use crate::settings::Settings;
@@ -65,7 +63,7 @@ fn busiest(size: usize, loss: Option<(Lost, bool)>) -> f64 {
         for id in gone {
             match lost {
                 Lost::Crashed => {
-                    wait(cluster.client.servers()[id].crash()).expect("it crashes");
+                    cluster.crash(id);
                 }
                 Lost::Dead => {
                     cluster.kill(id);

@@ -18,8 +18,17 @@ pub(crate) fn cpu(process: u32) -> Duration {
 
 /// The memory of the process, in bytes.
 pub(crate) fn resident(process: u32) -> u64 {
+    memory(process, "VmRSS:")
+}
+
+/// The most memory that the process has had so far, in bytes.
+pub(crate) fn peak(process: u32) -> u64 {
+    memory(process, "VmHWM:")
+}
+
+fn memory(process: u32, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).expect("a process");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
     kibibytes.and_then(|number| number.parse().ok()).map_or(0, |kibibytes: u64| kibibytes << 10)
 }

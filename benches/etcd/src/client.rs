@@ -1,4 +1,4 @@
-//! One caller of an etcd server: the four operations that are timed, and what prepares them.
+//! One caller of an etcd server: the four operations that are timed, what prepares them, and the change of members.
 //!
 //! Every answer is checked, so that only calls that did what they should are counted.
 
@@ -13,8 +13,9 @@ use tonic::transport::{Channel, Endpoint};
 use tonic_prost::ProstCodec;
 
 use crate::messages::{
-    self, Compare, PutRequest, PutResponse, RangeRequest, RangeResponse, RequestOp, StatusRequest,
-    StatusResponse, Target, TxnRequest, TxnResponse, path,
+    self, Compare, MemberAddRequest, MemberAddResponse, MemberRemoveRequest, MemberRemoveResponse,
+    PutRequest, PutResponse, RangeRequest, RangeResponse, RequestOp, StatusRequest, StatusResponse,
+    Target, TxnRequest, TxnResponse, path,
 };
 
 /// What is asked of etcd.
@@ -76,7 +77,29 @@ impl Etcd {
     }
 
     async fn range(&mut self, key: Bytes, range_end: Bytes) -> Result<RangeResponse> {
-        self.call(path::RANGE, RangeRequest { key, range_end }).await
+        let linearizable = RangeRequest { key, range_end, ..RangeRequest::default() };
+        self.call(path::RANGE, linearizable).await
+    }
+
+    /// How many keys with the prefix, which ends with a `/`, this server itself holds.
+    pub(crate) async fn count(&mut self, prefix: &Bytes) -> Result<usize> {
+        let (key, range_end) = (prefix.clone(), end_of(prefix));
+        let request = RangeRequest { key, range_end, serializable: true, count_only: true };
+        let answer: RangeResponse = self.call(path::RANGE, request).await?;
+        Ok(usize::try_from(answer.count)?)
+    }
+
+    /// Adds a member that the others reach at this address.
+    pub(crate) async fn add_member(&mut self, peer_url: String) -> Result<()> {
+        let request = MemberAddRequest { peer_urls: vec![peer_url] };
+        let _: MemberAddResponse = self.call(path::MEMBER_ADD, request).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn remove_member(&mut self, id: u64) -> Result<()> {
+        let _: MemberRemoveResponse =
+            self.call(path::MEMBER_REMOVE, MemberRemoveRequest { id }).await?;
+        Ok(())
     }
 
     async fn call<Q, A>(&mut self, path: &'static str, message: Q) -> Result<A>
@@ -148,7 +171,7 @@ fn end_of(prefix: &Bytes) -> Bytes {
 }
 
 /// What a file of two blocks looks like: its version and two hashes, about 160 bytes.
-fn value(version: i64) -> Bytes {
+pub(crate) fn value(version: i64) -> Bytes {
     const HASH: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
     format!(r#"{{"version":{version},"hashes":["{HASH}","{HASH}"]}}"#).into()
 }

@@ -5,11 +5,13 @@
 //! ```text
 //! OPERATION CLIENTS SECONDS        OPERATION: put, update, read10, read1000
 //! failover TIMES
+//! rejoin KEYS
 //! ```
 //!
 //! All calls go to the leader. `failover` kills it that many times, and measures the time until another server takes a
-//! put. What came of each line is one line of JSON on stdout. The servers and their data are gone when stdin ends, and
-//! after an error or a signal as well.
+//! put. `rejoin` replaces a follower, and measures how long the new member takes to catch up with so many keys. The
+//! result of each line is one line of JSON on stdout. The servers and their data are gone when stdin ends, and after an
+//! error or a signal as well.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what it is for")]
 
@@ -17,6 +19,7 @@ mod client;
 mod failover;
 mod load;
 mod messages;
+mod rejoin;
 mod servers;
 
 use std::io::{self, Write};
@@ -29,6 +32,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use load::Load;
+use rejoin::Rejoined;
 use servers::Servers;
 
 /// The longest time that a load may last.
@@ -69,10 +73,18 @@ async fn serve(mut lines: UnboundedReceiver<io::Result<String>>) -> Result<ExitC
             writeln!(io::stdout(), r#"{{"operation":"failover","took_us":{took:?}}}"#)?;
             continue;
         }
+        if let Some(keys) = line.strip_prefix("rejoin ").and_then(|keys| keys.parse().ok()) {
+            let Rejoined { holds, serves } =
+                rejoin::rejoin(&mut servers, keys).await.with_context(|| line.clone())?;
+            let [holds, serves] = [holds, serves].map(|time| time.as_micros());
+            let times = format!(r#""holds_us":{holds},"serves_us":{serves}"#);
+            writeln!(io::stdout(), r#"{{"operation":"rejoin",{times}}}"#)?;
+            continue;
+        }
         let Some(load) = parse(&line) else {
             eprintln!(
-                "etcd-load: {line:?} is neither failover TIMES nor OPERATION CLIENTS SECONDS, with put, update, read10 or \
-                 read1000."
+                "etcd-load: {line:?} is neither failover TIMES nor rejoin KEYS nor OPERATION CLIENTS SECONDS, with put, \
+                 update, read10 or read1000."
             );
             return Ok(ExitCode::from(2));
         };

@@ -7,6 +7,8 @@ use prost::{Message, Oneof};
 
 /// Where a call goes, as gRPC names it.
 pub(crate) mod path {
+    pub(crate) const MEMBER_ADD: &str = "/etcdserverpb.Cluster/MemberAdd";
+    pub(crate) const MEMBER_REMOVE: &str = "/etcdserverpb.Cluster/MemberRemove";
     pub(crate) const PUT: &str = "/etcdserverpb.KV/Put";
     pub(crate) const RANGE: &str = "/etcdserverpb.KV/Range";
     pub(crate) const STATUS: &str = "/etcdserverpb.Maintenance/Status";
@@ -24,7 +26,7 @@ pub(crate) struct PutRequest {
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct PutResponse {}
 
-/// All keys from `key` up to, but without, `range_end`; linearizable, as `serializable` is not set.
+/// All keys from `key` up to, but without, `range_end`.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct RangeRequest {
     #[prost(bytes = "bytes", tag = "1")]
@@ -32,12 +34,20 @@ pub(crate) struct RangeRequest {
     /// Empty: the one key alone.
     #[prost(bytes = "bytes", tag = "2")]
     pub(crate) range_end: Bytes,
+    /// Whether the server answers from what it has; otherwise the read is linearizable.
+    #[prost(bool, tag = "7")]
+    pub(crate) serializable: bool,
+    /// Whether only the number of the keys is asked for.
+    #[prost(bool, tag = "9")]
+    pub(crate) count_only: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct RangeResponse {
     #[prost(message, repeated, tag = "2")]
     pub(crate) pairs: Vec<KeyValue>,
+    #[prost(int64, tag = "4")]
+    pub(crate) count: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -112,4 +122,25 @@ pub(crate) struct ResponseHeader {
     /// Who answers.
     #[prost(uint64, tag = "2")]
     pub(crate) member_id: u64,
+    /// How many changes of keys it has applied, plus one.
+    #[prost(int64, tag = "3")]
+    pub(crate) revision: i64,
 }
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct MemberAddRequest {
+    #[prost(string, repeated, tag = "1")]
+    pub(crate) peer_urls: Vec<String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct MemberAddResponse {}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct MemberRemoveRequest {
+    #[prost(uint64, tag = "1")]
+    pub(crate) id: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct MemberRemoveResponse {}

@@ -5,7 +5,7 @@
 
 use std::fs::{self, File};
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -23,8 +23,8 @@ pub(crate) struct Servers {
     // Dropped in this order: the folder is removed when no process writes to it any more.
     running: Vec<Running>,
     folder: TempDir,
-    /// The ports of the servers for clients, and for each other.
-    ports: [[u16; COUNT]; 2],
+    /// The ports of the servers for clients, for each other, and for their metrics.
+    ports: [[u16; COUNT]; 3],
     /// Whether nothing is synced.
     unsynced: bool,
 }
@@ -39,7 +39,7 @@ impl Servers {
         let ports = free_ports()?;
         let mut servers = Servers { running: Vec::new(), folder, ports, unsynced };
         for id in 0..COUNT {
-            servers.running.push(servers.launch(id)?);
+            servers.running.push(servers.launch(id, Set::New)?);
         }
         let version = servers.wait_for_leader().await?;
         let sync = if unsynced { "without fsync" } else { "with fsync" };
@@ -47,9 +47,9 @@ impl Servers {
         Ok(servers)
     }
 
-    /// Starts a server, which finds the data of the process before it.
-    fn launch(&self, id: usize) -> Result<Running> {
-        let [clients, peers] = &self.ports;
+    /// Starts a server. If it finds the data of the process before it, it goes on with them, whatever the set is.
+    fn launch(&self, id: usize, set: Set) -> Result<Running> {
+        let [clients, peers, metrics] = &self.ports;
         let members: Vec<_> =
             peers.iter().enumerate().map(|(id, port)| member(id, *port)).collect();
         let (port, peer) = (clients[id], peers[id]);
@@ -57,14 +57,16 @@ impl Servers {
         let mut command = Command::new("etcd");
         command
             .args(["--name", &name(id), "--initial-cluster", &members.join(",")])
+            .args(["--initial-cluster-state", set.name()])
             .args(["--listen-peer-urls", &url(peer)])
             .args(["--initial-advertise-peer-urls", &url(peer)])
             .args(["--listen-client-urls", &url(port)])
             .args(["--advertise-client-urls", &url(port)])
+            .args(["--listen-metrics-urls", &url(metrics[id])])
             .args(["--logger", "zap", "--log-level", "error"])
             .args(self.unsynced.then_some(NO_SYNC))
             .arg("--data-dir")
-            .arg(self.folder.path().join(name(id)))
+            .arg(self.data(id))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
@@ -72,7 +74,11 @@ impl Servers {
         Ok(Running { child, port })
     }
 
-    fn log(&self, id: usize) -> std::path::PathBuf {
+    fn data(&self, id: usize) -> PathBuf {
+        self.folder.path().join(name(id))
+    }
+
+    fn log(&self, id: usize) -> PathBuf {
         self.folder.path().join(name(id) + ".log")
     }
 
@@ -144,14 +150,54 @@ impl Servers {
     /// Starts a server again whose process was ended, and waits until it takes part.
     pub(crate) async fn restart(&mut self, id: usize) -> Result<()> {
         self.running[id].child.wait()?;
-        self.running[id] = self.launch(id)?;
+        self.running[id] = self.launch(id, Set::New)?;
         self.wait_for_leader().await?;
         Ok(())
+    }
+
+    /// Ends a follower's process, removes it from the set, removes its data, and adds it again, as etcd's documentation
+    /// says. Starts no process. Returns its number.
+    pub(crate) async fn replace_follower(&mut self) -> Result<usize> {
+        let leader = self.leading().await?;
+        let id = (leader + 1) % COUNT;
+        let status = Etcd::connect(self.running[id].port).await?.status().await?;
+        let member = status.header.context("a status has a header")?.member_id;
+        self.running[id].child.kill()?;
+        self.running[id].child.wait()?;
+        let etcd = Etcd::connect(self.running[leader].port).await?;
+        until_accepted(async || etcd.clone().remove_member(member).await).await?;
+        fs::remove_dir_all(self.data(id))?;
+        let peer = url(self.ports[1][id]);
+        until_accepted(async || etcd.clone().add_member(peer.clone()).await).await?;
+        Ok(id)
+    }
+
+    /// Starts the process of a member that was added to the set. Returns the ports where it will take calls, and show
+    /// its metrics.
+    pub(crate) fn join(&mut self, id: usize) -> Result<[u16; 2]> {
+        self.running[id] = self.launch(id, Set::Existing)?;
+        Ok([self.ports[0][id], self.ports[2][id]])
     }
 
     /// The time that all servers together have been computing.
     pub(crate) fn cpu(&self) -> Result<Duration> {
         self.running.iter().map(|server| cpu(server.child.id())).sum()
+    }
+}
+
+/// What a server without data belongs to.
+#[derive(Clone, Copy)]
+enum Set {
+    New,
+    Existing,
+}
+
+impl Set {
+    fn name(self) -> &'static str {
+        match self {
+            Set::New => "new",
+            Set::Existing => "existing",
+        }
     }
 }
 
@@ -169,6 +215,18 @@ impl Drop for Running {
     }
 }
 
+/// Makes a change of members again and again. It is refused before the servers have been connected for 5 s.
+async fn until_accepted(change: impl AsyncFn() -> Result<()>) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while let Err(error) = change().await {
+        if deadline < Instant::now() {
+            return Err(error);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
 /// Whether etcd takes the flag; some versions do and do not list it.
 fn knows(flag: &str) -> Result<bool> {
     let mut command = Command::new("etcd");
@@ -179,9 +237,9 @@ fn knows(flag: &str) -> Result<bool> {
 }
 
 /// Ports that are free: all are held until the last is found, so that they differ.
-fn free_ports() -> Result<[[u16; COUNT]; 2]> {
+fn free_ports() -> Result<[[u16; COUNT]; 3]> {
     let mut held = Vec::new();
-    let mut ports = [[0; COUNT]; 2];
+    let mut ports = [[0; COUNT]; 3];
     for port in ports.as_flattened_mut() {
         let socket = TcpListener::bind(("127.0.0.1", 0))?;
         *port = socket.local_addr()?.port();
