@@ -20,6 +20,7 @@ mod reads;
 mod report;
 mod timers;
 
+use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
@@ -32,8 +33,8 @@ use crate::config::Config;
 use crate::monitor::{Moment, Monitor, Page};
 use crate::protocol::Asked;
 use crate::raft::{
-    CallId, Cluster, Compaction, Discarded, Effect, Event, Failure, Incarnation, Member, Reply,
-    Request, Response, RoleName, Server, ServerId, Timer,
+    CallId, Cluster, Compaction, Effect, Event, Failure, Incarnation, Member, Reply, Request,
+    Response, RoleName, Server, ServerId, Timer,
 };
 use crate::xmlrpc::Fault;
 use answer_cache::AnswerCache;
@@ -107,7 +108,7 @@ pub enum Action {
     /// The server has crashed: drop all requests that are not sent yet, and close the connections to the peers.
     Disconnect,
     /// Free this on another thread, because it may take long.
-    Discard(Discarded),
+    Discard(Box<dyn Any + Send>),
     /// Log a line.
     Log(Level, String),
 }
@@ -246,6 +247,10 @@ impl Service {
             }
         }
         let server = shell.step(server, now);
+        let evicted = shell.answers.take_evicted();
+        if !evicted.is_empty() {
+            shell.actions.push(Action::Discard(Box::new(evicted)));
+        }
         let actions = std::mem::take(&mut shell.actions);
         (Service { server, shell }, actions)
     }
@@ -333,7 +338,9 @@ impl Shell {
                 Effect::StopTimers => self.timers.stop(),
                 Effect::Send { to, request } => self.actions.push(Action::Send { to, request }),
                 Effect::Reply(call, reply) => self.reply(call, reply, now),
-                Effect::Discard(discarded) => self.actions.push(Action::Discard(discarded)),
+                Effect::Discard(discarded) => {
+                    self.actions.push(Action::Discard(Box::new(discarded)))
+                }
             }
         }
     }

@@ -18,7 +18,7 @@ use super::connection::Connection;
 use super::connections::{Connections, Held};
 use super::head_codec::{Head, HeadCodec};
 use super::message::Message;
-use super::offload::OffloadQueue;
+use super::offload::{self, OffloadQueue, is_long};
 use crate::gate::{self, Gate, HttpMethod, Received, Refusal};
 use crate::monitor::Page;
 use crate::protocol::{self, Asked, fault};
@@ -203,7 +203,12 @@ impl HttpServer {
         // The status is 200 whatever the document says: many clients cannot read a fault with another status.
         let (content_type, length) = ("text/xml", answer.len());
         let head = self.codec.write(Head { status: 200, content_type, length, closes }).await?;
-        respond(connection, &head, answer.pieces(), closes).await
+        let goes_on = respond(connection, &head, answer.pieces(), closes).await;
+        if is_long(answer.len()) {
+            // This may be its last owner.
+            offload::free(answer);
+        }
+        goes_on
     }
 
     /// The page that a request asks for, if it exists.

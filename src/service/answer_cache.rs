@@ -33,6 +33,8 @@ pub(super) struct AnswerCache {
     leaves: Vec<WrittenLeaf>,
     /// The map that is being written.
     unfinished: Option<UnfinishedMap>,
+    /// What was evicted and is not freed yet.
+    evicted: Vec<Box<[u8]>>,
 }
 
 /// An answer about blocks, and the parts of it that are written.
@@ -79,7 +81,15 @@ impl AnswerCache {
             let bytes = protocol::write_answer(&Answer::Boolean(truth), &config);
             Document::new(bytes, &AnswerBudget::default())
         });
-        AnswerCache { config, budget, booleans, files: None, leaves: Vec::new(), unfinished: None }
+        AnswerCache {
+            config,
+            budget,
+            booleans,
+            files: None,
+            leaves: Vec::new(),
+            unfinished: None,
+            evicted: Vec::new(),
+        }
     }
 
     /// The budget that the answers count against.
@@ -208,11 +218,18 @@ impl AnswerCache {
     /// Evicts everything written for the map that is not being sent.
     fn forget(&mut self) {
         self.files.take_if(|(_, document)| Arc::strong_count(document) == 1);
-        match &mut self.unfinished {
+        let leaves: Vec<_> = match &mut self.unfinished {
             // Its leaves belong to a document that is not finished. Only those of the one before may go.
-            Some(unfinished) => unfinished.reusable = Vec::new().into_iter().peekable(),
-            None => self.leaves.retain(WrittenLeaf::is_being_sent),
-        }
+            Some(unfinished) => unfinished.reusable.by_ref().collect(),
+            None => self.leaves.extract_if(.., |written| !written.is_being_sent()).collect(),
+        };
+        let pieces = leaves.into_iter().flat_map(|written| written.pieces);
+        self.evicted.extend(pieces.filter_map(Arc::into_inner).map(Piece::into_bytes));
+    }
+
+    /// Takes what was evicted. It counts against the budget no longer, but may take long to free.
+    pub(super) fn take_evicted(&mut self) -> Vec<Box<[u8]>> {
+        mem::take(&mut self.evicted)
     }
 }
 
@@ -488,10 +505,13 @@ mod tests {
         update(&mut files, "500", 2, "h");
         map(&mut cache, &files);
         assert!(before.len() < cache.budget.bytes(), "it is kept for the next reader");
+        let held = cache.budget.bytes();
         let full = block(&mut cache, ANSWER_BYTES_MAX);
         assert!(is_busy(&full));
         drop(full);
         assert_eq!(cache.budget.bytes(), before.len());
+        let evicted: usize = cache.take_evicted().iter().map(|bytes| bytes.len()).sum();
+        assert!(0 < evicted && evicted <= held - before.len(), "it is freed elsewhere");
         let after = map(&mut cache, &files);
         assert_eq!(shared(&after, &before), after.pieces().count() - 3);
     }

@@ -57,6 +57,12 @@ impl Piece {
         budget.0.add(bytes.len());
         Arc::new(Piece { bytes: bytes.into(), budget: budget.clone() })
     }
+
+    /// The bytes, which count no longer.
+    pub(super) fn into_bytes(mut self) -> Box<[u8]> {
+        self.budget.0.give_back(self.bytes.len());
+        mem::take(&mut self.bytes)
+    }
 }
 
 impl Drop for Piece {
