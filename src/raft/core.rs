@@ -15,9 +15,9 @@ use super::rpc::{
 use super::snapshot::{Compaction, Discarded, Incoming, Snapshot};
 use crate::metadata::Files;
 
-/// The maximum number of entries that are dropped in one step. A step adds fewer, so the log also shrinks if the map
-/// has become much smaller.
-const DROPPED_MAX: usize = 16 << 10;
+/// The maximum number of entries that are dropped in one step. It takes a millisecond or two to free them. What is left
+/// is dropped with the next commits.
+const DROPPED_MAX: usize = 4 << 10;
 
 /// The state of a server in Figure 2, and the updates whose outcome is pending.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
