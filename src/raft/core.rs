@@ -15,8 +15,8 @@ use super::rpc::{
 use super::snapshot::{Compaction, Discarded, Incoming, Snapshot};
 use crate::metadata::Files;
 
-/// The maximum number of entries that are dropped in one step. It takes a millisecond or two to free them. What is left
-/// is dropped with the next commits.
+/// The maximum number of entries that are dropped in one step. It takes up to three milliseconds to free them. What is
+/// left is dropped with the next commits.
 const DROPPED_MAX: usize = 4 << 10;
 
 /// The state of a server in Figure 2, and the updates whose outcome is pending.

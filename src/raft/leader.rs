@@ -422,8 +422,7 @@ impl Node<Leader> {
     fn send_piece(&mut self, to: ServerId, out: &mut Effects) {
         let has_majority = self.role.has_majority(&self.core);
         let Some(follower) = self.role.progress.get_mut(&to) else { return };
-        let Some(snapshot) = self.core.snapshot() else { return };
-        let transfer = follower.transfer(snapshot);
+        let Some(transfer) = follower.transfer(|| self.core.snapshot()) else { return };
         let (offset, leaves, done) = transfer.piece(self.core.compaction.piece_bytes_max);
         let (last_included, roster) = transfer.includes();
         self.role.last_round = self.role.last_round.next();

@@ -107,8 +107,14 @@ impl Progress {
     }
 
     /// The snapshot that is being sent. If there is none, this one is sent from now on.
-    pub(super) fn transfer(&mut self, snapshot: Snapshot) -> &Transfer {
-        self.transfer.get_or_insert_with(|| Transfer::new(snapshot))
+    pub(super) fn transfer(
+        &mut self,
+        snapshot: impl FnOnce() -> Option<Snapshot>,
+    ) -> Option<&Transfer> {
+        if self.transfer.is_none() {
+            self.transfer = snapshot().map(Transfer::new);
+        }
+        self.transfer.as_ref()
     }
 
     /// Gives up what is only needed to send a snapshot.
