@@ -81,7 +81,7 @@ enum State {
 }
 
 /// The result of parsing the bytes so far.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Received {
     /// All bytes are consumed, and the request is incomplete.
     NeedMore,

@@ -199,9 +199,10 @@ fn the_core_the_service_the_gate_and_the_client_side_fail_only_by_assertions() {
 
 #[test]
 fn each_foreign_library_is_named_where_it_belongs_and_nowhere_else() {
-    let homes: [(&str, &[&str]); 9] = [
+    let homes: [(&str, &[&str]); 10] = [
         ("quick_xml", &["xmlrpc"]),
         ("httparse", &["gate/headers.rs", "gate/response.rs"]),
+        ("memmap2", &["gate/body.rs"]),
         ("smol", &["dial", "client", "runtime", "cli/cluster.rs", "cli/interrupt.rs"]),
         ("async_io", &["dial", "client", "runtime"]),
         ("async_signal", &["cli/cluster.rs", "cli/interrupt.rs", "runtime/signals.rs"]),

@@ -61,7 +61,7 @@ impl Chunked {
     ) -> Result<bool, Refusal> {
         while let Some((&byte, rest)) = unread.split_first() {
             if let ChunkPart::Data { left } = &mut self.place {
-                *left -= content.take(unread, *left);
+                *left -= content.take(unread, *left)?;
                 if *left == 0 {
                     self.place = ChunkPart::DataCarriageReturn;
                 }

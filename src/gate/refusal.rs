@@ -14,6 +14,10 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// For a request that arrives while too many bytes of others are held, or that the system has no memory for.
+    pub const NO_ROOM: Refusal =
+        Refusal { status: 503, reason: "too many bytes of requests are in flight" };
+
     pub(super) const BODY_TOO_LARGE: Refusal =
         Refusal { status: 413, reason: "the body is larger than 8 MiB" };
 

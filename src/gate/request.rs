@@ -19,7 +19,7 @@ pub enum HttpMethod {
 }
 
 /// A complete request, as parsed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct HttpRequest {
     /// The method.
     pub method: HttpMethod,

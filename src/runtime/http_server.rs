@@ -153,7 +153,7 @@ impl HttpServer {
                         return Ok(None);
                     }
                     if !slot.hold(gate.buffered()) {
-                        return Ok(Some(TOO_MUCH.response()));
+                        return Ok(Some(Refusal::NO_ROOM.response()));
                     }
                 }
                 Err(refusal) => return Ok(Some(refusal.response())),
@@ -174,7 +174,7 @@ impl HttpServer {
         let decoded = self.codec.read(&request).await;
         decoded.map_err(|error| fault::internal(&format!("{error:#}")))?;
         let body = request.body;
-        self.offload_queue.run(body.len(), move || protocol::read_call(&body.join())).await
+        self.offload_queue.run(body.len(), move || protocol::read_call(&body)).await
     }
 
     /// Answers one call. Returns whether the connection continues.
@@ -262,10 +262,6 @@ async fn respond<'b>(
 
 /// The response to a request that took too long.
 const TOO_SLOW: Refusal = Refusal { status: 408, reason: "the request took too long" };
-
-/// The response to a request that arrives while too many bytes of others are held.
-const TOO_MUCH: Refusal =
-    Refusal { status: 503, reason: "too many bytes of requests are in flight" };
 
 /// The response to a request for a page that does not exist.
 fn no_page(method: HttpMethod) -> Vec<u8> {

@@ -5,12 +5,13 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use support::client::{Client, TRUE};
 use support::harness::Cluster;
 use support::wait::{PATIENCE, wait_until};
 use surfstore::value::Value;
 
-use crate::memory::{RESIDENT_MAX, await_memory, most_resident, resident};
+use crate::memory::{RESIDENT_MAX, addresses, await_memory, most_resident, resident};
 use crate::raw::{Raw, call, ping, post};
 use crate::servers::assert_unharmed;
 
@@ -156,6 +157,29 @@ fn bodies_beyond_64_mib_in_all_are_refused_with_503_and_cost_no_other_its_place(
     let mut connection = Raw::to(cluster.at(id));
     connection.send(ping()).unwrap();
     assert_eq!(connection.response().answer(), TRUE);
+    assert_unharmed(&cluster);
+}
+
+/// A body must not take the last addresses: if the allocator gets none, the process ends.
+#[test]
+fn large_bodies_are_refused_with_503_while_addresses_are_scarce() {
+    let (mut cluster, id) = Cluster::led(1);
+    let few = Some(addresses(&mut cluster, id) + (32 << 20));
+    let few = Rlimit { current: few, maximum: getrlimit(Resource::As).maximum };
+    let process = Pid::from_child(cluster.process(id));
+    let request = big_ping();
+    let many = prlimit(Some(process), Resource::As, few).unwrap();
+    for _ in 0..10 {
+        let mut large = Raw::to(cluster.at(id));
+        // The server may close before everything is sent.
+        let _ = large.send(&request);
+        assert_eq!(large.response().status, 503);
+        assert_eq!(cluster.at(id).call("surfstore.ping", &[]), TRUE, "small calls are accepted");
+    }
+    prlimit(Some(process), Resource::As, many).unwrap();
+    let mut large = Raw::to(cluster.at(id));
+    large.send(&request).unwrap();
+    assert_eq!(large.response().answer(), TRUE);
     assert_unharmed(&cluster);
 }
 

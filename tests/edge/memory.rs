@@ -25,6 +25,11 @@ pub(crate) fn most_resident(cluster: &mut Cluster, id: usize) -> u64 {
     figure(cluster, id, "VmHWM:")
 }
 
+/// The addresses that a server uses, in bytes.
+pub(crate) fn addresses(cluster: &mut Cluster, id: usize) -> u64 {
+    figure(cluster, id, "VmSize:")
+}
+
 fn figure(cluster: &mut Cluster, id: usize, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", cluster.process(id).id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();

@@ -81,8 +81,8 @@ fn chunks_are_joined() {
     }
     assert_eq!(served(chunked("0\r\n\r\n")), call(b""));
     assert_eq!(
-        served(chunked("A\r\n\r\n0\r\n\r\n0\r\n\r\n0\r\n\r\n")).body.join(),
-        b"\r\n0\r\n\r\n0\r\n"
+        *served(chunked("A\r\n\r\n0\r\n\r\n0\r\n\r\n0\r\n\r\n")).body,
+        *b"\r\n0\r\n\r\n0\r\n"
     );
     assert_eq!(served(chunked("a\r\n0123456789\r\nB\r\n0123456789a\r\n0\r\n\r\n")).body.len(), 21);
 }

@@ -20,7 +20,7 @@ use surfstore::gate::{Gate, HttpMethod, HttpRequest, Received, Refusal};
 const OWN_HOST: &str = "Meta0.example";
 
 /// The result of the bytes of a connection: the requests in order, and the refusal that ended it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 struct Outcome {
     requests: Vec<HttpRequest>,
     refusal: Option<Refusal>,

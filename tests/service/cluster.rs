@@ -242,7 +242,7 @@ impl Cluster {
             match gate.next().expect("it is a request") {
                 Received::Request(request) => {
                     assert!(rest.is_empty() && request.method == HttpMethod::Post);
-                    return request.body.join();
+                    return request.body.to_vec();
                 }
                 Received::NeedMore => {
                     let (piece, after) = rest.split_at(self.rng.usize(1..=rest.len()));

@@ -366,7 +366,7 @@ impl World {
             received = gate.next();
         }
         let Ok(Received::Request(request)) = received else { panic!("{received:?} is no request") };
-        let asked = protocol::read_call(&request.body.join());
+        let asked = protocol::read_call(&request.body);
         Input::Call { id: call, asked, since: self.local_time(id) }
     }
 

@@ -87,7 +87,7 @@ fn serve(mut stream: TcpStream, id: usize, set: &Mutex<Set>) {
     while let Ok(count @ 1..) = stream.read(&mut chunk) {
         gate.push(&chunk[..count]);
         while let Received::Request(request) = gate.next().unwrap() {
-            let call = parse_call(&request.body.join()).unwrap();
+            let call = parse_call(&request.body).unwrap();
             let body = match set.lock().unwrap().answer(id, &call) {
                 Ok(value) => write_response(|writer| writer.value(&value)),
                 Err(fault) => write_fault(&fault),
