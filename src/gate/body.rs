@@ -1,6 +1,5 @@
 //! The body of one request, collected as it arrives.
 
-use std::io::{self, Write};
 use std::mem;
 use std::ops::Deref;
 
@@ -120,40 +119,37 @@ impl BodyBytes {
         }
     }
 
-    /// Adds bytes to a body of at most `bytes_max`.
-    ///
-    /// # Errors
-    ///
-    /// If the system has no memory for them, or if there would be more than that.
-    fn extend(&mut self, bytes: &[u8], bytes_max: usize) -> io::Result<()> {
+    /// Adds bytes to a body of at most `bytes_max`. `None` if the system has no memory for them, or if there would be
+    /// more than that.
+    fn extend(&mut self, bytes: &[u8], bytes_max: usize) -> Option<()> {
         let end = self.len() + bytes.len();
         if self.size_max() < end {
             let mut map = map_for(end, bytes_max)?;
-            (&mut *map).write_all(self)?;
+            map.get_mut(..self.len())?.copy_from_slice(self);
             self.0 = Storage::Large { len: self.len(), map };
         }
         match &mut self.0 {
             Storage::Small(small) => small.extend_from_slice(bytes),
             Storage::Large { map, len } => {
-                map.get_mut(*len..).unwrap_or_default().write_all(bytes)?;
+                map.get_mut(*len..end)?.copy_from_slice(bytes);
                 *len = end;
             }
         }
-        Ok(())
+        Some(())
     }
 }
 
-/// A map for so many bytes of a body of at most `bytes_max`.
-fn map_for(bytes: usize, bytes_max: usize) -> io::Result<MmapMut> {
+/// A map for so many bytes of a body of at most `bytes_max`. `None` if the system has no room for it.
+fn map_for(bytes: usize, bytes_max: usize) -> Option<MmapMut> {
     let mut size = bytes_max;
     while bytes <= size / GROWTH_MAX {
         size /= GROWTH_MAX;
     }
-    drop(MmapMut::map_anon(size + SPARE_BYTES)?);
-    let map = MmapMut::map_anon(size)?;
+    drop(MmapMut::map_anon(size + SPARE_BYTES).ok()?);
+    let map = MmapMut::map_anon(size).ok()?;
     // The first byte of a huge page would take 2 MiB. A kernel without huge pages refuses the advice.
     let _ = map.advise(Advice::NoHugePage);
-    Ok(map)
+    Some(map)
 }
 
 impl Deref for BodyBytes {
@@ -207,7 +203,7 @@ impl Content {
     pub(super) fn take(&mut self, unread: &mut &[u8], count: usize) -> Result<usize, Refusal> {
         let (taken, rest) = unread.split_at(unread.len().min(count));
         *unread = rest;
-        self.bytes.extend(taken, self.bytes_max).map_err(|_| Refusal::NO_ROOM)?;
+        self.bytes.extend(taken, self.bytes_max).ok_or(Refusal::NO_ROOM)?;
         Ok(taken.len())
     }
 }
@@ -284,8 +280,8 @@ mod tests {
     }
 
     #[test]
-    fn what_the_system_has_no_room_for_is_an_error() {
+    fn there_is_no_map_that_the_system_has_no_room_for() {
         let bytes = isize::MAX.unsigned_abs();
-        assert!(map_for(bytes, bytes).is_err());
+        assert!(map_for(bytes, bytes).is_none());
     }
 }
