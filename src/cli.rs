@@ -3,7 +3,8 @@
 //! - `arguments` defines the command line; `screen` shows results; `error` defines the exit codes, and `interrupt`
 //!   handles Ctrl-C.
 //! - `values` parses and prints the values of calls as people type them.
-//! - `who` reports conflicts between the servers: histories, which servers count, and which ones elections wait for.
+//! - `who` reports conflicts between the servers: histories, which servers count, which ones elections wait for, and
+//!   which ones keep nothing on disk.
 //! - `ports` knows which ports the system may give to outgoing connections.
 //! - The other modules are the commands.
 //!
@@ -75,8 +76,9 @@ fn obey(arguments: Arguments, screen: &Screen) -> Result<(), CommandError> {
         Ok(Client::new(&config.servers, limits))
     };
     match &command {
-        CliCommand::Cluster { servers, first_port } => {
-            cluster::run(screen, *servers, config.as_deref(), *first_port, limits)
+        CliCommand::Cluster { servers, first_port, data } => {
+            let config = config.as_deref();
+            cluster::run(screen, *servers, config, *first_port, data.as_deref(), limits)
         }
         CliCommand::Server { set, id } => server::run(set, id),
         CliCommand::Status { watch, output } => {

@@ -31,10 +31,11 @@
 //! # The modules
 //!
 //! A module imports only from modules above it in this file. [`raft`] and [`metadata`] know nothing of XML, HTTP or the
-//! runtime. [`xmlrpc`] knows nothing of Raft. [`gate`] finds where an HTTP request begins and ends, and knows nothing
-//! of its content. [`protocol`] defines the methods, and converts between documents and typed calls and replies.
-//! [`monitor`] collects what operators want to know about a server: its status, metrics and health. [`service`]
-//! surrounds the core with calls, deadlines and answers, without sockets or a clock; only [`runtime`] has those.
+//! runtime. [`storage`] keeps the core's persistent state in a folder; nothing calls it from within the core.
+//! [`xmlrpc`] knows nothing of Raft. [`gate`] finds where an HTTP request begins and ends, and knows nothing of its
+//! content. [`protocol`] defines the methods, and converts between documents and typed calls and replies. [`monitor`]
+//! collects what operators want to know about a server: its status, metrics and health. [`service`] surrounds the core
+//! with calls, deadlines and answers, without sockets or a clock; only [`runtime`] has those.
 //!
 //! [`config`] reads the configuration file, [`value`] has the values of XML-RPC, and [`blocks`] stores the blocks of
 //! files.
@@ -46,14 +47,15 @@
 //!
 //! # What is deliberately absent
 //!
-//! - *Persistence.* `crash()` is a simulated failure, which a server survives with its memory intact. If its process
-//!   ends, the memory is lost, and [`raft`] ensures that a new process without memory undoes nothing that is
-//!   committed, as long as a majority keeps its memory.
+//! - *Persistence, by default.* A server keeps its state on disk only if it is given a folder. Otherwise the end of its
+//!   process loses it, and [`raft`] ensures that a new process without memory undoes nothing that is committed, as long
+//!   as a majority keeps its memory. Blocks are in memory only. `crash()` is a simulated failure, which a server
+//!   survives with its memory intact.
 //! - *Membership changes.* The set of servers is the one in the configuration file.
 //! - *Locks and threads.* One thread owns the server and does all its work. Other threads only do what may block or
-//!   take long: one writes to stderr, one looks up the server's own name at its start, one waits for signals in process
-//!   1 of a container, and smol's threads look up host names, watch sockets and clocks while the first is busy, parse
-//!   and write long documents, and free discarded state.
+//!   take long: one writes to stderr, one to the data folder, if there is one, one looks up the server's own name at
+//!   its start, one waits for signals in process 1 of a container, and smol's threads look up host names, watch sockets
+//!   and clocks while the first is busy, parse and write long documents, and free discarded state.
 //! - *Stepping down without a majority.* Callers are promised that their calls block until the majority returns.
 //! - *Clock-based leases.* A majority confirms every read instead.
 
@@ -62,6 +64,7 @@ pub mod value;
 pub mod metadata;
 pub mod blocks;
 pub mod raft;
+pub mod storage;
 pub mod xmlrpc;
 pub mod gate;
 pub mod protocol;

@@ -26,7 +26,7 @@ use crate::config::Config;
 use crate::protocol::METHODS;
 use crate::raft::{self, Identity, LogIndex, Member, RoleName, Roster, ServerId};
 use histogram::Histogram;
-use peers::Peers;
+use peers::{Own, Peers};
 use waits::Waits;
 
 pub use pages::Page;
@@ -52,6 +52,7 @@ pub struct Monitor {
     peer_requests: u64,
     /// The requests to each peer that got no reply.
     peer_failures: BTreeMap<ServerId, u64>,
+    disk: Disk,
     /// The calls of each method.
     calls: BTreeMap<&'static str, MethodCalls>,
     /// The documents that asked for nothing that exists.
@@ -93,6 +94,17 @@ impl Memory {
     }
 }
 
+/// What has been reported about the server's disk. All is 0 if the server keeps its state in memory only.
+#[derive(Debug, Default)]
+struct Disk {
+    /// The bytes of all files.
+    bytes: u64,
+    /// How long changes took until they were on disk.
+    syncs: Histogram,
+    /// How long the last one took.
+    last_sync: Option<Duration>,
+}
+
 /// The calls of a method.
 #[derive(Debug, Default)]
 struct MethodCalls {
@@ -123,6 +135,7 @@ impl Monitor {
             elections_started: 0,
             peer_requests: 0,
             peer_failures,
+            disk: Disk::default(),
             calls,
             not_understood: 0,
         }
@@ -190,6 +203,17 @@ impl Monitor {
         *self.peer_failures.entry(peer).or_default() += 1;
     }
 
+    /// The server's files have so many bytes.
+    pub fn disk_holds(&mut self, bytes: u64) {
+        self.disk.bytes = bytes;
+    }
+
+    /// Changes were written and synced to disk in that time.
+    pub fn synced(&mut self, took: Duration) {
+        self.disk.syncs.add(took);
+        self.disk.last_sync = Some(took);
+    }
+
     /// The peer's host has refused a connection.
     pub fn ended(&mut self, peer: ServerId) {
         self.peers.ended(peer);
@@ -210,7 +234,8 @@ impl Monitor {
         own: &Identity,
         now: Instant,
     ) -> Vec<String> {
-        self.peers.show(asked, sender, own, &self.config, now)
+        let own = Own { identity: own, config: &self.config, roster: self.roster.as_deref() };
+        self.peers.show(asked, sender, own, now)
     }
 
     /// A call of the method was answered after that time.
@@ -249,6 +274,11 @@ impl Monitor {
     /// Whether it leads although no majority answers it. It then keeps its role, and its calls wait.
     fn lacks_majority(&self, moment: Moment) -> bool {
         self.raft.role == RoleName::Leader && !moment.has_majority
+    }
+
+    /// Whether it keeps its state on disk.
+    fn is_durable(&self) -> bool {
+        self.raft.incarnation.is_on_disk()
     }
 
     fn asks_peers(&self) -> bool {

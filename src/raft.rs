@@ -67,6 +67,7 @@ mod identity;
 mod log;
 mod rpc;
 mod snapshot;
+mod persistent;
 mod event;
 mod hurry;
 mod core;
@@ -92,6 +93,7 @@ pub use identity::{Account, Identity, Incarnation, Member, Roster};
 pub use leader::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, Leader, UNCOMMITTED_BYTES_MAX, WAITING_MAX};
 pub use log::{Command, Entry, Log, LogIndex, NUMBER_MAX, Position, Term};
 pub use node::Node;
+pub use persistent::{HardState, Origin, Save, Saved};
 pub use role::{Becomes, Role, RoleName};
 pub use rpc::{
     AppendEntries, AppendOutcome, AppendReply, BallotKind, Flaw, InstallSnapshot, Request,

@@ -12,6 +12,7 @@ mod bind;
 mod busy_poll;
 mod connection;
 mod connections;
+pub mod disk;
 mod event_loop;
 mod fairness;
 mod head_codec;
@@ -27,6 +28,7 @@ mod timing;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
@@ -38,9 +40,10 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smol::{LocalExecutor, Task, future};
 
 use crate::config::{Config, ServerArguments};
-use crate::raft::{Cluster, Compaction, Incarnation, NUMBER_MAX, ServerId};
+use crate::raft::{Cluster, Compaction, Incarnation, NUMBER_MAX, Origin, ServerId};
 use crate::service::{AnswerBudget, HeldBytes, Service, Settings};
 use connections::Connections;
+use disk::DataFolder;
 use event_loop::EventLoop;
 use http_server::HttpServer;
 use peer::Peer;
@@ -49,12 +52,17 @@ use peer::Peer;
 const DESCRIPTORS_MAX: u64 = 1 << 16;
 
 /// Runs a server until the process ends. `memory_max` bounds its memory, in bytes; `None` stands for three quarters of
-/// what the process can have.
+/// what the process can have. `data` is the folder in which the server keeps its state; without one, it keeps it in
+/// memory only.
 ///
 /// # Errors
 ///
-/// If the server cannot listen at its configured address.
-pub fn run(arguments: ServerArguments, memory_max: Option<usize>) -> anyhow::Result<Infallible> {
+/// If the server cannot listen at its configured address, or cannot use its data folder, now or later.
+pub fn run(
+    arguments: ServerArguments,
+    memory_max: Option<usize>,
+    data: Option<&Path>,
+) -> anyhow::Result<Infallible> {
     let ServerArguments { config, id } = arguments;
     let memory_max = memory_max.unwrap_or_else(memory_limit::default);
     let cluster = cluster(&config, id).context("the server is not in the configuration")?;
@@ -74,10 +82,18 @@ pub fn run(arguments: ServerArguments, memory_max: Option<usize>) -> anyhow::Res
             .context("a peer is not in the configuration")?;
         peers.insert(peer, Peer::new(peer, address, &inbox, &executor));
     }
+    let (disk, origin) = match data {
+        Some(path) => {
+            let fresh = Incarnation::on_disk(fastrand::u64(..));
+            let (disk, saved) = DataFolder::open(path, cluster, fresh, inbox.clone())?;
+            (Some(disk), Origin::Disk(saved))
+        }
+        None => (None, Origin::Memory(Incarnation::in_memory(fastrand::u64(..)))),
+    };
     let settings = Settings {
         cluster,
         config: config.clone(),
-        incarnation: Incarnation(fastrand::u64(1..=NUMBER_MAX)),
+        origin,
         compaction: Compaction::within(memory_max),
         rng: fastrand::Rng::new(),
         waiting_max: connections.waiting_max(),
@@ -87,7 +103,7 @@ pub fn run(arguments: ServerArguments, memory_max: Option<usize>) -> anyhow::Res
     };
     let started = Service::start(settings, Instant::now());
     let mut tasks = vec![
-        executor.spawn(EventLoop::new(peers).run(started, messages)),
+        executor.spawn(EventLoop::new(peers, disk).run(started, messages)),
         executor.spawn(Rc::clone(&connections).supervise(inbox.clone())),
     ];
     let http_server = HttpServer::new(connections, inbox, &address.host);

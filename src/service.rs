@@ -23,7 +23,7 @@ mod timers;
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use log::Level;
@@ -33,8 +33,8 @@ use crate::config::Config;
 use crate::monitor::{Moment, Monitor, Page};
 use crate::protocol::Asked;
 use crate::raft::{
-    CallId, Cluster, Compaction, Effect, Event, Failure, Incarnation, Member, Reply, Request,
-    Response, RoleName, Server, ServerId, Timer,
+    CallId, Cluster, Compaction, Effect, Event, Failure, Member, Origin, Reply, Request, Response,
+    RoleName, Save, Server, ServerId, Snapshot, Timer,
 };
 use crate::xmlrpc::Fault;
 use answer_cache::AnswerCache;
@@ -83,6 +83,17 @@ pub enum Input {
     },
     /// The last connection by which this peer's requests came has closed, and this server has not closed it.
     Disconnected(Member),
+    /// [`Action::Save`] with that number, and with it all earlier ones, is on disk.
+    Saved {
+        /// The number; 0 to report what is on disk at the start.
+        number: u64,
+        /// The bytes of the log on disk since the last snapshot.
+        log_bytes: u64,
+        /// The bytes of all files on disk.
+        disk_bytes: u64,
+        /// How long writing and syncing took.
+        took: Duration,
+    },
     /// Time has passed, so the [`deadline`](Service::deadline) may have been reached, or the service
     /// [has more to do](Service::has_more).
     Tick,
@@ -91,6 +102,11 @@ pub enum Input {
 /// Something that a server wants done.
 #[derive(Debug)]
 pub enum Action {
+    /// Bring a change of the server's state to the disk, after all earlier ones. If that fails, the process must end.
+    Save(Save),
+    /// Put a snapshot in the place of the log on disk, once all changes before it are there. If one is being written
+    /// already, this one is not needed.
+    SaveSnapshot(Snapshot),
     /// Send a request to a peer. The outcome comes back as an input, unless `Disconnect` comes first.
     Send {
         /// The peer.
@@ -128,8 +144,8 @@ pub struct Settings {
     pub cluster: Cluster,
     /// The configuration, for the addresses of the servers.
     pub config: Config,
-    /// Names this life of the server.
-    pub incarnation: Incarnation,
+    /// What the server starts with.
+    pub origin: Origin,
     /// When entries are dropped, and how snapshots are sent.
     pub compaction: Compaction,
     /// Draws the random parts of timeouts.
@@ -180,7 +196,7 @@ impl Service {
         let Settings {
             cluster,
             config,
-            incarnation,
+            origin,
             compaction,
             rng,
             waiting_max,
@@ -188,7 +204,10 @@ impl Service {
             requests,
             memory_max,
         } = settings;
-        let (server, effects) = Server::start(cluster, incarnation, compaction);
+        let (server, effects) = match origin {
+            Origin::Memory(incarnation) => Server::start(cluster, incarnation, compaction),
+            Origin::Disk(saved) => Server::recover(cluster, saved, compaction),
+        };
         let mut shell = Box::new(Shell {
             answers: AnswerCache::new(config.clone(), budget),
             blocks: Blocks::new(BLOCK_BYTES_MAX.min(memory_max / 8)),
@@ -237,6 +256,14 @@ impl Service {
                 shell.events.push_back(Event::Unanswered { by, request, failure });
             }
             Input::Disconnected(peer) => shell.events.push_back(Event::Disconnected(peer)),
+            Input::Saved { number, log_bytes, disk_bytes, took } => {
+                shell.monitor.disk_holds(disk_bytes);
+                if 0 < number {
+                    shell.monitor.synced(took);
+                }
+                shell.events.push_back(Event::Saved(number));
+                shell.actions.extend(server.snapshot_due(log_bytes).map(Action::SaveSnapshot));
+            }
             Input::Tick => {
                 shell.events.extend(shell.timers.expired(now).map(Event::Timeout));
                 shell.write_part(now);
@@ -334,6 +361,7 @@ impl Shell {
     fn perform(&mut self, effects: Vec<Effect>, now: Instant) {
         for effect in effects {
             match effect {
+                Effect::Save(save) => self.actions.push(Action::Save(save)),
                 Effect::ArmTimer(timer) => self.timers.arm(timer, now),
                 Effect::StopTimers => self.timers.stop(),
                 Effect::Send { to, request } => self.actions.push(Action::Send { to, request }),

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules in the order of `lib.rs`, lowest first.
-const MODULES: [&str; 15] = [
-    "config", "value", "metadata", "blocks", "raft", "xmlrpc", "gate", "protocol", "monitor",
-    "dial", "client", "chaos", "service", "runtime", "cli",
+const MODULES: [&str; 16] = [
+    "config", "value", "metadata", "blocks", "raft", "storage", "xmlrpc", "gate", "protocol",
+    "monitor", "dial", "client", "chaos", "service", "runtime", "cli",
 ];
 
 fn source() -> PathBuf {
@@ -148,6 +148,32 @@ fn the_service_has_no_clock_no_io_no_errors_and_shares_nothing() {
     }
 }
 
+/// A disk that loses what was not synced can stand in for the real one.
+#[test]
+fn the_storage_reaches_files_through_one_trait_and_has_no_clock_no_chance_and_no_threads() {
+    let impure = [
+        "smol",
+        "async_",
+        "anyhow",
+        "fastrand",
+        "std::time",
+        "Instant",
+        "SystemTime",
+        "Duration",
+        "std::env",
+        "std::thread",
+        "Mutex",
+        "mpsc",
+        "RefCell",
+        "println!",
+        "log::",
+    ];
+    assert_absent("storage", &impure);
+    for (file, line) in lines_of("storage") {
+        assert!(file.ends_with("disk.rs") || !line.contains("std::fs"), "{file}: {line}");
+    }
+}
+
 #[test]
 fn the_gate_has_no_clock_no_io_and_no_library_but_its_parser() {
     let impure = [
@@ -187,9 +213,10 @@ fn a_server_and_a_client_share_nothing_but_what_they_say_to_each_other() {
 /// All input from outside is handled. Only what a bug alone can break is asserted, and the message says so.
 #[test]
 fn the_core_the_service_the_gate_and_the_client_side_fail_only_by_assertions() {
-    for module in
-        ["raft", "metadata", "gate", "protocol", "service", "dial", "client", "chaos", "cli"]
-    {
+    for module in [
+        "raft", "storage", "metadata", "gate", "protocol", "service", "dial", "client", "chaos",
+        "cli",
+    ] {
         for (file, lines) in code_of(module) {
             for line in lines.iter().filter(|line| !line.contains("assert")) {
                 let line = line.replace(".expect(\"bug: ", "");
@@ -203,13 +230,14 @@ fn the_core_the_service_the_gate_and_the_client_side_fail_only_by_assertions() {
 
 #[test]
 fn each_foreign_library_is_named_where_it_belongs_and_nowhere_else() {
-    let homes: [(&str, &[&str]); 10] = [
+    let homes: [(&str, &[&str]); 11] = [
         ("quick_xml", &["xmlrpc"]),
         ("httparse", &["gate/headers.rs", "gate/response.rs"]),
         ("memmap2", &["gate/body.rs"]),
         ("smol", &["dial", "client", "runtime", "cli/cluster.rs", "cli/interrupt.rs"]),
         ("async_io", &["dial", "client", "runtime"]),
         ("async_signal", &["cli/cluster.rs", "cli/interrupt.rs", "runtime/signals.rs"]),
+        ("crc32c", &["storage"]),
         ("clap", &["chaos/options.rs", "cli.rs", "cli/arguments.rs"]),
         ("async_h1", &["runtime/head_codec.rs"]),
         ("http_types", &["runtime/head_codec.rs"]),

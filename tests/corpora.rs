@@ -89,6 +89,7 @@ fn shown(event: &Event, server: &Server) -> Vec<&'static str> {
         Event::Timeout(_) => "a timer runs out",
         Event::HangUp(_) => "a client hangs up",
         Event::Disconnected(_) => "a peer's connections close",
+        Event::Saved(_) => "the disk has saved",
     };
     let status = server.status();
     let is_anew = status.incarnation != Incarnation(100);

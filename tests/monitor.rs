@@ -111,6 +111,56 @@ fn the_memory_that_is_held_is_shown_beside_its_bound() {
     assert_eq!(MEMORY.held(), 1239);
 }
 
+/// The state of the monitored server if it keeps it on disk.
+fn durable() -> Status {
+    Status { incarnation: Incarnation::on_disk(1), ..fresh() }
+}
+
+#[test]
+fn a_server_with_a_disk_shows_its_bytes_and_how_long_syncs_took() {
+    let now = Instant::now();
+    let mut monitor = monitor(now);
+    monitor.observe(durable(), 0, None);
+    let shown = status(&monitor, now);
+    let members = |shown: &serde_json::Value| {
+        ["diskKibibytes", "lastSyncMilliseconds"].map(|name| shown[name].as_i64().unwrap())
+    };
+    assert_eq!(members(&shown), [0, -1]);
+    monitor.disk_holds(5000);
+    for micros in [400, 60_000, 30_000] {
+        monitor.synced(Duration::from_micros(micros));
+    }
+    assert_eq!(members(&status(&monitor, now)), [5, 30]);
+    let name = "surfstore_disk_sync_duration_seconds";
+    for (sample, expected) in [
+        ("surfstore_durable".to_owned(), 1.0),
+        ("surfstore_disk_bytes".to_owned(), 5000.0),
+        (format!("{name}_bucket{{le=\"0.00025\"}}"), 0.0),
+        (format!("{name}_bucket{{le=\"0.0005\"}}"), 1.0),
+        (format!("{name}_bucket{{le=\"+Inf\"}}"), 3.0),
+        (format!("{name}_sum"), 0.0904),
+        (format!("{name}_count"), 3.0),
+    ] {
+        let value = metric(&monitor, &sample);
+        assert!((value - expected).abs() < 1e-9, "{sample} is {value}");
+    }
+}
+
+#[test]
+fn a_server_without_a_disk_shows_that_it_has_none() {
+    let now = Instant::now();
+    let monitor = monitor(now);
+    let shown = status(&monitor, now);
+    assert_eq!(
+        (&shown["diskKibibytes"], &shown["lastSyncMilliseconds"]),
+        (&(-1).into(), &(-1).into())
+    );
+    for name in ["durable", "disk_bytes", "disk_sync_duration_seconds_count"] {
+        let value = metric(&monitor, &format!("surfstore_{name}"));
+        assert!(value.abs() < f64::EPSILON, "{name} is {value}");
+    }
+}
+
 #[test]
 fn the_log_counts_the_entries_that_it_still_holds() {
     let mut monitor = monitor(Instant::now());
@@ -168,7 +218,8 @@ fn the_alerts_are_the_documented_ones_and_every_metric_in_them_exists() {
     let (_, metrics) = page(&monitor(Instant::now()), "/metrics", Instant::now());
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     for name in rules.iter().flat_map(|rule| rule.split(|c| !is_name(c))) {
-        let exists = metrics.contains(&format!("# TYPE {name} "));
+        let family = name.strip_suffix("_bucket").unwrap_or(name);
+        let exists = metrics.contains(&format!("# TYPE {family} "));
         assert!(exists || !name.starts_with("surfstore_"), "{name}");
     }
 }
@@ -360,7 +411,8 @@ fn a_mismatch_is_logged_in_one_line_with_what_to_do() {
             ANSWER,
             identity(1, 200, 9),
             "server 1 at [::1]:9002 has another history (00000000000009) than this server (00000000000064), so each \
-             refuses the other; restart one of the two",
+             refuses the other; to give up one history, start its servers again without their state (with empty data \
+             folders, if they have any)",
         ),
         (
             REQUEST,
@@ -416,6 +468,61 @@ fn nothing_is_logged_about_servers_that_match_or_will() {
     let own = Identity { founded: false, ..own() };
     let lines = monitor(Instant::now()).shown(ANSWER, &identity(1, 200, 9), &own, Instant::now());
     assert_eq!(lines, [""; 0]);
+}
+
+/// The incarnation of a server that keeps its state on disk.
+fn on_disk(number: u64) -> Incarnation {
+    Incarnation::on_disk(number)
+}
+
+/// The lines that a server of that incarnation logs when the peer shows these, one after another.
+fn told_of_peer(own: Incarnation, shown: impl IntoIterator<Item = Incarnation>) -> Vec<String> {
+    let now = Instant::now();
+    let (mut monitor, own) = (monitor(now), Identity { incarnation: own, ..self::own() });
+    let peer = |incarnation| Identity { incarnation, ..identity(1, 200, OWN.0) };
+    let tell = |incarnation| monitor.shown(ANSWER, &peer(incarnation), &own, now);
+    shown.into_iter().flat_map(tell).collect()
+}
+
+#[test]
+fn that_only_one_of_two_servers_keeps_its_state_is_logged_once_for_each_process() {
+    let without = "server 1 at [::1]:9002 keeps nothing on disk, unlike this server, so it forgets everything when its \
+                   process ends; restart it with SURFSTORE_DATA_DIR";
+    let memory = [200, 200, 201, 200].map(Incarnation);
+    assert_eq!(told_of_peer(on_disk(1), memory), [without, without]);
+    let with = "server 1 at [::1]:9002 keeps its state on disk, but this server forgets everything when its process \
+                ends; restart this server with SURFSTORE_DATA_DIR";
+    assert_eq!(told_of_peer(OWN, [2, 2].map(on_disk)), [with]);
+    assert_eq!(told_of_peer(on_disk(1), [2, 2].map(on_disk)), [""; 0]);
+    assert_eq!(told_of_peer(OWN, memory), [""; 0]);
+}
+
+#[test]
+fn a_peer_that_has_lost_its_disk_is_logged_once_but_not_for_a_late_message() {
+    let lost = format!(
+        "server 1 at [::1]:9002 has started over without what it had on disk, with incarnation {}; unless its folder \
+         was emptied on purpose or it gave up its history, check its disk",
+        on_disk(3)
+    );
+    assert_eq!(told_of_peer(on_disk(1), [2, 3, 2, 3, 3].map(on_disk)), [&*lost]);
+    let with_its_first_disk = [Incarnation(200), on_disk(3)];
+    assert_eq!(told_of_peer(on_disk(1), with_its_first_disk).len(), 1, "it had nothing on disk");
+}
+
+/// As after the end of all processes.
+#[test]
+fn a_peer_that_has_lost_its_disk_is_known_by_the_roster_of_a_server_that_has_not() {
+    let now = Instant::now();
+    let own = Identity { incarnation: on_disk(1), ..own() };
+    let peer = |number| Identity { incarnation: on_disk(number), ..identity(1, 200, OWN.0) };
+    for (shown, count) in [(peer(2), 0), (peer(3), 1)] {
+        let mut monitor = monitor(now);
+        let (leader, roster) = leads(&[(0, own.incarnation.0), (1, on_disk(2).0)]);
+        monitor.observe(leader, 0, Some(&roster));
+        let lines = monitor.shown(ANSWER, &shown, &own, now);
+        assert_eq!(lines.len(), count, "{lines:?}");
+        assert!(lines.iter().all(|line| line.contains("without what it had on disk")), "{lines:?}");
+    }
 }
 
 #[test]

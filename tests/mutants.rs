@@ -6,14 +6,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The classes of faults that must each have some faults: those of Raft servers, and those of what this server promises
-/// beyond Raft, and those of the service around the core.
+/// beyond Raft, and those of the disk, and those of the service around the core.
 ///
 /// Left out: B10, a vote that is decided on a log read before its lock was released, because there are no locks; and
 /// B35, peers that find no free connection, which concerns the runtime and its own tests.
-const CLASSES: [&str; 38] = [
+const CLASSES: [&str; 40] = [
     "B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9", "B11", "B12", "B13", "B14", "B15", "B16",
     "B17", "B18", "B19", "B20", "B21", "B22", "B23", "B24", "B25", "B26", "B27", "B28", "B29",
-    "B30", "B31", "B32", "B33", "B34", "B36", "C1", "C2", "C3", "S1",
+    "B30", "B31", "B32", "B33", "B34", "B36", "C1", "C2", "C3", "C4", "D1", "S1",
 ];
 
 /// A fault: the lines of a file that it replaces, and their replacement.

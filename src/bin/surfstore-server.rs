@@ -3,11 +3,13 @@
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use surfstore::config::ServerArguments;
-use surfstore::runtime::{self, memory_limit, output, signals};
+use surfstore::runtime::{self, disk, memory_limit, output, signals};
+use surfstore::storage::{self, Folder};
 
 /// The exit code for invalid arguments, configuration or environment; nothing was started.
 const EXIT_REFUSED: u8 = 2;
@@ -20,11 +22,18 @@ const LAST_FLUSH: Duration = Duration::from_millis(200);
 
 const HELP: &str = "\
 usage: surfstore-server CONFIG ID
+       surfstore-server --check DIR
 Runs one server of the set in the file CONFIG, in the foreground. ID is its number, counted from 0.
+With --check, verifies the data folder DIR of a stopped server, says what is in it, and changes nothing.
+SURFSTORE_DATA_DIR names the folder in which the server keeps its data; it is created if it is missing. Each server
+needs its own. Without it, the server keeps everything in memory.
 SURFSTORE_LOG sets the log level: error, warn, info, debug or trace.
 SURFSTORE_MEMORY_MAX bounds its memory: a number of bytes, or a number with a unit such as 512M or 3G. Above the bound,
 updates that need more are answered with busy. By default it is three quarters of what the process can have.
 ";
+
+const CHECK_USAGE: &str = "wrong number of arguments; usage: surfstore-server --check DIR, \
+    or surfstore-server CONFIG ID to start a server";
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = env::args_os().skip(1).collect();
@@ -33,6 +42,8 @@ fn main() -> ExitCode {
         [only] if only == "--version" || only == "-V" => {
             return show(concat!("surfstore-server ", env!("CARGO_PKG_VERSION"), "\n"));
         }
+        [flag, folder] if flag == "--check" => return check(Path::new(folder)),
+        [flag, ..] if flag == "--check" => return complain(CHECK_USAGE, EXIT_REFUSED),
         _ => {}
     }
     // First, because the first line may already exceed the size of a log file.
@@ -47,6 +58,23 @@ fn main() -> ExitCode {
     };
     output::flush(LAST_FLUSH);
     code
+}
+
+/// Verifies a data folder.
+fn check(folder: &Path) -> ExitCode {
+    match Folder::existing(folder).and_then(|folder| storage::check(&folder)) {
+        Ok(report) => show(&format!("{report}\n")),
+        Err(error) => {
+            let error = anyhow::Error::new(error).context(folder.display().to_string());
+            complain(&format!("{error:#}"), EXIT_FAILED)
+        }
+    }
+}
+
+/// Ends a check. Nothing else writes to stderr then.
+fn complain(error: &str, code: u8) -> ExitCode {
+    let _ = writeln!(io::stderr(), "surfstore-server: {error}");
+    ExitCode::from(code)
 }
 
 fn show(text: &str) -> ExitCode {
@@ -65,7 +93,7 @@ fn run(arguments: ServerArguments) -> ExitCode {
         Ok(memory_max) => memory_max,
         Err(error) => return refuse(&error, EXIT_REFUSED),
     };
-    match runtime::run(arguments, memory_max) {
+    match runtime::run(arguments, memory_max, disk::wanted().as_deref()) {
         Ok(never) => match never {},
         Err(error) => refuse(&error, EXIT_FAILED),
     }

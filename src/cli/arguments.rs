@@ -50,6 +50,7 @@ Examples:
   surfstore cluster                           five servers on localhost, ports 9001 to 9005
   surfstore cluster 3 --first-port 7001       three, ports 7001 to 7003
   surfstore cluster -f configs/config5.txt    the servers of a configuration
+  surfstore cluster --data DIR                servers that keep their state, in DIR/0 to DIR/4
 
 Without -f it writes a configuration, shows its path, and removes it at the end.")]
     Cluster {
@@ -59,6 +60,9 @@ Without -f it writes a configuration, shows its path, and removes it at the end.
         /// The port of the first server; the others follow [default: 9001]
         #[arg(long, value_name = "PORT", value_parser = value_parser!(u16).range(1..))]
         first_port: Option<u16>,
+        /// Keep the state of each server on disk, in a folder of its own in DIR [default: in memory only]
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
     },
 
     /// Show the status of every server

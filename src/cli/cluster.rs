@@ -22,6 +22,8 @@ use super::screen::{Colour, Screen, plain};
 use crate::client::Limits;
 use crate::client::blocking::Client;
 use crate::config::{Address, Config};
+use crate::runtime::disk;
+use crate::storage;
 
 /// The default number of servers.
 const SERVERS: u8 = 5;
@@ -42,8 +44,14 @@ pub(super) fn run(
     servers: Option<u8>,
     config: Option<&Path>,
     first_port: Option<u16>,
+    data: Option<&Path>,
     limits: Limits,
 ) -> Result<(), CommandError> {
+    if env::var_os(disk::VARIABLE).is_some_and(|folder| !folder.is_empty()) && data.is_none() {
+        let variable = disk::VARIABLE;
+        let what = format!("{variable} names the folder of a single server; use --data DIR");
+        return Err(CommandError::usage(what));
+    }
     let written = match (config, servers, first_port) {
         (Some(_), Some(_), _) => return Err(CommandError::usage("N and -f cannot be combined")),
         (Some(_), None, Some(_)) => {
@@ -66,11 +74,30 @@ pub(super) fn run(
     for (address, found) in config.servers.iter().zip(hosts) {
         check_free(address, &found?)?;
     }
-    smol::block_on(keep_running(screen, &config, &path))
+    if let Some(data) = data {
+        for folder in (0..config.servers.len()).map(|id| folder(data, id)) {
+            // Whatever is created on the way there is for this user only, as the folder itself is.
+            let created = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+            created.map_err(|error| CommandError::error(format!("{folder:?}: {error}")))?;
+        }
+        storage::sync_parent(data)
+            .map_err(|error| CommandError::error(format!("{data:?}: {error}")))?;
+    }
+    smol::block_on(keep_running(screen, &config, &path, data))
+}
+
+/// The folder in which a server keeps its state.
+fn folder(data: &Path, id: usize) -> PathBuf {
+    data.join(id.to_string())
 }
 
 /// Runs the servers until a signal arrives or all of them have ended.
-async fn keep_running(screen: &Screen, config: &Config, path: &Path) -> Result<(), CommandError> {
+async fn keep_running(
+    screen: &Screen,
+    config: &Config,
+    path: &Path,
+    data: Option<&Path>,
+) -> Result<(), CommandError> {
     // Before any server is started, so that none is left behind.
     let signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup, Signal::Xfsz]);
     let mut signals = signals
@@ -85,7 +112,7 @@ async fn keep_running(screen: &Screen, config: &Config, path: &Path) -> Result<(
     let executor = LocalExecutor::new();
     let mut tasks = Vec::new();
     for id in 0..config.servers.len() {
-        let child = start(path, id).map_err(|error| {
+        let child = start(path, id, data).map_err(|error| {
             CommandError::error(format!("server {id} cannot be started: {error}"))
         })?;
         tasks.push(executor.spawn(follow(screen, id, child)));
@@ -113,12 +140,15 @@ async fn keep_running(screen: &Screen, config: &Config, path: &Path) -> Result<(
 }
 
 /// Starts a server by running this same program, so that the versions never differ.
-fn start(config: &Path, id: usize) -> io::Result<Child> {
+fn start(config: &Path, id: usize, data: Option<&Path>) -> io::Result<Child> {
     let mut command = process::Command::new(env::current_exe()?);
     command.arg("server").arg(config).arg(id.to_string());
     let (variable, bytes) = MMAP_THRESHOLD;
     if env::var_os(variable).is_none() {
         command.env(variable, bytes);
+    }
+    if let Some(data) = data {
+        command.env(disk::VARIABLE, folder(data, id));
     }
     // Ctrl-C must reach only this process, which then ends the server.
     command.process_group(0);

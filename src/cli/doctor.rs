@@ -40,6 +40,7 @@ pub(super) fn run(screen: &Screen, config: &Config, limits: Limits) -> Result<()
     let later = client.at_each(async |server| server.status().await);
     findings.compare(&later, newest(&statuses))?;
     who::problems(&statuses, &later).iter().try_for_each(|problem| findings.bad(problem))?;
+    who::without_disk(&later).iter().try_for_each(|advice| findings.advise(advice))?;
     health(&later)?;
     let files = client.files()?;
     findings
@@ -82,8 +83,8 @@ impl Findings<'_> {
         (first, last): (u16, u16),
     ) -> Result<(), CommandError> {
         self.advise(&format!(
-            "server {id}: while the server is down, this machine may give port {port} to an outgoing connection, as any \
-             port from {first} to {last}; use one outside this range, or add it to net.ipv4.ip_local_reserved_ports"
+            "server {id}: while the server is down, this machine may give port {port} to an outgoing connection, as \
+             any port from {first} to {last}; use one outside this range, or add it to net.ipv4.ip_local_reserved_ports"
         ))
     }
 

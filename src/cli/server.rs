@@ -7,7 +7,7 @@ use std::thread;
 
 use super::error::CommandError;
 use crate::config::ServerArguments;
-use crate::runtime::{self, memory_limit, output, signals};
+use crate::runtime::{self, disk, memory_limit, output, signals};
 
 /// Runs the server until stdin ends, which happens when the process that started this one ends for any reason.
 pub(super) fn run(config: &OsStr, id: &OsStr) -> Result<(), CommandError> {
@@ -21,7 +21,7 @@ pub(super) fn run(config: &OsStr, id: &OsStr) -> Result<(), CommandError> {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
         process::exit(0);
     });
-    match runtime::run(arguments, memory_max) {
+    match runtime::run(arguments, memory_max, disk::wanted().as_deref()) {
         Ok(never) => match never {},
         Err(error) => Err(CommandError::error(format!("{error:#}"))),
     }

@@ -85,7 +85,7 @@ fn table(screen: &Screen, addresses: &[String], statuses: &Statuses) -> String {
     let newest = newest(statuses);
     let mut rows = vec![Row::new([
         "ID", "ADDRESS", "ROLE", "TERM", "LEADER", "COMMIT", "APPLIED", "LOG", "BEHIND", "HEARD",
-        "UPTIME",
+        "UPTIME", "DISK",
     ])];
     for (id, (address, status)) in addresses.iter().zip(statuses).enumerate() {
         rows.push(match status {
@@ -121,6 +121,7 @@ fn row(id: usize, address: &str, status: &ServerStatus, newest: i64) -> Row {
         newest.saturating_sub(status.last_applied).to_string(),
         heard,
         duration(status.uptime),
+        status.disk_bytes.map_or("none".to_owned(), size),
     ];
     Row::new(cells).coloured(colour)
 }
@@ -133,6 +134,15 @@ fn duration(time: Duration) -> String {
         (0, 0, minutes, seconds) => format!("{minutes} min {seconds} s"),
         (0, hours, minutes, _) => format!("{hours} h {minutes} min"),
         (days, hours, ..) => format!("{days} d {hours} h"),
+    }
+}
+
+/// A size on disk, in whole units of which it has at least ten.
+fn size(bytes: u64) -> String {
+    match (bytes >> 30, bytes >> 20, bytes.div_ceil(1024)) {
+        (0..10, 0..10, kibibytes) => format!("{kibibytes} KiB"),
+        (0..10, mebibytes, _) => format!("{mebibytes} MiB"),
+        (gibibytes, ..) => format!("{gibibytes} GiB"),
     }
 }
 
@@ -153,7 +163,7 @@ fn to_json(addresses: &[String], statuses: &Statuses) -> Json {
                 "behindBy": newest.saturating_sub(status.last_applied),
                 "files": status.files,
                 "waitingCalls": status.waiting_calls,
-                "lastHeardMilliseconds": status.last_heard.map(|time| json!(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))),
+                "lastHeardMilliseconds": status.last_heard.map(milliseconds),
                 "uptimeSeconds": status.uptime.as_secs(),
                 "incarnation": status.incarnation,
                 "history": status.history,
@@ -162,6 +172,8 @@ fn to_json(addresses: &[String], statuses: &Statuses) -> Json {
                 "waitsFor": status.waits_for,
                 "otherHistories": status.other_histories,
                 "doubled": status.doubled,
+                "diskKibibytes": status.disk_bytes.map(|bytes| bytes.div_ceil(1024)),
+                "lastSyncMilliseconds": status.last_sync.map(milliseconds),
             }),
             Err(error) => {
                 json!({ "id": id, "address": address, "role": "unreachable", "error": error.to_string() })
@@ -171,9 +183,29 @@ fn to_json(addresses: &[String], statuses: &Statuses) -> Json {
     addresses.iter().zip(statuses).enumerate().map(server).collect()
 }
 
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_size_is_shown_in_the_largest_unit_of_which_it_has_ten() {
+        for (bytes, told) in [
+            (0, "0 KiB"),
+            (1, "1 KiB"),
+            (10 << 10, "10 KiB"),
+            ((10 << 20) - 1, "10240 KiB"),
+            (10 << 20, "10 MiB"),
+            ((10 << 30) - 1, "10239 MiB"),
+            (10 << 30, "10 GiB"),
+            (u64::MAX, "17179869183 GiB"),
+        ] {
+            assert_eq!(size(bytes), told);
+        }
+    }
 
     #[test]
     fn a_time_is_shown_in_its_two_largest_units() {

@@ -1,5 +1,5 @@
-//! What the servers report about identity: which histories there are, which servers count, and which ones elections
-//! wait for.
+//! What the servers report about identity: which histories there are, which servers count, which ones elections wait
+//! for, and which ones keep nothing on disk.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +16,26 @@ pub(super) fn problems(first: &Statuses, later: &Statuses) -> Vec<String> {
     problems.extend(guests(later));
     problems.extend(waits(later));
     problems
+}
+
+/// The servers that keep nothing on disk although others do. They count like any other, so this is no problem yet.
+pub(super) fn without_disk(statuses: &Statuses) -> Option<String> {
+    let (with, without): (Vec<_>, Vec<_>) =
+        answered(statuses).partition(|(_, status)| status.disk_bytes.is_some());
+    if with.is_empty() || without.is_empty() {
+        return None;
+    }
+    let ids = |servers: Vec<(i64, _)>| servers.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+    let without = ids(without);
+    let (keeps, it, its) = match without.len() {
+        1 => ("keeps", "it forgets", "its process ends; start it"),
+        _ => ("keep", "they forget", "their processes end; start them"),
+    };
+    Some(format!(
+        "{} {keeps} nothing on disk, unlike {}: {it} everything when {its} with SURFSTORE_DATA_DIR",
+        list(&without),
+        list(&ids(with))
+    ))
 }
 
 /// The servers that answered, with their ids.
@@ -67,27 +87,37 @@ fn histories(statuses: &Statuses) -> Option<String> {
     let told: Vec<_> = told.collect();
     Some(format!(
         "the servers have different histories, which never mix: {}; choose one to keep, stop the servers that have \
-         another one, and start them again",
+         another one, and start them again, with empty data folders if they have any",
         told.join(", ")
     ))
 }
 
 /// Servers that do not count, according to the leader. Crashed servers have already been reported.
-fn guests(statuses: &Statuses) -> Option<String> {
-    let (_, leader) = answered(statuses).find(|(_, status)| status.leads())?;
+fn guests(statuses: &Statuses) -> Vec<String> {
+    let Some((_, leader)) = answered(statuses).find(|(_, status)| status.leads()) else {
+        return Vec::new();
+    };
     // Older servers do not report which servers count.
     let is_left_out = |id: &i64| !leader.roster.is_empty() && !leader.roster.contains(id);
     let up = answered(statuses).filter(|(_, status)| status.role != RoleName::Crashed);
     let ids = up.map(|(id, _)| id);
     let guests: Vec<_> = ids.filter(|id| leader.guests.contains(id) || is_left_out(id)).collect();
-    let (do_not, them) = if guests.len() == 1 { ("does", "it") } else { ("do", "them") };
-    (!guests.is_empty()).then(|| {
-        format!(
-            "{} {do_not} not count yet, as after a restart: do not stop another server until the leader has brought \
-             {them} in",
-            list(&guests)
-        )
-    })
+    // A server that comes back with its state counts at once.
+    let (empty, restarted): (Vec<_>, Vec<_>) = guests.into_iter().partition(|guest| {
+        answered(statuses).any(|(id, status)| id == *guest && status.disk_bytes.is_some())
+    });
+    [(restarted, "a restart"), (empty, "a start with an empty folder")]
+        .into_iter()
+        .filter(|(guests, _)| !guests.is_empty())
+        .map(|(guests, why)| {
+            let (do_not, them) = if guests.len() == 1 { ("does", "it") } else { ("do", "them") };
+            format!(
+                "{} {do_not} not count yet, as after {why}: do not stop another server until the leader has brought \
+                 {them} in",
+                list(&guests)
+            )
+        })
+        .collect()
 }
 
 /// Servers without which no leader can be elected.
@@ -97,11 +127,15 @@ fn waits(statuses: &Statuses) -> Vec<String> {
     }
     let awaited: BTreeSet<_> =
         answered(statuses).flat_map(|(_, status)| &status.waits_for).collect();
+    let is_durable = answered(statuses).any(|(_, status)| status.disk_bytes.is_some());
     let told = awaited.into_iter().map(|id| {
         let status = answered(statuses).find(|(other, _)| other == id);
         let what = match status.map(|(_, status)| status.role) {
             Some(RoleName::Crashed) => format!("is crashed: run `surfstore restore {id}`"),
             Some(_) => "does not grant its vote".to_owned(),
+            None if is_durable => "does not answer: make it reachable or, if its process has ended, start it with its \
+                                   data folder; only if everything that it knew may be lost, start it with an empty one"
+                .to_owned(),
             None => "does not answer: make it reachable or, if everything that it knew may be lost, restart it"
                 .to_owned(),
         };
@@ -116,5 +150,37 @@ fn list(ids: &[i64]) -> String {
     match ids.as_slice() {
         [id] => format!("server {id}"),
         _ => format!("servers {}", ids.join(" and ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::Error;
+
+    #[test]
+    fn a_server_that_may_have_a_folder_is_to_be_started_with_it() {
+        let candidate = |disk_bytes| {
+            let waits_for = vec![1];
+            Ok(ServerStatus {
+                role: RoleName::Candidate,
+                waits_for,
+                disk_bytes,
+                ..Default::default()
+            })
+        };
+        let silent = || Err(Error::NoAnswer(String::new()));
+        let begin = "no leader can be elected without server 1, which does not answer: make it reachable or";
+        for (disk_bytes, advice) in [
+            (None, ", if everything that it knew may be lost, restart it"),
+            (
+                Some(0),
+                ", if its process has ended, start it with its data folder; only if everything that it knew may be \
+                 lost, start it with an empty one",
+            ),
+        ] {
+            let told = waits(&vec![candidate(disk_bytes), silent()]);
+            assert_eq!(told, [format!("{begin}{advice}")]);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::{Display, Write};
 
+use super::histogram::Histogram;
 use super::{Memory, Moment, Monitor};
 use crate::raft::RoleName;
 
@@ -9,6 +10,7 @@ use crate::raft::RoleName;
 pub(super) fn text(monitor: &Monitor, moment: Moment) -> String {
     let mut text = Text(String::new());
     write_raft(monitor, moment, &mut text);
+    write_disk(monitor, &mut text);
     write_servers(monitor, moment, &mut text);
     write_calls(monitor, &mut text);
     text.0
@@ -77,6 +79,19 @@ fn write_memory(memory: Memory, text: &mut Text) {
     text.single("surfstore_memory_max_bytes", "gauge", help, max);
 }
 
+/// The metrics exist without a disk as well, so that an alert needs no exception for servers that have none.
+fn write_disk(monitor: &Monitor, text: &mut Text) {
+    for (name, help, value) in [
+        ("durable", "Whether this server keeps its state on disk.", monitor.is_durable().into()),
+        ("disk_bytes", "Bytes of the server's files on disk.", monitor.disk.bytes),
+    ] {
+        text.single(&format!("surfstore_{name}"), "gauge", help, value);
+    }
+    let name = "surfstore_disk_sync_duration_seconds";
+    text.begin(name, "histogram", "Time to write changes to the disk and sync them.");
+    text.histogram(name, &[], &monitor.disk.syncs);
+}
+
 /// Which servers count, and mismatches between the servers.
 fn write_servers(monitor: &Monitor, moment: Moment, text: &mut Text) {
     let status = monitor.status(moment);
@@ -104,15 +119,7 @@ fn write_calls(monitor: &Monitor, text: &mut Text) {
     let name = "surfstore_rpc_duration_seconds";
     text.begin(name, "histogram", "Time from a call of the method to its answer.");
     for (method, calls) in &monitor.calls {
-        let method = ("method", *method);
-        let bucket = format!("{name}_bucket");
-        for (bound, count) in calls.durations.up_to_each() {
-            let bound = bound.as_secs_f64().to_string();
-            text.sample(&bucket, &[method, ("le", &bound)], count);
-        }
-        text.sample(&bucket, &[method, ("le", "+Inf")], calls.durations.count());
-        text.sample(&format!("{name}_sum"), &[method], calls.durations.sum().as_secs_f64());
-        text.sample(&format!("{name}_count"), &[method], calls.durations.count());
+        text.histogram(name, &[("method", method)], &calls.durations);
     }
     let help = "Requests that are not a valid call of a known method.";
     text.single("surfstore_rpc_not_understood_total", "counter", help, monitor.not_understood);
@@ -131,6 +138,17 @@ impl Text {
     fn begin(&mut self, name: &str, kind: &str, help: &str) {
         // Writing to memory does not fail.
         let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    }
+
+    fn histogram(&mut self, name: &str, labels: &[(&str, &str)], durations: &Histogram) {
+        let bucket = format!("{name}_bucket");
+        for (bound, count) in durations.up_to_each() {
+            let bound = bound.as_secs_f64().to_string();
+            self.sample(&bucket, &[labels, &[("le", &bound)]].concat(), count);
+        }
+        self.sample(&bucket, &[labels, &[("le", "+Inf")]].concat(), durations.count());
+        self.sample(&format!("{name}_sum"), labels, durations.sum().as_secs_f64());
+        self.sample(&format!("{name}_count"), labels, durations.count());
     }
 
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {

@@ -33,6 +33,15 @@ pub(super) struct Peers {
     told: BTreeMap<(Matter, Option<ServerId>), BTreeSet<Incarnation>>,
 }
 
+/// What this server knows of itself and its set.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Own<'a> {
+    pub(super) identity: &'a Identity,
+    pub(super) config: &'a Config,
+    /// The last roster of its log.
+    pub(super) roster: Option<&'a Roster>,
+}
+
 /// A peer that has shown itself.
 #[derive(Debug)]
 struct Shown {
@@ -67,10 +76,20 @@ enum Matter {
     History,
     /// The other server has different names for the servers, or a different order.
     Names,
+    /// Only one of the two servers keeps its state on disk.
+    Disk,
+    /// The other server kept its state on disk, and has started over without it.
+    Lost,
 }
 
 impl Matter {
-    fn of(asked: Option<ServerId>, sender: &Identity, own: &Identity) -> Option<Matter> {
+    /// `lost` is the incarnation in which the other server kept its state on disk, if it has another one now.
+    fn of(
+        asked: Option<ServerId>,
+        sender: &Identity,
+        own: &Identity,
+        lost: Option<Incarnation>,
+    ) -> Option<Matter> {
         let has_other_names = sender.names != own.names;
         let has_other_history =
             own.founded && own.history.is_some_and(|history| is_apart(sender, history));
@@ -84,8 +103,12 @@ impl Matter {
             Some(Matter::Id)
         } else if has_other_history {
             Some(Matter::History)
+        } else if has_other_names {
+            Some(Matter::Names)
+        } else if sender.incarnation.is_on_disk() != own.incarnation.is_on_disk() {
+            Some(Matter::Disk)
         } else {
-            has_other_names.then_some(Matter::Names)
+            lost.map(|_| Matter::Lost)
         }
     }
 }
@@ -105,7 +128,7 @@ fn is_alike(one: &Identity, other: &Identity) -> bool {
 
 /// Whether a request of that server is refused for a reason that is logged here.
 pub(super) fn explains_refusal(sender: &Identity, own: &Identity) -> bool {
-    matches!(Matter::of(None, sender, own), Some(Matter::Size | Matter::OwnId))
+    matches!(Matter::of(None, sender, own, None), Some(Matter::Size | Matter::OwnId))
 }
 
 impl Peers {
@@ -115,12 +138,13 @@ impl Peers {
         &mut self,
         asked: Option<ServerId>,
         sender: &Identity,
-        own: &Identity,
-        config: &Config,
+        own: Own<'_>,
         now: Instant,
     ) -> Vec<String> {
-        let matter = Matter::of(asked, sender, own);
+        let Own { identity: own, config, roster } = own;
         let peer = asked.or_else(|| self.peer_of(sender, own));
+        let lost = peer.and_then(|peer| self.lost(peer, sender.incarnation, roster));
+        let matter = Matter::of(asked, sender, own, lost);
         let rival = match (peer, matter) {
             (None, _) | (_, Some(Matter::Size)) => None,
             (Some(peer), _) => self.note(peer, sender, now),
@@ -139,6 +163,23 @@ impl Peers {
             ));
         }
         lines
+    }
+
+    /// The incarnation in which the peer kept its state on disk, if it has started over as this one: the last that it
+    /// has shown or, if it has shown none since this server's start, the one that the roster names.
+    fn lost(
+        &self,
+        peer: ServerId,
+        now: Incarnation,
+        roster: Option<&Roster>,
+    ) -> Option<Incarnation> {
+        let before = match self.shown.get(&peer) {
+            // A late message of a former process.
+            Some(shown) if shown.earlier.contains(&now) => None,
+            Some(shown) => Some(shown.last.incarnation),
+            None => roster.and_then(|roster| roster.members.get(&peer).copied()),
+        };
+        before.filter(|before| before.is_on_disk() && *before != now)
     }
 
     /// Whether [`show`](Peers::show) has already recorded the same. Most messages end here.
@@ -298,11 +339,26 @@ fn line(matter: Matter, who: &str, sender: &Identity, own: &Identity) -> String 
             "{who} calls itself server {}: it was started with another ID, or its configuration has another order",
             sender.id.0
         ),
-        Matter::History => {
-            format!("{who} has {}, so each refuses the other; restart one of the two", histories())
-        }
+        Matter::History => format!(
+            "{who} has {}, so each refuses the other; to give up one history, start its servers again without their \
+             state (with empty data folders, if they have any)",
+            histories()
+        ),
         Matter::Names => format!(
             "{who} has other server names, or another order of them, in its configuration than this server"
+        ),
+        Matter::Disk if own.incarnation.is_on_disk() => format!(
+            "{who} keeps nothing on disk, unlike this server, so it forgets everything when its process ends; restart \
+             it with SURFSTORE_DATA_DIR"
+        ),
+        Matter::Disk => format!(
+            "{who} keeps its state on disk, but this server forgets everything when its process ends; restart this \
+             server with SURFSTORE_DATA_DIR"
+        ),
+        Matter::Lost => format!(
+            "{who} has started over without what it had on disk, with incarnation {}; unless its folder was emptied on \
+             purpose or it gave up its history, check its disk",
+            sender.incarnation
         ),
     }
 }

@@ -35,6 +35,8 @@ impl Monitor {
             waits_for: ids(self.waits.servers().iter().copied()),
             other_histories: ids(self.other_histories()),
             doubled: ids(self.peers.doubled(now)),
+            disk_bytes: self.is_durable().then_some(self.disk.bytes),
+            last_sync: self.disk.last_sync,
             configuration: format!("{:016x}", config.digest()),
             release: env!("CARGO_PKG_VERSION").to_owned(),
         }

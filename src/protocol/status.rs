@@ -62,6 +62,10 @@ pub struct ServerStatus {
     pub other_histories: Vec<i64>,
     /// The ids of its peers for which two processes answer.
     pub doubled: Vec<i64>,
+    /// The bytes that it has on disk, to a whole KiB in the answer; `None` if it keeps its state in memory only.
+    pub disk_bytes: Option<u64>,
+    /// How long the last change took until it was on disk; `None` if there was none since the start.
+    pub last_sync: Option<Duration>,
     /// A hash of the servers' names and their order in its configuration, in hexadecimal.
     pub configuration: String,
     /// The release of its program.
@@ -79,7 +83,7 @@ enum Presence {
 
 impl ServerStatus {
     /// The members with their names, in the order in which they are written: counts, a boolean, lists of ids, strings.
-    fn table(&mut self) -> [(&'static str, Presence, &mut dyn Field); 27] {
+    fn table(&mut self) -> [(&'static str, Presence, &mut dyn Field); 29] {
         use Presence::{Newer, Required};
         [
             ("id", Required, &mut self.id),
@@ -96,6 +100,8 @@ impl ServerStatus {
             ("electionsStarted", Required, &mut self.elections_started),
             ("lastHeardMilliseconds", Required, &mut self.last_heard),
             ("uptimeSeconds", Required, &mut self.uptime),
+            ("diskKibibytes", Newer, &mut self.disk_bytes),
+            ("lastSyncMilliseconds", Newer, &mut self.last_sync),
             ("lacksMajority", Newer, &mut self.lacks_majority),
             ("roster", Newer, &mut self.roster),
             ("guests", Newer, &mut self.guests),
@@ -160,6 +166,19 @@ impl Field for i64 {
     fn read(&mut self, value: &Value) -> Option<()> {
         let Value::Int(number) = value else { return None };
         *self = *number;
+        Some(())
+    }
+}
+
+/// Bytes, as KiB rounded up; −1 for none.
+impl Field for Option<u64> {
+    fn write(&self) -> Value {
+        self.map_or(-1, |bytes| i64::try_from(bytes.div_ceil(1024)).unwrap_or(i64::MAX)).write()
+    }
+
+    fn read(&mut self, value: &Value) -> Option<()> {
+        let Value::Int(kibibytes) = value else { return None };
+        *self = u64::try_from(*kibibytes).ok().map(|kibibytes| kibibytes.saturating_mul(1024));
         Some(())
     }
 }
@@ -288,6 +307,8 @@ mod tests {
             waits_for: vec![3],
             other_histories: vec![4],
             doubled: vec![0],
+            disk_bytes: Some(18 << 10),
+            last_sync: Some(Duration::from_millis(19)),
             configuration: text("16"),
             release: text("17"),
         }
@@ -321,10 +342,20 @@ mod tests {
     }
 
     #[test]
+    fn bytes_on_disk_are_rounded_up_and_differ_from_no_disk() {
+        for (bytes, written) in
+            [(None, -1), (Some(0), 0), (Some(1), 1), (Some(1025), 2), (Some(u64::MAX), i32::MAX)]
+        {
+            assert_eq!(bytes.write(), Value::Int(written.into()), "{bytes:?}");
+        }
+    }
+
+    #[test]
     fn an_older_server_lacks_what_is_newer_and_a_newer_one_has_more() {
         let newer = ["roster", "guests", "waitsFor", "otherHistories", "doubled"];
         let newer =
             [&newer[..], &["lacksMajority", "configuration", "incarnation", "history"]].concat();
+        let newer = [&newer[..], &["diskKibibytes", "lastSyncMilliseconds"]].concat();
         for (lacked, _) in status().members() {
             let mut members = status().members();
             members.retain(|(name, _)| *name != lacked);

@@ -71,15 +71,6 @@ impl VoteOutcome {
     fn is_granted(self) -> bool {
         matches!(self, VoteOutcome::Granted(_))
     }
-
-    /// Whether everybody's vote has nothing to wait for from this server.
-    fn is_accounted_for(self) -> bool {
-        match self {
-            VoteOutcome::Granted(_) | VoteOutcome::Ended => true,
-            VoteOutcome::Crashed { is_better, .. } => !is_better,
-            VoteOutcome::Refused(_) | VoteOutcome::Silent => false,
-        }
-    }
 }
 
 impl Role for Candidate {
@@ -90,9 +81,7 @@ impl Role for Candidate {
     }
 
     fn waits_for(&self, core: &Core) -> Vec<ServerId> {
-        let answer = |id| self.answers.get(&id);
-        let holds_up = |id: &ServerId| answer(*id).is_none_or(|answer| !answer.is_accounted_for());
-        core.cluster.servers().filter(holds_up).collect()
+        core.cluster.servers().filter(|id| !self.accounts_for(*id, core)).collect()
     }
 
     fn check(&self, core: &Core) {
@@ -185,15 +174,26 @@ impl Candidate {
     /// confirmed by one. In the vote, the account must equal that of the pre-vote.
     fn has_everybodys_vote(&self, core: &Core) -> bool {
         let Some(roster) = core.log.roster() else { return false };
-        let accounted = |id| self.answers.get(&id).is_some_and(|answer| answer.is_accounted_for());
         let lives = |(id, named): (&ServerId, &Incarnation)| self.incarnation(*id) == Some(*named);
         let majority = core.cluster.majority();
         let nobody_is_founded = !self.meets_founded && !core.is_founded();
-        core.cluster.servers().all(accounted)
+        core.cluster.servers().all(|id| self.accounts_for(id, core))
             && majority <= self.granted().count()
             && (nobody_is_founded
                 || roster.members.iter().filter(|it| lives(*it)).count() < majority)
             && (self.kind == BallotKind::PreVote || self.account == Some(self.account(core)))
+    }
+
+    /// Whether everybody's vote has nothing to wait for from that server. If a process has ended, what it knew is gone,
+    /// unless it is on a disk.
+    fn accounts_for(&self, id: ServerId, core: &Core) -> bool {
+        let is_empty = core.log.history().is_none();
+        self.answers.get(&id).is_some_and(|answer| match answer {
+            VoteOutcome::Granted(_) => true,
+            VoteOutcome::Ended => is_empty || !core.may_come_back(id),
+            VoteOutcome::Crashed { is_better, .. } => !is_better,
+            VoteOutcome::Refused(_) | VoteOutcome::Silent => false,
+        })
     }
 
     fn account(&self, core: &Core) -> Account {
@@ -226,7 +226,7 @@ impl Candidate {
         };
         // Once all have answered, everybody's vote is won or lost.
         let may_be_everybodys = self.answers.len() < core.cluster.size().into()
-            && self.answers.values().all(|answer| answer.is_accounted_for())
+            && self.answers.keys().all(|id| self.accounts_for(*id, core))
             && majority <= granting.len();
         granting.iter().filter(may_count).count() < majority && !may_be_everybodys
     }
@@ -284,13 +284,15 @@ impl Node<Candidate> {
                 request: Request::AppendEntries(_) | Request::InstallSnapshot(_),
                 ..
             }
-            | Event::Disconnected(_) => {}
+            | Event::Disconnected(_)
+            | Event::Saved(_) => {}
         }
         Server::Candidate(node)
     }
 
     /// Asks every peer, once per ballot. A server that is a majority on its own has won already.
-    pub(super) fn ask(self, out: &mut Effects) -> Server {
+    pub(super) fn ask(mut self, out: &mut Effects) -> Server {
+        self.core.drop_old_requests();
         let Candidate { kind, ballot, ref account, .. } = self.role;
         let request =
             RequestVote { sender: self.core.identity(), kind, ballot, account: account.clone() };

@@ -5,10 +5,11 @@ use std::mem;
 use std::sync::Arc;
 
 use super::cluster::{Cluster, ServerId};
-use super::event::{CallError, CallId, Effects, Event, Reply};
+use super::event::{CallError, CallId, Effect, Effects, Event, Reply};
 use super::hurry::Hurry;
-use super::identity::{Account, Identity, Incarnation, Member};
+use super::identity::{Account, Identity, Incarnation, Member, Roster};
 use super::log::{Command, Entry, Log, LogIndex, Term};
+use super::persistent::{Disk, HardState, Saved};
 use super::rpc::{
     AppendEntries, AppendOutcome, AppendReply, Flaw, InstallSnapshot, RequestVote, Round, VoteReply,
 };
@@ -18,6 +19,9 @@ use crate::metadata::Files;
 /// The maximum number of entries that are dropped in one step. It takes up to three milliseconds to free them. What is
 /// left is dropped with the next commits.
 const DROPPED_MAX: usize = 4 << 10;
+
+/// The index of the first entry of all.
+const FIRST: LogIndex = LogIndex(1);
 
 /// The state of a server in Figure 2, and the updates whose outcome is pending.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -63,6 +67,8 @@ pub struct Core {
     /// The incarnations that answer at peers' addresses although their configurations have other names. Recorded only
     /// while this server is not founded.
     acquainted: BTreeMap<ServerId, Incarnation>,
+    /// The disk, if this server has one.
+    disk: Option<Box<Disk>>,
 }
 
 impl Core {
@@ -87,7 +93,30 @@ impl Core {
             last_hurry: None,
             gone: BTreeSet::new(),
             acquainted: BTreeMap::new(),
+            disk: None,
         }
+    }
+
+    /// The state of a server that has a disk and had saved this before it ended.
+    pub(super) fn recovered(cluster: Cluster, saved: Saved, compaction: Compaction) -> Core {
+        let Saved { hard_state, snapshot, entries } = saved;
+        let mut core = Core::new(cluster, hard_state.incarnation, compaction);
+        core.current_term = hard_state.current_term;
+        core.voted_for = hard_state.voted_for;
+        core.gone = hard_state.gone.clone();
+        if let Some(Snapshot { last_included, roster, files }) = snapshot {
+            core.log = Log::after(last_included, roster);
+            core.files = files;
+            core.commit_index = last_included.index;
+            core.last_applied = last_included.index;
+        }
+        entries.into_iter().for_each(|entry| core.log.append(entry));
+        core.commit_index = core.commit_index.max(hard_state.commit_index);
+        core.apply(cluster.id(), &mut Effects::default());
+        // The disk keeps more of the log than memory does.
+        core.compact(usize::MAX);
+        core.disk = Some(Box::new(Disk::new(hard_state, core.log.last_index())));
+        core
     }
 
     /// Enters a newer term, in which this server has not voted yet (§5.1).
@@ -197,9 +226,11 @@ impl Core {
             current_term: self.current_term,
             voted_for: self.voted_for,
             ballots: self.ballots,
+            disk: self.disk.take(),
             ..fresh
         };
         *self = anew;
+        self.change_log(FIRST);
     }
 
     /// Whether this server's log and term would let the candidate win in the term that it proposes (thesis §9.6).
@@ -337,6 +368,9 @@ impl Core {
         let files = mem::replace(&mut self.files, files);
         out.discard(Discarded::Log(log));
         out.discard(Discarded::Files(files));
+        if let Some(disk) = &mut self.disk {
+            disk.restore(index);
+        }
         self.applied_bytes = 0;
         self.last_applied = index;
         // A snapshot does not show which entries led to it, so the outcome of these calls cannot be learned here.
@@ -384,6 +418,7 @@ impl Core {
         if self.log.history().is_some_and(|own| Some(own) != leader.history) {
             assert!(!self.is_founded(), "a founded history is never given up for a leader's");
             out.discard(Discarded::Log(mem::take(&mut self.log)));
+            self.change_log(FIRST);
         }
     }
 
@@ -396,6 +431,7 @@ impl Core {
         };
         let agreed = prev_log_index.plus(missing);
         assert!(self.commit_index <= agreed, "a committed entry is never deleted (§5.4.3)");
+        self.change_log(agreed.next());
         self.log.truncate_after(agreed);
         for entry in request.entries.into_iter().skip(missing) {
             self.log.append(entry);
@@ -422,14 +458,18 @@ impl Core {
             self.last_applied = index;
             self.settle(index, term, Reply::Updated(took_effect), leader, out);
         }
-        self.compact();
+        self.compact(DROPPED_MAX);
     }
 
-    /// Drops the oldest applied entries while they take more memory than the map (§7), but never the last entry of the
-    /// log: to a follower that is another process now, a leader sends it first, and not a snapshot.
-    fn compact(&mut self) {
+    /// Drops the oldest applied entries, at most so many, while they take more memory than the map (§7), but never the
+    /// last entry of the log: to a follower that is another process now, a leader sends it first, and not a snapshot.
+    fn compact(&mut self, dropped_max: usize) {
         let kept_max = self.compaction.applied_bytes_max(&self.files);
-        let mut left = DROPPED_MAX;
+        // What this step has changed is still to be handed over to the disk.
+        let changed = self.disk.as_ref().and_then(|disk| disk.changed());
+        let kept_from = changed.unwrap_or(self.log.last_index().next());
+        let droppable = kept_from.previous().since(self.log.last_included().index);
+        let mut left = dropped_max.min(droppable);
         while kept_max < self.applied_bytes && 1 < self.log.len() && 0 < left {
             self.applied_bytes -= self.log.drop_first();
             left -= 1;
@@ -486,12 +526,105 @@ impl Core {
     /// Forgets a call whose caller has disconnected.
     pub(super) fn forget(&mut self, gone: CallId) {
         self.pending.retain(|_, call| *call != gone);
+        if let Some(disk) = &mut self.disk {
+            disk.forget(gone);
+        }
     }
 
     /// Appends a command in this server's own leadership and returns its index.
     pub(super) fn append(&mut self, command: Command) -> LogIndex {
+        self.change_log(self.log.last_index().next());
         self.log.append(Entry { term: self.current_term, command });
         self.log.last_index()
+    }
+
+    /// Notes that the log changes from that entry on.
+    fn change_log(&mut self, first: LogIndex) {
+        if let Some(disk) = &mut self.disk {
+            disk.change(first);
+        }
+    }
+
+    /// Hands over to the disk what a step has changed of the persistent state (Figure 2: "updated on stable storage
+    /// before responding to RPCs"), and holds back what must wait for it.
+    pub(super) fn save(&mut self, out: &mut Effects) {
+        let Some(mut disk) = self.disk.take() else { return };
+        let (changed, is_restored) = disk.take_change();
+        if changed.is_some() || self.has_new_hard_state(disk.hard_state()) {
+            let snapshot = if is_restored { self.snapshot() } else { None };
+            let first = changed.unwrap_or(self.log.last_index().next());
+            let entries = self.log.from(first).cloned().collect();
+            let save = disk.hand_over(self.hard_state(), snapshot, first, entries);
+            out.0.insert(0, Effect::Save(save));
+        }
+        disk.hold_back(&mut out.0);
+        self.disk = Some(disk);
+    }
+
+    fn hard_state(&self) -> HardState {
+        HardState {
+            incarnation: self.incarnation,
+            current_term: self.current_term,
+            voted_for: self.voted_for,
+            commit_index: self.commit_index,
+            gone: self.gone.clone(),
+        }
+    }
+
+    /// Whether anything differs from the hard state on disk that must not be lost. A later commit index may be.
+    fn has_new_hard_state(&self, saved: &HardState) -> bool {
+        let is_founded = LogIndex::default() < saved.commit_index;
+        (self.incarnation, self.current_term, self.voted_for, self.is_founded())
+            != (saved.incarnation, saved.current_term, saved.voted_for, is_founded)
+            || self.gone != saved.gone
+    }
+
+    /// Learns that everything up to the save with that number is on disk. Returns the effects that waited for it.
+    pub(super) fn learn_saved(&mut self, number: u64) -> Vec<Effect> {
+        self.disk.as_mut().map_or(Vec::new(), |disk| disk.learn(number))
+    }
+
+    /// Drops the requests of an earlier ballot that wait for the disk.
+    pub(super) fn drop_old_requests(&mut self) {
+        if let Some(disk) = &mut self.disk {
+            disk.drop_requests();
+        }
+    }
+
+    /// Answers the peers' calls whose answers wait for the disk: this server has crashed.
+    pub(super) fn give_up_waiting(&mut self, out: &mut Effects) {
+        let calls = self.disk.as_mut().map_or(Vec::new(), |disk| disk.give_up());
+        calls.into_iter().for_each(|call| out.fail(call, CallError::Crashed));
+    }
+
+    /// The last entry for which a leader may count itself: without a disk, the last one.
+    pub(super) fn last_held(&self) -> LogIndex {
+        self.disk.as_ref().map_or(self.log.last_index(), |disk| disk.saved())
+    }
+
+    /// Whether its disk, if it has one, takes what it is given.
+    pub(super) fn has_working_disk(&self) -> bool {
+        self.disk.as_ref().is_none_or(|disk| !disk.is_stalled())
+    }
+
+    /// Counts a heartbeat that was due, for the disk.
+    pub(super) fn beat_disk(&mut self) {
+        if let Some(disk) = &mut self.disk {
+            disk.beat();
+        }
+    }
+
+    /// The memory that the entries take that are on their way to the disk, in bytes.
+    pub(super) fn unsaved_bytes(&self) -> usize {
+        self.disk.as_ref().map_or(0, |disk| disk.bytes_under_way())
+    }
+
+    /// Whether the state of that server may outlive its process. A roster may be out of date, so a server with a disk
+    /// assumes it of all others.
+    pub(super) fn may_come_back(&self, id: ServerId) -> bool {
+        let named = |roster: &Arc<Roster>| roster.members.get(&id).copied();
+        let incarnations = [Some(self.incarnation), self.log.roster().and_then(named)];
+        incarnations.into_iter().flatten().any(Incarnation::is_on_disk)
     }
 
     /// Checks what must hold of the state after every step.

@@ -19,6 +19,7 @@ impl Role for Crashed {
         core.last_hurry = None;
         core.discard_incoming(out);
         core.give_up(|_| true, CallError::OutcomeLost, out);
+        core.give_up_waiting(out);
     }
 
     fn check(&self, core: &Core) {
@@ -35,7 +36,8 @@ impl Node<Crashed> {
             | Event::HangUp(_)
             | Event::Response { .. }
             | Event::Unanswered { .. }
-            | Event::Disconnected(_) => Server::Crashed(self),
+            | Event::Disconnected(_)
+            | Event::Saved(_) => Server::Crashed(self),
         }
     }
 

@@ -6,6 +6,7 @@
 use super::cluster::ServerId;
 use super::identity::{Identity, Incarnation, Member};
 use super::log::Term;
+use super::persistent::Save;
 use super::rpc::{
     AppendEntries, AppendReply, Flaw, InstallSnapshot, Request, RequestVote, Response, Round,
     VoteReply,
@@ -57,6 +58,8 @@ pub enum Event {
     /// The last connection by which this peer's requests came has closed, and this server has not closed it. The peer's
     /// process may have ended, but nothing depends on that (see `hurry`).
     Disconnected(Member),
+    /// The [`Effect::Save`] with that number, and with it all earlier ones, is on disk.
+    Saved(u64),
 }
 
 /// Why a request got no reply.
@@ -122,6 +125,9 @@ pub enum Timer {
 /// What the caller of a step must do after it, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Effect {
+    /// Bring this to the disk, after all earlier ones. [`Event::Saved`] says that it is there. If that fails, the
+    /// server must not go on.
+    Save(Save),
     /// Start a timer, or restart it if it is running.
     ArmTimer(Timer),
     /// Stop every timer.
@@ -221,7 +227,8 @@ impl Event {
             | Event::HangUp(_)
             | Event::Response { .. }
             | Event::Unanswered { .. }
-            | Event::Disconnected(_) => None,
+            | Event::Disconnected(_)
+            | Event::Saved(_) => None,
         }
     }
 
@@ -246,7 +253,8 @@ impl Event {
             | Event::HangUp(_)
             | Event::Response { .. }
             | Event::Unanswered { .. }
-            | Event::Disconnected(_) => None,
+            | Event::Disconnected(_)
+            | Event::Saved(_) => None,
         }
     }
 
@@ -263,7 +271,8 @@ impl Event {
             | Event::Timeout(_)
             | Event::HangUp(_)
             | Event::Unanswered { .. }
-            | Event::Disconnected(_) => None,
+            | Event::Disconnected(_)
+            | Event::Saved(_) => None,
         }
     }
 }

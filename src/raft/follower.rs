@@ -84,6 +84,8 @@ impl Node<Follower> {
             }
             // Everything that it asked for in another role is settled.
             Event::Response { .. } | Event::Unanswered { .. } => Server::Follower(self),
+            // What waited for it is done already.
+            Event::Saved(_) => Server::Follower(self),
         }
     }
 

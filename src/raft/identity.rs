@@ -3,7 +3,8 @@
 //! The Raft of the paper assumes that a server that comes back remembers its term, its vote and its log (§5.1,
 //! "persistent state"). A process that keeps all of that in memory comes back without it. If it counted again at once,
 //! a *single* relaunched process could vote for a server that lacks what it had acknowledged, or confirm the reads of a
-//! leader that was deposed with its help. This page states the rules that prevent that, and why they do.
+//! leader that was deposed with its help. This page states the rules that prevent that, and why they do. A server with
+//! a data folder remembers, and keeps its incarnation.
 //!
 //! # Names
 //!
@@ -53,8 +54,10 @@
 //! If so many processes have ended that the roster can give no majority, the best log that is left should win. (The
 //! same holds if no server is founded, because no update depends on the roster then.) In these cases, and only in
 //! these, a candidate counts guests: its pre-vote must account for *all* servers. Each server grants the vote, or is
-//! crashed with a log that is no better, or has ended (its host refuses the connection); and a majority of all servers
-//! grants it. The candidate then stands and sends the [`Account`], and wins only if the vote gives the same account.
+//! crashed with a log that is no better, or has ended; and a majority of all servers grants it. A server has ended if
+//! its host refuses the connection. If the candidate or the server's incarnation in the candidate's roster keeps its
+//! state on disk, that is not enough, because such a server may come back; only a candidate with an empty log does not
+//! wait for it. The candidate then stands and sends the [`Account`], and wins only if the vote gives the same account.
 //! Its term opens with the roster of the servers that granted. Only here is an incarnation exchanged.
 //!
 //! *Why twice.* A process that has ended did so before the second round, so none of its old votes or acknowledgements
@@ -64,11 +67,15 @@
 //! # What is promised
 //!
 //! A server is without memory if it is empty, in no committed roster, or has never held a log of that roster's history:
-//! nothing tells such servers from relaunched ones. While fewer than a majority are without
-//! memory, and a majority of members is alive, no acknowledged update is lost and reads are linearizable. Beyond that,
-//! everything is kept that is known to a server that can be reached and was not relaunched. Outside the promise are a
-//! firewall that refuses connections in a host's place, and a request of an ended process that arrives only after both
-//! rounds of everybody's vote.
+//! nothing tells such servers from relaunched ones. While fewer than a majority are without memory, and a majority of
+//! members is alive, no acknowledged update is lost and reads are linearizable. Beyond that, everything is kept that is
+//! known to a server that can be reached and was not relaunched.
+//!
+//! If only some servers of a set have a disk, a candidate without one may have a roster that is older than another
+//! server's disk. For this candidate, that server counts as one without memory while it is not running.
+//!
+//! Outside the promise are a firewall that refuses connections in a host's place, and a request of an ended process
+//! that arrives only after both rounds of everybody's vote.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -78,15 +85,39 @@ use super::log::{NUMBER_MAX, Position, Term};
 use super::rpc::Flaw;
 
 /// A number from 1 to 2^53 that identifies one life of a server, drawn at random by a process that starts with nothing.
+///
+/// The upper half of the numbers belongs to servers that keep their state on disk. Their lives go on in the next
+/// process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Incarnation(pub u64);
 
+/// The number of incarnations of either kind.
+const INCARNATIONS: u64 = NUMBER_MAX / 2;
+
 impl Incarnation {
+    /// The incarnation that a process without a disk draws. `random` is any number.
+    pub fn in_memory(random: u64) -> Incarnation {
+        Incarnation(1 + random % INCARNATIONS)
+    }
+
+    /// The incarnation that a process with an empty disk draws. `random` is any number.
+    pub fn on_disk(random: u64) -> Incarnation {
+        Incarnation(1 + INCARNATIONS + random % INCARNATIONS)
+    }
+
+    /// Whether the server keeps its state on disk, so that its state may outlive its process.
+    pub fn is_on_disk(self) -> bool {
+        INCARNATIONS < self.0
+    }
+
     /// The incarnation of a server that starts over although its process has not ended.
     ///
     /// Counting up from a random number does not meet another drawn number, so this needs no randomness of its own.
     pub(super) fn next(self) -> Incarnation {
-        Incarnation(self.0 % NUMBER_MAX + 1)
+        match self.is_on_disk() {
+            true => Incarnation::on_disk(self.0 - INCARNATIONS),
+            false => Incarnation::in_memory(self.0),
+        }
     }
 
     /// Whether a process can have drawn it.

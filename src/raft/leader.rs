@@ -123,15 +123,15 @@ impl Leader {
         }
     }
 
-    /// Whether at least a majority of all servers satisfies `claim`. Only those that the log's last roster names in
-    /// their incarnation count; this applies to the leader too.
-    fn majority(&self, core: &Core, claim: impl Fn(&Progress) -> bool) -> bool {
+    /// Whether at least a majority of all servers satisfies `claim`; `itself` says whether this one does. Only those
+    /// that the log's last roster names in their incarnation count; this applies to the leader too.
+    fn majority(&self, core: &Core, itself: bool, claim: impl Fn(&Progress) -> bool) -> bool {
         let Some(roster) = core.log.roster() else { return false };
         let counts = |(id, follower): &(&ServerId, &Progress)| {
             let named = |incarnation| roster.names(Member { id: **id, incarnation });
             claim(follower) && follower.incarnation.is_some_and(named)
         };
-        let itself = usize::from(roster.names(core.member()));
+        let itself = usize::from(itself && roster.names(core.member()));
         core.cluster.majority() <= itself + self.progress.iter().filter(counts).count()
     }
 
@@ -147,16 +147,22 @@ impl Leader {
     }
 
     /// Whether a majority has answered lately, so that the leader may still keep the others from electing another one.
+    /// A leader whose disk is stalled is out of touch with itself, and with everybody once it can hardly take any more
+    /// updates.
     pub(super) fn has_majority(&self, core: &Core) -> bool {
-        self.majority(core, Progress::is_in_touch)
+        let is_full = UNCOMMITTED_BYTES_MAX / 2 < core.unsaved_bytes();
+        let works = core.has_working_disk();
+        (works || !is_full) && self.majority(core, works, Progress::is_in_touch)
     }
 
     /// The last entry that a majority holds, if it is not committed yet.
     fn majority_match(&self, core: &Core) -> Option<LogIndex> {
         let matches = self.progress.values().map(|follower| follower.match_index);
         let is_new = |index: &_| core.commit_index < *index;
-        let is_held = |index: &_| self.majority(core, |follower| *index <= follower.match_index);
-        let ends = iter::once(core.log.last_index()).chain(matches);
+        let is_held = |index: &LogIndex| {
+            self.majority(core, *index <= core.last_held(), |it| *index <= it.match_index)
+        };
+        let ends = iter::once(core.last_held()).chain(matches);
         ends.filter(is_new).filter(is_held).max()
     }
 }
@@ -222,6 +228,8 @@ impl Node<Leader> {
             | Event::Unanswered { request: Request::RequestVote(_), .. } => {}
             // A leader counts on no other server.
             Event::Disconnected(_) => {}
+            // It may count itself for more entries now.
+            Event::Saved(_) => {}
         }
         self.go_on(out);
         Server::Leader(self)
@@ -243,14 +251,13 @@ impl Node<Leader> {
         if !self.may_take_effect(&update) {
             return self.read(call, Question::IsRefused, out);
         }
-        let entry =
-            Entry { term: self.core.current_term, command: Command::Update(Arc::new(update)) };
-        if self.is_full() || UNCOMMITTED_BYTES_MAX < self.core.unapplied_bytes() + entry.size() {
+        // Entries that are applied but not on this server's disk yet are held in memory as well.
+        let held_bytes = self.core.unapplied_bytes().max(self.core.unsaved_bytes());
+        if self.is_full() || UNCOMMITTED_BYTES_MAX < held_bytes + Entry::size_of(&update) {
             return out.fail(call, CallError::Busy);
         }
-        let key = (self.core.log.last_index().next(), entry.term);
-        self.core.log.append(entry);
-        self.core.pending.insert(key, call);
+        let index = self.core.append(Command::Update(Arc::new(update)));
+        self.core.pending.insert((index, self.core.current_term), call);
     }
 
     /// Whether the update's version may be the next one once the entries before it are applied. Each of them raises a
@@ -340,6 +347,7 @@ impl Node<Leader> {
         out.arm(Timer::Heartbeat);
         self.send_heartbeats(out);
         self.role.progress.values_mut().for_each(Progress::beat);
+        self.core.beat_disk();
     }
 
     fn send_heartbeats(&mut self, out: &mut Effects) {
@@ -470,7 +478,7 @@ impl Node<Leader> {
     fn answer_reads(&mut self, out: &mut Effects) {
         while let Some(read) = self.role.reads.front() {
             let confirmed =
-                self.role.majority(&self.core, |follower| follower.has_answered_after(read.after));
+                self.role.majority(&self.core, true, |it| it.has_answered_after(read.after));
             if !confirmed || self.core.last_applied < read.index {
                 return;
             }

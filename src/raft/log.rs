@@ -83,13 +83,18 @@ pub struct Entry {
 impl Entry {
     /// The memory that the entry holds, in bytes.
     pub fn size(&self) -> usize {
-        let held = match &self.command {
+        match &self.command {
             Command::Roster(roster) => {
-                size_of::<Roster>() + roster.members.len() * size_of::<(ServerId, Incarnation)>()
+                let members = roster.members.len() * size_of::<(ServerId, Incarnation)>();
+                size_of::<Entry>() + size_of::<Roster>() + members
             }
-            Command::Update(update) => update.size(),
-        };
-        size_of::<Entry>() + held
+            Command::Update(update) => Entry::size_of(update),
+        }
+    }
+
+    /// The memory that an entry with that update holds, in bytes.
+    pub fn size_of(update: &Update) -> usize {
+        size_of::<Entry>() + update.size()
     }
 }
 

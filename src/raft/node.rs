@@ -9,6 +9,7 @@ use super::follower::Follower;
 use super::hurry::Hurry;
 use super::identity::Incarnation;
 use super::log::Term;
+use super::persistent::Saved;
 use super::role::{Becomes, Role, RoleName};
 use super::server::Server;
 use super::snapshot::Compaction;
@@ -34,9 +35,23 @@ impl Node<Follower> {
         compaction: Compaction,
         out: &mut Effects,
     ) -> Server {
-        let core = Box::new(Core::new(cluster, incarnation, compaction));
-        let node = Node { core, role: Follower::without_leader(), seal: () };
-        if cluster.size() == 1 {
+        Node::begin(Core::new(cluster, incarnation, compaction), out)
+    }
+
+    /// A server that comes back with what it had on disk.
+    pub(super) fn recover(
+        cluster: Cluster,
+        saved: Saved,
+        compaction: Compaction,
+        out: &mut Effects,
+    ) -> Server {
+        Node::begin(Core::recovered(cluster, saved, compaction), out)
+    }
+
+    fn begin(core: Core, out: &mut Effects) -> Server {
+        let is_alone = core.cluster.size() == 1;
+        let node = Node { core: Box::new(core), role: Follower::without_leader(), seal: () };
+        if is_alone {
             return node.campaign(out);
         }
         out.arm(Timer::Start);

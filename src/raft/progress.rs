@@ -231,10 +231,22 @@ impl Progress {
                 ..Progress::new(next_index, None)
             };
         }
+        if self.needs_snapshot(log) && shown.history == log.history() {
+            self.skip_snapshot(shown.last_log, log);
+        }
         self.incarnation = Some(shown.incarnation);
         self.shown_by = self.shown_by.max(round);
         self.has_joined |= shown.founded && shown.history == log.history();
         true
+    }
+
+    /// The follower shows that its log ends with that entry. If the leader still knows the entry, it can go on from there
+    /// without a snapshot (Log Matching, §5.3). The follower may have got one whose answer came too late, because it
+    /// took long to write to its disk.
+    fn skip_snapshot(&mut self, last: Position, log: &Log) {
+        if log.last_included().index <= last.index && log.contains(last) {
+            self.next_index = self.next_index.max(last.index.next());
+        }
     }
 
     /// Handles a reply of the current term. Replies to appends that are no longer in flight only say that the follower

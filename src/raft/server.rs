@@ -10,9 +10,10 @@ use super::identity::{Identity, Incarnation, Member};
 use super::leader::Leader;
 use super::log::{Log, LogIndex, Position, Term};
 use super::node::Node;
+use super::persistent::Saved;
 use super::role::{Role, RoleName};
 use super::rpc::{AppendOutcome, Flaw, Response};
-use super::snapshot::Compaction;
+use super::snapshot::{Compaction, Snapshot};
 use crate::metadata::Files;
 
 /// A Raft server.
@@ -83,6 +84,18 @@ impl Server {
         (server, out.0)
     }
 
+    /// A server at the start of its process, with what it had on disk, and the first effects.
+    pub fn recover(
+        cluster: Cluster,
+        saved: Saved,
+        compaction: Compaction,
+    ) -> (Server, Vec<Effect>) {
+        let mut out = Effects::default();
+        let mut server = Node::recover(cluster, saved, compaction, &mut out);
+        server.core_mut().save(&mut out);
+        (server, out.0)
+    }
+
     /// Handles one event and returns the effects to carry out. Total: no event, however forged, makes it fail.
     ///
     /// # Panics
@@ -92,13 +105,23 @@ impl Server {
     pub fn step(self, event: Event) -> (Server, Vec<Effect>) {
         let mut out = Effects::default();
         let before = self.status();
-        let server = if before.role == RoleName::Crashed {
-            self.step_in_role(event, &mut out)
+        let mut server = self;
+        let mut effects = Vec::new();
+        if let Event::Saved(number) = event {
+            effects = server.core_mut().learn_saved(number);
+        }
+        server = if before.role == RoleName::Crashed {
+            server.step_in_role(event, &mut out)
         } else {
-            self.take_part(event, &mut out)
+            server.take_part(event, &mut out)
         };
+        server.core_mut().save(&mut out);
         server.check(&before);
-        (server, out.0)
+        if effects.is_empty() {
+            return (server, out.0);
+        }
+        effects.append(&mut out.0);
+        (server, effects)
     }
 
     /// Handles an event in any role but that of a crashed server.
@@ -150,7 +173,8 @@ impl Server {
             | Event::Timeout(_)
             | Event::HangUp(_)
             | Event::Unanswered { .. }
-            | Event::Disconnected(_) => None,
+            | Event::Disconnected(_)
+            | Event::Saved(_) => None,
         }
     }
 
@@ -258,6 +282,14 @@ impl Server {
         self.core().current_term
     }
 
+    /// The snapshot to put in the place of a log that takes so many bytes on disk; `None` if the log does not outweigh
+    /// the map yet.
+    pub fn snapshot_due(&self, log_bytes: u64) -> Option<Snapshot> {
+        let core = self.core();
+        let is_due = core.compaction.disk_bytes_max(&core.files) < log_bytes;
+        is_due.then(|| core.snapshot()).flatten()
+    }
+
     /// The file map, as far as it is committed and applied here.
     pub fn files(&self) -> &Files {
         &self.core().files
@@ -266,6 +298,11 @@ impl Server {
     /// The memory in bytes that the map takes, and with it what has arrived of a snapshot.
     pub fn map_bytes(&self) -> usize {
         self.core().map_bytes()
+    }
+
+    /// The memory in bytes that the log takes, and what is still to be written of it.
+    pub fn log_bytes(&self) -> usize {
+        self.core().log.bytes().max(self.core().unsaved_bytes())
     }
 
     /// The log.

@@ -12,6 +12,9 @@ use super::log::{Log, Position, Term};
 use super::rpc::InstallSnapshot;
 use crate::metadata::{Files, Leaf};
 
+/// How many times as many bytes as the map the log may take on disk.
+const LOGS_PER_MAP: usize = 4;
+
 /// When entries are dropped, and how snapshots are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Compaction {
@@ -42,6 +45,14 @@ impl Compaction {
     /// The maximum number of bytes of applied entries that a server with this map keeps.
     pub(super) fn applied_bytes_max(self, files: &Files) -> usize {
         files.bytes().max(self.log_bytes_min).min(self.log_bytes_max)
+    }
+
+    /// The maximum number of bytes that the log of a server with this map takes on disk. Writing the whole map costs as
+    /// much as writing so many updates, so it is written after several times as many bytes of updates. But all of the log
+    /// must find room in memory when the server starts.
+    pub(super) fn disk_bytes_max(self, files: &Files) -> u64 {
+        let bytes = files.bytes().max(self.log_bytes_min).saturating_mul(LOGS_PER_MAP);
+        bytes.min(self.log_bytes_max) as u64
     }
 }
 

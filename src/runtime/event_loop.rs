@@ -11,10 +11,11 @@ use smol::channel::Receiver;
 use smol::future;
 
 use super::alarm::Alarm;
+use super::disk::DataFolder;
 use super::message::Message;
 use super::offload;
 use super::peer::Peer;
-use crate::raft::{CallId, ServerId};
+use crate::raft::{CallId, Save, ServerId};
 use crate::service::{Action, Document, Input, Service};
 
 /// How long messages are handled one after another before all other tasks have their turn.
@@ -25,18 +26,22 @@ pub(super) struct EventLoop {
     peers: BTreeMap<ServerId, Peer>,
     /// Where the answers to the calls in progress go.
     callers: BTreeMap<CallId, Sender<Arc<Document>>>,
+    /// The data folder, if there is one.
+    disk: Option<DataFolder>,
+    /// The changes for it that have come together in this turn, as one.
+    unsaved: Option<Save>,
 }
 
 impl EventLoop {
-    pub(super) fn new(peers: BTreeMap<ServerId, Peer>) -> EventLoop {
-        EventLoop { peers, callers: BTreeMap::new() }
+    pub(super) fn new(peers: BTreeMap<ServerId, Peer>, disk: Option<DataFolder>) -> EventLoop {
+        EventLoop { peers, callers: BTreeMap::new(), disk, unsaved: None }
     }
 
     /// Runs the service forever.
     ///
     /// # Errors
     ///
-    /// If a lane to a peer has ended.
+    /// If the data folder cannot be written to any more, or a lane to a peer has ended.
     ///
     /// # Panics
     ///
@@ -53,7 +58,11 @@ impl EventLoop {
         loop {
             actions.into_iter().for_each(|action| self.perform(action));
             let has_more = service.has_more();
-            if has_more || TURN <= now.duration_since(turn_from) {
+            let is_over = has_more || TURN <= now.duration_since(turn_from);
+            if is_over || inbox.is_empty() {
+                self.hand_over();
+            }
+            if is_over {
                 // All other tasks, such as the lanes, run first.
                 future::yield_now().await;
                 turn_from = Instant::now();
@@ -91,9 +100,17 @@ impl EventLoop {
                     continue;
                 }
                 Message::Input(input) => input,
+                Message::DiskFailed(error) => return Err(error),
                 Message::LaneEnded => bail!("a lane to a peer has ended"),
             };
             (service, actions) = service.handle(now, input);
+        }
+    }
+
+    /// Hands the changes that have come together to the thread of the disk. Waking it for each costs more than they do.
+    fn hand_over(&mut self) {
+        if let Some((disk, save)) = self.disk.as_ref().zip(self.unsaved.take()) {
+            disk.save(save);
         }
     }
 
@@ -110,6 +127,18 @@ impl EventLoop {
                     let _ = caller.send(document);
                 }
             }
+            Action::Save(save) => {
+                self.unsaved = Some(match self.unsaved.take() {
+                    Some(before) => before.then(save),
+                    None => save,
+                });
+            }
+            Action::SaveSnapshot(snapshot) => {
+                self.hand_over();
+                if let Some(disk) = &self.disk {
+                    disk.save_snapshot(snapshot);
+                }
+            }
             Action::Disconnect => self.peers.values_mut().for_each(Peer::disconnect),
             Action::Discard(discarded) => offload::free(discarded),
             Action::Log(level, line) => log::log!(level, "{line}"),
@@ -123,7 +152,7 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
-    use crate::raft::{Cluster, Compaction, Incarnation};
+    use crate::raft::{Cluster, Compaction, Incarnation, Origin};
     use crate::service::{AnswerBudget, HeldBytes, Settings};
 
     #[test]
@@ -131,7 +160,7 @@ mod tests {
         let settings = Settings {
             cluster: Cluster::new(ServerId(0), 2).unwrap(),
             config: Config::parse("M: 2\nmetadata0: localhost:1\nmetadata1: localhost:2").unwrap(),
-            incarnation: Incarnation(1),
+            origin: Origin::Memory(Incarnation(1)),
             compaction: Compaction::default(),
             rng: Default::default(),
             waiting_max: 1,
@@ -144,7 +173,7 @@ mod tests {
         // More than can be handled in one turn.
         (0..1_000_000).for_each(|id| inbox.try_send(Message::HangUp(CallId(id))).unwrap());
         let executor = LocalExecutor::new();
-        let _loop = executor.spawn(EventLoop::new(BTreeMap::new()).run(started, messages));
+        let _loop = executor.spawn(EventLoop::new(BTreeMap::new(), None).run(started, messages));
         let waiting = executor.spawn(async move { inbox.len() });
         let waiting = smol::block_on(executor.run(waiting));
         assert!((1..1_000_000).contains(&waiting), "{waiting} messages wait");

@@ -319,7 +319,7 @@ mod tests {
     use crate::config::{Address, Config};
     use crate::gate::HttpResponse;
     use crate::raft::{
-        BallotKind, Cluster, Compaction, Incarnation, Member, Request, RequestVote, Server,
+        BallotKind, Cluster, Compaction, Incarnation, Member, Origin, Request, RequestVote, Server,
         ServerId,
     };
     use crate::service::{Action, AnswerBudget, HeldBytes, Service, Settings};
@@ -340,7 +340,7 @@ mod tests {
                 cluster: Cluster::new(ServerId(0), 2).unwrap(),
                 config: Config::parse("M: 2\nmetadata0: localhost:1\nmetadata1: localhost:2")
                     .unwrap(),
-                incarnation: Incarnation(1),
+                origin: Origin::Memory(Incarnation(1)),
                 compaction: Compaction::default(),
                 rng: Default::default(),
                 waiting_max: 1,

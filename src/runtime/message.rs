@@ -35,6 +35,8 @@ pub(super) enum Message {
     },
     /// An input to the service as it is, such as the outcome of a request to a peer.
     Input(Input),
+    /// The data folder cannot be written to any more.
+    DiskFailed(anyhow::Error),
     /// A lane to a peer has ended, which must never happen.
     LaneEnded,
 }

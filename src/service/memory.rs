@@ -44,7 +44,7 @@ impl Shell {
         let map = server.map_bytes();
         Memory {
             map,
-            log: server.log().bytes(),
+            log: server.log_bytes(),
             blocks: self.blocks.bytes(),
             requests: self.requests.get(),
             answers: self.answers.budget().bytes().max(map),

@@ -76,7 +76,11 @@ impl Shell {
                 let explains = self.show(None, &request.sender, server, now);
                 self.reporter.explained = explains.then_some(*call);
             }
-            Event::Timeout(_) | Event::Call(..) | Event::HangUp(_) | Event::Disconnected(_) => {}
+            Event::Timeout(_)
+            | Event::Call(..)
+            | Event::HangUp(_)
+            | Event::Disconnected(_)
+            | Event::Saved(_) => {}
         }
     }
 

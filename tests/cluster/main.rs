@@ -11,6 +11,7 @@ mod blocking;
 mod chaos;
 mod contract;
 mod crashing;
+mod durable;
 mod election;
 mod methods;
 mod multicall;

@@ -149,7 +149,8 @@ fn a_missing_binary_is_built_and_takes_the_place_of_the_script() {
     let outcome = finish(child);
     assert_eq!(outcome.stdout, format!("server {id} 2 a config 3\n"), "{}", outcome.stderr);
     let called = format!(
-        "cargo build --release --locked --bin surfstore-server --manifest-path {0}/Cargo.toml --target-dir {0}/target\n",
+        "cargo build --release --locked --bin surfstore-server --manifest-path {0}/Cargo.toml --target-dir \
+         {0}/target\n",
         checkout.path("check out").canonicalize().unwrap().display()
     );
     assert_eq!(outcome.stderr, called);

@@ -119,6 +119,18 @@ fn the_script_and_the_server_refuse_a_wrong_number_of_arguments_with_the_same_li
 }
 
 #[test]
+fn a_check_of_no_folder_or_of_several_is_refused_with_both_forms_of_a_call() {
+    let server = env!("CARGO_BIN_EXE_surfstore-server");
+    let wrong: [&[&str]; 2] = [&["--check"], &["--check", "a", "b"]];
+    for arguments in wrong {
+        let line = refusal(&start(server, Path::new("."), arguments));
+        for part in ["wrong number of arguments", "surfstore-server --check DIR", "CONFIG ID"] {
+            assert!(line.contains(part), "{part:?} is not in {line:?}");
+        }
+    }
+}
+
+#[test]
 fn help_and_version_are_printed_and_end_with_exit_code_0() {
     let printed = |program: &str, argument: &str| {
         let output = start(program, Path::new("."), &[argument]);

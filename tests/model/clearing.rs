@@ -15,6 +15,7 @@
 
 use surfstore::raft::{BallotKind, Identity, Request, Response, RoleName, ServerId, Term};
 
+use crate::configurations::Disks;
 use crate::model::Model;
 use crate::network::Message;
 use crate::state::{ENDED, Process, State};
@@ -60,10 +61,13 @@ impl Model {
         if from == ENDED {
             return self.steps.refusal(message);
         }
+        if self.steps.local(from).has_open(message) {
+            return None;
+        }
         let event = self.steps.delivery(message).event;
         let number = self.steps.step(from, event);
         let step = self.steps.get(number);
-        let answer = step.response.filter(|_| step.only_replies(from))?;
+        let answer = step.responses.first().copied().filter(|_| step.only_replies(from))?;
         self.marks.add(step.marks);
         Some(answer)
     }
@@ -89,9 +93,13 @@ impl Model {
         state.network = network;
     }
 
-    /// The reply without its sender's last position, if its receiver does not read that: a leader reads it only from an
-    /// incarnation that it did not know.
+    /// The reply without its sender's last position, if its receiver does not read that: a leader reads it from an
+    /// incarnation that it did not know, and from a follower that lacks dropped entries. The latter may come up later, so
+    /// where entries are dropped, nothing is left out.
     fn without_what_is_not_read(&mut self, state: &State, message: u32) -> u32 {
+        if self.bounds.cut {
+            return message;
+        }
         let delivery = self.steps.delivery(message);
         let from = state.servers[usize::from(delivery.at.0)];
         let Some(less) = delivery.without_position else { return message };
@@ -116,8 +124,12 @@ impl Model {
         let is_awaited = match self.steps.message(message) {
             Message::Request { by, to, request } => {
                 // A process that starts there later may react to what the present one ignores.
-                let is_last =
-                    state.left.relaunches == 0 && state.servers[usize::from(to.0)] != ENDED;
+                // Also one that comes back, and an answer to it may have to wait for the disk.
+                let has_ended = state.servers[usize::from(to.0)] == ENDED;
+                let in_memory = self.bounds.disks == Disks::None;
+                let is_last = state.left.relaunches == 0
+                    && !has_ended
+                    && (in_memory || (state.left.losses == 0 && self.syncs_at_once(state, *to)));
                 return is_last && self.is_void(state, (*by, *to), request);
             }
             Message::Response { by, asked, response, .. } => {
@@ -158,9 +170,12 @@ impl Model {
             Request::RequestVote(vote) => {
                 // A server that has voted may still learn who has ended, until its log is the winner's.
                 let tells = vote.account.is_some() && asked.last_log.term < last;
+                // A server that has come back trusts the candidate of its vote only when that asks again.
+                let is_its = asked.voted_for == Some(vote.sender.member());
+                let grants = is_its && self.bounds.disks != Disks::None;
                 let is_settled = vote.kind == BallotKind::PreVote
                     || vote.sender.term < asked.term
-                    || (asked.voted_for.is_some() && !tells);
+                    || (asked.voted_for.is_some() && !tells && !grants);
                 is_settled && !asker.is_some_and(|asker| is_awaited(request, asker))
             }
         }

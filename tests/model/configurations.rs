@@ -25,6 +25,8 @@ pub(crate) struct Bounds {
     pub(crate) crashes: u8,
     /// How often a server's process ends, and how.
     pub(crate) relaunches: Relaunches,
+    /// Whether the servers keep their state on disk, and how they lose their power.
+    pub(crate) disks: Disks,
     /// Whether senders learn that their requests got no answer, any number of times.
     pub(crate) failures: bool,
     /// How often a heartbeat becomes due, at any leader.
@@ -82,6 +84,23 @@ pub(crate) enum Relaunches {
     Apart(u8),
 }
 
+/// Where the servers keep their state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Disks {
+    /// In memory only.
+    None,
+    /// On disks that never fail, but may take any time.
+    Slow,
+    /// On disks that may take any time. A server loses its power, so often. After that, the disks take no time.
+    OneByOne(u8),
+    /// The same, but all servers lose their power at the same moment.
+    Together(u8),
+    /// On disks that take no time, until one of them makes no more changes. Its server loses its power once.
+    StalledOne,
+    /// The same, but any of the disks may have stopped when all servers lose their power at the same moment.
+    StalledAll,
+}
+
 /// The state in which a search begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Start {
@@ -113,6 +132,7 @@ const fn elections_of(servers: u8, term: u64) -> Bounds {
         reads: 0,
         crashes: 0,
         relaunches: Relaunches::AtOnce(0),
+        disks: Disks::None,
         failures: false,
         heartbeats: 0,
         elections: Elections::Bundled,
@@ -599,7 +619,7 @@ pub(crate) const CUT_ALONE: Configuration = Configuration {
 /// Two servers that drop entries and are relaunched.
 pub(crate) const CUT_PAIR_RELAUNCHED: Configuration = Configuration {
     bounds: Bounds { cut: true, versions: &[1], relaunches: Relaunches::AtOnce(2), ..joined(2, 2) },
-    states: 2_517,
+    states: 2_694,
     marks: &[
         Mark::EntryDropped,
         Mark::PieceSent,
@@ -621,7 +641,7 @@ pub(crate) const CUT_PAIR_IN_PIECES: Configuration = Configuration {
         relaunches: Relaunches::AtOnce(1),
         ..joined(2, 2)
     },
-    states: 34_538,
+    states: 53_046,
     marks: &[
         Mark::PieceKept,
         Mark::PiecesGivenUp,
@@ -634,7 +654,7 @@ pub(crate) const CUT_PAIR_IN_PIECES: Configuration = Configuration {
 /// Two servers that drop entries, of which one is relaunched, all messages kept.
 pub(crate) const CUT_PAIR_WITH_ALL_MESSAGES: Configuration = Configuration {
     bounds: Bounds { cut: true, ..RELAUNCH_WITH_ALL_MESSAGES.bounds },
-    states: 491_301,
+    states: 491_853,
     marks: &[Mark::EmptyServerFilled, Mark::SnapshotNotNeeded, Mark::SuffixKept],
 };
 
@@ -649,14 +669,14 @@ pub(crate) const CUT_PAIR_WITH_FAILURES: Configuration = Configuration {
         relaunches: Relaunches::AtOnce(1),
         ..joined(2, 2)
     },
-    states: 10_319,
+    states: 13_712,
     marks: &[Mark::AppendFailed, Mark::TransferEnded, Mark::EmptyServerFilled, Mark::SuffixKept],
 };
 
 /// Three servers that drop entries found a history, and elect a second leader.
 pub(crate) const CUT_FOUNDING: Configuration = Configuration {
     bounds: Bounds { cut: true, ..TRIO.bounds },
-    states: 134_432,
+    states: 158_545,
     marks: &[
         Mark::TwoLeaders,
         Mark::HistoryGivenUp,
@@ -671,7 +691,7 @@ pub(crate) const CUT_FOUNDING: Configuration = Configuration {
 /// Three servers that drop entries, and two callers who may find a leader that has been replaced.
 pub(crate) const CUT_TRIO_WITH_UPDATES: Configuration = Configuration {
     bounds: Bounds { cut: true, versions: &[1, 2], ..joined(3, 2) },
-    states: 222_929,
+    states: 345_824,
     marks: &[
         Mark::ConflictTruncated,
         Mark::Figure8,
@@ -686,7 +706,7 @@ pub(crate) const CUT_TRIO_WITH_UPDATES: Configuration = Configuration {
 /// Three servers that drop entries, of which one crashes, and a writer.
 pub(crate) const CUT_TRIO_WITH_CRASH: Configuration = Configuration {
     bounds: Bounds { cut: true, ..TRIO_WITH_CRASH.bounds },
-    states: 323_707,
+    states: 425_568,
     marks: &[
         Mark::ConflictTruncated,
         Mark::LeaderCrashed,
@@ -700,7 +720,7 @@ pub(crate) const CUT_TRIO_WITH_CRASH: Configuration = Configuration {
 /// Three servers that drop entries, of which one is relaunched, and a writer.
 pub(crate) const CUT_TRIO_RELAUNCHED: Configuration = Configuration {
     bounds: Bounds { cut: true, ..TRIO_RELAUNCHED.bounds },
-    states: 317_518,
+    states: 440_978,
     marks: &[
         Mark::TwoLeaders,
         Mark::GuestPresent,
@@ -714,7 +734,7 @@ pub(crate) const CUT_TRIO_RELAUNCHED: Configuration = Configuration {
 /// Three servers that drop entries, in three terms, and a writer.
 pub(crate) const CUT_TRIO_IN_THREE_TERMS: Configuration = Configuration {
     bounds: Bounds { cut: true, index: 3, versions: &[1], ..joined(3, 3) },
-    states: 207_304,
+    states: 269_771,
     marks: &[
         Mark::ConflictTruncated,
         Mark::Figure8,
@@ -728,26 +748,374 @@ pub(crate) const CUT_TRIO_IN_THREE_TERMS: Configuration = Configuration {
 /// The same, with two writers, so that an overwritten log is longer than a snapshot.
 pub(crate) const CUT_TRIO_IN_THREE_TERMS_WITH_UPDATES: Configuration = Configuration {
     bounds: Bounds { versions: &[1, 2], ..CUT_TRIO_IN_THREE_TERMS.bounds },
-    states: 729_438,
+    states: 914_045,
     marks: &[Mark::SuffixReplaced, Mark::LongerLogReplaced, Mark::ToldUnknownByInstall],
 };
 
 /// The same, with one writer and a longer log.
 pub(crate) const CUT_TRIO_WITH_LONGER_LOG: Configuration = Configuration {
     bounds: Bounds { index: 4, ..CUT_TRIO_IN_THREE_TERMS.bounds },
-    states: 441_007,
+    states: 592_975,
     marks: CUT_TRIO_IN_THREE_TERMS.marks,
 };
 
 /// Three servers, two writers, and snapshots that have several pieces.
 pub(crate) const CUT_TRIO_IN_PIECES: Configuration = Configuration {
     bounds: Bounds { cut: true, updates: Updates::Apart, versions: &[1, 1], ..joined(3, 2) },
-    states: 239_574,
+    states: 363_589,
     marks: &[
         Mark::TwoLeaders,
         Mark::PieceKept,
         Mark::SnapshotInstalled,
         Mark::SuffixReplaced,
         Mark::SuffixKept,
+    ],
+};
+
+/// A server alone that crashes, and loses its power twice.
+pub(crate) const ALONE_ON_DISK: Configuration = Configuration {
+    bounds: Bounds {
+        versions: &[1, 1],
+        reads: 1,
+        crashes: 1,
+        disks: Disks::OneByOne(2),
+        ..elections_of(1, 4)
+    },
+    states: 4_548,
+    marks: &[
+        Mark::EntryForgotten,
+        Mark::SavedUnnoticed,
+        Mark::RecoveredWithTail,
+        Mark::RecoveredFounded,
+        Mark::LeaderLostPower,
+        Mark::ToldTrue,
+        Mark::ToldFalse,
+    ],
+};
+
+/// Two servers that lose their power, one after the other or the same twice, and a writer.
+pub(crate) const PAIR_ON_DISK: Configuration = Configuration {
+    bounds: Bounds { versions: &[1], disks: Disks::OneByOne(2), ..joined(2, 3) },
+    states: 22_830,
+    marks: &[
+        Mark::AnsweredLate,
+        Mark::VoteForgotten,
+        Mark::OwnVoteForgotten,
+        Mark::TermForgotten,
+        Mark::EntryForgotten,
+        Mark::SavedUnnoticed,
+        Mark::RecoveredWithTail,
+        Mark::RecoveredFounded,
+        Mark::LeaderLostPower,
+        Mark::Figure8,
+        Mark::SplitVote,
+        Mark::FoundEnded,
+        Mark::ToldTrue,
+        Mark::ToldUnknown,
+    ],
+};
+
+/// Two servers that both lose their power twice, and a writer.
+pub(crate) const PAIR_OUT_OF_POWER: Configuration = Configuration {
+    bounds: Bounds { versions: &[1], disks: Disks::Together(2), ..joined(2, 3) },
+    states: 16_922,
+    marks: &[
+        Mark::AnsweredLate,
+        Mark::VoteForgotten,
+        Mark::OwnVoteForgotten,
+        Mark::TermForgotten,
+        Mark::EntryForgotten,
+        Mark::SavedUnnoticed,
+        Mark::RecoveredWithTail,
+        Mark::RecoveredFounded,
+        Mark::LeaderLostPower,
+        Mark::Figure8,
+        Mark::SplitVote,
+        Mark::ToldTrue,
+        Mark::ToldUnknown,
+    ],
+};
+
+/// Two servers, of which one crashes and one loses its power, a writer and a reader.
+pub(crate) const PAIR_ON_DISK_WITH_CRASH: Configuration = Configuration {
+    bounds: Bounds {
+        versions: &[1],
+        reads: 1,
+        crashes: 1,
+        disks: Disks::OneByOne(1),
+        ..joined(2, 2)
+    },
+    states: 56_689,
+    marks: &[
+        Mark::AnsweredLate,
+        Mark::VoteForgotten,
+        Mark::OwnVoteForgotten,
+        Mark::TermForgotten,
+        Mark::EntryForgotten,
+        Mark::SavedUnnoticed,
+        Mark::RecoveredWithTail,
+        Mark::RecoveredFounded,
+        Mark::LeaderLostPower,
+        Mark::LeaderCrashed,
+        Mark::FollowerCrashed,
+        Mark::FoundCrashed,
+        Mark::ReadAnswered,
+    ],
+};
+
+/// Two servers that found a history, of which one loses its power, and a writer.
+pub(crate) const FOUNDING_ON_DISK: Configuration = Configuration {
+    bounds: Bounds { versions: &[1], disks: Disks::OneByOne(1), ..elections_of(2, 2) },
+    states: 8_346,
+    marks: &[
+        Mark::AnsweredLate,
+        Mark::VoteForgotten,
+        Mark::OwnVoteForgotten,
+        Mark::TermForgotten,
+        Mark::EntryForgotten,
+        Mark::SavedUnnoticed,
+        Mark::RecoveredWithTail,
+        Mark::RecoveredFounded,
+        Mark::LeaderLostPower,
+        Mark::SplitVote,
+        Mark::FoundEnded,
+        Mark::ToldTrue,
+    ],
+};
+
+/// Two servers that found a history and both lose their power, and a writer.
+pub(crate) const FOUNDING_OUT_OF_POWER: Configuration = Configuration {
+    bounds: Bounds { versions: &[1], disks: Disks::Together(1), ..elections_of(2, 2) },
+    states: 7_282,
+    marks: &[
+        Mark::AnsweredLate,
+        Mark::VoteForgotten,
+        Mark::OwnVoteForgotten,
+        Mark::TermForgotten,
+        Mark::EntryForgotten,
+        Mark::SavedUnnoticed,
+        Mark::RecoveredWithTail,
+        Mark::RecoveredFounded,
+        Mark::LeaderLostPower,
+        Mark::SplitVote,
+        Mark::ToldTrue,
+    ],
+};
+
+/// Two servers with slow disks that found a history, and a writer.
+pub(crate) const FOUNDING_ON_SLOW_DISKS: Configuration = Configuration {
+    bounds: Bounds { versions: &[1], disks: Disks::Slow, ..elections_of(2, 2) },
+    states: 5_872,
+    marks: &[Mark::AnsweredLate, Mark::SplitVote, Mark::ToldTrue],
+};
+
+/// Two servers that drop entries and lose their power, one after the other or the same twice, and a writer.
+pub(crate) const CUT_PAIR_ON_DISK: Configuration = Configuration {
+    bounds: Bounds { cut: true, versions: &[1], disks: Disks::OneByOne(2), ..joined(2, 2) },
+    states: 4_177,
+    marks: &[
+        Mark::EntryDropped,
+        Mark::RecoveredFromSnapshot,
+        Mark::VoteForgotten,
+        Mark::OwnVoteForgotten,
+        Mark::TermForgotten,
+        Mark::EntryForgotten,
+        Mark::SavedUnnoticed,
+        Mark::RecoveredWithTail,
+        Mark::RecoveredFounded,
+        Mark::LeaderLostPower,
+    ],
+};
+
+/// Two servers that drop entries and found a history, of which one loses its power, and a writer.
+pub(crate) const CUT_FOUNDING_ON_DISK: Configuration = Configuration {
+    bounds: Bounds { cut: true, ..FOUNDING_ON_DISK.bounds },
+    states: 14_066,
+    marks: &[
+        Mark::EntryDropped,
+        Mark::RecoveredFromSnapshot,
+        Mark::VoteForgotten,
+        Mark::OwnVoteForgotten,
+        Mark::TermForgotten,
+        Mark::EntryForgotten,
+        Mark::SavedUnnoticed,
+        Mark::RecoveredWithTail,
+        Mark::RecoveredFounded,
+        Mark::LeaderLostPower,
+    ],
+};
+
+/// Three servers, of which one loses its power.
+pub(crate) const TRIO_ON_DISK: Configuration = Configuration {
+    bounds: Bounds { disks: Disks::OneByOne(1), ..joined(3, 2) },
+    states: 14_805,
+    marks: &[
+        Mark::CommittedAhead,
+        Mark::CommittedForgotten,
+        Mark::VoteForgotten,
+        Mark::OwnVoteForgotten,
+        Mark::TermForgotten,
+        Mark::EntryForgotten,
+        Mark::SavedUnnoticed,
+        Mark::RecoveredWithTail,
+        Mark::RecoveredFounded,
+        Mark::TwoLeaders,
+        Mark::SplitVote,
+        Mark::FoundEnded,
+    ],
+};
+
+/// Three servers that all lose their power twice.
+pub(crate) const TRIO_OUT_OF_POWER: Configuration = Configuration {
+    bounds: Bounds { disks: Disks::Together(2), ..joined(3, 2) },
+    states: 29_691,
+    marks: &[
+        Mark::CommittedAhead,
+        Mark::CommittedForgotten,
+        Mark::VoteForgotten,
+        Mark::OwnVoteForgotten,
+        Mark::TermForgotten,
+        Mark::EntryForgotten,
+        Mark::SavedUnnoticed,
+        Mark::RecoveredWithTail,
+        Mark::RecoveredFounded,
+        Mark::TwoLeaders,
+        Mark::SplitVote,
+    ],
+};
+
+/// Two servers that lose their power, one after the other or the same twice, and a writer, all messages kept.
+pub(crate) const PAIR_ON_DISK_WITH_ALL_MESSAGES: Configuration = Configuration {
+    bounds: Bounds { versions: &[1], disks: Disks::OneByOne(2), clearing: false, ..joined(2, 2) },
+    states: 21_880,
+    marks: &[
+        Mark::AnsweredLate,
+        Mark::VoteForgotten,
+        Mark::OwnVoteForgotten,
+        Mark::TermForgotten,
+        Mark::EntryForgotten,
+        Mark::SavedUnnoticed,
+        Mark::RecoveredWithTail,
+        Mark::RecoveredFounded,
+        Mark::LeaderLostPower,
+    ],
+};
+
+/// Two servers that found a history, of which one loses its power, all messages kept.
+pub(crate) const FOUNDING_ON_DISK_WITH_ALL_MESSAGES: Configuration = Configuration {
+    bounds: Bounds { disks: Disks::OneByOne(1), clearing: false, ..elections_of(2, 2) },
+    states: 12_053,
+    marks: &[
+        Mark::AnsweredLate,
+        Mark::VoteForgotten,
+        Mark::OwnVoteForgotten,
+        Mark::TermForgotten,
+        Mark::SplitVote,
+        Mark::FoundEnded,
+    ],
+};
+
+/// Two servers with slow disks that found a history, all messages kept.
+pub(crate) const FOUNDING_ON_SLOW_DISKS_WITH_ALL_MESSAGES: Configuration = Configuration {
+    bounds: Bounds { disks: Disks::Slow, clearing: false, ..elections_of(2, 2) },
+    states: 2_274,
+    marks: &[Mark::AnsweredLate, Mark::SplitVote],
+};
+
+/// Three servers that all lose their power, all messages kept.
+pub(crate) const TRIO_OUT_OF_POWER_WITH_ALL_MESSAGES: Configuration = Configuration {
+    bounds: Bounds { disks: Disks::Together(1), clearing: false, ..joined(3, 2) },
+    states: 134_041,
+    marks: &[
+        Mark::CommittedAhead,
+        Mark::CommittedForgotten,
+        Mark::VoteForgotten,
+        Mark::OwnVoteForgotten,
+        Mark::TermForgotten,
+    ],
+};
+
+/// Three servers that drop entries, with disks that take no time, and three writers: so a follower drops an entry in the
+/// step in which it has stored it.
+pub(crate) const CUT_TRIO_ON_DISK: Configuration = Configuration {
+    bounds: Bounds { cut: true, versions: &[1, 2, 3], disks: Disks::OneByOne(0), ..joined(3, 1) },
+    states: 67_660,
+    marks: &[Mark::EntryDropped, Mark::SnapshotInstalled],
+};
+
+/// Three servers that drop entries and lose their power together, and two writers.
+pub(crate) const CUT_TRIO_OUT_OF_POWER: Configuration = Configuration {
+    bounds: Bounds { cut: true, versions: &[1, 2], disks: Disks::StalledAll, ..joined(3, 1) },
+    states: 31_247,
+    marks: &[
+        Mark::EntryDropped,
+        Mark::CommittedAhead,
+        Mark::CommittedForgotten,
+        Mark::RecoveredFromSnapshot,
+        Mark::RecoveredWithTail,
+    ],
+};
+
+/// Three servers, of which one loses its power, and a writer.
+pub(crate) const TRIO_ON_DISK_WITH_UPDATE: Configuration = Configuration {
+    bounds: Bounds { versions: &[1], disks: Disks::StalledOne, ..joined(3, 2) },
+    states: 973_543,
+    marks: &[
+        Mark::CommittedAhead,
+        Mark::CommittedForgotten,
+        Mark::VoteForgotten,
+        Mark::OwnVoteForgotten,
+        Mark::TermForgotten,
+        Mark::EntryForgotten,
+        Mark::RecoveredWithTail,
+        Mark::RecoveredFounded,
+        Mark::LeaderLostPower,
+        Mark::ConflictTruncated,
+        Mark::Figure8,
+        Mark::TwoLeaders,
+        Mark::SplitVote,
+        Mark::ToldTrue,
+        Mark::ToldOverwritten,
+        Mark::ToldUnknown,
+    ],
+};
+
+/// Three servers that all lose their power, and a writer.
+pub(crate) const TRIO_OUT_OF_POWER_WITH_UPDATE: Configuration = Configuration {
+    bounds: Bounds { versions: &[1], disks: Disks::StalledAll, ..joined(3, 2) },
+    states: 867_754,
+    marks: &[
+        Mark::CommittedAhead,
+        Mark::CommittedForgotten,
+        Mark::VoteForgotten,
+        Mark::OwnVoteForgotten,
+        Mark::TermForgotten,
+        Mark::EntryForgotten,
+        Mark::RecoveredWithTail,
+        Mark::RecoveredFounded,
+        Mark::LeaderLostPower,
+        Mark::ConflictTruncated,
+        Mark::Figure8,
+        Mark::TwoLeaders,
+        Mark::SplitVote,
+        Mark::ToldTrue,
+        Mark::ToldOverwritten,
+        Mark::ToldUnknown,
+    ],
+};
+
+/// Three servers that found a history, of which one loses its power.
+pub(crate) const TRIO_FOUNDING_ON_DISK: Configuration = Configuration {
+    bounds: Bounds { disks: Disks::StalledOne, ..elections_of(3, 1) },
+    states: 563_817,
+    marks: &[
+        Mark::CommittedAhead,
+        Mark::CommittedForgotten,
+        Mark::VoteForgotten,
+        Mark::OwnVoteForgotten,
+        Mark::TermForgotten,
+        Mark::FoundedWithoutAll,
+        Mark::FoundingVoided,
+        Mark::FoundEnded,
     ],
 };

@@ -59,6 +59,10 @@ impl Model {
     /// A pre-vote that completes at once: silence ends at the server and at those that it asks, and the pre-votes are
     /// neither delayed nor lost. Returns whether it has an effect that fewer answers would not have.
     pub(crate) fn campaign(&mut self, state: &mut State, id: ServerId, asked: u8) -> bool {
+        let others = self.ids().filter(|peer| asked & 1 << peer.0 != 0);
+        if !others.chain([id]).all(|id| self.is_at_rest(state, id)) {
+            return false;
+        }
         self.lose_leader(state, id);
         let before = self.local(state, id).server.status();
         let founds = before.history.is_none();

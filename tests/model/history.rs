@@ -10,10 +10,11 @@ use std::sync::Arc;
 use surfstore::metadata::{Files, Update};
 use surfstore::raft::{
     CallError, CallId, Command, Entry, Incarnation, Log, LogIndex, Member, Position, Reply,
-    RoleName, Roster, Server, ServerId, Status, Term,
+    RoleName, Roster, Saved, Server, ServerId, Status, Term,
 };
 use surfstore::value::Value;
 
+use crate::disks::keeps;
 use crate::logs::{common, has};
 use crate::marks::{Mark, Marks};
 
@@ -161,12 +162,39 @@ impl History {
     /// A process has ended, and with it the calls that waited there.
     pub(crate) fn ended(&mut self, id: ServerId, servers: &Servers) {
         self.ended += 1;
+        self.hang_up(id);
+        self.judge(servers);
+    }
+
+    /// The calls that waited at a server are gone.
+    pub(crate) fn hang_up(&mut self, id: ServerId) {
         for outcome in self.updates.iter_mut().chain(&mut self.reads) {
             if matches!(outcome, Outcome::Waiting { at, .. } if *at == id) {
                 *outcome = Outcome::Answered;
             }
         }
-        self.judge(servers);
+    }
+
+    /// Every entry that was ever committed is on the disks of a majority of the servers, of which each is named in a
+    /// committed roster. So a loss of power never puts a history at risk.
+    pub(crate) fn check_saved(&self, disks: &[&Saved], servers: u8) {
+        for (history, committed) in &self.committed {
+            assert!(!committed.is_at_risk, "servers with disks have lost their memory");
+            for (place, (entry, _)) in committed.entries.iter().enumerate() {
+                let is_named = |saved: &Saved| {
+                    let own = saved.hard_state.incarnation;
+                    committed.rosters().any(|it| it.members.values().any(|named| *named == own))
+                };
+                let holds = |saved: &&&Saved| {
+                    is_named(saved) && keeps(saved, *history, index_of(place), entry)
+                };
+                let holders = disks.iter().filter(holds).count();
+                assert!(
+                    usize::from(servers) < 2 * holders,
+                    "{entry:?} is committed, but on {holders} disks"
+                );
+            }
+        }
     }
 
     /// Checks an answer to a client, which must be its only one. If the call is an update, it is this one.
@@ -353,7 +381,9 @@ impl History {
         if to <= from {
             return;
         }
-        check_counting(server);
+        if before.is_some() {
+            check_counting(server);
+        }
         let mut index = from;
         while index < to {
             index = index.next();

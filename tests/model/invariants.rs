@@ -9,6 +9,7 @@ use surfstore::raft::{
     RoleName, Roster, Server, ServerId, Status, Timer, VoteReply,
 };
 
+use crate::disks;
 use crate::hurry;
 use crate::logs::{has, held};
 use crate::marks::{Mark, Marks};
@@ -26,6 +27,7 @@ pub(crate) fn check_state(local: &Local) {
     check_waiting(local);
     check_leader(&local.server);
     hurry::check_state(local);
+    disks::check_state(local);
 }
 
 /// Applied <= commit <= last.
@@ -294,7 +296,8 @@ fn check_crashed(before: &Local, event: &Event, after: &Local, effects: &[Effect
     if !crashed || matches!(event, Event::Call(_, Call::Restore)) {
         return;
     }
-    assert!(before == after, "something changed at a crashed server");
+    let is_same = matches!(event, Event::Saved(_)) || before == after;
+    assert!(is_same, "something changed at a crashed server");
     let refuses = |effect: &Effect| {
         matches!(effect, Effect::Reply(_, Reply::Failed(CallError::Crashed) | Reply::Done))
     };
@@ -388,7 +391,11 @@ fn mark_event(marks: &mut Marks, before: &Local, event: &Event) {
         Event::Unanswered { by, request, failure } => {
             mark_failure(marks, before, (*by, request), *failure);
         }
-        Event::Call(..) | Event::Timeout(_) | Event::HangUp(_) | Event::Disconnected(_) => {}
+        Event::Call(..)
+        | Event::Timeout(_)
+        | Event::HangUp(_)
+        | Event::Disconnected(_)
+        | Event::Saved(_) => {}
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod clearing;
 mod configurations;
+mod disks;
 mod elections;
 mod history;
 mod hurry;
@@ -19,6 +20,7 @@ mod logs;
 mod marks;
 mod model;
 mod network;
+mod power;
 mod search;
 mod snapshots;
 mod state;
@@ -206,6 +208,64 @@ fn three_servers_that_drop_entries_of_longer_logs_keep_every_promise() {
     check("cut trio in three terms with updates", with_updates);
     check("cut trio with longer log", &configurations::CUT_TRIO_WITH_LONGER_LOG);
     check("cut trio in pieces", &configurations::CUT_TRIO_IN_PIECES);
+}
+
+#[test]
+fn a_server_alone_that_loses_its_power_keeps_every_promise() {
+    check("alone on disk", &configurations::ALONE_ON_DISK);
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
+fn two_servers_that_lose_their_power_keep_every_promise() {
+    check("pair on disk", &configurations::PAIR_ON_DISK);
+    check("pair on disk with crash", &configurations::PAIR_ON_DISK_WITH_CRASH);
+    check("founding on disk", &configurations::FOUNDING_ON_DISK);
+    check("founding on slow disks", &configurations::FOUNDING_ON_SLOW_DISKS);
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
+fn two_servers_that_both_lose_their_power_keep_every_promise() {
+    check("pair out of power", &configurations::PAIR_OUT_OF_POWER);
+    check("founding out of power", &configurations::FOUNDING_OUT_OF_POWER);
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
+fn two_servers_that_drop_entries_and_lose_their_power_keep_every_promise() {
+    check("cut pair on disk", &configurations::CUT_PAIR_ON_DISK);
+    check("cut founding on disk", &configurations::CUT_FOUNDING_ON_DISK);
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
+fn three_servers_that_lose_their_power_keep_every_promise() {
+    check("trio on disk", &configurations::TRIO_ON_DISK);
+    check("trio out of power", &configurations::TRIO_OUT_OF_POWER);
+    check("cut trio on disk", &configurations::CUT_TRIO_ON_DISK);
+    check("cut trio out of power", &configurations::CUT_TRIO_OUT_OF_POWER);
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
+fn messages_from_before_a_loss_of_power_break_no_promise() {
+    let pair = &configurations::PAIR_ON_DISK_WITH_ALL_MESSAGES;
+    check_and_compare("pair on disk with all messages", pair);
+    let founding = &configurations::FOUNDING_ON_DISK_WITH_ALL_MESSAGES;
+    check_and_compare("founding on disk with all messages", founding);
+    let slow = &configurations::FOUNDING_ON_SLOW_DISKS_WITH_ALL_MESSAGES;
+    check_and_compare("founding on slow disks with all messages", slow);
+    let trio = &configurations::TRIO_OUT_OF_POWER_WITH_ALL_MESSAGES;
+    check_and_compare("trio out of power with all messages", trio);
+}
+
+#[test]
+#[ignore = "takes a minute of a free core"]
+fn three_servers_that_lose_their_power_keep_every_promise_to_a_writer() {
+    check("trio on disk with update", &configurations::TRIO_ON_DISK_WITH_UPDATE);
+    check("trio out of power with update", &configurations::TRIO_OUT_OF_POWER_WITH_UPDATE);
+    check("trio founding on disk", &configurations::TRIO_FOUNDING_ON_DISK);
 }
 
 #[test]

@@ -113,17 +113,41 @@ pub(crate) enum Mark {
     SuffixKept,
     /// A snapshot ends a call whose outcome it does not show.
     ToldUnknownByInstall,
+    /// A leader commits an entry that is not on its own disk yet.
+    CommittedAhead,
+    /// An answer leaves once its sender has entered a later term.
+    AnsweredLate,
+    /// A vote for another server is lost before it was answered.
+    VoteForgotten,
+    /// A candidate's own vote is lost before anybody was asked.
+    OwnVoteForgotten,
+    /// A server comes back in an earlier term.
+    TermForgotten,
+    /// A server comes back without entries that it had.
+    EntryForgotten,
+    /// A server comes back without an entry that it knew to be committed.
+    CommittedForgotten,
+    /// A server comes back with a change of which it had not learned that it was on disk.
+    SavedUnnoticed,
+    /// A server comes back with entries that are not known to be committed.
+    RecoveredWithTail,
+    /// A server comes back founded.
+    RecoveredFounded,
+    /// A server comes back from a snapshot.
+    RecoveredFromSnapshot,
+    /// A leader loses its power while callers wait.
+    LeaderLostPower,
 }
 
 impl Mark {
-    fn bit(self) -> u64 {
+    fn bit(self) -> u128 {
         1 << self as u32
     }
 }
 
 /// A set of situations.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Marks(u64);
+pub(crate) struct Marks(u128);
 
 impl Marks {
     pub(crate) fn hit(&mut self, mark: Mark) {

@@ -4,7 +4,7 @@ use surfstore::metadata::Update;
 use surfstore::raft::{BATCH_BYTES_MAX, Call, CallId, Event, RoleName, Server, ServerId, Timer};
 use surfstore::value::Value;
 
-use crate::configurations::{Bounds, Elections, Relaunches, Start, Updates};
+use crate::configurations::{Bounds, Disks, Elections, Relaunches, Start, Updates};
 use crate::history::History;
 use crate::invariants::NOTHING;
 use crate::marks::{Mark, Marks};
@@ -21,12 +21,15 @@ pub(crate) struct Model {
     pub(crate) steps: Steps,
     histories: Numbered<History>,
     pub(crate) marks: Marks,
+    /// Whether the next disk that is given something begins to stall.
+    pub(crate) stalls: bool,
 }
 
 impl Model {
     pub(crate) fn new(bounds: Bounds) -> Model {
-        let (steps, histories) = (Steps::new(bounds.compaction()), Numbered::new());
-        Model { bounds, steps, histories, marks: Marks::default() }
+        let has_disks = bounds.disks != Disks::None;
+        let (steps, histories) = (Steps::new(bounds.compaction(), has_disks), Numbered::new());
+        Model { bounds, steps, histories, marks: Marks::default(), stalls: false }
     }
 
     /// The state in which the search begins.
@@ -39,10 +42,16 @@ impl Model {
         let relaunches = match relaunches {
             Relaunches::AtOnce(relaunches) | Relaunches::Apart(relaunches) => relaunches,
         };
+        let losses = match self.bounds.disks {
+            Disks::None | Disks::Slow => 0,
+            Disks::OneByOne(losses) | Disks::Together(losses) => losses,
+            Disks::StalledOne | Disks::StalledAll => 1,
+        };
         let (history, _) = self.histories.number(History::default());
-        let left = Left { crashes, relaunches, heartbeats, ballots };
+        let left = Left { crashes, relaunches, heartbeats, ballots, losses };
         let (servers, launches) = ([0; SERVERS_MAX], [0; SERVERS_MAX]);
-        let mut state = State { servers, launches, stood: 0, history, left, network: Vec::new() };
+        let network = Vec::new();
+        let mut state = State { servers, launches, stood: 0, stalled: 0, history, left, network };
         // Until all have started, the others count as ended.
         self.ids().for_each(|id| state.servers[usize::from(id.0)] = ENDED);
         self.ids().for_each(|id| self.launch(&mut state, id, 0));
@@ -59,7 +68,11 @@ impl Model {
             self.campaign(state, ServerId(0), others),
             "nothing prevents it from becoming a candidate"
         );
-        while !state.network.is_empty() {
+        loop {
+            self.ids().for_each(|id| self.sync(state, id));
+            if state.network.is_empty() {
+                return;
+            }
             let message = state.network.remove(0);
             self.deliver(state, message);
         }
@@ -96,6 +109,9 @@ impl Model {
         actions.extend(state.network.iter().copied().map(Action::Deliver));
         if self.bounds.failures {
             actions.extend(state.network.iter().copied().map(Action::Fail));
+        }
+        if self.bounds.disks != Disks::None {
+            self.disk_actions(state, &mut actions);
         }
         for id in self.ids() {
             match self.running(state, id) {
@@ -145,8 +161,20 @@ impl Model {
         }
     }
 
-    /// The state after the action, or `None` if it leads only to states that are also reached without it.
-    pub(crate) fn apply(&mut self, before: &State, action: Action) -> Option<State> {
+    /// The states after the action: the usual one, unless it leads only to states that are also reached without it, and
+    /// one in which a disk begins to stall.
+    pub(crate) fn apply(&mut self, before: &State, action: Action) -> [Option<State>; 2] {
+        let usual = self.apply_once(before, action);
+        if !self.may_stall(before) {
+            return [usual, None];
+        }
+        self.stalls = true;
+        let stalled = self.apply_once(before, action);
+        self.stalls = false;
+        [usual, stalled.filter(|after| before.stalled < after.stalled)]
+    }
+
+    fn apply_once(&mut self, before: &State, action: Action) -> Option<State> {
         if let Action::Deliver(message) = action
             && self.changes_nothing(before, message)
         {
@@ -173,11 +201,14 @@ impl Model {
         if from == ENDED {
             return is_answered;
         }
+        if self.steps.local(from).has_open(message) {
+            return true;
+        }
         let number = self.steps.step(from, delivery.event);
         let step = self.steps.get(number);
         self.marks.add(step.marks);
         self.check_flaw(state, step);
-        step.only_replies(from) && (is_answered || step.response.is_none())
+        step.only_replies(from) && (is_answered || step.responses.is_empty())
     }
 
     /// Performs an action. Returns whether it was possible.
@@ -203,6 +234,8 @@ impl Model {
             Action::Restore(id) => {
                 self.settle_event(state, id, Event::Call(AT_ONCE, Call::Restore))
             }
+            Action::Sync(id, number) => self.settle_event(state, id, Event::Saved(number)),
+            Action::LosePower(loss) => self.lose_power(state, loss),
             Action::End(id) => self.end(state, id),
             Action::Launch(id) => self.launch_again(state, id),
             Action::Relaunch(id) => {
@@ -327,24 +360,25 @@ impl Model {
         let step = self.steps.get(number);
         self.marks.add(step.marks);
         self.check_flaw(state, step);
-        if step.only_replies(from) && step.response.is_none() {
+        if step.only_replies(from) && step.responses.is_empty() {
             return false;
         }
-        let (response, concerns_all) = (step.response, step.concerns_all);
+        let concerns_all = step.concerns_all;
         let by_everybody = step.marks.has(Mark::WonByEverybody);
         state.servers[slot] = step.next;
         state.network.extend(&step.sends);
-        if let Some(response) = response
-            && self.lives(state, self.steps.delivery(response).asker)
-        {
-            state.network.push(response);
-        }
+        let is_heard = |response: &&u32| self.lives(state, self.steps.delivery(**response).asker);
+        let responses: Vec<u32> = step.responses.iter().filter(is_heard).copied().collect();
+        state.network.extend(responses);
         self.note_standing(state, id);
         if by_everybody {
             self.forget_the_dead(state);
         }
         if concerns_all {
             self.remember(state, (id, Some(from)), Some(number));
+        }
+        if self.syncs_at_once(state, id) {
+            self.sync_or_stall(state, id);
         }
         true
     }
@@ -370,7 +404,7 @@ impl Model {
     }
 
     /// Checks a step, or the start of a process, against the other servers and the past, and records it there.
-    fn remember(
+    pub(crate) fn remember(
         &mut self,
         state: &mut State,
         (id, from): (ServerId, Option<u32>),
@@ -384,6 +418,15 @@ impl Model {
             history.answered(*call, reply, self.updated(*call).as_ref());
         }
         self.marks.add(marks);
+        self.set_history(state, history);
+        self.check_saved(state);
+    }
+
+    pub(crate) fn history(&self, state: &State) -> &History {
+        self.histories.get(state.history)
+    }
+
+    pub(crate) fn set_history(&mut self, state: &mut State, history: History) {
         state.history = self.histories.number(history).0;
     }
 }

@@ -7,13 +7,12 @@
 use std::fmt;
 
 use surfstore::raft::{
-    AppendEntries, AppendReply, Call, CallError, Command, Entry, Event, Failure, Identity,
+    AppendEntries, AppendReply, Call, CallError, CallId, Command, Entry, Event, Failure, Identity,
     Incarnation, InstallSnapshot, LogIndex, Position, Reply, Request, RequestVote, Response,
     Roster, ServerId, Term, VoteReply,
 };
 
 use crate::state::Process;
-use crate::steps::AT_ONCE;
 
 /// A message in flight.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -27,17 +26,12 @@ pub(crate) enum Message {
 }
 
 impl Message {
-    /// A request to a peer.
-    pub(crate) fn request(to: ServerId, request: Request) -> Message {
-        let by = Process::of(request.sender().incarnation);
-        Message::Request { by, to, request }
-    }
-
-    /// The response of server `to`, which shows this identity, to the request of the event.
-    pub(crate) fn answer(to: &Identity, event: &Event, reply: Reply) -> Message {
-        let request = request_of(event);
-        let Identity { incarnation, term: asked, .. } = *request.sender();
-        let by = Process::of(incarnation);
+    /// The response of server `to`, which shows this identity, to this request.
+    pub(crate) fn answer(&self, to: &Identity, reply: Reply) -> Message {
+        let Message::Request { by, request, .. } = self.clone() else {
+            panic!("{self} is not a request");
+        };
+        let asked = request.sender().term;
         let response = match reply {
             Reply::Vote(reply) => Response::Vote(reply),
             Reply::Append(reply) => Response::Append(reply),
@@ -70,11 +64,6 @@ impl Message {
         Some(Message::Failure { by, to, request, failure: Failure::Ended })
     }
 
-    /// The sender of the event's request.
-    pub(crate) fn asker_of(event: &Event) -> Process {
-        Process::of(request_of(event).sender().incarnation)
-    }
-
     /// The sender of the request.
     pub(crate) fn asker(&self) -> Process {
         match self {
@@ -89,17 +78,17 @@ impl Message {
         matches!(self, Message::Request { .. })
     }
 
-    /// The receiver, and the event there.
-    pub(crate) fn delivery(&self) -> (ServerId, Event) {
+    /// The receiver, and the event there. If it is a request, the call has this id.
+    pub(crate) fn delivery(&self, call: CallId) -> (ServerId, Event) {
         match self {
             Message::Request { to, request: Request::RequestVote(request), .. } => {
-                (*to, Event::Call(AT_ONCE, Call::RequestVote(request.clone())))
+                (*to, Event::Call(call, Call::RequestVote(request.clone())))
             }
             Message::Request { to, request: Request::AppendEntries(request), .. } => {
-                (*to, Event::Call(AT_ONCE, Call::AppendEntries(request.clone())))
+                (*to, Event::Call(call, Call::AppendEntries(request.clone())))
             }
             Message::Request { to, request: Request::InstallSnapshot(request), .. } => {
-                (*to, Event::Call(AT_ONCE, Call::InstallSnapshot(request.clone())))
+                (*to, Event::Call(call, Call::InstallSnapshot(request.clone())))
             }
             Message::Response { by, to, response, .. } => {
                 (by.id, Event::Response { from: *to, response: *response })
@@ -116,16 +105,6 @@ impl Message {
         let Message::Request { to, request, .. } = self else { return None };
         let (request, failure) = (request.clone(), Failure::Silent);
         Some(Event::Unanswered { by: *to, request, failure })
-    }
-}
-
-/// The request of the event.
-fn request_of(event: &Event) -> Request {
-    match event {
-        Event::Call(_, Call::RequestVote(request)) => Request::RequestVote(request.clone()),
-        Event::Call(_, Call::AppendEntries(request)) => Request::AppendEntries(request.clone()),
-        Event::Call(_, Call::InstallSnapshot(request)) => Request::InstallSnapshot(request.clone()),
-        other => panic!("{other:?} is not a request"),
     }
 }
 

@@ -90,10 +90,11 @@ impl Search {
         let mut transitions = 0;
         for action in self.model.actions(state) {
             self.current.1 = Some(action);
-            let Some(following) = self.model.apply(state, action) else { continue };
-            transitions += 1;
-            if self.see(&following) {
-                next.push(following);
+            for following in self.model.apply(state, action).into_iter().flatten() {
+                transitions += 1;
+                if self.see(&following) {
+                    next.push(following);
+                }
             }
         }
         transitions
@@ -129,8 +130,9 @@ impl Search {
         let mut state = self.model.start();
         for number in self.way() {
             for action in self.model.actions(&state) {
-                let Some(next) = self.model.apply(&state, action) else { continue };
-                if self.seen.get(fingerprint(&next)) == Some(number) {
+                let mut following = self.model.apply(&state, action).into_iter().flatten();
+                let is_next = |next: &State| self.seen.get(fingerprint(next)) == Some(number);
+                if let Some(next) = following.find(is_next) {
                     lines.push(self.model.tell(&state, action, Some(&next)));
                     state = next;
                     break;

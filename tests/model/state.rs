@@ -13,10 +13,12 @@ pub(crate) const ENDED: u32 = u32::MAX;
 pub(crate) struct State {
     /// The servers' states; 0 beyond the last server.
     pub(crate) servers: [u32; SERVERS_MAX],
-    /// How often each server has been relaunched.
+    /// How often each server has been relaunched, or has come back after a loss of power.
     pub(crate) launches: [u8; SERVERS_MAX],
     /// The servers that have ever been candidates, a bit for each.
     pub(crate) stood: u8,
+    /// The servers whose disks make no more changes, a bit for each.
+    pub(crate) stalled: u8,
     /// The history.
     pub(crate) history: u32,
     /// What may still happen.
@@ -32,6 +34,7 @@ pub(crate) struct Left {
     pub(crate) relaunches: u8,
     pub(crate) heartbeats: u8,
     pub(crate) ballots: u8,
+    pub(crate) losses: u8,
 }
 
 /// An action that may happen.
@@ -64,13 +67,18 @@ pub(crate) enum Action {
     Launch(ServerId),
     /// The server's process ends, and the next one starts at once.
     Relaunch(ServerId),
+    /// The server's changes up to that number are on disk, and it learns of it.
+    Sync(ServerId, u64),
+    /// Servers lose their power and come back at once. So many of the changes that each of them had under way are on
+    /// disk by then; `None` stands for a server that does not lose its power.
+    LosePower([Option<u8>; SERVERS_MAX]),
 }
 
 /// One process of a server, from its start to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Process {
     pub(crate) id: ServerId,
-    /// How often the server was relaunched before.
+    /// How often the server was relaunched, or came back, before.
     pub(crate) launch: u8,
 }
 
@@ -87,12 +95,5 @@ impl Process {
         assert!(u64::from(launch) < LAUNCHES_MAX, "a server has few processes");
         let server = u64::from(id.0) + 1;
         Incarnation((server * LAUNCHES_MAX + u64::from(launch)) * ANEW_MAX)
-    }
-
-    /// The process that has, or had, this incarnation.
-    pub(crate) fn of(Incarnation(number): Incarnation) -> Process {
-        let process = number / ANEW_MAX;
-        let id = ServerId((process / LAUNCHES_MAX - 1) as u8);
-        Process { id, launch: (process % LAUNCHES_MAX) as u8 }
     }
 }

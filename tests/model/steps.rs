@@ -4,25 +4,33 @@
 //! message each get a number, a step is identified by two of them, and the state of the cluster is a handful of
 //! numbers. Properties of one server alone are checked here, once per step and once per server state.
 
+use std::collections::BTreeSet;
+
 use surfstore::raft::{
     Account, AppendOutcome, BallotKind, Call, CallError, CallId, Cluster, Compaction, Effect,
     Event, Failure, Flaw, Identity, Member, Position, Reply, Request, Response, RoleName, Server,
     ServerId, Status, Term, Timer,
 };
 
+use crate::disks::{self, Disk};
 use crate::invariants;
 use crate::marks::Marks;
 use crate::network::Message;
 use crate::state::Process;
 use crate::table::{Numbered, Table};
 
-/// The id of all calls that are answered in the step that handles them: those of peers and operators.
+/// The id of all calls that are answered in the step that handles them: those of operators.
 pub(crate) const AT_ONCE: CallId = CallId(0);
+
+/// The ids of the peers' calls begin here. The rest is the number of the request.
+const PEERS: u64 = 1 << 32;
 
 /// A server and its running timers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Local {
     pub(crate) id: ServerId,
+    /// How often it was relaunched, or came back, before.
+    pub(crate) launch: u8,
     pub(crate) server: Server,
     /// The timer of its role.
     pub(crate) timer: Option<Timer>,
@@ -32,6 +40,10 @@ pub(crate) struct Local {
     pub(crate) ballot: Option<Ballot>,
     /// The leader whose connections have closed, while it is in a hurry because of that.
     pub(crate) lost: Option<Member>,
+    /// The disk, if it has one.
+    pub(crate) disk: Option<Disk>,
+    /// The peers' calls whose answers wait for the disk.
+    pub(crate) open: BTreeSet<CallId>,
 }
 
 /// A ballot, as the requests for votes describe it.
@@ -54,8 +66,8 @@ pub(crate) struct Step {
     pub(crate) sends: Box<[u32]>,
     /// Its answers to clients.
     pub(crate) answers: Box<[(CallId, Reply)]>,
-    /// Its answer to a peer.
-    pub(crate) response: Option<u32>,
+    /// Its answers to peers. Without a disk there is at most one, to the request that it has handled.
+    pub(crate) responses: Box<[u32]>,
     /// The sender of a message that no correct server can have sent, and the reason. This covers only processes that
     /// still live: an ended process may have led a term that everybody's vote gave to another leader.
     pub(crate) flaw: Option<(Process, Flaw)>,
@@ -106,6 +118,7 @@ pub(crate) struct Delivery {
 /// Server states, events, messages and steps by their numbers.
 pub(crate) struct Steps {
     compaction: Compaction,
+    has_disks: bool,
     locals: Numbered<Local>,
     events: Numbered<Event>,
     messages: Numbered<Message>,
@@ -116,13 +129,34 @@ pub(crate) struct Steps {
 }
 
 impl Local {
-    fn start(process: Process, size: u8, compaction: Compaction) -> Local {
-        let Process { id, .. } = process;
+    /// A process that starts with what is on that disk, or without a disk.
+    fn start(process: Process, size: u8, compaction: Compaction, disk: Option<Disk>) -> Local {
+        let Process { id, launch } = process;
         let cluster = Cluster::new(id, size).expect("a server of the cluster");
-        let (server, effects) = Server::start(cluster, process.incarnation(), compaction);
-        let mut local = Local { id, server, timer: None, fate: false, ballot: None, lost: None };
+        let (server, effects) = match &disk {
+            Some(disk) => Server::recover(cluster, disk.saved.clone(), compaction),
+            None => Server::start(cluster, process.incarnation(), compaction),
+        };
+        let (timer, fate, ballot, lost, open) = (None, false, None, None, BTreeSet::new());
+        let mut local = Local { id, launch, server, timer, fate, ballot, lost, disk, open };
         local.run_timers(&effects);
+        local.hand_over(&effects);
         local
+    }
+
+    /// The process.
+    pub(crate) fn process(&self) -> Process {
+        Process { id: self.id, launch: self.launch }
+    }
+
+    /// Hands the changes to the disk.
+    fn hand_over(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            if let Effect::Save(save) = effect {
+                let disk = self.disk.as_mut().expect("only a server with a disk saves");
+                disk.queue.push(save.clone());
+            }
+        }
     }
 
     fn run_timers(&mut self, effects: &[Effect]) {
@@ -131,29 +165,54 @@ impl Local {
                 Effect::ArmTimer(Timer::Fate) => self.fate = true,
                 Effect::ArmTimer(timer) => self.timer = Some(*timer),
                 Effect::StopTimers => (self.timer, self.fate) = (None, false),
-                Effect::Send { .. } | Effect::Reply(..) | Effect::Discard(_) => {}
+                Effect::Send { .. } | Effect::Reply(..) | Effect::Discard(_) | Effect::Save(_) => {}
             }
         }
     }
 
     /// Lets the server handle one event.
-    pub(crate) fn step(&self, event: &Event) -> (Local, Vec<Effect>) {
+    pub(crate) fn step(&self, event: &Event) -> (Local, Done) {
         let mut next = self.clone();
         match event {
             Event::Timeout(Timer::Fate) => next.fate = false,
             Event::Timeout(_) => next.timer = None,
+            Event::Saved(number) => next.disk.iter_mut().for_each(|disk| disk.sync(*number)),
             _ => {}
         }
         let (server, effects) = next.server.step(event.clone());
         next.server = server;
+        let decided = disks::decided(self, event, &next.server, &effects);
         next.run_timers(&effects);
+        next.hand_over(&effects);
+        next.disk.iter_mut().for_each(|disk| disk.compact(&next.server));
+        next.note_open(event, &effects);
         next.note_loss(event, &effects);
         next.note_answer(event);
-        next.note_ballot(event, &effects);
+        next.note_ballot(event, &decided);
         if self.has_withdrawn() && next.has_withdrawn() && self.differs_in_ballots_alone(&next) {
             next = self.clone();
         }
-        (next, effects)
+        (next, Done { effects, decided })
+    }
+
+    /// Records which peers' calls are not answered yet.
+    fn note_open(&mut self, event: &Event, effects: &[Effect]) {
+        if let Event::Call(call, _) = event
+            && message_of(*call).is_some()
+        {
+            self.open.insert(*call);
+        }
+        for effect in effects {
+            if let Effect::Reply(call, _) = effect {
+                self.open.remove(call);
+            }
+        }
+    }
+
+    /// Whether this request waits here to be answered. A peer makes a call only once. So the search does not deliver
+    /// it again as long as it is open.
+    pub(crate) fn has_open(&self, message: u32) -> bool {
+        self.open.contains(&call_of(message))
     }
 
     /// Whether the event has the same effect as any other.
@@ -224,11 +283,20 @@ impl Local {
     }
 }
 
+/// What a step does.
+pub(crate) struct Done {
+    /// Its effects.
+    pub(crate) effects: Vec<Effect>,
+    /// What its effects would be if the disk took no time: with what it holds back, and without what it releases.
+    pub(crate) decided: Vec<Effect>,
+}
+
 impl Steps {
     /// No steps yet, of servers that all drop entries and send snapshots in this way.
-    pub(crate) fn new(compaction: Compaction) -> Steps {
+    pub(crate) fn new(compaction: Compaction, has_disks: bool) -> Steps {
         Steps {
             compaction,
+            has_disks,
             locals: Numbered::new(),
             events: Numbered::new(),
             messages: Numbered::new(),
@@ -241,7 +309,20 @@ impl Steps {
 
     /// A server as its process starts.
     pub(crate) fn start(&mut self, process: Process, size: u8) -> u32 {
-        self.local_number(Local::start(process, size, self.compaction))
+        let disk = self.has_disks.then(|| Disk::new(process));
+        self.local_number(Local::start(process, size, self.compaction, disk))
+    }
+
+    /// The server that comes back after it has lost its power, with so many of the changes that it had under way.
+    /// Returns its number, and the situations in this.
+    pub(crate) fn recover(&mut self, local: u32, kept: u8, size: u8) -> (u32, Marks) {
+        let before = self.locals.get(local);
+        let disk = before.disk.as_ref().expect("it has a disk").after_loss(kept);
+        let process = Process { id: before.id, launch: before.launch + 1 };
+        let after = Local::start(process, size, self.compaction, Some(disk.clone()));
+        disks::check_recovered(&disk, &after);
+        let marks = disks::marks_of_recovery(before, kept, &after);
+        (self.local_number(after), marks)
     }
 
     pub(crate) fn local(&self, number: u32) -> &Local {
@@ -274,10 +355,10 @@ impl Steps {
     }
 
     pub(crate) fn message_number(&mut self, message: Message) -> u32 {
-        let (at, event) = message.delivery();
         let (asker, asks) = (message.asker(), message.is_request());
         let (number, is_new) = self.messages.number(message);
         if is_new {
+            let (at, event) = self.messages.get(number).delivery(call_of(number));
             let event = self.event_number(event);
             let delivery = Delivery { at, event, asker, asks, without_position: None };
             self.deliveries.push(delivery);
@@ -324,40 +405,61 @@ impl Steps {
 
     fn take(&mut self, local: u32, event: u32) -> Step {
         let (before, event) = (self.locals.get(local).clone(), self.events.get(event).clone());
-        let (after, effects) = before.step(&event);
-        invariants::check_change(&before, &event, &after, &effects);
-        let marks = invariants::marks(&before, &event, &after, &effects);
+        let (after, Done { effects, decided }) = before.step(&event);
+        invariants::check_change(&before, &event, &after, &decided);
+        let mut marks = invariants::marks(&before, &event, &after, &decided);
+        disks::mark(&mut marks, &before, &event, &after, &effects);
         let (mut sends, mut answers) = (Vec::new(), Vec::new());
-        let (mut response, mut flaw) = (None, None);
+        let (mut responses, mut flaw) = (Vec::new(), None);
         for effect in effects {
             match effect {
                 Effect::Send { to, request } => {
-                    sends.push(self.message_number(Message::request(to, request)));
+                    disks::check_request(&after, &request);
+                    let by = after.process();
+                    sends.push(self.message_number(Message::Request { by, to, request }));
                 }
                 Effect::Reply(AT_ONCE, Reply::Done) => {}
-                Effect::Reply(AT_ONCE, Reply::Failed(CallError::Forged(why))) => {
-                    flaw = Some((Message::asker_of(&event), why));
+                Effect::Reply(call, reply) => match (message_of(call), reply) {
+                    (None, reply) => answers.push((call, reply)),
+                    (Some(request), Reply::Failed(CallError::Forged(why))) => {
+                        flaw = Some((self.delivery(request).asker, why));
+                    }
+                    (Some(request), reply) => {
+                        let request = self.messages.get(request);
+                        disks::check_reply(&after, request, &reply);
+                        let message = request.answer(&after.server.identity(), reply);
+                        responses.push(self.message_number(message));
+                    }
+                },
+                Effect::ArmTimer(_) | Effect::StopTimers | Effect::Discard(_) | Effect::Save(_) => {
                 }
-                Effect::Reply(AT_ONCE, reply) => {
-                    let message = Message::answer(&after.server.identity(), &event, reply);
-                    response = Some(self.message_number(message));
-                }
-                Effect::Reply(call, reply) => answers.push((call, reply)),
-                Effect::ArmTimer(_) | Effect::StopTimers | Effect::Discard(_) => {}
             }
         }
-        let concerns_all = !answers.is_empty() || differ(&before.server, &after.server);
+        let concerns_all = !answers.is_empty()
+            || differ(&before.server, &after.server)
+            || before.disk.as_ref().map(|disk| &disk.saved)
+                != after.disk.as_ref().map(|disk| &disk.saved);
         let next = self.local_number(after);
         Step {
             next,
             sends: sends.into(),
             answers: answers.into(),
-            response,
+            responses: responses.into(),
             flaw,
             concerns_all,
             marks,
         }
     }
+}
+
+/// The id of the call that a request makes.
+fn call_of(message: u32) -> CallId {
+    CallId(PEERS + u64::from(message))
+}
+
+/// The request that made the call, if a peer made it.
+pub(crate) fn message_of(CallId(call): CallId) -> Option<u32> {
+    call.checked_sub(PEERS).and_then(|message| u32::try_from(message).ok())
 }
 
 /// The leader that makes the request in the event and whether it has a majority, if the server takes it for its leader.

@@ -28,6 +28,14 @@ impl Model {
             Action::Read(id) => format!("a read at {}", id.0),
             Action::Crash(id) => format!("{} crashes", id.0),
             Action::Restore(id) => format!("{} is restored", id.0),
+            Action::Sync(id, number) => {
+                format!("the disk of {} has all up to change {number}", id.0)
+            }
+            Action::LosePower(loss) => {
+                let told = loss.iter().enumerate().filter_map(|(id, kept)| Some((id, (*kept)?)));
+                let told = told.map(|(id, kept)| format!("{id} with {kept} more changes"));
+                format!("power is lost: {} on disk", told.collect::<Vec<_>>().join(", "))
+            }
             Action::End(id) => format!("the process of {} ends", id.0),
             Action::Launch(id) => format!("{} is launched again", id.0),
             Action::Relaunch(id) => format!("the process of {} ends; it is launched again", id.0),
@@ -38,7 +46,8 @@ impl Model {
             .filter(|(_, (before, after))| before != after && **after != ENDED)
             .map(|(id, (_, after))| self.tell_server(ServerId(id as u8), *after))
             .collect();
-        format!("{told}   {}", changed.join("; "))
+        let stalls = if before.stalled < after.stalled { " (its disk stalls)" } else { "" };
+        format!("{told}{stalls}   {}", changed.join("; "))
     }
 
     fn tell_server(&self, id: ServerId, number: u32) -> String {

@@ -9,6 +9,7 @@ mod founding;
 mod histories;
 mod hurry;
 mod identity;
+mod persistence;
 mod prevotes;
 mod reads;
 mod replication;

@@ -23,7 +23,7 @@ fn newest(name: &str, version: i64) -> Arc<Update> {
     Arc::new(change(name, version))
 }
 
-fn leaf(files: &[(&str, i64)]) -> Arc<Leaf> {
+pub(crate) fn leaf(files: &[(&str, i64)]) -> Arc<Leaf> {
     let files = files.iter().map(|(name, version)| newest(name, *version)).collect();
     Arc::new(Leaf::new(files).expect("a leaf that a map can have"))
 }
@@ -41,7 +41,11 @@ fn names(ids: &[u8]) -> Arc<Roster> {
 }
 
 /// All of a snapshot up to that entry in one piece, from server 1 as the leader of that term.
-fn snapshot(term: u64, last_included: Position, leaves: &[&Arc<Leaf>]) -> InstallSnapshot {
+pub(crate) fn snapshot(
+    term: u64,
+    last_included: Position,
+    leaves: &[&Arc<Leaf>],
+) -> InstallSnapshot {
     let last_index = last_included.index.0.max(1) + u64::from(last_included.term != Term(term));
     InstallSnapshot {
         sender: identity(1, term).holding(at(term, last_index)).founded(),
@@ -87,9 +91,12 @@ fn piece_to(effects: &[Effect], peer: u8) -> InstallSnapshot {
     piece
 }
 
-/// A follower's answer to a piece, in the leader's term.
+/// A follower's answer to a piece, in the leader's term. Its log is empty before it has all of the snapshot.
 fn told(from: u8, piece: &InstallSnapshot, outcome: AppendOutcome) -> Event {
-    let sender = Identity { id: ServerId(from), incarnation: life(from), ..piece.sender };
+    let sender = match outcome {
+        AppendOutcome::Accepted => piece.sender.by(from).holding(piece.last_included),
+        _ => identity(from, piece.sender.term.0),
+    };
     responds(from, Response::Append(AppendReply { sender, round: piece.round, outcome }))
 }
 
@@ -472,15 +479,24 @@ fn asked_for_a_snapshot(files: &[&str]) -> (Server, Vec<Effect>) {
         to_2.into_iter().partition(|request| !request.entries.is_empty());
     let server = settled_with_2(server, beats);
     let (server, effects) =
-        server.step(answered(2, &batches[0], AppendOutcome::Mismatch(at(0, 0))));
+        server.step(answered_by_2(&batches[0], AppendOutcome::Mismatch(at(0, 0))));
     (settled_with_2(server, appends_to(&effects, 2)), effects)
+}
+
+/// The answer of server 2, whose log is empty.
+fn answered_by_2(request: &AppendEntries, outcome: AppendOutcome) -> Event {
+    answers(2, identity(2, request.sender.term.0), request, outcome)
+}
+
+fn accepted_by_2(request: &AppendEntries) -> Event {
+    answered_by_2(request, AppendOutcome::Accepted)
 }
 
 /// The leader after server 2 has answered these heartbeats and those that follow.
 fn settled_with_2(mut server: Server, mut beats: Vec<AppendEntries>) -> Server {
     while let Some(beat) = beats.pop() {
         let effects;
-        (server, effects) = server.step(accepted(2, &beat));
+        (server, effects) = server.step(accepted_by_2(&beat));
         beats.extend(appends_to(&effects, 2));
     }
     server
@@ -561,7 +577,7 @@ fn a_transfer_goes_on_where_the_follower_says() {
     let (server, effects) = server.step(lost(2, &second));
     assert_eq!(pieces_to(&effects, 2), [], "not before it shows itself");
     let (server, effects) = server.step(BEAT);
-    let (server, effects) = server.step(accepted(2, &append_to(&effects, 2)));
+    let (server, effects) = server.step(accepted_by_2(&append_to(&effects, 2)));
     let again = piece_to(&effects, 2);
     assert_eq!((again.offset, &again.leaves), (1, &second.leaves));
     let (_, effects) = server.step(told(2, &again, AppendOutcome::Incomplete(0)));
@@ -592,7 +608,7 @@ fn a_follower_that_is_away_costs_the_leader_no_memory() {
     }
     let (server, effects) = server.step(update(500, "099", 2));
     let (server, effects) = settled_with_1(server, effects, &mut Vec::new()).step(BEAT);
-    let (_, effects) = server.step(accepted(2, &append_to(&effects, 2)));
+    let (_, effects) = server.step(accepted_by_2(&append_to(&effects, 2)));
     let begun_anew = piece_to(&effects, 2);
     assert_eq!(begun_anew.offset, 0);
     assert!(first.last_included < begun_anew.last_included);
@@ -620,10 +636,33 @@ fn a_transfer_holds_up_neither_heartbeats_nor_reads() {
     let (server, effects) = server.step(BEAT);
     let beat = append_to(&effects, 2);
     assert_eq!(beat.prev_log, at(0, 0));
-    let server = after(server, [accepted(2, &beat)]);
+    let server = after(server, [accepted_by_2(&beat)]);
     let (server, effects) = server.step(read(600));
-    let (_, effects) = server.step(accepted(2, &append_to(&effects, 2)));
+    let (_, effects) = server.step(accepted_by_2(&append_to(&effects, 2)));
     assert!(matches!(replies(&effects)[..], [(600, Reply::Files(_))]));
+}
+
+/// Writing a snapshot to a disk may take longer than its leader waits for the answer.
+#[test]
+fn a_follower_that_shows_that_it_has_a_snapshot_is_sent_entries_and_not_another_snapshot() {
+    let (server, effects) = asked_for_a_snapshot(&["a", "b", "c"]);
+    let piece = piece_to(&effects, 2);
+    let (server, _) = server.step(lost(2, &piece));
+    let (server, effects) = server.step(update(20, "d", 1));
+    let server = settled_with_1(server, effects, &mut Vec::new());
+    let (server, effects) = server.step(BEAT);
+    let beat = append_to(&effects, 2);
+    let shows = |last| {
+        let sender = identity(2, 2).holding(last);
+        server.clone().step(answers(2, sender, &beat, AppendOutcome::Accepted)).1
+    };
+    let effects = shows(piece.last_included);
+    assert_eq!(pieces_to(&effects, 2), []);
+    assert_eq!(batch_to(&effects, 2).prev_log, piece.last_included);
+    // An entry that this leader does not know, or has dropped, proves nothing.
+    for last in [at(1, 5), at(1, 1)] {
+        assert_eq!(pieces_to(&shows(last), 2).len(), 1, "its log ends at {last:?}");
+    }
 }
 
 /// A relaunched follower is another process and holds nothing of what the one before was sent.

@@ -8,7 +8,7 @@ use surfstore::config::{Address, Config};
 use surfstore::gate::{self, Gate, HttpMethod, Received};
 use surfstore::protocol::{self, Ask};
 use surfstore::raft::{
-    CallId, Cluster as Set, Compaction, Failure, Incarnation, Member, Request, ServerId,
+    CallId, Cluster as Set, Compaction, Failure, Incarnation, Member, Origin, Request, ServerId,
 };
 use surfstore::service::{Action, AnswerBudget, HeldBytes, Input, Service, Settings};
 use surfstore::value::Value;
@@ -78,7 +78,7 @@ impl Cluster {
             let settings = Settings {
                 cluster: Set::new(ServerId(id), size).unwrap(),
                 config: config.clone(),
-                incarnation: incarnation(id),
+                origin: Origin::Memory(incarnation(id)),
                 compaction: Compaction::default(),
                 rng: Rng::with_seed(seed + u64::from(id)),
                 waiting_max,
@@ -213,6 +213,7 @@ impl Cluster {
                     self.inputs.push_back((asker.0, input));
                 }
                 Action::Disconnect => self.disconnected[usize::from(by)] += 1,
+                Action::Save(_) | Action::SaveSnapshot(_) => panic!("it has no disk"),
                 Action::Discard(_) => {}
                 Action::Log(_, line) => self.lines.push(line),
             }

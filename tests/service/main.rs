@@ -11,7 +11,9 @@ use cluster::{Answer, Called, Cluster};
 use sha2::{Digest, Sha256};
 use surfstore::config::Config;
 use surfstore::protocol::{self, Ask, fault};
-use surfstore::raft::{CallId, Compaction, HURRY_SPREAD_MS, Incarnation, ServerId, WAITING_MAX};
+use surfstore::raft::{
+    CallId, Compaction, HURRY_SPREAD_MS, Incarnation, Origin, Saved, ServerId, WAITING_MAX,
+};
 use surfstore::service::{Action, AnswerBudget, HeldBytes, Input, Service, Settings};
 use surfstore::value::Value;
 use surfstore::xmlrpc::{self, write_call};
@@ -293,10 +295,15 @@ struct Alone {
 impl Alone {
     /// A server that may use so much memory.
     fn within(memory_max: usize) -> Alone {
+        Alone::from(Origin::Memory(Incarnation(1)), memory_max)
+    }
+
+    /// A server that starts with this, and may use so much memory.
+    fn from(origin: Origin, memory_max: usize) -> Alone {
         let settings = Settings {
             cluster: surfstore::raft::Cluster::new(ServerId(0), 1).unwrap(),
             config: Config::parse("M: 1\nmetadata0: localhost:9001\n").unwrap(),
-            incarnation: Incarnation(1),
+            origin,
             compaction: Compaction::within(memory_max),
             rng: fastrand::Rng::with_seed(1),
             waiting_max: WAITING_MAX,
@@ -328,6 +335,34 @@ impl Alone {
     }
 }
 
+#[test]
+fn what_the_disk_reports_is_shown_and_the_start_is_no_sync() {
+    let origin = Origin::Disk(Saved::new(Incarnation::on_disk(1)));
+    let mut alone = Alone::from(origin, usize::MAX);
+    let mut report = |number, disk_bytes| {
+        let took = Duration::from_millis(3);
+        let input = Input::Saved { number, log_bytes: 0, disk_bytes, took };
+        let service = alone.service.take().unwrap().handle(alone.now, input).0;
+        let page = |target| service.page(target, alone.now).unwrap().body;
+        let metrics = page("/metrics");
+        let metric = |name: &str| {
+            let name = format!("surfstore_disk_{name} ");
+            let line = metrics.lines().find_map(|line| line.strip_prefix(&name));
+            line.unwrap().to_owned()
+        };
+        let shown = (metric("bytes"), metric("sync_duration_seconds_count"), page("/status"));
+        alone.service = Some(service);
+        shown
+    };
+    let (bytes, syncs, status) = report(0, 5000);
+    assert_eq!((&*bytes, &*syncs), ("5000", "0"));
+    assert!(status.contains("\"diskKibibytes\":5,"), "{status}");
+    assert!(status.contains("\"lastSyncMilliseconds\":-1,"), "{status}");
+    let (bytes, syncs, status) = report(1, 6000);
+    assert_eq!((&*bytes, &*syncs), ("6000", "1"));
+    assert!(status.contains("\"lastSyncMilliseconds\":3,"), "{status}");
+}
+
 /// A call that came in at the beginning.
 fn called(id: u64, document: Vec<u8>) -> Input {
     Input::Call { id: CallId(id), asked: protocol::read_call(&document), since: Instant::now() }
@@ -339,6 +374,7 @@ fn answers_of(actions: Vec<Action>) -> Vec<(u64, Answer)> {
         Action::Answer { id, document } => {
             Some((id.0, xmlrpc::parse_response(&document.bytes()).unwrap()))
         }
+        Action::Save(_) | Action::SaveSnapshot(_) => panic!("it has no disk"),
         Action::Send { .. } | Action::Disconnect | Action::Discard(_) | Action::Log(..) => None,
     };
     actions.into_iter().filter_map(answer).collect()

@@ -8,6 +8,7 @@ use surfstore::value::Value;
 use surfstore::xmlrpc;
 
 use crate::clients::{Answer, Kind, Waiting};
+use crate::disk::Ending;
 use crate::marks::Mark;
 use crate::plan::Losses;
 use crate::world::World;
@@ -117,6 +118,7 @@ impl World {
             RoleName::Crashed => Mark::DoubleCrash,
         });
         self.control(id, &Ask::Crash);
+        assert!(!self.is_awaited(id), "a crashed server answers its peers");
         if self.snapshots.forget(id) {
             self.marks.hit(Mark::CrashMidway);
         }
@@ -160,17 +162,24 @@ impl World {
         assert!(files == *self.server(id).files(), "crash and restore keep the map");
     }
 
-    /// Ends the server's process. Its memory is lost, and its callers never learn the outcome of their calls.
+    /// Ends the server's process.
     pub(crate) fn end(&mut self, id: ServerId) {
+        self.stop(id, Ending::Kill);
+    }
+
+    /// Ends the server's process. Its memory is lost, and its callers never learn the outcome of their calls.
+    pub(crate) fn stop(&mut self, id: ServerId, ending: Ending) {
         let slot = usize::from(id.0);
         if !std::mem::replace(&mut self.running[slot], false) {
             return;
         }
         self.note(|| format!("{}  its process ends", id.0));
-        if 0 < self.status(id).last_log.index.0 {
+        let keeps = self.disks.disk(id).is_some() && ending != Ending::LostDisk;
+        if 0 < self.status(id).last_log.index.0 && !keeps {
             self.marks.hit(Mark::MemoryLost);
         }
         self.close_connections(id);
+        self.stop_disk(id, ending);
         self.lost[slot] = None;
         self.clocks[slot].stop();
         self.more[slot] = false;
@@ -193,13 +202,19 @@ impl World {
         self.history.members_among(left).is_some_and(|members| self.majority() <= members)
     }
 
-    /// The processes with a log of the founded history, even if they are crashed. A server that the roster names but
-    /// that has never held such a log has no memory, like a relaunched one.
+    /// The processes with a log of the founded history, even if they are crashed, and the servers with such a log on
+    /// their disks. A server that the roster names but that has never held such a log has no memory, like a relaunched
+    /// one.
     fn living(&self) -> impl Iterator<Item = Member> {
         let history = self.history.founded();
-        let remembers =
-            move |id: &ServerId| history.is_some() && self.status(*id).history == history;
-        let living = self.ids().filter(move |id| self.has_process(*id) && remembers(id));
+        let remembers = move |id: &ServerId| {
+            history.is_some()
+                && match self.disks.disk(*id) {
+                    Some(disk) => disk.history() == history,
+                    None => self.has_process(*id) && self.status(*id).history == history,
+                }
+        };
+        let living = self.ids().filter(remembers);
         living.map(|id| Member { id, incarnation: self.process(id) })
     }
 
@@ -220,14 +235,21 @@ impl World {
             return;
         }
         let actions = self.replace_process(id);
+        if self.disks.disk(id).is_some_and(|disk| disk.saved().snapshot.is_some()) {
+            self.marks.hit(Mark::RecoveredSnapshot);
+        }
         self.running[usize::from(id.0)] = true;
         let process = self.process(id);
         self.note(|| format!("{}  is launched as #{}", id.0, process.0));
         self.begin(id, actions);
     }
 
-    /// Checks the answer to a client's call. Once the promise is void, only that there is one.
+    /// Passes on the answer to a peer's request that has waited, or checks the answer to a client's call. Once the
+    /// promise is void, only that there is one.
     pub(crate) fn answer(&mut self, call: CallId, document: &Document) {
+        if let Some(delivered) = self.delivered.remove(&call) {
+            return self.respond(delivered, document);
+        }
         if self.history.promise_is_void {
             return self.clients.answered_somehow(call);
         }

@@ -95,10 +95,13 @@ impl World {
         if self.service(id).deadline().is_none_or(|deadline| self.local_time(id) < deadline) {
             return self.schedule_tick(id);
         }
-        let status = self.status(id);
+        let status = *self.status(id);
         let voted_for = status.voted_for.map(|candidate| candidate.id);
         if status.role == RoleName::Candidate && voted_for == Some(id) {
             self.marks.hit(Mark::SplitVote);
+        }
+        if status.role == RoleName::Candidate {
+            self.mark_wait(id);
         }
         self.step_and_answer(id, Input::Tick);
     }

@@ -38,6 +38,28 @@ impl Draft {
         }
     }
 
+    /// Draws which servers have disks: in one run of three all, in some others a part. Adds what happens to disks, and
+    /// some updates while it happens. All this is drawn apart, so plans without disks are the same as without this.
+    pub(crate) fn disks(&mut self) -> u16 {
+        let seed = self.rng.u64(..);
+        let rng = std::mem::replace(&mut self.rng, fastrand::Rng::with_seed(seed));
+        let disks = match self.rng.u8(0..12) {
+            0..4 => u16::MAX,
+            4 => self.rng.u16(..),
+            _ => 0,
+        };
+        if disks != 0 {
+            let share = self.rng.u8(1..5);
+            for kind in DISK_KINDS {
+                if self.rng.u8(0..6) < share {
+                    kind(self);
+                }
+            }
+        }
+        self.rng = rng;
+        disks
+    }
+
     /// Adds calls by clients: mostly of a leader, and mostly with a version that may be right.
     pub(crate) fn calls(&mut self) {
         let ballast = if self.rng.u8(0..12) == 0 { self.some(2_097_152.0) as usize } else { 0 };
@@ -255,6 +277,66 @@ const KINDS: [fn(&mut Draft); 22] = [
     },
     disconnections,
 ];
+
+/// What happens to disks, and to servers that have one.
+const DISK_KINDS: [fn(&mut Draft); 6] = [
+    |draft| {
+        draft.outages(30.0, |draft| {
+            let servers = 1 << draft.rng.u8(0..10);
+            (Action::PowerLoss { servers }, Action::LaunchSome { servers })
+        });
+    },
+    |draft| {
+        draft.outages(20.0, |draft| {
+            let servers = draft.rng.u16(..);
+            (Action::PowerLoss { servers }, Action::LaunchSome { servers: draft.rng.u16(..) })
+        });
+    },
+    power_losses_of_all,
+    |draft| {
+        for _ in 0..draft.some(40.0) {
+            let at = draft.moment();
+            let servers = if draft.rng.bool() { 0 } else { draft.rng.u16(..) };
+            draft.add(at, Action::PowerLossAtSync { servers });
+            let back = at + draft.some(10_000.0) * MILLISECOND;
+            draft.add(back, Action::LaunchSome { servers: u16::MAX });
+        }
+    },
+    |draft| {
+        draft.outages(10.0, |draft| {
+            let server = draft.server();
+            (Action::LostDisk { server }, Action::Launch { server })
+        });
+    },
+    |draft| {
+        for _ in 0..draft.some(20.0) {
+            let (at, time) = (draft.moment(), draft.some(6_000_000.0));
+            let whose =
+                if draft.rng.bool() { Asked::Leader } else { Asked::Server(draft.server()) };
+            draft.add(at, Action::Stall { whose, time });
+        }
+    },
+];
+
+/// All lose power or are killed soon after updates were made, and come back one after another.
+fn power_losses_of_all(draft: &mut Draft) {
+    for _ in 0..draft.some(20.0) {
+        let (at, file, count) = (draft.moment(), draft.rng.u8(0..3), draft.rng.u16(1..10));
+        draft.add(at, Action::Burst { asked: Asked::Leader, file, count });
+        let lost = at + draft.some(20_000.0);
+        let servers = u16::MAX;
+        let is_power_loss = draft.rng.bool();
+        draft.add(
+            lost,
+            if is_power_loss { Action::PowerLoss { servers } } else { Action::EndSome { servers } },
+        );
+        let lasts = draft.some(5_000.0) * MILLISECOND;
+        let servers = draft.rng.u16(..);
+        draft.add(lost + lasts, Action::LaunchSome { servers });
+        let rest = lasts + draft.some(5_000.0) * MILLISECOND;
+        draft.add(lost + rest, Action::LaunchSome { servers: u16::MAX });
+    }
+}
 
 /// Live servers lose connections to one peer, to some, or to all at once: mostly those of a leader.
 fn disconnections(draft: &mut Draft) {

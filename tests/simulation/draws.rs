@@ -30,6 +30,11 @@ impl Draws {
         self.stream(now, WIDTH * WIDTH + usize::from(id.0))
     }
 
+    /// The next draw for a server's disk. No message goes from a server to itself.
+    pub(crate) fn disk(&mut self, now: u64, id: ServerId) -> fastrand::Rng {
+        self.link(now, id, id)
+    }
+
     /// The next draw for what belongs to no server.
     pub(crate) fn rest(&mut self, now: u64) -> fastrand::Rng {
         self.stream(now, WIDTH * WIDTH + WIDTH - 1)

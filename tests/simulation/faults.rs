@@ -71,6 +71,14 @@ impl World {
             | Action::EndSome { .. }
             | Action::Launch { .. }
             | Action::LaunchSome { .. } => self.end_or_launch(action),
+            Action::PowerLoss { servers } => self.lose_power_of(servers),
+            Action::PowerLossAtSync { servers } => self.disks.trap = Some(servers),
+            Action::LostDisk { server } => self.lose_disk(ServerId(server % self.size())),
+            Action::Stall { whose, time } => {
+                if let Some(server) = self.asked(whose) {
+                    self.stall(server, time);
+                }
+            }
             Action::Update { .. }
             | Action::Burst { .. }
             | Action::Fill { .. }
@@ -164,11 +172,16 @@ impl World {
         }
     }
 
-    /// Ends a process, if the run may lose it.
+    /// Ends a process, if the run may lose it. What it has on a disk is not lost.
     fn lose(&mut self, id: ServerId) {
-        if self.losses != Losses::Promised || self.can_lose(id) {
+        if self.disks.disk(id).is_some() || self.may_lose(id) {
             self.end(id);
         }
+    }
+
+    /// Whether the run may lose what that server knows.
+    pub(crate) fn may_lose(&self, id: ServerId) -> bool {
+        self.losses != Losses::Promised || self.can_lose(id)
     }
 
     /// Nobody reaches a server that stands still, or whose process has ended.

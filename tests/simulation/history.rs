@@ -16,6 +16,8 @@ use surfstore::raft::{
 };
 use surfstore::service::Service;
 
+use crate::disk::Disk;
+use crate::durability::terms_on;
 use crate::ledger::Ledger;
 use crate::marks::{Mark, Marks};
 
@@ -125,8 +127,31 @@ impl History {
         self.logs[usize::from(id.0)] = Shadow::default();
     }
 
+    /// Notes that a server comes back with what is on its disk, of which it has dropped the entries up to `dropped`.
+    pub(crate) fn recover(&mut self, id: ServerId, disk: &Disk, dropped: LogIndex) {
+        self.logs[usize::from(id.0)] = Shadow::default();
+        if self.promise_is_void {
+            return;
+        }
+        let committed = |index: LogIndex| self.committed[index.previous().0 as usize].0.term;
+        let terms = terms_on(disk, committed);
+        self.logs[usize::from(id.0)] = Shadow { terms, dropped: dropped.0 as usize };
+        if self.majority == 1 {
+            // A server that is alone leads before its vote is on its disk. If it is not there, nobody has relied on it.
+            let saved = disk.saved().hard_state.current_term;
+            self.leaders.retain(|(term, _), _| *term <= saved);
+            self.entries.retain(|(_, _, term), _| *term <= saved);
+        }
+    }
+
     /// Checks what the step changed.
-    pub(crate) fn observe(&mut self, services: &[Service], step: &Step, marks: &mut Marks) {
+    pub(crate) fn observe(
+        &mut self,
+        services: &[Service],
+        disks: &[Option<Disk>],
+        step: &Step,
+        marks: &mut Marks,
+    ) {
         check_change(&step.before, &step.after);
         if self.promise_is_void {
             let elected =
@@ -144,7 +169,7 @@ impl History {
             self.observe_leader(services, step, marks);
         }
         if step.before.commit_index < step.after.commit_index {
-            self.observe_commit(services, step);
+            self.observe_commit(services, disks, step);
         }
     }
 
@@ -243,7 +268,7 @@ impl History {
     }
 
     /// What is committed is so for ever, on a majority, and applied alike (State Machine Safety, §5.4.3).
-    fn observe_commit(&mut self, services: &[Service], step: &Step) {
+    fn observe_commit(&mut self, services: &[Service], disks: &[Option<Disk>], step: &Step) {
         let Step { id, before, after, .. } = step;
         let server = services[usize::from(id.0)].server();
         let mut index = before.commit_index;
@@ -255,7 +280,10 @@ impl History {
                 Some((known, _)) => {
                     assert!(*known == entry, "committed history changed at {index:?}")
                 }
-                None => self.commit(services, server, index, entry),
+                None => {
+                    self.check_is_held(services, disks, (server, index, &entry));
+                    self.commit(services, server, index, entry);
+                }
             }
         }
         // §5.4.2: only an entry of the leader's own term is committed by counting.
@@ -281,20 +309,35 @@ impl History {
         self.entries.get(&(history, index, term)).map(|(entry, _)| entry)
     }
 
+    /// Checks that a majority holds what is committed, on its disks as far as it has any.
+    fn check_is_held(
+        &self,
+        services: &[Service],
+        disks: &[Option<Disk>],
+        (by, index, entry): (&Server, LogIndex, &Entry),
+    ) {
+        // Who has held it, if it counts: its process may have ended since, and then the others must do without it.
+        let roster = by.log().roster().expect("a leader has a roster");
+        let held = |(id, incarnation): &(&ServerId, &Incarnation)| {
+            let slot = usize::from(id.0);
+            let server = services[slot].server();
+            let has = || match &disks[slot] {
+                Some(disk) => disk.entry(index) == Some(entry),
+                None => self.entry(**id, server.log().history(), index) == Some(entry),
+            };
+            server.status().incarnation != **incarnation || has()
+        };
+        let holders = roster.members.iter().filter(held).count();
+        assert!(self.majority <= holders, "{index:?} was committed without a majority");
+    }
+
     fn commit(&mut self, services: &[Service], by: &Server, index: LogIndex, entry: Entry) {
         assert!(by.role() == RoleName::Leader, "only a leader finds out what is committed");
-        // Who has held it, if it counts: its process may have ended since, and then the others must do without it.
         let roster = by.log().roster().expect("a leader has a roster");
         let has = |id: ServerId| {
             let history = services[usize::from(id.0)].server().log().history();
             self.entry(id, history, index) == Some(&entry)
         };
-        let held = |(id, incarnation): &(&ServerId, &Incarnation)| {
-            let server = services[usize::from(id.0)].server();
-            server.status().incarnation != **incarnation || has(**id)
-        };
-        let holders = roster.members.iter().filter(held).count();
-        assert!(self.majority <= holders, "{index:?} was committed without a majority");
         let leads = |server: &&Server| {
             server.role() == RoleName::Leader && server.log().history() == Some(roster.history)
         };

@@ -12,7 +12,7 @@
 //! | Logs with the same entry agree before it; terms never fall along a log | `history.rs: observe_log` |
 //! | A later leader has every committed entry | `history.rs: observe_leader`, `commit` |
 //! | All servers apply the same entry at an index; a committed entry never changes | `history.rs: observe_commit` |
-//! | When an entry is first committed, a majority holds it | `history.rs: commit` |
+//! | When an entry is first committed, a majority holds it, on its disks if it has any | `history.rs: check_is_held` |
 //! | A leader commits by counting only if the entry is of its term | `history.rs: observe_commit` |
 //! | Servers that have applied equally many entries have equal maps and rosters | `history.rs: observe_commit` |
 //! | Only applied entries are dropped; a log knows the term of the last one dropped | `history.rs: observe_log` |
@@ -24,7 +24,7 @@
 //! | Versions of a file are 1, 2, 3 and so on, each applied once | `ledger.rs: commit` |
 //! | The committed log explains every answer, at a point between call and answer | `clients.rs: answered` |
 //! | An update that got a definite fault is never committed | `ledger.rs: refuse`, `commit` |
-//! | A call is answered at most once | `clients.rs: answered`, `world.rs: ask_at_once` |
+//! | A call is answered at most once | `clients.rs: answered`, `world.rs: ask_peer` |
 //! | Applied ≤ committed ≤ last entry; no entry has a term above the current one | `history.rs: check_change` |
 //! | A leader voted for itself | `history.rs: observe_leader`, `src/raft/leader.rs: check` |
 //! | Match index < next index, match index ≤ last entry | `src/raft/progress.rs: check` |
@@ -33,7 +33,7 @@
 //! | The committed log explains the answers of a multicall in the order of its calls | `clients.rs: multicall` |
 //! | A caller that has disconnected is not answered | `clients.rs: answered` |
 //! | Answers about a server alone are true; such calls, and invalid ones, change nothing | `calls.rs: question` |
-//! | A crashed server tells its peers its identity | `wire.rs: arrive` |
+//! | A crashed server tells its peers its identity | `wire.rs: respond` |
 //! | A server remembers exactly the calls that wait, and at most as many as may wait | `calls.rs: check_waiting` |
 //! | A pending call waits for an entry that is not applied yet | `src/raft/core.rs: check` |
 //! | Calls that wait at a server that is not a leader have a time limit | `clock.rs: check_timers` |
@@ -50,6 +50,11 @@
 //! | A server sends no more requests than there are reasons for | `wire.rs: count` |
 //! | A server that learns that its leader's connections have closed is in a hurry, and keeps its term and vote | `closing.rs: learn_of_closing` |
 //! | Other servers' connections do not matter | `closing.rs: learn_of_closing` |
+//! | Terms, votes and entries that a peer may rely on are on the disk, or a later term is | `durability.rs: check_answer`, `check_request` |
+//! | No process votes twice in a term, even if it loses its power in between | `durability.rs: note_vote` |
+//! | A server comes back with what it had synced, and behind no term that it has shown | `durability.rs: check_recovered` |
+//! | A change leaves no gap in the log on disk; a snapshot there replaces only what led to it | `disk.rs: apply`, `put_snapshot_in_place` |
+//! | What waits for a disk is answered when it is there, or when the server crashes | `durability.rs: end_sync`, `calls.rs: crash` |
 //!
 //! When the faults have stopped, `recovery.rs` checks that a leader is elected within five seconds and stays, that all
 //! maps are equal, and all logs as far as they are held, that every call has been answered, that a new update and a new
@@ -61,14 +66,17 @@ mod calls;
 mod clients;
 mod clock;
 mod closing;
+mod disk;
 mod draft;
 mod draws;
+mod durability;
 mod faults;
 mod forged;
 mod histories;
 mod history;
 mod ledger;
 mod marks;
+mod mixed;
 mod network;
 mod plan;
 mod queue;

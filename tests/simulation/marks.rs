@@ -85,10 +85,24 @@ pub(crate) enum Mark {
     InstalledOnNothing,
     CrashMidway,
     DroppedRoster,
+    LateAnswer,
+    AnswerOvertaken,
+    PowerLossOfAll,
+    SyncSurvived,
+    SyncLost,
+    PartSurvived,
+    UnsavedVote,
+    UnsavedEntries,
+    EarlyCommit,
+    StalledLeader,
+    RecoveredSnapshot,
+    LostDisk,
+    SomeDisks,
+    WaitForDisk,
 }
 
 /// Every mark, with what it stands for.
-const MARKS: [(Mark, &str); 82] = [
+const MARKS: [(Mark, &str); 96] = [
     (Mark::Loss, "messages are lost"),
     (Mark::Duplication, "messages arrive twice"),
     (Mark::Tail, "messages are delayed up to ten election timeouts"),
@@ -171,6 +185,20 @@ const MARKS: [(Mark, &str); 82] = [
     (Mark::InstalledOnNothing, "a server without a log gets a snapshot"),
     (Mark::CrashMidway, "a server crashes that holds a part of a snapshot"),
     (Mark::DroppedRoster, "a leader is elected by a roster that is not in its log any more"),
+    (Mark::LateAnswer, "an answer to a peer waits for a disk"),
+    (Mark::AnswerOvertaken, "an answer leaves when the disk has a later term already"),
+    (Mark::PowerLossOfAll, "all servers lose power while an update is on its way to a disk"),
+    (Mark::SyncSurvived, "a sync is completed although the process ends"),
+    (Mark::SyncLost, "a sync is not completed because the process ends"),
+    (Mark::PartSurvived, "a part of what was handed over to a disk survives the process"),
+    (Mark::UnsavedVote, "a vote is lost that is not on a disk yet"),
+    (Mark::UnsavedEntries, "entries are lost that are not on a disk yet"),
+    (Mark::EarlyCommit, "a leader commits what is not on its own disk yet"),
+    (Mark::StalledLeader, "the disk of a leader is stalled"),
+    (Mark::RecoveredSnapshot, "a server comes back with a snapshot"),
+    (Mark::LostDisk, "a disk with a log is lost"),
+    (Mark::SomeDisks, "only some servers have a disk"),
+    (Mark::WaitForDisk, "everybody's vote waits only for servers that have ended and have a disk"),
 ];
 
 /// How often each mark was hit.

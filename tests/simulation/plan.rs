@@ -22,18 +22,20 @@ pub(crate) struct Plan {
     pub(crate) steps: Vec<Step>,
 }
 
-/// What bounds the memory of the servers.
+/// What bounds the memory of the servers, and which of them have more than memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// How many calls may wait at each server.
     pub(crate) waiting_max: usize,
     /// Whether each process draws how much of its log it keeps. Otherwise nearly all logs stay whole.
     pub(crate) cuts_logs: bool,
+    /// The servers that have a disk.
+    pub(crate) disks: u16,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { waiting_max: WAITING_MAX, cuts_logs: false }
+        Limits { waiting_max: WAITING_MAX, cuts_logs: false, disks: 0 }
     }
 }
 
@@ -189,9 +191,26 @@ pub(crate) enum Action {
     LaunchSome {
         servers: u16,
     },
+    /// Servers with disks lose power. What is not synced is gone.
+    PowerLoss {
+        servers: u16,
+    },
+    /// The same happens during the next sync of any server: to that server, and to these.
+    PowerLossAtSync {
+        servers: u16,
+    },
+    /// A process ends, and its disk is lost.
+    LostDisk {
+        server: u8,
+    },
+    /// No sync ends on a disk.
+    Stall {
+        whose: Asked,
+        time: u64,
+    },
 }
 
-/// Who is called, or whose connections are reset.
+/// Who is called, whose connections are reset, or whose disk is stalled.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Asked {
     Leader,
@@ -210,7 +229,8 @@ impl Plan {
         let losses = losses.expect("one of them");
         let waiting_max = if draft.rng.u8(0..8) == 0 { 16 } else { WAITING_MAX };
         let cuts_logs = draft.rng.u8(0..4) != 0;
-        let limits = Limits { waiting_max, cuts_logs };
+        let disks = draft.disks();
+        let limits = Limits { waiting_max, cuts_logs, disks };
         Plan { seed, size, time: draft.time, losses, limits, steps: draft.steps() }
     }
 

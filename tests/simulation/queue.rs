@@ -62,13 +62,24 @@ pub(crate) enum Happening {
     Closing { peer: Member, to: ServerId },
     /// An operator crashes it.
     Crash(ServerId),
+    /// A sync of its disk ends.
+    Synced { id: ServerId, number: u64 },
+    /// A snapshot has been written to its disk.
+    Written { id: ServerId, number: u64 },
+    /// Its power fails.
+    PowerLoss(ServerId),
 }
 
 impl Happening {
     /// The server that it happens to.
     pub(crate) fn server(&self) -> ServerId {
         match self {
-            Happening::Tick { id, .. } | Happening::More(id) | Happening::Crash(id) => *id,
+            Happening::Tick { id, .. }
+            | Happening::Synced { id, .. }
+            | Happening::Written { id, .. }
+            | Happening::More(id)
+            | Happening::Crash(id)
+            | Happening::PowerLoss(id) => *id,
             Happening::Arrival(letter) => letter.to,
             Happening::Return(letter, _) | Happening::Deadline(letter) => letter.by,
             Happening::Echo { to, .. } | Happening::Closing { to, .. } => *to,

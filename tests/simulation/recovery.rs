@@ -158,16 +158,18 @@ impl Survivors {
 /// Ends every fault. What was under way for longer than a healthy network takes is lost.
 fn heal(world: &mut World) {
     world.note(|| "the faults stop".to_owned());
-    let held_until = world.paused.iter().chain(&world.clogged).max().copied().unwrap_or(0);
+    let held = world.paused.iter().chain(&world.clogged).chain(&world.disks.stalled);
+    let held_until = held.max().copied().unwrap_or(0);
     if world.now < held_until {
         world.run_until(held_until);
     }
     world.doom = None;
+    world.disks.trap = None;
     world.network = Network::healthy(world.size(), DELAY_MAX);
     let (now, clocks) = (world.now, &world.clocks);
     world.queue.reschedule(|time, happening| match happening {
-        Happening::Crash(_) | Happening::Tick { .. } => None,
-        Happening::More(_) => Some(time),
+        Happening::Crash(_) | Happening::PowerLoss(_) | Happening::Tick { .. } => None,
+        Happening::More(_) | Happening::Synced { .. } | Happening::Written { .. } => Some(time),
         // From now on every clock is right, so what is left on the sender's clock is left in true time.
         Happening::Deadline(letter) => {
             Some(now + clocks[usize::from(letter.by.0)].own_duration(time - now))
@@ -237,6 +239,7 @@ fn check_all_is_settled(world: &World) {
     }
     let waiting: Vec<_> = world.clients.waiting().map(|(call, _)| call).collect();
     assert!(waiting.is_empty(), "{waiting:?} were never answered");
+    assert!(world.delivered.is_empty(), "requests of peers were never answered");
 }
 
 /// Two servers have equal logs, as far as both hold them, and equal maps and rosters.

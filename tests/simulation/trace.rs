@@ -19,6 +19,7 @@ pub(crate) fn told(input: &Input) -> String {
             Ok(Asked::Several(_, calls)) => format!("call {} makes {} calls", id.0, calls.len()),
             Err(fault) => format!("call {} is none: {}", id.0, fault.message),
         },
+        Input::Saved { number, .. } => format!("has saved change {number}"),
         Input::HangUp(call) => format!("call {} hangs up", call.0),
         Input::Disconnected(peer) => {
             format!("the connections of {}#{} have closed", peer.id.0, peer.incarnation.0)

@@ -3,18 +3,21 @@
 //! Unless it crashes, the sender gets one outcome for each request, and also the replies that come late or twice.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use surfstore::protocol;
 use surfstore::raft::{
     AppendEntries, AppendOutcome, AppendReply, BallotKind, CallId, Entry, Failure, Incarnation,
-    InstallSnapshot, LogIndex, Member, Request, Response, SILENCE_MS, ServerId, Status, Term,
-    VoteReply,
+    InstallSnapshot, LogIndex, Member, Position, Request, RequestVote, Response, RoleName, Roster,
+    SILENCE_MS, ServerId, Status, Term, VoteReply,
 };
-use surfstore::service::Input;
+use surfstore::service::{Document, Input};
 
+use crate::disk::Disk;
 use crate::marks::Mark;
 use crate::network::{MILLISECOND, SECOND};
 use crate::queue::{Happening, Letter};
+use crate::snapshots::Receiver;
 use crate::world::World;
 
 /// How long a sender waits for a reply: half the silence timeout, or longer if the request carries entries or files.
@@ -33,6 +36,43 @@ pub(crate) struct Lanes {
     /// For each lane: the sender's and the receiver's process, the sender's term, and the last entry that the sender
     /// knew the receiver to hold.
     matched: Vec<(Option<[Incarnation; 2]>, Term, LogIndex)>,
+}
+
+/// A request that has reached its receiver, which has handled it.
+pub(crate) struct Delivered {
+    pub(crate) letter: Rc<Letter>,
+    /// The receiver before and after that.
+    before: Receiver,
+    after: Stored,
+}
+
+impl Delivered {
+    /// Whether the disk of a server that has granted everybody's vote says who is gone: the members of its roster that
+    /// have ended.
+    pub(crate) fn buries_in(&self, disk: &Disk) -> bool {
+        let Request::RequestVote(RequestVote { account: Some(account), .. }) = &self.letter.request
+        else {
+            return true;
+        };
+        let Some(roster) = &self.after.roster else { return true };
+        let gone = &disk.saved().hard_state.gone;
+        roster.members.iter().all(|(id, incarnation)| {
+            account.0.get(id) == Some(&Some(*incarnation))
+                || gone.contains(&Member { id: *id, incarnation: *incarnation })
+        })
+    }
+}
+
+/// What matters of a receiver after it has handled a request.
+pub(crate) struct Stored {
+    pub(crate) status: Status,
+    /// Whether its log has the entries that were sent, or ends with the roster of the snapshot.
+    pub(crate) agrees: bool,
+    pub(crate) last_included: Position,
+    /// The number of entries that its log holds.
+    pub(crate) entries: usize,
+    /// The roster in force, if it was asked for everybody's vote.
+    roster: Option<Arc<Roster>>,
 }
 
 /// How many requests were sent on each link in the current second, and how many client calls may be the reason.
@@ -72,6 +112,7 @@ impl World {
             }
             Request::RequestVote(_) => {}
         }
+        self.check_request(by, &request);
         let sender = (by, self.process(by), self.connections[usize::from(by.0)]);
         let letter = Rc::new(Letter::new(self.number(), sender, to, request));
         let mut rng = self.draws.link(self.now, by, to);
@@ -99,7 +140,7 @@ impl World {
         }
     }
 
-    /// A request reaches its receiver, which answers it at once.
+    /// A request reaches its receiver, which answers it at once unless the answer must wait for its disk.
     pub(crate) fn arrive(&mut self, letter: Rc<Letter>) {
         let Letter { by, to, .. } = *letter;
         if !self.network.passes(by, to) {
@@ -109,34 +150,95 @@ impl World {
             self.marks.hit(Mark::LateRequest);
         }
         self.received[usize::from(to.0)].push(self.now);
-        let before = *self.status(to);
-        let receiver = self.receiver(&letter);
+        let before = self.receiver(&letter);
         if let Request::AppendEntries(AppendEntries { has_majority: false, .. })
         | Request::InstallSnapshot(InstallSnapshot { has_majority: false, .. }) = &letter.request
         {
             self.marks.hit(Mark::AppendWithoutMajority);
         }
         let call = CallId(self.number());
-        let document = self.ask_at_once(to, call, letter.bytes());
+        let document = self.ask_peer(to, call, letter.bytes());
+        let after = self.stored(&letter);
+        let delivered = Delivered { letter, before, after };
+        match document {
+            Some(document) => self.respond(delivered, &document),
+            None => {
+                assert!(self.disks.disk(to).is_some(), "what needs no disk is answered at once");
+                self.marks.hit(Mark::LateAnswer);
+                self.delivered.insert(call, delivered);
+            }
+        }
+    }
+
+    /// A server has answered a request.
+    pub(crate) fn respond(&mut self, delivered: Delivered, document: &Document) {
+        let Delivered { letter, before, after } = &delivered;
+        let to = letter.to;
         let response = match protocol::read_response(&letter.request, &document.bytes()) {
             Ok(response) => {
                 match &response {
-                    Response::Vote(reply) => self.check_vote(&letter.request, reply, &before),
+                    Response::Vote(reply) => {
+                        self.check_vote(&letter.request, reply, &before.status);
+                    }
                     Response::Append(reply) => {
-                        self.check_append(&letter, reply);
-                        self.check_piece(&letter, reply, &receiver);
+                        self.check_append(letter, reply, after);
+                        self.check_piece(letter, reply, (before, after));
                     }
                 }
+                self.check_answer(&delivered, &response);
                 Ok(response)
             }
             Err(no_response) => {
                 let crashed = Failure::Crashed(self.server(to).identity());
                 let is_crashed = no_response.failure == crashed;
-                assert!(is_crashed, "no reply to a correct peer: {no_response}");
+                // If it crashes before it answers, it says no more than that.
+                let crashed_since = after.status.role != RoleName::Crashed
+                    && self.status(to).role == RoleName::Crashed
+                    && no_response.failure == Failure::Silent;
+                assert!(is_crashed || crashed_since, "no reply to a correct peer: {no_response}");
                 Err(no_response.failure)
             }
         };
-        self.reply(letter, response);
+        self.reply(delivered.letter, response);
+    }
+
+    /// Whether a peer waits for an answer of that server.
+    pub(crate) fn is_awaited(&self, id: ServerId) -> bool {
+        self.delivered.values().any(|delivered| delivered.letter.to == id)
+    }
+
+    /// What a server with a disk was asked is never answered: its process has ended.
+    pub(crate) fn forget_delivered(&mut self, id: ServerId) {
+        self.delivered.retain(|_, delivered| delivered.letter.to != id);
+    }
+
+    /// What matters of a request's receiver after it has handled it.
+    fn stored(&self, letter: &Letter) -> Stored {
+        let log = self.server(letter.to).log();
+        let agrees = match &letter.request {
+            Request::AppendEntries(request) => {
+                // It may have applied and dropped some of them at once.
+                let has = |(offset, sent): (usize, &Entry)| {
+                    let index = request.prev_log.index.next().plus(offset);
+                    match log.get(index) {
+                        Some(held) => held == sent,
+                        None => {
+                            index <= log.last_included().index
+                                && self.history.has_committed(index, sent)
+                        }
+                    }
+                };
+                log.contains(request.prev_log) && request.entries.iter().enumerate().all(has)
+            }
+            Request::InstallSnapshot(piece) => log.roster() == Some(&piece.roster),
+            Request::RequestVote(_) => false,
+        };
+        let roster = match &letter.request {
+            Request::RequestVote(RequestVote { account: Some(_), .. }) => log.roster().cloned(),
+            _ => None,
+        };
+        let (last_included, entries) = (log.last_included(), log.len());
+        Stored { status: *self.status(letter.to), agrees, last_included, entries, roster }
     }
 
     /// Refuses the connection of a request whose receiver's process has ended.
@@ -165,7 +267,7 @@ impl World {
     }
 
     /// Checks that a follower acknowledges only entries that it holds.
-    fn check_append(&mut self, letter: &Letter, reply: &AppendReply) {
+    fn check_append(&mut self, letter: &Letter, reply: &AppendReply, after: &Stored) {
         let Request::AppendEntries(request) = &letter.request else { return };
         if matches!(reply.outcome, AppendOutcome::Accepted | AppendOutcome::Mismatch(_)) {
             self.note_leader(letter.to, (request.sender.member(), request.sender.term));
@@ -178,21 +280,7 @@ impl World {
                 assert!(probes, "a follower lacks what its leader took it to hold");
             }
             AppendOutcome::Accepted => {
-                let log = self.server(letter.to).log();
-                // It may have applied and dropped some of them at once.
-                let has = |(offset, sent): (usize, &Entry)| {
-                    let index = request.prev_log.index.next().plus(offset);
-                    match log.get(index) {
-                        Some(held) => held == sent,
-                        None => {
-                            index <= log.last_included().index
-                                && self.history.has_committed(index, sent)
-                        }
-                    }
-                };
-                let holds =
-                    log.contains(request.prev_log) && request.entries.iter().enumerate().all(has);
-                assert!(holds, "a follower acknowledged what it does not hold");
+                assert!(after.agrees, "a follower acknowledged what it does not hold");
             }
             AppendOutcome::Incomplete(_) => panic!("an append is no piece of a snapshot"),
             AppendOutcome::Refused => self.marks.hit(Mark::Refused),

@@ -6,7 +6,7 @@
 //! Everything random is drawn from one seed, so a run can be repeated. After every step the world checks all servers.
 //! The documentation of the crate lists what is checked where.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,14 +15,16 @@ use surfstore::config::Config;
 use surfstore::gate::{Gate, Received};
 use surfstore::protocol::{self, Asked, TypedCall};
 use surfstore::raft::{
-    self, CallId, Cluster, Compaction, Incarnation, LogIndex, Member, Response, RoleName, Server,
-    ServerId, Status,
+    self, CallId, Cluster, Compaction, Incarnation, LogIndex, Member, Origin, Response, RoleName,
+    Server, ServerId, Status,
 };
 use surfstore::service::{Action, AnswerBudget, Document, HeldBytes, Input, Service, Settings};
 
 use crate::clients::Clients;
 use crate::clock::Clock;
+use crate::disk::Disk;
 use crate::draws::Draws;
+use crate::durability::Disks;
 use crate::history::{History, Step};
 use crate::marks::{Mark, Marks};
 use crate::network::{MILLISECOND, Network};
@@ -30,7 +32,7 @@ use crate::plan::{Limits, Losses};
 use crate::queue::{Happening, Queue};
 use crate::snapshots::Snapshots;
 use crate::trace;
-use crate::wire::{Lanes, Traffic};
+use crate::wire::{Delivered, Lanes, Traffic};
 
 /// The maximum time until a server continues with the work that it left for later, in microseconds.
 const MORE_MAX: u64 = 2 * MILLISECOND;
@@ -79,6 +81,9 @@ pub(crate) struct World {
     pub(crate) past: VecDeque<(ServerId, Member, Response)>,
     pub(crate) lanes: Lanes,
     pub(crate) snapshots: Snapshots,
+    pub(crate) disks: Disks,
+    /// The requests of peers that wait for an answer, because it waits for a disk.
+    pub(crate) delivered: BTreeMap<CallId, Delivered>,
     /// When each server received requests.
     pub(crate) received: Vec<Vec<u64>>,
     pub(crate) traffic: Traffic,
@@ -134,6 +139,8 @@ impl World {
             past: VecDeque::new(),
             lanes: Lanes::new(size),
             snapshots: Snapshots::new(size),
+            disks: Disks::new((0..size).map(|id| first_disk(&limits, id)).collect()),
+            delivered: BTreeMap::new(),
             received: vec![Vec::new(); count],
             traffic: Traffic::new(size),
             latest: None,
@@ -146,12 +153,16 @@ impl World {
         let mut first = Vec::new();
         for id in (0..size).map(ServerId) {
             world.launches += 1;
-            let (service, actions) = world.process_of(id, incarnation_of(world.launches), size);
+            let incarnation = incarnation_of(world.launches);
+            let (service, actions) = world.process_of(id, incarnation, size);
             world.statuses.push(service.server().status());
             world.services.push(service);
             first.push((id, actions));
         }
         first.into_iter().for_each(|(id, actions)| world.begin(id, actions));
+        if world.disks.are_mixed() {
+            world.marks.hit(Mark::SomeDisks);
+        }
         world
     }
 
@@ -165,7 +176,10 @@ impl World {
         let settings = Settings {
             cluster: Cluster::new(id, size).expect("a member"),
             config: self.config.clone(),
-            incarnation,
+            origin: match self.disks.disk(id) {
+                Some(disk) => Origin::Disk(disk.saved().clone()),
+                None => Origin::Memory(incarnation),
+            },
             compaction: self.draw_compaction(id),
             rng: Rng::with_seed(self.draws.timer(self.now, id).u64(..)),
             waiting_max: self.limits.waiting_max,
@@ -191,19 +205,25 @@ impl World {
         self.schedule_tick(id);
         let after = *self.status(id);
         if after.role == RoleName::Leader {
-            let before = Status {
-                role: RoleName::Follower,
-                commit_index: LogIndex(0),
-                last_applied: LogIndex(0),
-                last_log: Default::default(),
-                ..after
-            };
-            let step = Step { id, before, after, from: LogIndex(1), brings_snapshot: false };
-            self.history.observe(&self.services, &step, &mut self.marks);
+            let disk = self.disks.disk(id);
+            let last_log = disk.map(Disk::last_log).unwrap_or_default();
+            let commit_index = disk.map(Disk::commit_index).unwrap_or_default();
+            let role = RoleName::Follower;
+            let before =
+                Status { role, commit_index, last_applied: commit_index, last_log, ..after };
+            let from = last_log.index.next();
+            let step = Step { id, before, after, from, brings_snapshot: false };
+            self.history.observe(&self.services, &self.disks.of, &step, &mut self.marks);
         }
     }
 
-    /// Replaces a server by a new process of it, without memory. Returns the first actions of that process.
+    /// An empty disk for the next process of a server.
+    pub(crate) fn new_disk(&self) -> Disk {
+        Disk::new(on_disk(incarnation_of(self.launches + 1)))
+    }
+
+    /// Replaces a server by a new process of it, with what is on its disk if it has one. Returns the first actions of
+    /// that process.
     pub(crate) fn replace_process(&mut self, id: ServerId) -> Vec<Action> {
         let slot = usize::from(id.0);
         self.launches += 1;
@@ -215,6 +235,10 @@ impl World {
         self.statuses[slot] = service.server().status();
         self.services[slot] = service;
         self.gates[slot] = Gate::new("localhost");
+        if let Some(disk) = &self.disks.of[slot] {
+            self.history.recover(id, disk, self.statuses[slot].last_included.index);
+            self.check_recovered(id);
+        }
         actions
     }
 
@@ -328,16 +352,30 @@ impl World {
             Happening::Closing { peer, to } => self.learn_of_closing(peer, to),
             Happening::Deadline(letter) => self.time_out(&letter),
             Happening::Crash(id) => self.crash(id),
+            Happening::Synced { id, number } => self.end_sync(id, number),
+            Happening::Written { id, number } => self.end_snapshot(id, number),
+            Happening::PowerLoss(id) => self.lose_power(id),
         }
     }
 
-    /// Makes a call that the server answers at once, like every call of a peer or an operator, and returns the answer.
+    /// Makes a call that the server answers at once, like every call of an operator, and returns the answer.
     pub(crate) fn ask_at_once(
         &mut self,
         id: ServerId,
         call: CallId,
         document: &[u8],
     ) -> Arc<Document> {
+        let answer = self.ask_peer(id, call, document);
+        answer.expect("operators, and peers without disks, are answered at once")
+    }
+
+    /// Makes a call, and returns the answer if it comes at once.
+    pub(crate) fn ask_peer(
+        &mut self,
+        id: ServerId,
+        call: CallId,
+        document: &[u8],
+    ) -> Option<Arc<Document>> {
         let mut own = None;
         let input = self.call_of(id, call, document);
         for (answered, document) in self.step(id, input) {
@@ -349,7 +387,7 @@ impl World {
             }
         }
         self.check_waiting(id);
-        own.expect("peers and operators are answered at once")
+        own
     }
 
     /// The input that a server reads from the bytes of a request. They arrive in one or two pieces.
@@ -402,8 +440,10 @@ impl World {
         let last = self.services.len() - 1;
         self.services.swap(slot, last);
         if before.role == RoleName::Crashed && after.role == RoleName::Crashed {
-            let harmless =
-                |action: &Action| matches!(action, Action::Answer { .. } | Action::Log(..));
+            // Its disk goes on.
+            let harmless = |action: &Action| {
+                matches!(action, Action::Answer { .. } | Action::Log(..) | Action::SaveSnapshot(_))
+            };
             let answers = actions.iter().all(harmless);
             assert!(answers && before == after, "a crashed server did more than answer");
         }
@@ -415,8 +455,9 @@ impl World {
         }
         let from = if before.history == after.history { from } else { LogIndex(1) };
         let step = Step { id, before, after, from, brings_snapshot };
-        self.history.observe(&self.services, &step, &mut self.marks);
+        self.history.observe(&self.services, &self.disks.of, &step, &mut self.marks);
         if before.commit_index < after.commit_index {
+            self.mark_early_commit(id, &after);
             self.check_compaction(id, last_included);
             self.check_promise();
         }
@@ -476,6 +517,8 @@ impl World {
                     self.close_connections(id);
                 }
                 Action::Discard(discarded) => drop(discarded),
+                Action::Save(save) => self.save(id, save),
+                Action::SaveSnapshot(snapshot) => self.save_snapshot(id, snapshot),
                 Action::Log(_, line) => self.note(|| format!("{}  logs: {line}", id.0)),
             }
         }
@@ -487,6 +530,17 @@ impl World {
 /// further incarnations.
 fn incarnation_of(process: u64) -> Incarnation {
     Incarnation(100 * process)
+}
+
+/// The empty disk of a server, if it has one.
+fn first_disk(limits: &Limits, id: u8) -> Option<Disk> {
+    let has_disk = (limits.disks >> id) & 1 == 1;
+    has_disk.then(|| Disk::new(on_disk(incarnation_of(u64::from(id) + 1))))
+}
+
+/// The incarnation of a server with a disk, from one without.
+fn on_disk(incarnation: Incarnation) -> Incarnation {
+    Incarnation::on_disk(incarnation.0)
 }
 
 /// Keeps from nothing to everything, and sends from one leaf to everything in a piece.

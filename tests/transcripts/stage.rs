@@ -221,7 +221,7 @@ impl Stage {
             match effect {
                 Effect::ArmTimer(timer) => self.clock.arm(id, timer),
                 Effect::StopTimers => self.clock.stop(id),
-                Effect::Discard(_) => {}
+                Effect::Discard(_) | Effect::Save(_) => {}
                 Effect::Send { to, request } => {
                     let to = self.set(id).place(to);
                     self.say_message(id, to, &text::request(&request));

@@ -276,7 +276,7 @@ pub(crate) fn timers(effects: &[Effect]) -> Vec<String> {
     let timer = |effect: &Effect| match effect {
         Effect::ArmTimer(timer) => Some(format!("timer {}", timer_name(*timer))),
         Effect::StopTimers => Some("timers stop".into()),
-        Effect::Send { .. } | Effect::Reply(..) | Effect::Discard(_) => None,
+        Effect::Send { .. } | Effect::Reply(..) | Effect::Discard(_) | Effect::Save(_) => None,
     };
     let mut timers: Vec<_> = effects.iter().filter_map(timer).collect();
     // A new role arms its timer, and the message that caused it may do so too.

@@ -55,6 +55,10 @@ assert servers[leader].status()["lastLogIndex"] == values["surfstore_raft_last_l
 assert values["surfstore_raft_members"] == 3 and values["surfstore_raft_guests"] == 0
 assert values["surfstore_raft_leader_changes_total"] >= 1
 
+assert values["surfstore_durable"] == values["surfstore_disk_bytes"] == 0
+assert families["surfstore_disk_sync_duration_seconds"].type == "histogram"
+assert values["surfstore_disk_sync_duration_seconds_count"] == 0
+
 durations = families["surfstore_rpc_duration_seconds"]
 assert durations.type == "histogram"
 updates = [sample for sample in durations.samples if sample.labels.get("method") == "surfstore.updatefile"]

@@ -94,7 +94,7 @@ pub fn tell(bytes: &[u8], mut see: impl FnMut(&Event, &Server)) {
             match effect {
                 Effect::Send { to, request } => under_way.push((to, request)),
                 Effect::ArmTimer(armed) => timer = armed,
-                Effect::StopTimers | Effect::Reply(..) | Effect::Discard(_) => {}
+                Effect::StopTimers | Effect::Reply(..) | Effect::Discard(_) | Effect::Save(_) => {}
             }
         }
         under_way.drain(..under_way.len().saturating_sub(UNDER_WAY_MAX));

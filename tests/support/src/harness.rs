@@ -23,9 +23,13 @@ pub static SCRIPT: LazyLock<&str> = LazyLock::new(|| {
     script
 });
 
+/// The variable that names a server's data folder.
+pub const DATA_FOLDER: &str = "SURFSTORE_DATA_DIR";
+
 fn command(script: &str, config: &Path, id: usize) -> Command {
     let mut command = Command::new(script);
     command.arg(config).arg(id.to_string()).env("CARGO_TARGET_DIR", target()).stdin(Stdio::null());
+    command.env_remove(DATA_FOLDER);
     command
 }
 
@@ -45,6 +49,8 @@ pub struct Cluster {
     folder: TempDir,
     servers: Vec<Client>,
     processes: Vec<Option<Child>>,
+    /// Whether every server has a data folder.
+    is_durable: bool,
     _turn: Arc<Turn>,
 }
 
@@ -66,7 +72,14 @@ impl Cluster {
         fs::write(folder.path().join("config"), config(addresses)).unwrap();
         let servers = addresses.iter().map(|address| Client::new(address)).collect();
         let processes = iter::repeat_with(|| None).take(addresses.len()).collect();
-        Cluster { folder, servers, processes, _turn: turn }
+        Cluster { folder, servers, processes, is_durable: false, _turn: turn }
+    }
+
+    /// A cluster on `localhost` whose servers have data folders, without running servers.
+    pub fn durable(size: usize) -> Cluster {
+        let mut cluster = Cluster::stopped(size);
+        cluster.is_durable = true;
+        cluster
     }
 
     /// A running cluster with its leader.
@@ -108,8 +121,16 @@ impl Cluster {
     /// The command that starts a server and keeps its output in files.
     pub fn command(&self, id: usize) -> Command {
         let mut command = command(&SCRIPT, &self.config(), id);
+        if self.is_durable {
+            command.env(DATA_FOLDER, self.data_folder(id));
+        }
         self.keep_output(id, &mut command);
         command
+    }
+
+    /// The data folder of a server, if the servers have any.
+    pub fn data_folder(&self, id: usize) -> PathBuf {
+        self.folder.path().join(format!("data{id}"))
     }
 
     /// The command that starts a server whose configuration has these addresses for the others and itself.
@@ -152,6 +173,18 @@ impl Cluster {
         let mut process = self.processes[id].take().expect("the server runs");
         process.kill().unwrap();
         process.wait().unwrap();
+    }
+
+    /// Waits until a process ends by itself, and returns its exit code.
+    #[track_caller]
+    pub fn await_end(&mut self, id: usize) -> Option<i32> {
+        let mut status = None;
+        wait_until(PATIENCE, "the process ends", || {
+            status = self.process(id).try_wait().unwrap();
+            status.is_some()
+        });
+        self.processes[id] = None;
+        status.unwrap().code()
     }
 
     /// Ends processes and starts them again, so that they have lost their memory. Waits until they answer.

@@ -9,6 +9,7 @@
 //!
 //! In memory:
 //!
+//! - [`disk`] is a disk that can lose what was not synced;
 //! - [`raft`] brings a server of the core into every role, and builds its messages;
 //! - [`claims`] checks what must hold for any bytes, for the fuzzer and for the tests of its corpora;
 //! - [`worst`] has the inputs that take longest to read, and [`plain`] writes requests in their shortest form.
@@ -22,6 +23,7 @@
 pub mod claims;
 pub mod client;
 pub mod crowd;
+pub mod disk;
 pub mod harness;
 pub mod plain;
 pub mod programs;

@@ -34,6 +34,8 @@ fn status(role: RoleName, term: i64, applied: i64) -> Option<ServerStatus> {
         waits_for: Vec::new(),
         other_histories: Vec::new(),
         doubled: Vec::new(),
+        disk_bytes: None,
+        last_sync: None,
         configuration: String::new(),
         release: String::new(),
     })

@@ -77,9 +77,9 @@ fn nothing_is_wrong_with_servers_that_have_one_history_and_all_count() {
 fn histories_that_differ_are_told_with_their_servers_and_files_and_what_to_do() {
     let follows: &[Member] = &[("role", "follower".into())];
     let other = [("history", "0b".into()), ("role", "follower".into()), ("files", 3.into())];
-    let expected = "the servers have different histories, which never mix: 0a with one file at servers 0 and 1, 0b with \
-                    3 files at server 2; choose one to keep, stop the servers that have another one, and start them \
-                    again";
+    let expected = "the servers have different histories, which never mix: 0a with one file at servers 0 and 1, 0b \
+                    with 3 files at server 2; choose one to keep, stop the servers that have another one, and start \
+                    them again, with empty data folders if they have any";
     assert_eq!(problems([always(&[]), always(follows), always(&other)]), [expected]);
     // It has no committed entry yet, so it will be given up.
     let unfounded = [&other[..], &[("commitIndex", 0.into())]].concat();
@@ -101,6 +101,46 @@ fn servers_that_do_not_count_are_told_unless_they_are_crashed() {
     assert_eq!(problems([always(&relaunched), always(&follows), always(&follows)]), [expected]);
     let found = problems([always(&relaunched), always(&crashed), always(&follows)]);
     assert!(!found.iter().any(|line| line.contains("count yet")), "{found:?}");
+}
+
+#[test]
+fn a_server_that_starts_with_an_empty_folder_is_told_apart_from_a_restarted_one() {
+    let follows =
+        |kibibytes: i64| [("role", "follower".into()), ("diskKibibytes", kibibytes.into())];
+    let leads = [("roster", ids(&[0])), ("guests", ids(&[2])), ("diskKibibytes", 4.into())];
+    let found = problems([always(&leads), always(&follows(4)), always(&follows(4))]);
+    let expected = "servers 1 and 2 do not count yet, as after a start with an empty folder: do not stop another \
+                    server until the leader has brought them in";
+    assert_eq!(found, [expected]);
+    let found = problems([always(&leads), always(&follows(-1)), always(&follows(4))]);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].starts_with("server 1 does not count yet, as after a restart: "), "{found:?}");
+    assert!(found[1].starts_with("server 2 does not count yet, as after a start "), "{found:?}");
+}
+
+/// So that a set can be given folders one server after the other, each as soon as `doctor` finds nothing wrong.
+#[test]
+fn servers_without_a_disk_among_others_are_noted_but_no_problem() {
+    let leads = |kibibytes: i64| [("diskKibibytes", kibibytes.into())];
+    let follows =
+        |kibibytes: i64| [("role", "follower".into()), ("diskKibibytes", kibibytes.into())];
+    let noted = |disks: [i64; 3]| {
+        let [leads, one, other] = [&leads(disks[0])[..], &follows(disks[1]), &follows(disks[2])];
+        let servers = [always(leads), always(one), always(other)];
+        assert_eq!(problems(servers), [""; 0]);
+        let stdout = doctor_at(servers).stdout;
+        let notes = stdout.lines().filter_map(|line| line.strip_prefix("note "));
+        let notes = notes.filter(|line| line.contains("disk"));
+        notes.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let expected = "server 1 keeps nothing on disk, unlike servers 0 and 2: it forgets everything when its process \
+                    ends; start it with SURFSTORE_DATA_DIR";
+    assert_eq!(noted([0, -1, 4]), [expected]);
+    let expected = "servers 0 and 2 keep nothing on disk, unlike server 1: they forget everything when their processes \
+                    end; start them with SURFSTORE_DATA_DIR";
+    assert_eq!(noted([-1, 4, -1]), [expected]);
+    assert_eq!(noted([4, 4, 0]), [""; 0]);
+    assert_eq!(noted([-1, -1, -1]), [""; 0]);
 }
 
 /// The servers may all be up, and only unable to reach each other.

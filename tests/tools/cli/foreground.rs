@@ -118,17 +118,91 @@ fn servers_are_started_without_a_file_and_end_with_the_program_however_it_ends()
     }
 }
 
+/// The folder that a server's process was told to keep its state in.
+fn data_folder(servers: &Foreground, id: usize) -> Option<String> {
+    let process = process(servers, id);
+    let environment = fs::read_to_string(format!("/proc/{process}/environ")).unwrap();
+    let mut variables = environment.split('\0');
+    variables.find_map(|variable| variable.strip_prefix("SURFSTORE_DATA_DIR=")).map(str::to_owned)
+}
+
+#[test]
+fn with_a_data_folder_each_server_has_a_folder_of_its_own_and_without_one_none() {
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path().join("a/b");
+    let first = three_ports().to_string();
+    let start = |options: &[&str]| {
+        let servers = Foreground::start(&[&["3", "--first-port", &first], options].concat());
+        (0..3).for_each(|id| servers.await_said(&format!("[{id}] process ")));
+        servers
+    };
+    let mut servers = start(&["--data", data.to_str().unwrap()]);
+    for id in 0..3 {
+        let folder = data.join(id.to_string());
+        assert_eq!(data_folder(&servers, id).as_deref(), folder.to_str());
+        assert!(folder.is_dir());
+    }
+    servers.signal("TERM");
+    servers.end();
+    let servers = start(&[]);
+    (0..3).for_each(|id| assert_eq!(data_folder(&servers, id), None));
+}
+
+#[test]
+fn with_a_data_folder_an_update_survives_the_end_of_all_servers() {
+    let data = tempfile::tempdir().unwrap();
+    let (first, data) = (three_ports(), data.path().to_str().unwrap());
+    let port = first.to_string();
+    let start = || {
+        let servers = Foreground::start(&["3", "--first-port", &port, "--data", data]);
+        servers.await_said("is the leader");
+        servers
+    };
+    let mut servers = start();
+    assert_eq!(servers.at(&["update", "a.txt", "1", "h"]).shown(), "a.txt is at version 1\n");
+    servers.signal("KILL");
+    servers.end();
+    wait_until(PATIENCE, "all servers have ended", || (first..first + 3).all(is_free));
+    let servers = start();
+    assert_eq!(servers.at(&["get", "a.txt"]).shown(), "version 1\nh\n");
+    wait_until(PATIENCE, "every server shows its disk", || {
+        let status = servers.at(&["status"]).stdout;
+        status.lines().filter(|line| line.ends_with("iB")).count() == 3
+    });
+}
+
+/// Several servers must not share a folder.
+#[test]
+fn the_data_folder_of_a_single_server_in_the_environment_is_refused() {
+    let mut command = program();
+    command.args(["cluster", "-f", "/nowhere"]).env("SURFSTORE_DATA_DIR", "/");
+    run(&mut command)
+        .assert_failed(2, "SURFSTORE_DATA_DIR names the folder of a single server; use --data DIR");
+}
+
+#[test]
+fn a_data_folder_that_cannot_be_created_is_named_before_any_server_is_started() {
+    let first = three_ports();
+    let _turn = Turn::take();
+    let mut command = program();
+    command.args(["cluster", "3", "--first-port", &first.to_string(), "--data", "/dev/null/a"]);
+    run(&mut command).assert_failed(1, "\"/dev/null/a/0\": Not a directory");
+    assert!((first..first + 3).all(is_free));
+}
+
+/// The process of a server.
+fn process(servers: &Foreground, id: usize) -> String {
+    let said = servers.said("stdout");
+    let begin = format!("[{id}] process ");
+    said.lines().find_map(|line| line.strip_prefix(&begin)).unwrap().to_owned()
+}
+
 #[test]
 fn a_server_that_ends_is_told_and_the_others_go_on_until_none_is_left() {
     let first = three_ports().to_string();
     let mut servers = Foreground::start(&["3", "--first-port", &first]);
     servers.await_said("leader");
-    let process = |id: usize| {
-        let said = servers.said("stdout");
-        let begin = format!("[{id}] process ");
-        said.lines().find_map(|line| line.strip_prefix(&begin)).unwrap().to_owned()
-    };
-    let processes = [0, 1, 2].map(process);
+    let processes = [0, 1, 2].map(|id| process(&servers, id));
     signal("KILL", &processes[0]);
     servers.await_said("[0] ended: signal: 9");
     wait_until(ELECTION, "the others have a leader", || {

@@ -36,7 +36,10 @@ pub(crate) struct Ended {
 /// The program, without the environment variables that it reads.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_surfstore"));
-    command.env_remove("SURFSTORE_CONFIG").env_remove("SURFSTORE_LOG").stdin(Stdio::null());
+    for variable in ["SURFSTORE_CONFIG", "SURFSTORE_LOG", "SURFSTORE_DATA_DIR"] {
+        command.env_remove(variable);
+    }
+    command.stdin(Stdio::null());
     command.env("RUST_BACKTRACE", "1");
     command
 }
