@@ -220,7 +220,8 @@ mod core {
                 Effect::Send { .. }
                 | Effect::ArmTimer(_)
                 | Effect::StopTimers
-                | Effect::Discard(_) => {}
+                | Effect::Discard(_)
+                | Effect::Save(_) => {}
             }
         }
         (server, answer)

@@ -1,6 +1,7 @@
 //! A set of servers, each a separate process.
 
 use std::fmt::Write;
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,24 +25,37 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The servers, which end with this.
 pub(crate) struct Cluster {
     folder: TempDir,
+    /// Whether each server has a data folder.
+    is_durable: bool,
     processes: Vec<Running>,
     pub(crate) addresses: Vec<Address>,
     pub(crate) client: Client,
 }
 
 impl Cluster {
-    /// So many servers with a leader.
+    /// So many servers with a leader, which keep everything in memory.
     pub(crate) fn start(size: usize) -> Cluster {
+        Cluster::start_on(size, None)
+    }
+
+    /// The same; each has a data folder of its own in a new folder there, if a place is given.
+    pub(crate) fn start_on(size: usize, place: Option<&Path>) -> Cluster {
         let mut text = format!("M: {size}\n");
         for id in 0..size {
             // Writing to memory does not fail.
             let _ = writeln!(text, "metadata{id}: 127.0.0.1:{}", free_port());
         }
         let addresses = Config::parse(&text).expect("a good configuration").servers;
-        let folder = tempfile::tempdir().expect("a folder for the configuration");
+        let folder = match place {
+            Some(place) => tempfile::tempdir_in(place),
+            None => tempfile::tempdir(),
+        };
+        let folder = folder.expect("a folder for the configuration");
         std::fs::write(folder.path().join("config.txt"), text).expect("a file");
         let client = Client::new(&addresses, Limits { deadline: PATIENCE, ..Limits::default() });
-        let mut cluster = Cluster { folder, processes: Vec::new(), addresses, client };
+        let is_durable = place.is_some();
+        let processes = Vec::new();
+        let mut cluster = Cluster { folder, is_durable, processes, addresses, client };
         cluster.processes = (0..size).map(|id| cluster.launch(id)).collect();
         cluster.addresses.iter().for_each(|address| wait_for(address.port));
         cluster.leader();
@@ -50,6 +64,10 @@ impl Cluster {
 
     fn launch(&self, id: usize) -> Running {
         let mut server = Command::new(program("surfstore-server"));
+        server.env_remove("SURFSTORE_DATA_DIR");
+        if self.is_durable {
+            server.env("SURFSTORE_DATA_DIR", self.folder.path().join(id.to_string()));
+        }
         Running::start(server.arg(self.folder.path().join("config.txt")).arg(id.to_string()))
     }
 
@@ -104,6 +122,15 @@ impl Cluster {
         let leader = self.leader();
         let status = self.status(leader);
         status.roster.len() == self.size() && status.guests.is_empty()
+    }
+
+    /// Waits until all servers have applied what the leader has committed.
+    pub(crate) fn settle(&mut self) {
+        let leader = self.leader();
+        let goal = self.status(leader).commit_index;
+        for id in 0..self.size() {
+            eventually("all servers are level", || goal <= self.status(id).last_applied);
+        }
     }
 
     /// Lets clients call the leader, and measures what that costs the servers.

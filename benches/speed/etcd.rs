@@ -26,8 +26,18 @@ pub(crate) struct Etcd {
 }
 
 impl Etcd {
-    /// Builds and starts the load program if there is an etcd; otherwise reports that there is none.
+    /// Builds and starts the load program if there is an etcd; otherwise reports that there is none. Its servers keep
+    /// their data in memory, as far as they can.
     pub(crate) fn start() -> Option<Etcd> {
+        Etcd::start_on(None)
+    }
+
+    /// The same; its servers keep their data in that folder, and sync them.
+    pub(crate) fn on_disk(folder: &Path) -> Option<Etcd> {
+        Etcd::start_on(Some(folder))
+    }
+
+    fn start_on(folder: Option<&Path>) -> Option<Etcd> {
         let path = env::var_os("PATH").unwrap_or_default();
         if !env::split_paths(&path).any(|folder| fs::exists(folder.join("etcd")).unwrap_or(false)) {
             println!("etcd is not on the PATH: not compared\n");
@@ -40,6 +50,7 @@ impl Etcd {
         let built = cargo.arg("--target-dir").arg(&target).status().expect("cargo runs");
         assert!(built.success(), "the load program for etcd cannot be built");
         let mut process = Command::new(target.join("release/etcd-load"))
+            .args(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -83,6 +94,14 @@ impl Etcd {
                 answer[name].as_u64().unwrap_or_else(|| panic!("{name}: {answer}")),
             )
         })
+    }
+
+    /// Puts so many keys, and then ends all servers and starts them again, that many times. Returns the times from
+    /// their start to the next put that one of them takes.
+    pub(crate) fn restart(&mut self, keys: usize, times: usize) -> Vec<Duration> {
+        let answer = self.ask("restart", &format!("{keys} {times}"));
+        let took = answer["took_us"].as_array().expect("times");
+        took.iter().map(|us| Duration::from_micros(us.as_u64().expect("a time"))).collect()
     }
 
     /// Passes a line to the load program, and returns its answer.

@@ -14,6 +14,7 @@ mod calls;
 mod catchup;
 mod cluster;
 mod connection;
+mod durable;
 mod etcd;
 mod failover;
 mod figures;
@@ -39,12 +40,13 @@ use settings::Settings;
 type Part = (&'static str, fn(&mut Report, &Settings));
 
 /// What can be measured, in this order.
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 11] = [
     ("calls", calls::measure),
     ("latency", latency::measure),
     ("failover", failover::measure),
     ("catchup", catchup::measure),
     ("growth", growth::measure),
+    ("durable", durable::measure),
     ("idle", idle::measure),
     ("traffic", traffic::measure),
     ("visibility", visibility::measure),

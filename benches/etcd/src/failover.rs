@@ -43,7 +43,7 @@ pub(crate) async fn fail(servers: &mut Servers, times: usize) -> Result<Vec<Dura
 }
 
 /// Puts a key at a server again and again until one succeeds.
-async fn put_somehow(port: u16) {
+pub(crate) async fn put_somehow(port: u16) {
     loop {
         if let Ok(mut etcd) = Etcd::connect(port).await {
             let put = etcd.put("failover".into(), "value".into());

@@ -6,12 +6,16 @@
 //! OPERATION CLIENTS SECONDS        OPERATION: put, update, read10, read1000
 //! failover TIMES
 //! rejoin KEYS
+//! restart KEYS TIMES
 //! ```
 //!
 //! All calls go to the leader. `failover` kills it that many times, and measures the time until another server takes a
-//! put. `rejoin` replaces a follower, and measures how long the new member takes to catch up with so many keys. The
-//! result of each line is one line of JSON on stdout. The servers and their data are gone when stdin ends, and after an
-//! error or a signal as well.
+//! put. `rejoin` replaces a follower, and measures how long the new member takes to catch up with so many keys.
+//! `restart` ends all servers and starts them again that many times, each time with so many keys, and measures the time
+//! until one of them takes a put. The result of each line is one line of JSON on stdout. The servers and their data are
+//! gone when stdin ends, and after an error or a signal as well.
+//!
+//! The servers keep their data in memory as far as they can, or in the folder that is the only argument, synced.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what it is for")]
 
@@ -20,9 +24,11 @@ mod failover;
 mod load;
 mod messages;
 mod rejoin;
+mod restart;
 mod servers;
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
@@ -64,7 +70,8 @@ fn run() -> Result<ExitCode> {
 }
 
 async fn serve(mut lines: UnboundedReceiver<io::Result<String>>) -> Result<ExitCode> {
-    let mut servers = Servers::start().await?;
+    let folder = std::env::args_os().nth(1).map(PathBuf::from);
+    let mut servers = Servers::start(folder).await?;
     while let Some(line) = lines.recv().await {
         let line = line?;
         if let Some(times) = line.strip_prefix("failover ").and_then(|times| times.parse().ok()) {
@@ -81,10 +88,17 @@ async fn serve(mut lines: UnboundedReceiver<io::Result<String>>) -> Result<ExitC
             writeln!(io::stdout(), r#"{{"operation":"rejoin",{times}}}"#)?;
             continue;
         }
+        if let Some((keys, times)) = line.strip_prefix("restart ").and_then(pair) {
+            let took =
+                restart::restart(&mut servers, keys, times).await.with_context(|| line.clone())?;
+            let took: Vec<_> = took.iter().map(Duration::as_micros).collect();
+            writeln!(io::stdout(), r#"{{"operation":"restart","took_us":{took:?}}}"#)?;
+            continue;
+        }
         let Some(load) = parse(&line) else {
             eprintln!(
-                "etcd-load: {line:?} is neither failover TIMES nor rejoin KEYS nor OPERATION CLIENTS SECONDS, with put, \
-                 update, read10 or read1000."
+                "etcd-load: {line:?} is none of failover TIMES, rejoin KEYS, restart KEYS TIMES and OPERATION CLIENTS \
+                 SECONDS, with put, update, read10 or read1000."
             );
             return Ok(ExitCode::from(2));
         };
@@ -92,6 +106,12 @@ async fn serve(mut lines: UnboundedReceiver<io::Result<String>>) -> Result<ExitC
         writeln!(io::stdout(), "{figures}")?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Two numbers.
+fn pair(text: &str) -> Option<(usize, usize)> {
+    let (first, second) = text.split_once(' ')?;
+    Some((first.parse().ok()?, second.parse().ok()?))
 }
 
 /// The load that a line asks for.

@@ -38,10 +38,8 @@ pub(crate) struct Rejoined {
 /// Puts so many keys, unless they are there, and replaces a follower by a new member.
 pub(crate) async fn rejoin(servers: &mut Servers, keys: usize) -> Result<Rejoined> {
     let prefix = Bytes::from(PREFIX);
+    fill(servers, keys).await?;
     let mut leader = Etcd::connect(servers.leader().await?).await?;
-    if leader.count(&prefix).await? != keys {
-        fill(&leader, keys).await?;
-    }
     let id = servers.replace_follower().await?;
     let goal = revision(&mut leader).await?;
     let began = Instant::now();
@@ -67,8 +65,12 @@ pub(crate) async fn rejoin(servers: &mut Servers, keys: usize) -> Result<Rejoine
     Ok(Rejoined { holds: holds.unwrap_or(serves), serves })
 }
 
-/// Puts the keys, each once.
-async fn fill(etcd: &Etcd, keys: usize) -> Result<()> {
+/// Puts so many keys, each once, unless they are there.
+pub(crate) async fn fill(servers: &Servers, keys: usize) -> Result<()> {
+    let mut etcd = Etcd::connect(servers.leader().await?).await?;
+    if etcd.count(&Bytes::from(PREFIX)).await? == keys {
+        return Ok(());
+    }
     let mut clients: JoinSet<Result<()>> = JoinSet::new();
     for first in 0..CLIENTS {
         let mut etcd = etcd.clone();

@@ -1,7 +1,8 @@
 //! The three etcd servers: started in a folder of their own, watched until they have a leader, and ended.
 //!
-//! They run as they come, with two exceptions in their favour: the data are in memory where the machine has a folder
-//! for that, and nothing is synced to disk where etcd knows how not to. SurfStore's servers do neither.
+//! They run as they come, with two exceptions in their favour, unless a folder is given: the data are in memory where the
+//! machine has a folder for that, and nothing is synced to disk where etcd knows how not to. SurfStore's servers do
+//! neither without a data folder.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -30,12 +31,14 @@ pub(crate) struct Servers {
 }
 
 impl Servers {
-    /// Starts the servers and waits until all of them know the leader.
-    pub(crate) async fn start() -> Result<Servers> {
+    /// Starts the servers and waits until all of them know the leader. With a folder, they keep their data there, and
+    /// sync them.
+    pub(crate) async fn start(folder: Option<PathBuf>) -> Result<Servers> {
         let memory = Path::new("/dev/shm");
-        let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let elsewhere = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let unsynced = folder.is_none() && knows(NO_SYNC)?;
+        let parent = folder.unwrap_or(elsewhere);
         let folder = tempfile::Builder::new().prefix("etcd-load-").tempdir_in(&parent)?;
-        let unsynced = knows(NO_SYNC)?;
         let ports = free_ports()?;
         let mut servers = Servers { running: Vec::new(), folder, ports, unsynced };
         for id in 0..COUNT {
@@ -153,6 +156,25 @@ impl Servers {
         self.running[id] = self.launch(id, Set::New)?;
         self.wait_for_leader().await?;
         Ok(())
+    }
+
+    /// Ends all processes at once.
+    pub(crate) fn kill_all(&mut self) -> Result<()> {
+        for server in &mut self.running {
+            server.child.kill()?;
+        }
+        for server in &mut self.running {
+            server.child.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Starts all servers whose processes were ended. Returns where they will take calls.
+    pub(crate) fn launch_all(&mut self) -> Result<Vec<u16>> {
+        for id in 0..COUNT {
+            self.running[id] = self.launch(id, Set::New)?;
+        }
+        Ok(self.ports[0].to_vec())
     }
 
     /// Ends a follower's process, removes it from the set, removes its data, and adds it again, as etcd's documentation
