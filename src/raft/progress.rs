@@ -242,10 +242,10 @@ impl Progress {
 
     /// The follower shows that its log ends with that entry. If the leader still knows the entry, it can go on from there
     /// without a snapshot (Log Matching, §5.3). The follower may have got one whose answer came too late, because it
-    /// took long to write to its disk.
+    /// took long to write to its disk. The last entry is sent in any case, because nothing else proves a match.
     fn skip_snapshot(&mut self, last: Position, log: &Log) {
         if log.last_included().index <= last.index && log.contains(last) {
-            self.next_index = self.next_index.max(last.index.next());
+            self.next_index = self.next_index.max(last.index.next().min(log.last_index()));
         }
     }
 

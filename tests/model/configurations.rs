@@ -619,7 +619,7 @@ pub(crate) const CUT_ALONE: Configuration = Configuration {
 /// Two servers that drop entries and are relaunched.
 pub(crate) const CUT_PAIR_RELAUNCHED: Configuration = Configuration {
     bounds: Bounds { cut: true, versions: &[1], relaunches: Relaunches::AtOnce(2), ..joined(2, 2) },
-    states: 2_694,
+    states: 2_674,
     marks: &[
         Mark::EntryDropped,
         Mark::PieceSent,
@@ -641,7 +641,7 @@ pub(crate) const CUT_PAIR_IN_PIECES: Configuration = Configuration {
         relaunches: Relaunches::AtOnce(1),
         ..joined(2, 2)
     },
-    states: 53_046,
+    states: 52_150,
     marks: &[
         Mark::PieceKept,
         Mark::PiecesGivenUp,
@@ -654,7 +654,7 @@ pub(crate) const CUT_PAIR_IN_PIECES: Configuration = Configuration {
 /// Two servers that drop entries, of which one is relaunched, all messages kept.
 pub(crate) const CUT_PAIR_WITH_ALL_MESSAGES: Configuration = Configuration {
     bounds: Bounds { cut: true, ..RELAUNCH_WITH_ALL_MESSAGES.bounds },
-    states: 491_853,
+    states: 491_837,
     marks: &[Mark::EmptyServerFilled, Mark::SnapshotNotNeeded, Mark::SuffixKept],
 };
 
@@ -669,14 +669,14 @@ pub(crate) const CUT_PAIR_WITH_FAILURES: Configuration = Configuration {
         relaunches: Relaunches::AtOnce(1),
         ..joined(2, 2)
     },
-    states: 13_712,
+    states: 13_387,
     marks: &[Mark::AppendFailed, Mark::TransferEnded, Mark::EmptyServerFilled, Mark::SuffixKept],
 };
 
 /// Three servers that drop entries found a history, and elect a second leader.
 pub(crate) const CUT_FOUNDING: Configuration = Configuration {
     bounds: Bounds { cut: true, ..TRIO.bounds },
-    states: 158_545,
+    states: 157_934,
     marks: &[
         Mark::TwoLeaders,
         Mark::HistoryGivenUp,
@@ -691,7 +691,7 @@ pub(crate) const CUT_FOUNDING: Configuration = Configuration {
 /// Three servers that drop entries, and two callers who may find a leader that has been replaced.
 pub(crate) const CUT_TRIO_WITH_UPDATES: Configuration = Configuration {
     bounds: Bounds { cut: true, versions: &[1, 2], ..joined(3, 2) },
-    states: 345_824,
+    states: 346_228,
     marks: &[
         Mark::ConflictTruncated,
         Mark::Figure8,
@@ -706,7 +706,7 @@ pub(crate) const CUT_TRIO_WITH_UPDATES: Configuration = Configuration {
 /// Three servers that drop entries, of which one crashes, and a writer.
 pub(crate) const CUT_TRIO_WITH_CRASH: Configuration = Configuration {
     bounds: Bounds { cut: true, ..TRIO_WITH_CRASH.bounds },
-    states: 425_568,
+    states: 424_830,
     marks: &[
         Mark::ConflictTruncated,
         Mark::LeaderCrashed,
@@ -720,7 +720,7 @@ pub(crate) const CUT_TRIO_WITH_CRASH: Configuration = Configuration {
 /// Three servers that drop entries, of which one is relaunched, and a writer.
 pub(crate) const CUT_TRIO_RELAUNCHED: Configuration = Configuration {
     bounds: Bounds { cut: true, ..TRIO_RELAUNCHED.bounds },
-    states: 440_978,
+    states: 439_080,
     marks: &[
         Mark::TwoLeaders,
         Mark::GuestPresent,
@@ -734,7 +734,7 @@ pub(crate) const CUT_TRIO_RELAUNCHED: Configuration = Configuration {
 /// Three servers that drop entries, in three terms, and a writer.
 pub(crate) const CUT_TRIO_IN_THREE_TERMS: Configuration = Configuration {
     bounds: Bounds { cut: true, index: 3, versions: &[1], ..joined(3, 3) },
-    states: 269_771,
+    states: 268_974,
     marks: &[
         Mark::ConflictTruncated,
         Mark::Figure8,
@@ -748,21 +748,21 @@ pub(crate) const CUT_TRIO_IN_THREE_TERMS: Configuration = Configuration {
 /// The same, with two writers, so that an overwritten log is longer than a snapshot.
 pub(crate) const CUT_TRIO_IN_THREE_TERMS_WITH_UPDATES: Configuration = Configuration {
     bounds: Bounds { versions: &[1, 2], ..CUT_TRIO_IN_THREE_TERMS.bounds },
-    states: 914_045,
+    states: 909_392,
     marks: &[Mark::SuffixReplaced, Mark::LongerLogReplaced, Mark::ToldUnknownByInstall],
 };
 
 /// The same, with one writer and a longer log.
 pub(crate) const CUT_TRIO_WITH_LONGER_LOG: Configuration = Configuration {
     bounds: Bounds { index: 4, ..CUT_TRIO_IN_THREE_TERMS.bounds },
-    states: 592_975,
+    states: 592_504,
     marks: CUT_TRIO_IN_THREE_TERMS.marks,
 };
 
 /// Three servers, two writers, and snapshots that have several pieces.
 pub(crate) const CUT_TRIO_IN_PIECES: Configuration = Configuration {
     bounds: Bounds { cut: true, updates: Updates::Apart, versions: &[1, 1], ..joined(3, 2) },
-    states: 363_589,
+    states: 364_587,
     marks: &[
         Mark::TwoLeaders,
         Mark::PieceKept,

@@ -659,6 +659,8 @@ fn a_follower_that_shows_that_it_has_a_snapshot_is_sent_entries_and_not_another_
     let effects = shows(piece.last_included);
     assert_eq!(pieces_to(&effects, 2), []);
     assert_eq!(batch_to(&effects, 2).prev_log, piece.last_included);
+    let effects = shows(server.log().last());
+    assert_eq!(batch_to(&effects, 2).entries.len(), 1, "only an append proves a match");
     // An entry that this leader does not know, or has dropped, proves nothing.
     for last in [at(1, 5), at(1, 1)] {
         assert_eq!(pieces_to(&shows(last), 2).len(), 1, "its log ends at {last:?}");
