@@ -14,7 +14,7 @@ use super::{BODY_BYTES_MAX, Refusal};
 const SMALL_BYTES_MAX: usize = 64 << 10;
 
 /// The maximum size of a map, as a multiple of the bytes that it is made for. It bounds the addresses that an announced
-/// length takes. And at most an eighth of the largest body is ever moved, which takes less than a millisecond.
+/// length takes. And at most an eighth of the largest body is ever moved at once.
 const GROWTH_MAX: usize = 8;
 
 /// How many addresses a new map must leave, in bytes. Their number may be limited, and a process whose allocator gets

@@ -59,7 +59,7 @@ impl EventLoop {
             actions.into_iter().for_each(|action| self.perform(action));
             let has_more = service.has_more();
             let is_over = has_more || TURN <= now.duration_since(turn_from);
-            if is_over || inbox.is_empty() {
+            if self.unsaved.is_some() && (is_over || inbox.is_empty()) {
                 self.hand_over();
             }
             if is_over {
