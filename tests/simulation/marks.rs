@@ -79,7 +79,6 @@ pub(crate) enum Mark {
     ReceiverReplaced,
     SnapshotGivenUp,
     SnapshotIgnored,
-    HeldUncommitted,
     ConflictReplaced,
     UnknownByInstall,
     InstalledOnNothing,
@@ -102,7 +101,7 @@ pub(crate) enum Mark {
 }
 
 /// Every mark, with what it stands for.
-const MARKS: [(Mark, &str); 96] = [
+const MARKS: [(Mark, &str); 95] = [
     (Mark::Loss, "messages are lost"),
     (Mark::Duplication, "messages arrive twice"),
     (Mark::Tail, "messages are delayed up to ten election timeouts"),
@@ -179,7 +178,6 @@ const MARKS: [(Mark, &str); 96] = [
     (Mark::ReceiverReplaced, "another process gets the rest of a snapshot"),
     (Mark::SnapshotGivenUp, "a part of a snapshot is given up for another leader"),
     (Mark::SnapshotIgnored, "a snapshot is sent to a server that has all that it includes"),
-    (Mark::HeldUncommitted, "a snapshot commits entries that its receiver holds"),
     (Mark::ConflictReplaced, "entries that conflict with a snapshot are replaced by it"),
     (Mark::UnknownByInstall, "a snapshot leaves the outcome of an update unknown"),
     (Mark::InstalledOnNothing, "a server without a log gets a snapshot"),

@@ -175,9 +175,6 @@ impl World {
         assert!(is_kept, "no snapshot was needed");
         assert!(index <= after.commit_index, "a receiver does not commit what a snapshot includes");
         self.marks.hit(Mark::SnapshotIgnored);
-        if before.status.commit_index < index {
-            self.marks.hit(Mark::HeldUncommitted);
-        }
     }
 
     /// How many leaves the receiver of a piece must hold, and whether these are the whole snapshot.
