@@ -427,7 +427,7 @@ impl Node<Candidate> {
             return Server::Candidate(self);
         }
         if self.role.kind == BallotKind::Vote {
-            self.core.last_hurry.get_or_insert(Hurry::after_lost_vote());
+            self.core.last_hurry.get_or_insert(Hurry::without_judge());
         }
         match self.core.hurry() {
             Some(_) => self.wait_for_turn(out),

@@ -116,6 +116,7 @@ impl Core {
         // The disk keeps more of the log than memory does.
         core.compact(usize::MAX);
         core.disk = Some(Box::new(Disk::new(hard_state, core.log.last_index())));
+        core.last_hurry = core.is_founded().then(Hurry::without_judge);
         core
     }
 

@@ -13,7 +13,10 @@
 //!    in time keeps its role, even if all followers lose its connections at once.
 //! 3. In a hurry, ballots and the wait for the winner of a vote last [`PATIENCE_MS`], and a ballot that is lost is
 //!    repeated within [`HURRY_SPREAD_MS`]. A vote that is lost begins such a hurry too, without a judge.
-//! 4. After [`BALLOTS_MAX`] ballots without a winner, the usual times hold again; lost votes begin no other hurry
+//! 4. So does the start of a server that comes back from its disk and knows that it is founded: if its whole set starts
+//!    again, nobody leads. If somebody leads, the others refuse the pre-votes, and the leader's next heartbeat ends the
+//!    hurry.
+//! 5. After [`BALLOTS_MAX`] ballots without a winner, the usual times hold again; lost votes begin no other hurry
 //!    before a ballot has lasted its usual time. A hurry also ends with the append of a leader that has a majority, the
 //!    answer of the lost leader, an election won, or a crash. It outlasts the changes of term and role between follower
 //!    and candidate.
@@ -39,7 +42,7 @@ const BALLOTS_MAX: u8 = 3;
 /// What a server in a hurry remembers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Hurry {
-    /// The leader whose connections have closed; `None` if it was a vote that was lost.
+    /// The leader whose connections have closed; `None` if something else began the hurry.
     lost: Option<Member>,
     /// The number of ballots that have begun in it, at most one more than the maximum.
     ballots: u8,
@@ -51,8 +54,8 @@ impl Hurry {
         Hurry { lost: Some(leader), ballots: 0 }
     }
 
-    /// The hurry of a candidate that has lost a vote.
-    pub(super) fn after_lost_vote() -> Hurry {
+    /// The hurry of a candidate that has lost a vote, and of a server that comes back from its disk.
+    pub(super) fn without_judge() -> Hurry {
         Hurry { lost: None, ballots: 0 }
     }
 

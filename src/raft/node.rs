@@ -4,7 +4,7 @@ use super::candidate::Candidate;
 use super::cluster::Cluster;
 use super::core::Core;
 use super::crashed::Crashed;
-use super::event::{CallId, Effects, Reply, Timer};
+use super::event::{CallId, Effects, Reply};
 use super::follower::Follower;
 use super::hurry::Hurry;
 use super::identity::Incarnation;
@@ -50,11 +50,11 @@ impl Node<Follower> {
 
     fn begin(core: Core, out: &mut Effects) -> Server {
         let is_alone = core.cluster.size() == 1;
-        let node = Node { core: Box::new(core), role: Follower::without_leader(), seal: () };
+        let mut node = Node { core: Box::new(core), role: Follower::without_leader(), seal: () };
         if is_alone {
             return node.campaign(out);
         }
-        out.arm(Timer::Start);
+        node.role.enter(&mut node.core, out);
         Server::Follower(node)
     }
 }

@@ -796,7 +796,7 @@ pub(crate) const ALONE_ON_DISK: Configuration = Configuration {
 /// Two servers that lose their power, one after the other or the same twice, and a writer.
 pub(crate) const PAIR_ON_DISK: Configuration = Configuration {
     bounds: Bounds { versions: &[1], disks: Disks::OneByOne(2), ..joined(2, 3) },
-    states: 22_830,
+    states: 22_712,
     marks: &[
         Mark::AnsweredLate,
         Mark::VoteForgotten,
@@ -818,7 +818,7 @@ pub(crate) const PAIR_ON_DISK: Configuration = Configuration {
 /// Two servers that both lose their power twice, and a writer.
 pub(crate) const PAIR_OUT_OF_POWER: Configuration = Configuration {
     bounds: Bounds { versions: &[1], disks: Disks::Together(2), ..joined(2, 3) },
-    states: 16_922,
+    states: 17_609,
     marks: &[
         Mark::AnsweredLate,
         Mark::VoteForgotten,
@@ -845,7 +845,7 @@ pub(crate) const PAIR_ON_DISK_WITH_CRASH: Configuration = Configuration {
         disks: Disks::OneByOne(1),
         ..joined(2, 2)
     },
-    states: 56_689,
+    states: 56_921,
     marks: &[
         Mark::AnsweredLate,
         Mark::VoteForgotten,
@@ -886,7 +886,7 @@ pub(crate) const FOUNDING_ON_DISK: Configuration = Configuration {
 /// Two servers that found a history and both lose their power, and a writer.
 pub(crate) const FOUNDING_OUT_OF_POWER: Configuration = Configuration {
     bounds: Bounds { versions: &[1], disks: Disks::Together(1), ..elections_of(2, 2) },
-    states: 7_282,
+    states: 7_313,
     marks: &[
         Mark::AnsweredLate,
         Mark::VoteForgotten,
@@ -912,7 +912,7 @@ pub(crate) const FOUNDING_ON_SLOW_DISKS: Configuration = Configuration {
 /// Two servers that drop entries and lose their power, one after the other or the same twice, and a writer.
 pub(crate) const CUT_PAIR_ON_DISK: Configuration = Configuration {
     bounds: Bounds { cut: true, versions: &[1], disks: Disks::OneByOne(2), ..joined(2, 2) },
-    states: 4_177,
+    states: 4_203,
     marks: &[
         Mark::EntryDropped,
         Mark::RecoveredFromSnapshot,
@@ -987,7 +987,7 @@ pub(crate) const TRIO_OUT_OF_POWER: Configuration = Configuration {
 /// Two servers that lose their power, one after the other or the same twice, and a writer, all messages kept.
 pub(crate) const PAIR_ON_DISK_WITH_ALL_MESSAGES: Configuration = Configuration {
     bounds: Bounds { versions: &[1], disks: Disks::OneByOne(2), clearing: false, ..joined(2, 2) },
-    states: 21_880,
+    states: 21_900,
     marks: &[
         Mark::AnsweredLate,
         Mark::VoteForgotten,
@@ -1059,7 +1059,7 @@ pub(crate) const CUT_TRIO_OUT_OF_POWER: Configuration = Configuration {
 /// Three servers, of which one loses its power, and a writer.
 pub(crate) const TRIO_ON_DISK_WITH_UPDATE: Configuration = Configuration {
     bounds: Bounds { versions: &[1], disks: Disks::StalledOne, ..joined(3, 2) },
-    states: 973_543,
+    states: 976_460,
     marks: &[
         Mark::CommittedAhead,
         Mark::CommittedForgotten,
@@ -1083,7 +1083,7 @@ pub(crate) const TRIO_ON_DISK_WITH_UPDATE: Configuration = Configuration {
 /// Three servers that all lose their power, and a writer.
 pub(crate) const TRIO_OUT_OF_POWER_WITH_UPDATE: Configuration = Configuration {
     bounds: Bounds { versions: &[1], disks: Disks::StalledAll, ..joined(3, 2) },
-    states: 867_754,
+    states: 880_580,
     marks: &[
         Mark::CommittedAhead,
         Mark::CommittedForgotten,

@@ -232,6 +232,21 @@ fn a_server_that_comes_back_knows_its_term_vote_log_and_map() {
     assert!(!is_granted(&back.step(asks(rival)).1), "it has voted in this term");
 }
 
+/// If the whole set starts again, nobody leads. A server that starts with nothing must give the others time to come.
+#[test]
+fn a_server_that_comes_back_stands_soon_if_it_is_founded() {
+    let cluster = Cluster::new(SELF, 3).expect("a member");
+    for (commit, timer) in [(1, Timer::Hurry), (0, Timer::Start)] {
+        let log = append(1, at(0, 0), rosters(&[1])).committing(commit);
+        let saved = on_disk(saves(&durable(3).step(appends(log)).1));
+        let (server, effects) = Server::recover(cluster, saved, Compaction::default());
+        assert_eq!(armed(&effects), [timer], "committed up to {commit}");
+        let (_, effects) = server.step(timeout(timer));
+        let waits = if timer == Timer::Hurry { Timer::Patience } else { Timer::Campaign };
+        assert_eq!(armed(&effects), [waits]);
+    }
+}
+
 /// Otherwise it would take another history for its own.
 #[test]
 fn a_server_that_learns_that_it_is_founded_saves_that_before_it_says_so() {
