@@ -143,13 +143,7 @@ impl<D: Disk> Store<D> {
         }
         let mut notes = Vec::new();
         let mut meta = Meta::read(&disk)?;
-        let SetIdentity { id, size, names } = meta.set;
-        if id != set.id {
-            return Err(OpenError::OtherServer { owner: id, started: set.id });
-        }
-        if size != set.size {
-            return Err(OpenError::OtherSize { folder: size, configured: set.size });
-        }
+        meta.check_owner(set.id, set.size)?;
         let mut recovered = recover(&disk, &meta)?;
         let torn = recovered.tail.torn;
         if 0 < torn {
@@ -161,7 +155,7 @@ impl<D: Disk> Store<D> {
         let sizes = Sizes { segment: meta.segment_bytes, ..sizes };
         let segments = Segments::resume(&mut disk, meta.incarnation, sizes.segment, recovered)?;
         remove_leftovers(&mut disk, segments.known())?;
-        if names != set.names {
+        if meta.set.names != set.names {
             let note =
                 "the names of the servers are not those of the last start (normal after a move)";
             notes.push(note.to_owned());
@@ -322,6 +316,16 @@ impl<D: Disk> Store<D> {
         self.has_failed = result.is_err();
         result
     }
+}
+
+/// Refuses a folder of another server, or of a server in a set of another size. A folder without data is nobody's.
+///
+/// Only the file is read that says whose folder it is. Nothing is changed.
+pub fn check_owner(disk: &impl Disk, id: ServerId, size: u8) -> Result<(), OpenError> {
+    if disk.list()?.iter().any(|name| name == meta::FILE) {
+        Meta::read(disk)?.check_owner(id, size)?;
+    }
+    Ok(())
 }
 
 /// Makes an empty folder that of a server. If the power fails meanwhile, it stays a folder without data.

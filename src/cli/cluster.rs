@@ -22,8 +22,9 @@ use super::screen::{Colour, Screen, plain};
 use crate::client::Limits;
 use crate::client::blocking::Client;
 use crate::config::{Address, Config};
+use crate::raft::ServerId;
 use crate::runtime::disk;
-use crate::storage;
+use crate::storage::{self, Folder, OpenError};
 
 /// The default number of servers.
 const SERVERS: u8 = 5;
@@ -75,6 +76,7 @@ pub(super) fn run(
         check_free(address, &found?)?;
     }
     if let Some(data) = data {
+        check_owners(data, config.servers.len())?;
         for folder in (0..config.servers.len()).map(|id| folder(data, id)) {
             // Whatever is created on the way there is for this user only, as the folder itself is.
             let created = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
@@ -89,6 +91,21 @@ pub(super) fn run(
 /// The folder in which a server keeps its state.
 fn folder(data: &Path, id: usize) -> PathBuf {
     data.join(id.to_string())
+}
+
+/// Checks that no folder belongs to another server, or to a set of another size. If a folder cannot be read, its server
+/// says so, and the others go on.
+fn check_owners(data: &Path, servers: usize) -> Result<(), CommandError> {
+    let size = u8::try_from(servers).unwrap_or(u8::MAX);
+    for id in 0..size {
+        let path = folder(data, usize::from(id));
+        let owner =
+            Folder::existing(&path).and_then(|it| storage::check_owner(&it, ServerId(id), size));
+        if let Err(error @ (OpenError::OtherServer { .. } | OpenError::OtherSize { .. })) = owner {
+            return Err(CommandError::usage(format!("{path:?}: {error}")));
+        }
+    }
+    Ok(())
 }
 
 /// Runs the servers until a signal arrives or all of them have ended.

@@ -83,6 +83,18 @@ impl Meta {
         }
     }
 
+    /// Refuses the folder to another server, and to a set of another size.
+    pub(super) fn check_owner(&self, id: ServerId, size: u8) -> Result<(), OpenError> {
+        let set = self.set;
+        if set.id != id {
+            return Err(OpenError::OtherServer { owner: set.id, started: id });
+        }
+        if set.size != size {
+            return Err(OpenError::OtherSize { folder: set.size, configured: size });
+        }
+        Ok(())
+    }
+
     fn bytes(&self) -> Vec<u8> {
         let Meta { set, incarnation, segment_bytes } = self;
         let mut bytes = MAGIC.to_vec();

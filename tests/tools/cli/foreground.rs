@@ -190,6 +190,32 @@ fn a_data_folder_that_cannot_be_created_is_named_before_any_server_is_started() 
     assert!((first..first + 3).all(is_free));
 }
 
+#[test]
+fn data_folders_of_a_set_of_another_size_are_refused_before_any_server_is_started() {
+    let data = tempfile::tempdir().unwrap();
+    let (first, data) = (three_ports(), data.path());
+    let port = first.to_string();
+    let folders = data.to_str().unwrap();
+    let mut servers = Foreground::start(&["3", "--first-port", &port, "--data", folders]);
+    servers.await_said("is the leader");
+    let was_made = |id: u8| data.join(id.to_string()).join("meta").exists();
+    wait_until(PATIENCE, "every folder is that of a server", || (0..3).all(was_made));
+    servers.signal("TERM");
+    servers.end();
+    wait_until(PATIENCE, "all servers have ended", || (first..first + 3).all(is_free));
+    let turn = Turn::take();
+    let says = format!("{:?}: the folder belongs to a set of 3 servers", data.join("0"));
+    for size in ["1", "5"] {
+        let mut command = program();
+        command.args(["cluster", size, "--first-port", &port, "--data", folders]);
+        run(&mut command).assert_refused(&says);
+    }
+    assert!((first..first + 3).all(is_free) && !data.join("3").exists());
+    drop(turn);
+    let servers = Foreground::start(&["3", "--first-port", &port, "--data", folders]);
+    servers.await_said("is the leader");
+}
+
 /// The process of a server.
 fn process(servers: &Foreground, id: usize) -> String {
     let said = servers.said("stdout");
