@@ -6,7 +6,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -20,6 +20,9 @@ use support::programs::program;
 use support::wait::{ELECTION, PATIENCE, loud_note, wait_until};
 use surfstore::chaos::check::check;
 use surfstore::chaos::history::{Deed, Fate, Operation};
+use surfstore::value::Value;
+
+use crate::pages::metric;
 
 /// Running servers with data folders, and their leader.
 fn led(size: usize) -> (Cluster, usize) {
@@ -226,6 +229,12 @@ fn a_stopped_servers_folder_is_verified_and_described() {
 
 /// The command that starts a server whose syncs strace tampers with; `None` if there is no strace.
 fn tampered(cluster: &Cluster, id: usize, inject: &str) -> Option<Command> {
+    let inject = format!("inject=fdatasync:{inject}");
+    traced(cluster, id, &["-o", "/dev/null", "-e", "trace=fdatasync", "-e", &inject])
+}
+
+/// The command that starts a server under strace with these options; `None` if there is no strace.
+fn traced(cluster: &Cluster, id: usize, options: &[&str]) -> Option<Command> {
     if Command::new("strace").arg("--version").output().is_err() {
         assert!(env::var_os("CI").is_none(), "CI has strace");
         loud_note("syncs that fail or stall, because there is no strace (Debian: strace)");
@@ -233,8 +242,7 @@ fn tampered(cluster: &Cluster, id: usize, inject: &str) -> Option<Command> {
     }
     let mut command = Command::new("strace");
     // The server is the child, and strace ends with it.
-    command.args(["-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e"]);
-    command.arg(format!("inject=fdatasync:{inject}")).arg(program("surfstore-server"));
+    command.args(["-D", "-f", "-qq"]).args(options).arg(program("surfstore-server"));
     command.arg(cluster.config()).arg(id.to_string()).env(DATA_FOLDER, cluster.data_folder(id));
     cluster.keep_output(id, &mut command);
     Some(command)
@@ -242,7 +250,17 @@ fn tampered(cluster: &Cluster, id: usize, inject: &str) -> Option<Command> {
 
 /// Updates a file once, at a server that leads. Returns whether that was confirmed.
 fn update_once(cluster: &Cluster, ids: &[usize], name: &str, version: i64) -> bool {
-    let params = update(name, version, &hash("x"));
+    update_once_to(cluster, ids, name, version, &hash("x"))
+}
+
+fn update_once_to(
+    cluster: &Cluster,
+    ids: &[usize],
+    name: &str,
+    version: i64,
+    hashes: &Value,
+) -> bool {
+    let params = update(name, version, hashes);
     ids.iter().any(|id| {
         let server = cluster.at(*id).impatient(Duration::from_secs(2));
         matches!(server.try_call("surfstore.updatefile", &params), Ok(answer) if answer == TRUE)
@@ -279,6 +297,105 @@ fn a_server_whose_sync_fails_ends_with_one_line_and_the_others_go_on() {
         cluster.start([0, 1, 2]);
         cluster.await_version(&[0, 1, 2], "a.txt", acknowledged);
     }
+}
+
+/// A file system in memory, of so many MiB. It is unmounted when this is dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(path: PathBuf, mib: u32) -> SmallDisk {
+        fs::create_dir(&path).unwrap();
+        mount(&path, &format!("size={mib}m"));
+        SmallDisk(path)
+    }
+
+    fn grow(&self, mib: u32) {
+        mount(&self.0, &format!("remount,size={mib}m"));
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // A server may still use it.
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+#[track_caller]
+fn mount(path: &Path, options: &str) {
+    let mount =
+        Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(path).output();
+    let error = mount.map(|mount| String::from_utf8(mount.stderr).unwrap());
+    assert!(
+        matches!(&error, Ok(error) if error.is_empty()),
+        "this test needs root to mount a file system: {error:?}"
+    );
+}
+
+#[test]
+fn a_server_whose_disk_is_full_ends_with_one_line_and_is_level_again_once_there_is_room() {
+    let mut cluster = Cluster::durable(3);
+    // An empty folder takes 32 MiB.
+    let disk = SmallDisk::mount(cluster.data_folder(0), 40);
+    cluster.start(0..3);
+    let large = hash(&"x".repeat(1 << 20));
+    let mut acknowledged = 0;
+    wait_until(PATIENCE, "the disk is full", || {
+        let confirmed = update_once_to(&cluster, &[0, 1, 2], "a.txt", acknowledged + 1, &large);
+        acknowledged += i64::from(confirmed);
+        cluster.process(0).try_wait().unwrap().is_some()
+    });
+    assert_eq!(cluster.await_end(0), Some(1));
+    let said = ["No space left on device", "surfstore-server: ", "panicked"];
+    assert_eq!(said.map(|what| cluster.said(0, what)), [1, 1, 0], "{:?}", cluster.lines(0));
+    wait_until(ELECTION, "the others go on", || {
+        // An update without an answer may have taken effect.
+        let known = cluster.at(1).version("a.txt").max(cluster.at(2).version("a.txt"));
+        acknowledged = acknowledged.max(known);
+        update_once(&cluster, &[1, 2], "a.txt", acknowledged + 1)
+    });
+    acknowledged += 1;
+    disk.grow(160);
+    cluster.start([0]);
+    cluster.await_version(&[0], "a.txt", acknowledged);
+    restart(&mut cluster, &[0, 1, 2]);
+    cluster.await_version(&[0, 1, 2], "a.txt", acknowledged);
+}
+
+/// The syncs that are not those of a batch: of the files of a new folder, of its names, and of the segment that is made
+/// ahead. Each of the two segments takes 16.
+const SYNCS_OF_START: usize = 2 * 16 + 8;
+
+#[test]
+fn changes_that_come_together_share_one_sync() {
+    const CALLERS: usize = 64;
+    const UPDATES: i64 = 20;
+    let mut cluster = Cluster::durable(1);
+    let trace = tempfile::NamedTempFile::new().unwrap();
+    let file = trace.path().to_str().unwrap();
+    let options = ["--seccomp-bpf", "-o", file, "-e", "trace=fdatasync,fsync"];
+    let Some(command) = traced(&cluster, 0, &options) else { return };
+    cluster.launch(0, command);
+    cluster.await_answer(0);
+    cluster.leader();
+    thread::scope(|scope| {
+        for caller in 0..CALLERS {
+            let server = cluster.at(0).another();
+            scope.spawn(move || {
+                let name = format!("{caller}.txt");
+                (1..=UPDATES).for_each(|version| {
+                    assert_eq!(server.update(&name, version, &hash("x")), TRUE);
+                });
+            });
+        }
+    });
+    let batches = metric(cluster.at(0), "surfstore_disk_sync_duration_seconds_count") as usize;
+    let traced = fs::read_to_string(file).unwrap();
+    let syncs = traced.lines().filter(|line| line.contains("sync(")).count();
+    let updates = CALLERS * UPDATES as usize;
+    assert!(batches <= syncs, "{batches} batches took only {syncs} syncs");
+    assert!(syncs <= batches + SYNCS_OF_START, "{batches} batches took {syncs} syncs");
+    assert!(4 * batches < updates, "{updates} updates took {batches} batches");
 }
 
 /// A leader that kept its role while its disk is stalled could commit nothing for ever in a set of two. Here the others
