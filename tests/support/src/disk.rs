@@ -13,7 +13,20 @@ use surfstore::storage::{Disk, DiskFile};
 /// The disk writes this many bytes, at multiples of it, as a whole or not at all.
 pub const SECTOR: usize = 512;
 
-/// What happens at an operation that changes something.
+/// An operation that changes something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Bytes are written to a file.
+    Write,
+    /// A file is synced.
+    Sync,
+    /// A file is created, renamed or removed.
+    Name,
+    /// The folder is synced.
+    SyncFolder,
+}
+
+/// What happens at an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The process ends there. What the operation does may or may not reach the disk. All later operations fail.
@@ -49,7 +62,8 @@ struct State {
     syncs: u64,
     bytes_written: u64,
     fault: Option<(u64, Fault)>,
-    is_stopped: bool,
+    /// The operation at which the process ended.
+    stopped_at: Option<Operation>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -109,9 +123,19 @@ impl MemoryDisk {
         self.state().fault = Some((operation, fault));
     }
 
+    /// Lets nothing happen that was planned and has not happened yet.
+    pub fn unplan(&self) {
+        self.state().fault = None;
+    }
+
+    /// The operation at which the process ended, if it did at one.
+    pub fn stopped_at(&self) -> Option<Operation> {
+        self.state().stopped_at
+    }
+
     /// The same folder for the next process, which no fault meets.
     pub fn restart(&self) -> MemoryDisk {
-        let state = State { fault: None, is_stopped: false, operations: 0, ..self.state().clone() };
+        let state = State { fault: None, stopped_at: None, operations: 0, ..self.state().clone() };
         MemoryDisk(Arc::new(Mutex::new(state)))
     }
 
@@ -135,21 +159,21 @@ impl MemoryDisk {
     }
 
     /// Counts an operation. Returns the fault that it meets.
-    fn begin(&self) -> io::Result<Option<Fault>> {
+    fn begin(&self, operation: Operation) -> io::Result<Option<Fault>> {
         let mut state = self.state();
-        if state.is_stopped {
+        if state.stopped_at.is_some() {
             return Err(io::Error::other("the process has ended"));
         }
-        let operation = state.operations;
+        let number = state.operations;
         state.operations += 1;
-        let fault = state.fault.filter(|(at, _)| *at == operation).map(|(_, fault)| fault);
-        state.is_stopped = fault == Some(Fault::Stop);
+        let fault = state.fault.filter(|(at, _)| *at == number).map(|(_, fault)| fault);
+        state.stopped_at = (fault == Some(Fault::Stop)).then_some(operation);
         Ok(fault)
     }
 
     /// Runs an operation on the folder, which happens as a whole or not at all.
     fn change(&self, renaming: Renaming) -> io::Result<()> {
-        let fault = self.begin()?;
+        let fault = self.begin(Operation::Name)?;
         if !matches!(fault, Some(Fault::Fails(_) | Fault::Short(_))) {
             let mut state = self.state();
             rename(&mut state.names, &renaming);
@@ -248,7 +272,7 @@ impl Disk for MemoryDisk {
     }
 
     fn create(&mut self, name: &str) -> io::Result<MemoryFile> {
-        let fault = self.begin()?;
+        let fault = self.begin(Operation::Name)?;
         if let Some(Fault::Fails(_)) = fault {
             end(fault)?;
         }
@@ -274,7 +298,7 @@ impl Disk for MemoryDisk {
     }
 
     fn sync_folder(&mut self) -> io::Result<()> {
-        let fault = self.begin()?;
+        let fault = self.begin(Operation::SyncFolder)?;
         if fault.is_none() {
             let mut state = self.state();
             state.syncs += 1;
@@ -287,7 +311,7 @@ impl Disk for MemoryDisk {
 
 impl DiskFile for MemoryFile {
     fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let fault = self.disk.begin()?;
+        let fault = self.disk.begin(Operation::Write)?;
         let written = match fault {
             None | Some(Fault::Stop) => bytes.len(),
             Some(Fault::Fails(_)) => 0,
@@ -301,7 +325,7 @@ impl DiskFile for MemoryFile {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        let fault = self.disk.begin()?;
+        let fault = self.disk.begin(Operation::Sync)?;
         let mut state = self.disk.state();
         match fault {
             None => {
@@ -316,13 +340,22 @@ impl DiskFile for MemoryFile {
     }
 }
 
-/// Calls a test with each way to choose, but at most `max` times: if there are more ways, the rest is left out.
-///
-/// Returns how often the test was called, and whether that was each way.
+/// Which ways to choose were tried.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ways {
+    /// How many were tried, some perhaps twice if not all were.
+    pub tried: usize,
+    /// How many there are. It is an estimate if not all were tried.
+    pub all: f64,
+}
+
+/// Calls a test with each way to choose. If there are more than `max`, it is called with the first `max`, and with
+/// as many that `draw` draws from all: it gets a number of possibilities, and returns a smaller number.
 pub fn each_choice(
     max: usize,
+    mut draw: impl FnMut(usize) -> usize,
     mut test: impl FnMut(&mut dyn FnMut(usize) -> usize),
-) -> (usize, bool) {
+) -> Ways {
     // The choices of the last call, and of how many possibilities each was.
     let mut path: Vec<(usize, usize)> = Vec::new();
     for count in 1..=max {
@@ -337,8 +370,19 @@ pub fn each_choice(
         while path.pop_if(|(chosen, of)| *chosen + 1 == *of).is_some() {}
         match path.last_mut() {
             Some((chosen, _)) => *chosen += 1,
-            None => return (count, true),
+            None => return Ways { tried: count, all: count as f64 },
         }
     }
-    (max, false)
+    // Knuth's estimate of the size of a tree: along a path that is drawn, the product of the numbers of branches is
+    // the number of leaves on average.
+    let mut leaves = 0.0;
+    for _ in 0..max {
+        let mut product = 1.0;
+        test(&mut |of| {
+            product *= of as f64;
+            draw(of)
+        });
+        leaves += product;
+    }
+    Ways { tried: 2 * max, all: leaves / max as f64 }
 }
