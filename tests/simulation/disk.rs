@@ -1,49 +1,81 @@
-//! A server's disk: what is on it, what is on its way there, and what is left when the power fails.
+//! A server's disk: a store whose folder is in memory, what is on its way there, and what is left when the power fails.
 //!
-//! It knows no server and no time: it draws from the seed what survives, and how long its work takes.
+//! It knows no server and no time: it draws from the seed at which operation a process ends and what survives, and how
+//! long its work takes. [`Saved::apply`] says what each change means; the store must read back just that.
 
+use std::collections::VecDeque;
+use std::io;
+
+use support::disk::{Fault, MemoryDisk, Operation};
 use surfstore::raft::{
-    Command, Entry, Incarnation, LogIndex, Position, Save, Saved, Snapshot, Status,
+    Command, Entry, Incarnation, LogIndex, Position, Save, Saved, ServerId, Snapshot, Status,
 };
+use surfstore::storage::{SetIdentity, Sizes, Store};
 
 use crate::network::MILLISECOND;
 
+/// Whose folder it is, which matters to nobody here.
+const SET: SetIdentity = SetIdentity { id: ServerId(0), size: 1, names: 0 };
+
+/// Small files, so that a run begins many.
+const SIZES: Sizes = Sizes { segment: 2048, piece: 2048 };
+
 /// A disk.
-#[derive(Debug)]
 pub(crate) struct Disk {
-    /// What was synced. It outlives everything but the disk itself.
-    saved: Saved,
-    /// The number of the last change that was synced since the process began.
-    synced: u64,
-    /// The number of the last change that was handed over since then.
+    folder: MemoryDisk,
+    store: Store<MemoryDisk>,
+    /// What is on it. It outlives everything but the disk itself.
+    state: State,
+    /// The number of the last change that was handed over since the process began.
     last: u64,
-    /// The changes that are being synced, as one, and the number of that sync.
-    under_way: Option<(u64, Save)>,
-    /// The changes that wait for the sync under way.
-    queued: Vec<Save>,
+    /// What the store is doing, and the number of that work.
+    under_way: Option<(u64, Work)>,
+    /// What waits for that, oldest first.
+    orders: VecDeque<Order>,
     /// The snapshot that is being written beside the log.
-    snapshot: Option<Writing>,
-    /// The bytes of the log since the last snapshot.
-    log_bytes: u64,
+    writing: Option<Snapshot>,
+    /// Whether there is work left that can wait.
+    has_more: bool,
 }
 
-/// A snapshot that is being written.
-#[derive(Debug)]
-struct Writing {
-    number: u64,
-    snapshot: Snapshot,
-    /// The last change before it, which must be on the disk first.
-    after: u64,
-    /// Whether it has been written.
-    is_done: bool,
+/// What a disk has.
+#[derive(Clone)]
+struct State {
+    saved: Saved,
+    /// The number of the last change in it; 0 if the process has made none.
+    synced: u64,
+}
+
+/// What a server has handed over.
+enum Order {
+    Save(Save),
+    Snapshot(Snapshot),
+}
+
+/// What a store does in one go.
+pub(crate) enum Work {
+    /// Makes changes, as one.
+    Save(Save),
+    /// Begins a snapshot.
+    Snapshot(Snapshot),
+    /// Does a part of what can wait.
+    Rest,
+}
+
+/// What work changes once it is done.
+enum Change {
+    Nothing,
+    Save(Save),
+    /// A snapshot takes the place of the entries that led to it.
+    Compact(Snapshot),
 }
 
 /// How a process with a disk ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// What it had handed over may reach the disk all the same.
+    /// What it had written stays, synced or not.
     Kill,
-    /// Nothing reaches the disk that had not begun to.
+    /// Of what was not synced, any part may be gone.
     PowerLoss,
     /// Nothing of it is left.
     LostDisk,
@@ -60,40 +92,81 @@ pub(crate) struct Left {
     pub(crate) loses_vote: bool,
     /// Whether entries are lost.
     pub(crate) loses_entries: bool,
+    /// The operation at which the process ended; `None` if it ended between two.
+    pub(crate) at: Option<Operation>,
+    /// Whether the next process ended while it read the folder.
+    pub(crate) ends_again: bool,
 }
 
 impl Disk {
-    pub(crate) fn new(incarnation: Incarnation) -> Disk {
-        Disk {
-            saved: Saved::new(incarnation),
-            synced: 0,
-            last: 0,
-            under_way: None,
-            queued: Vec::new(),
-            snapshot: None,
-            log_bytes: 0,
+    /// The disk of a new server. Processes may end while they make its folder.
+    pub(crate) fn new(incarnation: Incarnation, rng: &mut fastrand::Rng) -> Disk {
+        let (disk, _) = Disk::open(MemoryDisk::default(), incarnation, Ending::PowerLoss, rng);
+        assert!(*disk.saved() == Saved::new(incarnation), "a new folder is not empty");
+        disk
+    }
+
+    /// The disk that a process finds in a folder, and whether it was not the first to open it: each that does may end
+    /// in the same way.
+    fn open(
+        folder: MemoryDisk,
+        incarnation: Incarnation,
+        ending: Ending,
+        rng: &mut fastrand::Rng,
+    ) -> (Disk, bool) {
+        let (mut folder, mut ends_again) = (folder, false);
+        loop {
+            if rng.u8(0..4) == 0 {
+                folder.plan(rng.u64(0..10), Fault::Stop);
+            }
+            match Store::open(folder.clone(), SET, SIZES, || incarnation) {
+                Ok((store, saved)) => {
+                    folder.unplan();
+                    let disk = Disk {
+                        folder,
+                        store,
+                        state: State { saved, synced: 0 },
+                        last: 0,
+                        under_way: None,
+                        orders: VecDeque::new(),
+                        writing: None,
+                        has_more: true,
+                    };
+                    return (disk, ends_again);
+                }
+                Err(error) => {
+                    assert!(folder.stopped_at().is_some(), "a disk is refused: {error}");
+                    folder = left_of(&folder, ending, rng);
+                    ends_again = true;
+                }
+            }
         }
     }
 
     /// What is on the disk.
     pub(crate) fn saved(&self) -> &Saved {
-        &self.saved
+        &self.state.saved
     }
 
     /// The bytes of the log since the last snapshot.
     pub(crate) fn log_bytes(&self) -> u64 {
-        self.log_bytes
+        self.store.log_bytes()
+    }
+
+    /// The space that is taken.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.store.bytes_on_disk()
     }
 
     /// Whether it has nothing to do for the server's changes.
     pub(crate) fn is_idle(&self) -> bool {
-        self.under_way.is_none()
+        self.state.synced == self.last
     }
 
     /// The history of the log.
     pub(crate) fn history(&self) -> Option<Incarnation> {
-        let included = self.saved.snapshot.as_ref().map(|snapshot| &snapshot.roster);
-        let roster = included.or_else(|| match &self.saved.entries.first()?.command {
+        let included = self.saved().snapshot.as_ref().map(|snapshot| &snapshot.roster);
+        let roster = included.or_else(|| match &self.saved().entries.first()?.command {
             Command::Roster(roster) => Some(roster),
             Command::Update(_) => None,
         });
@@ -102,128 +175,198 @@ impl Disk {
 
     /// The last entry that is known to be committed; 0 if the server is not founded.
     pub(crate) fn commit_index(&self) -> LogIndex {
-        self.saved.hard_state.commit_index.max(self.saved.base())
+        self.saved().hard_state.commit_index.max(self.saved().base())
     }
 
     /// The last entry.
     pub(crate) fn last_log(&self) -> Position {
-        let index = self.saved.base().plus(self.saved.entries.len());
-        let included = self.saved.snapshot.as_ref().map(|snapshot| snapshot.last_included);
-        let last = self.saved.entries.last();
+        let index = self.saved().base().plus(self.saved().entries.len());
+        let included = self.saved().snapshot.as_ref().map(|snapshot| snapshot.last_included);
+        let last = self.saved().entries.last();
         last.map_or(included.unwrap_or_default(), |entry| Position { term: entry.term, index })
     }
 
     /// The entry at an index, if the log holds it.
     pub(crate) fn entry(&self, index: LogIndex) -> Option<&Entry> {
-        let place = index.0.checked_sub(self.saved.base().0 + 1)?;
-        self.saved.entries.get(place as usize)
+        let place = index.0.checked_sub(self.saved().base().0 + 1)?;
+        self.saved().entries.get(place as usize)
     }
 
     /// Whether an entry is in the log, or in the snapshot before it.
     pub(crate) fn reaches(&self, Position { term, index }: Position) -> bool {
-        index <= self.saved.base() || self.entry(index).is_some_and(|entry| entry.term == term)
+        index <= self.saved().base() || self.entry(index).is_some_and(|entry| entry.term == term)
     }
 
     /// Takes a change.
     pub(crate) fn hand_over(&mut self, save: Save) {
         self.last += 1;
         assert!(save.number == self.last, "changes are numbered in order");
-        self.queued.push(save);
+        self.orders.push_back(Order::Save(save));
     }
 
-    /// Begins to sync all changes that wait, if there are any and no sync is under way.
-    pub(crate) fn begin(&mut self, number: u64) -> bool {
-        if self.under_way.is_some() || self.queued.is_empty() {
-            return false;
+    /// Takes a snapshot that is to be written.
+    pub(crate) fn hand_over_snapshot(&mut self, snapshot: Snapshot) {
+        self.orders.push_back(Order::Snapshot(snapshot));
+    }
+
+    /// Begins what is to be done next, and returns it; `None` if there is nothing, or something is under way.
+    pub(crate) fn begin(&mut self, number: u64) -> Option<&Work> {
+        if self.under_way.is_some() {
+            return None;
         }
-        let save = std::mem::take(&mut self.queued).into_iter().reduce(Save::then);
-        self.under_way = save.map(|save| (number, save));
-        true
+        let work = self.next_work(usize::MAX)?;
+        Some(&self.under_way.insert((number, work)).1)
     }
 
-    /// Ends the sync of that number. Returns the number of the last change that it made; `None` if a process has ended
-    /// since it began.
-    pub(crate) fn end_sync(&mut self, number: u64) -> Option<u64> {
-        let (_, save) = self.under_way.take_if(|(begun, _)| *begun == number)?;
-        self.synced = save.number;
-        self.apply(save);
-        self.put_snapshot_in_place();
-        Some(self.synced)
-    }
-
-    fn apply(&mut self, save: Save) {
-        let replaces = save.snapshot.is_some() || save.first <= self.saved.base();
-        let bytes: usize = save.entries.iter().map(Entry::size).sum();
-        self.log_bytes = if replaces { 0 } else { self.log_bytes } + bytes as u64;
-        assert!(self.saved.apply(save), "a change leaves a gap in the log on disk");
-    }
-
-    /// Begins to write a snapshot, unless one is being written.
-    pub(crate) fn begin_snapshot(&mut self, number: u64, snapshot: Snapshot) -> bool {
-        let begins = self.snapshot.is_none();
-        if begins {
-            let after = self.last;
-            self.snapshot = Some(Writing { number, snapshot, after, is_done: false });
+    /// What is to be done next: at most so many changes as one, or another order, or what can wait.
+    fn next_work(&mut self, changes_max: usize) -> Option<Work> {
+        let is_save = |order: &&Order| matches!(order, Order::Save(_));
+        let count = self.orders.iter().take_while(is_save).count().min(changes_max);
+        let saves = self.orders.drain(..count).filter_map(|order| match order {
+            Order::Save(save) => Some(save),
+            Order::Snapshot(_) => None,
+        });
+        if let Some(batch) = saves.reduce(Save::then) {
+            return Some(Work::Save(batch));
         }
-        begins
-    }
-
-    /// The snapshot of that number has been written.
-    pub(crate) fn end_snapshot(&mut self, number: u64) {
-        for snapshot in self.snapshot.iter_mut().filter(|snapshot| snapshot.number == number) {
-            snapshot.is_done = true;
-        }
-        self.put_snapshot_in_place();
-    }
-
-    /// Puts the snapshot in the place of the entries that led to it, once it and they are on the disk. If a later one
-    /// has come from a leader meanwhile, it is not needed.
-    fn put_snapshot_in_place(&mut self) {
-        let synced = self.synced;
-        let is_due = |writing: &mut Writing| writing.is_done && writing.after <= synced;
-        let Some(Writing { snapshot, .. }) = self.snapshot.take_if(is_due) else { return };
-        if self.saved.base() < snapshot.last_included.index {
-            assert!(self.reaches(snapshot.last_included), "a snapshot replaces other entries");
-            self.saved.compact(snapshot);
-            self.log_bytes = self.saved.entries.iter().map(|entry| entry.size() as u64).sum();
+        match self.orders.pop_front() {
+            Some(Order::Snapshot(snapshot)) => Some(Work::Snapshot(snapshot)),
+            _ => self.has_more.then_some(Work::Rest),
         }
     }
 
-    /// The process ends. `before` is the state that it had in memory.
+    /// Ends the work of that number, unless a process has ended since it began. Returns the number of the last change
+    /// that it made, if it made any.
+    pub(crate) fn end(&mut self, number: u64) -> Option<u64> {
+        let (_, work) = self.under_way.take_if(|(begun, _)| *begun == number)?;
+        let before = self.state.synced;
+        // After each order, a part is done of what can wait.
+        let rest = (!matches!(work, Work::Rest)).then_some(Work::Rest);
+        for work in [Some(work), rest].into_iter().flatten() {
+            assert!(self.carry_out(work).is_ok(), "nothing has ended the process");
+        }
+        Some(self.state.synced).filter(|synced| before < *synced)
+    }
+
+    /// Does some work. If the process ends meanwhile, the error is the state that the work leads to: this or the one
+    /// before is read back.
+    fn carry_out(&mut self, work: Work) -> Result<(), State> {
+        let (result, change) = match work {
+            Work::Save(save) => {
+                let (replaces, first) = (save.snapshot.is_some(), save.first);
+                self.writing.take_if(|it| replaces || first <= it.last_included.index);
+                self.has_more = true;
+                (self.store.save(save.clone()), Change::Save(save))
+            }
+            Work::Snapshot(snapshot) => {
+                let result = self.store.begin_snapshot(snapshot.clone());
+                let is_newer = self.saved().base() < snapshot.last_included.index;
+                if self.writing.is_none() && is_newer {
+                    self.writing = Some(snapshot);
+                }
+                self.has_more = true;
+                (result, Change::Nothing)
+            }
+            Work::Rest => self.go_on(),
+        };
+        let Err(error) = result else {
+            self.state.make(change);
+            return Ok(());
+        };
+        assert!(self.folder.stopped_at().is_some(), "the store fails: {error}");
+        let mut next = self.state.clone();
+        next.make(change);
+        Err(next)
+    }
+
+    /// What [`Store::go_on`] does, which does not tell when it puts a snapshot in force.
+    fn go_on(&mut self) -> (io::Result<()>, Change) {
+        let Some(snapshot) = self.writing.take() else {
+            let result = self.store.prepare();
+            return (result.map(|has_more| self.has_more = has_more), Change::Nothing);
+        };
+        match self.store.write_piece() {
+            Ok(true) => {
+                self.writing = Some(snapshot);
+                (Ok(()), Change::Nothing)
+            }
+            result => (result.map(drop), Change::Compact(snapshot)),
+        }
+    }
+
+    /// The process ends, and the next one reads what is left. `before` is the state that it had in memory.
     pub(crate) fn stop(
         &mut self,
         ending: Ending,
         rng: &mut fastrand::Rng,
         before: &Status,
     ) -> Left {
-        let under_way = self.under_way.take();
-        let queued = std::mem::take(&mut self.queued);
-        let survives = under_way.is_some() && rng.bool();
-        let mut left = Left { under_way: under_way.as_ref().map(|_| survives), ..Left::default() };
-        let count = match ending {
-            Ending::Kill if survives || under_way.is_none() => rng.usize(0..=queued.len()),
-            Ending::Kill | Ending::PowerLoss | Ending::LostDisk => 0,
+        let under_way = match &self.under_way {
+            Some((_, Work::Save(save))) => Some(save.number),
+            _ => None,
         };
-        left.is_part = 0 < count && count < queued.len();
-        let kept = under_way.filter(|_| survives).map(|(_, save)| save);
-        kept.into_iter().chain(queued.into_iter().take(count)).for_each(|save| self.apply(save));
-        let hard_state = &self.saved.hard_state;
-        left.loses_vote = before.voted_for.is_some()
-            && (hard_state.current_term, hard_state.voted_for)
-                != (before.current_term, before.voted_for);
-        left.loses_entries = self.last_log() != before.last_log;
-        (self.synced, self.last, self.snapshot) = (0, 0, None);
-        left
+        let waits_from = under_way.unwrap_or(self.state.synced);
+        // It works on until an operation after which nobody hears of it.
+        let operations = if rng.bool() { rng.u64(0..3) } else { rng.u64(0..16) };
+        self.folder.plan(self.folder.operations() + operations, Fault::Stop);
+        let mut next = None;
+        let mut work = self.under_way.take().map(|(_, work)| work);
+        while next.is_none()
+            && let Some(work) = work.take().or_else(|| self.next_work(rng.usize(1..4)))
+        {
+            next = self.carry_out(work).err();
+        }
+        let (at, last) = (self.folder.stopped_at(), self.last);
+        let incarnation = self.saved().hard_state.incarnation;
+        let folder = left_of(&self.folder, ending, rng);
+        let (disk, ends_again) = Disk::open(folder, incarnation, ending, rng);
+        let done = std::mem::replace(self, disk).state;
+        let read = [next, Some(done)].into_iter().flatten().find(|it| it.saved == self.state.saved);
+        let Some(State { synced, .. }) = read else {
+            panic!("a disk has not what was synced, after an end at {at:?}")
+        };
+        let hard_state = &self.saved().hard_state;
+        Left {
+            under_way: under_way.map(|number| number <= synced),
+            is_part: waits_from < synced && synced < last,
+            loses_vote: before.voted_for.is_some()
+                && (hard_state.current_term, hard_state.voted_for)
+                    != (before.current_term, before.voted_for),
+            loses_entries: self.last_log() != before.last_log,
+            at,
+            ends_again,
+        }
     }
 }
 
-/// How long a sync takes, in microseconds: mostly up to a few milliseconds, sometimes tens of them.
-pub(crate) fn sync_time(rng: &mut fastrand::Rng) -> u64 {
-    let most = if rng.u8(0..10) == 0 { 60 * MILLISECOND } else { 5 * MILLISECOND };
-    rng.u64(100..most)
+impl State {
+    fn make(&mut self, change: Change) {
+        match change {
+            Change::Nothing => {}
+            Change::Save(save) => {
+                self.synced = save.number;
+                assert!(self.saved.apply(save), "a change leaves a gap in the log on disk");
+            }
+            Change::Compact(snapshot) => self.saved.compact(snapshot),
+        }
+    }
 }
 
-/// How long it takes to write a snapshot.
-pub(crate) fn snapshot_time(rng: &mut fastrand::Rng) -> u64 {
-    rng.u64(MILLISECOND..200 * MILLISECOND)
+/// The folder that the next process finds. Of what was not synced, a loss of power leaves nothing, all, or any part.
+fn left_of(folder: &MemoryDisk, ending: Ending, rng: &mut fastrand::Rng) -> MemoryDisk {
+    if ending == Ending::Kill {
+        return folder.restart();
+    }
+    let share = rng.u8(0..4);
+    folder.lose_power(&mut |ways| match share {
+        0 => 0,
+        1 => ways - 1,
+        _ => rng.usize(..ways),
+    })
+}
+
+/// How long it works at a time, in microseconds: mostly up to a few milliseconds, sometimes tens of them.
+pub(crate) fn work_time(rng: &mut fastrand::Rng) -> u64 {
+    let most = if rng.u8(0..10) == 0 { 60 * MILLISECOND } else { 5 * MILLISECOND };
+    rng.u64(100..most)
 }

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use support::disk::Operation;
 use surfstore::raft::{
     AppendEntries, AppendOutcome, BallotKind, Entry, Identity, Incarnation, LogIndex, Member,
     Position, Request, RequestVote, Response, RoleName, Save, ServerId, Snapshot, Status, Term,
 };
 use surfstore::service::Input;
 
-use crate::disk::{Disk, Ending, snapshot_time, sync_time};
+use crate::disk::{Disk, Ending, Left, Work, work_time};
 use crate::marks::Mark;
 use crate::queue::Happening;
 use crate::wire::Delivered;
@@ -23,7 +24,11 @@ pub(crate) struct Disks {
     shown: Vec<(Incarnation, Term)>,
     /// Whom each process with a disk has voted for, as others know.
     votes: BTreeMap<(Member, Term), Member>,
-    /// Until when no sync ends on each disk.
+    /// Whether all servers lose power at this moment.
+    all_fail: bool,
+    /// How often all servers have lost power at once.
+    pub(crate) failures_of_all: u64,
+    /// Until when no work ends on each disk.
     pub(crate) stalled: Vec<u64>,
     /// Which servers lose power during the next sync.
     pub(crate) trap: Option<u16>,
@@ -33,7 +38,15 @@ impl Disks {
     pub(crate) fn new(of: Vec<Option<Disk>>) -> Disks {
         let count = of.len();
         let shown = vec![(Incarnation(0), Term::default()); count];
-        Disks { of, shown, votes: BTreeMap::new(), stalled: vec![0; count], trap: None }
+        Disks {
+            of,
+            shown,
+            votes: BTreeMap::new(),
+            all_fail: false,
+            failures_of_all: 0,
+            stalled: vec![0; count],
+            trap: None,
+        }
     }
 
     /// Whether any server has a disk.
@@ -59,18 +72,24 @@ impl World {
     /// A server hands a change over to its disk.
     pub(crate) fn save(&mut self, id: ServerId, save: Save) {
         self.disks.disk_mut(id).hand_over(save);
-        self.begin_sync(id);
+        self.begin_work(id);
     }
 
-    fn begin_sync(&mut self, id: ServerId) {
+    /// A server hands a snapshot over to its disk.
+    pub(crate) fn save_snapshot(&mut self, id: ServerId, snapshot: Snapshot) {
+        self.disks.disk_mut(id).hand_over_snapshot(snapshot);
+        self.begin_work(id);
+    }
+
+    /// Lets the disk of a server do what is next.
+    pub(crate) fn begin_work(&mut self, id: ServerId) {
         let number = self.number();
-        if !self.disks.disk_mut(id).begin(number) {
-            return;
-        }
+        let Some(work) = self.disks.disk_mut(id).begin(number) else { return };
+        let syncs = matches!(work, Work::Save(_));
         let mut rng = self.draws.disk(self.now, id);
-        let time = sync_time(&mut rng);
-        self.queue.push(self.now + time, Happening::Synced { id, number });
-        if let Some(servers) = self.disks.trap.take() {
+        let time = work_time(&mut rng);
+        self.queue.push(self.now + time, Happening::Written { id, number });
+        if syncs && let Some(servers) = self.disks.trap.take() {
             let at = self.now + rng.u64(0..=time);
             let caught = |other: &ServerId| *other == id || (servers >> other.0) & 1 == 1;
             for other in self.ids().filter(caught) {
@@ -79,35 +98,20 @@ impl World {
         }
     }
 
-    /// A sync has ended, unless the disk is stalled: what it brought to the disk may be relied on from now on.
-    pub(crate) fn end_sync(&mut self, id: ServerId, number: u64) {
+    /// The disk has done some work, unless it is stalled: changes that were made may be relied on from now on.
+    pub(crate) fn end_work(&mut self, id: ServerId, number: u64) {
         let stalled = self.disks.stalled[usize::from(id.0)];
         if self.now < stalled {
-            return self.queue.push(stalled, Happening::Synced { id, number });
+            return self.queue.push(stalled, Happening::Written { id, number });
         }
         let disk = self.disks.disk_mut(id);
-        let Some(number) = disk.end_sync(number) else { return };
-        let log_bytes = disk.log_bytes();
-        let took = Duration::ZERO;
-        self.begin_sync(id);
-        let input = Input::Saved { number, log_bytes, disk_bytes: log_bytes, took };
-        self.step_and_answer(id, input);
+        let saved = disk.end(number);
+        let (log_bytes, disk_bytes, took) = (disk.log_bytes(), disk.bytes(), Duration::ZERO);
+        self.begin_work(id);
+        let Some(number) = saved else { return };
+        self.step_and_answer(id, Input::Saved { number, log_bytes, disk_bytes, took });
         let is_idle = self.disks.disk(id).is_some_and(Disk::is_idle);
         assert!(!is_idle || !self.is_awaited(id), "{id:?} owes answers that wait for nothing");
-    }
-
-    /// A server begins to write a snapshot.
-    pub(crate) fn save_snapshot(&mut self, id: ServerId, snapshot: Snapshot) {
-        let number = self.number();
-        if self.disks.disk_mut(id).begin_snapshot(number, snapshot) {
-            let time = snapshot_time(&mut self.draws.disk(self.now, id));
-            self.queue.push(self.now + time, Happening::Written { id, number });
-        }
-    }
-
-    /// A snapshot has been written.
-    pub(crate) fn end_snapshot(&mut self, id: ServerId, number: u64) {
-        self.disks.disk_mut(id).end_snapshot(number);
     }
 
     /// The power of a server fails, if it has a disk. What it had not synced is gone.
@@ -123,10 +127,13 @@ impl World {
         let all_run = self.ids().all(|id| self.has_process(id) && self.disks.disk(id).is_some());
         let bits = |id: &ServerId| (servers >> id.0) & 1 == 1;
         let is_busy = self.disks.of.iter().flatten().any(|disk| !disk.is_idle());
-        if all_run && is_busy && 0 < updates && self.ids().all(|id| bits(&id)) {
+        self.disks.all_fail = all_run && self.ids().all(|id| bits(&id));
+        self.disks.failures_of_all += u64::from(self.disks.all_fail);
+        if self.disks.all_fail && is_busy && 0 < updates {
             self.marks.hit(Mark::PowerLossOfAll);
         }
         self.ids().filter(bits).for_each(|id| self.lose_power(id));
+        self.disks.all_fail = false;
     }
 
     /// A server whose disk is lost comes back as another one.
@@ -154,13 +161,17 @@ impl World {
     pub(crate) fn stop_disk(&mut self, id: ServerId, ending: Ending) {
         let slot = usize::from(id.0);
         let before = self.statuses[slot];
-        let new = self.new_disk();
+        let mut rng = self.draws.disk(self.now, id);
+        let new = self.next_incarnation();
         let Some(disk) = &mut self.disks.of[slot] else { return };
-        let left = disk.stop(ending, &mut self.draws.disk(self.now, id), &before);
         if ending == Ending::LostDisk {
-            *disk = new;
+            *disk = Disk::new(new, &mut rng);
         } else {
+            let left = disk.stop(ending, &mut rng, &before);
             self.note(|| format!("{}  keeps what was synced: {left:?}", id.0));
+            if ending == Ending::PowerLoss {
+                self.mark_power_loss(&left);
+            }
             match left.under_way {
                 Some(true) => self.marks.hit(Mark::SyncSurvived),
                 Some(false) => self.marks.hit(Mark::SyncLost),
@@ -184,6 +195,26 @@ impl World {
             Happening::Echo { to, .. } if *to == id => None,
             _ => Some(time),
         });
+    }
+
+    /// Marks at which operation of the disk the power has failed.
+    fn mark_power_loss(&mut self, left: &Left) {
+        let at = left.at.map(|at| match at {
+            Operation::Write => (Mark::PowerLossAtWrite, Mark::PowerLossOfAllAtWrite),
+            Operation::Sync => (Mark::PowerLossAtSync, Mark::PowerLossOfAllAtSync),
+            Operation::Name => (Mark::PowerLossAtName, Mark::PowerLossOfAllAtName),
+            Operation::SyncFolder => {
+                (Mark::PowerLossAtFolderSync, Mark::PowerLossOfAllAtFolderSync)
+            }
+        });
+        let again = left.ends_again;
+        let again = again.then_some((Mark::PowerLossInStart, Mark::PowerLossOfAllInStart));
+        for (one, all) in [at, again].into_iter().flatten() {
+            self.marks.hit(one);
+            if self.disks.all_fail {
+                self.marks.hit(all);
+            }
+        }
     }
 
     /// Checks that a server comes back with what it had synced, and goes back behind nothing that it has shown.

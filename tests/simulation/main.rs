@@ -53,8 +53,10 @@
 //! | Terms, votes and entries that a peer may rely on are on the disk, or a later term is | `durability.rs: check_answer`, `check_request` |
 //! | No process votes twice in a term, even if it loses its power in between | `durability.rs: note_vote` |
 //! | A server comes back with what it had synced, and behind no term that it has shown | `durability.rs: check_recovered` |
-//! | A change leaves no gap in the log on disk; a snapshot there replaces only what led to it | `disk.rs: apply`, `put_snapshot_in_place` |
-//! | What waits for a disk is answered when it is there, or when the server crashes | `durability.rs: end_sync`, `calls.rs: crash` |
+//! | A folder has what was synced, or what the operation leads to at which the process ended, and nothing else | `disk.rs: stop` |
+//! | A folder can be opened, whenever the process before ended | `disk.rs: open` |
+//! | A change leaves no gap in the log on disk | `disk.rs: make` |
+//! | What waits for a disk is answered when it is there, or when the server crashes | `durability.rs: end_work`, `calls.rs: crash` |
 //!
 //! When the faults have stopped, `recovery.rs` checks that a leader is elected within five seconds and stays, that all
 //! maps are equal, and all logs as far as they are held, that every call has been answered, that a new update and a new

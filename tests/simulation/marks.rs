@@ -87,6 +87,16 @@ pub(crate) enum Mark {
     LateAnswer,
     AnswerOvertaken,
     PowerLossOfAll,
+    PowerLossAtWrite,
+    PowerLossAtSync,
+    PowerLossAtName,
+    PowerLossAtFolderSync,
+    PowerLossInStart,
+    PowerLossOfAllAtWrite,
+    PowerLossOfAllAtSync,
+    PowerLossOfAllAtName,
+    PowerLossOfAllAtFolderSync,
+    PowerLossOfAllInStart,
     SyncSurvived,
     SyncLost,
     PartSurvived,
@@ -101,7 +111,7 @@ pub(crate) enum Mark {
 }
 
 /// Every mark, with what it stands for.
-const MARKS: [(Mark, &str); 95] = [
+const MARKS: [(Mark, &str); 105] = [
     (Mark::Loss, "messages are lost"),
     (Mark::Duplication, "messages arrive twice"),
     (Mark::Tail, "messages are delayed up to ten election timeouts"),
@@ -186,6 +196,16 @@ const MARKS: [(Mark, &str); 95] = [
     (Mark::LateAnswer, "an answer to a peer waits for a disk"),
     (Mark::AnswerOvertaken, "an answer leaves when the disk has a later term already"),
     (Mark::PowerLossOfAll, "all servers lose power while an update is on its way to a disk"),
+    (Mark::PowerLossAtWrite, "the power fails at a write"),
+    (Mark::PowerLossAtSync, "the power fails at a sync"),
+    (Mark::PowerLossAtName, "the power fails as a file is created, renamed or removed"),
+    (Mark::PowerLossAtFolderSync, "the power fails at a sync of the folder"),
+    (Mark::PowerLossInStart, "the power fails while a server reads its folder"),
+    (Mark::PowerLossOfAllAtWrite, "the power of all servers fails at a write"),
+    (Mark::PowerLossOfAllAtSync, "the power of all servers fails at a sync"),
+    (Mark::PowerLossOfAllAtName, "the power of all fails as a file is created, renamed or removed"),
+    (Mark::PowerLossOfAllAtFolderSync, "the power of all servers fails at a sync of the folder"),
+    (Mark::PowerLossOfAllInStart, "the power of all servers fails while a server reads its folder"),
     (Mark::SyncSurvived, "a sync is completed although the process ends"),
     (Mark::SyncLost, "a sync is not completed because the process ends"),
     (Mark::PartSurvived, "a part of what was handed over to a disk survives the process"),

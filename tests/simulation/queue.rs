@@ -62,9 +62,7 @@ pub(crate) enum Happening {
     Closing { peer: Member, to: ServerId },
     /// An operator crashes it.
     Crash(ServerId),
-    /// A sync of its disk ends.
-    Synced { id: ServerId, number: u64 },
-    /// A snapshot has been written to its disk.
+    /// The work of its disk with that number ends.
     Written { id: ServerId, number: u64 },
     /// Its power fails.
     PowerLoss(ServerId),
@@ -75,7 +73,6 @@ impl Happening {
     pub(crate) fn server(&self) -> ServerId {
         match self {
             Happening::Tick { id, .. }
-            | Happening::Synced { id, .. }
             | Happening::Written { id, .. }
             | Happening::More(id)
             | Happening::Crash(id)

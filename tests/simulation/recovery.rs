@@ -169,7 +169,7 @@ fn heal(world: &mut World) {
     let (now, clocks) = (world.now, &world.clocks);
     world.queue.reschedule(|time, happening| match happening {
         Happening::Crash(_) | Happening::PowerLoss(_) | Happening::Tick { .. } => None,
-        Happening::More(_) | Happening::Synced { .. } | Happening::Written { .. } => Some(time),
+        Happening::More(_) | Happening::Written { .. } => Some(time),
         // From now on every clock is right, so what is left on the sender's clock is left in true time.
         Happening::Deadline(letter) => {
             Some(now + clocks[usize::from(letter.by.0)].own_duration(time - now))

@@ -24,6 +24,8 @@ pub(crate) struct Report {
     events: u64,
     /// How many leaders were elected.
     elections: u64,
+    /// How often all servers lost power at once.
+    power_losses: u64,
     /// How many elections after the faults took longer than they should, and how long the longest took.
     pub(crate) late: u64,
     longest: u64,
@@ -67,6 +69,7 @@ pub(crate) fn run(plan: &Plan, traced: bool, afterwards: fn(&mut World) -> u64) 
         faulty: plan.time,
         events: world.events,
         elections: world.history.elections() as u64,
+        power_losses: world.disks.failures_of_all,
         late: u64::from(recovery::ELECTION_MAX < longest),
         longest,
     })
@@ -109,7 +112,17 @@ pub(crate) fn run_all(seeds: u64, planned: fn(u64) -> Plan) -> Result<Report, Pl
 impl Report {
     fn none() -> Report {
         let marks = Marks::new();
-        Report { marks, runs: 0, time: 0, faulty: 0, events: 0, elections: 0, late: 0, longest: 0 }
+        Report {
+            marks,
+            runs: 0,
+            time: 0,
+            faulty: 0,
+            events: 0,
+            elections: 0,
+            power_losses: 0,
+            late: 0,
+            longest: 0,
+        }
     }
 
     fn add(&mut self, other: &Report) {
@@ -119,6 +132,7 @@ impl Report {
         self.faulty += other.faulty;
         self.events += other.events;
         self.elections += other.elections;
+        self.power_losses += other.power_losses;
         self.late += other.late;
         self.longest = self.longest.max(other.longest);
     }
@@ -128,11 +142,12 @@ impl Report {
         let wall = start.elapsed().as_secs_f64();
         let simulated = (self.time / SECOND) as f64;
         format!(
-            "{} runs: {simulated} s simulated ({} s under faults), {} events, {} elections, \
-             {} later than 5 s after the faults, longest {:.2} s; {wall:.1} s of wall time, {:.0} x real time",
+            "{} runs: {simulated} s simulated ({} s under faults), {} events, \
+             {} losses of power of all servers, {} elections, {} later than 5 s after the faults, longest {:.2} s; {wall:.1} s of wall time, {:.0} x real time",
             self.runs,
             self.faulty / SECOND,
             self.events,
+            self.power_losses,
             self.elections,
             self.late,
             self.longest as f64 / SECOND as f64,

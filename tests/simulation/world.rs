@@ -110,8 +110,10 @@ impl World {
     /// A cluster whose servers have these limits.
     pub(crate) fn bounded(seed: u64, network: Network, size: u8, limits: Limits) -> World {
         let count = usize::from(size);
+        let mut draws = Draws::new(seed);
+        let disks = (0..size).map(|id| first_disk(&limits, id, &mut draws)).collect();
         let mut world = World {
-            draws: Draws::new(seed),
+            draws,
             now: 0,
             start: Instant::now(),
             network,
@@ -139,7 +141,7 @@ impl World {
             past: VecDeque::new(),
             lanes: Lanes::new(size),
             snapshots: Snapshots::new(size),
-            disks: Disks::new((0..size).map(|id| first_disk(&limits, id)).collect()),
+            disks: Disks::new(disks),
             delivered: BTreeMap::new(),
             received: vec![Vec::new(); count],
             traffic: Traffic::new(size),
@@ -201,6 +203,9 @@ impl World {
 
     /// Carries out the first actions of a new process. The only server of a cluster leads from the start.
     pub(crate) fn begin(&mut self, id: ServerId, actions: Vec<Action>) {
+        if self.disks.disk(id).is_some() {
+            self.begin_work(id);
+        }
         self.perform(id, actions);
         self.schedule_tick(id);
         let after = *self.status(id);
@@ -217,9 +222,9 @@ impl World {
         }
     }
 
-    /// An empty disk for the next process of a server.
-    pub(crate) fn new_disk(&self) -> Disk {
-        Disk::new(on_disk(incarnation_of(self.launches + 1)))
+    /// The incarnation of the next process if it begins with an empty disk.
+    pub(crate) fn next_incarnation(&self) -> Incarnation {
+        on_disk(incarnation_of(self.launches + 1))
     }
 
     /// Replaces a server by a new process of it, with what is on its disk if it has one. Returns the first actions of
@@ -352,8 +357,7 @@ impl World {
             Happening::Closing { peer, to } => self.learn_of_closing(peer, to),
             Happening::Deadline(letter) => self.time_out(&letter),
             Happening::Crash(id) => self.crash(id),
-            Happening::Synced { id, number } => self.end_sync(id, number),
-            Happening::Written { id, number } => self.end_snapshot(id, number),
+            Happening::Written { id, number } => self.end_work(id, number),
             Happening::PowerLoss(id) => self.lose_power(id),
         }
     }
@@ -533,9 +537,10 @@ fn incarnation_of(process: u64) -> Incarnation {
 }
 
 /// The empty disk of a server, if it has one.
-fn first_disk(limits: &Limits, id: u8) -> Option<Disk> {
+fn first_disk(limits: &Limits, id: u8, draws: &mut Draws) -> Option<Disk> {
     let has_disk = (limits.disks >> id) & 1 == 1;
-    has_disk.then(|| Disk::new(on_disk(incarnation_of(u64::from(id) + 1))))
+    let incarnation = on_disk(incarnation_of(u64::from(id) + 1));
+    has_disk.then(|| Disk::new(incarnation, &mut draws.disk(0, ServerId(id))))
 }
 
 /// The incarnation of a server with a disk, from one without.
