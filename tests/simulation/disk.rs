@@ -250,7 +250,7 @@ impl Disk {
 
     /// Does some work. If the process ends meanwhile, the error is the state that the work leads to: this or the one
     /// before is read back.
-    fn carry_out(&mut self, work: Work) -> Result<(), State> {
+    fn carry_out(&mut self, work: Work) -> Result<(), Box<State>> {
         let (result, change) = match work {
             Work::Save(save) => {
                 let (replaces, first) = (save.snapshot.is_some(), save.first);
@@ -274,7 +274,7 @@ impl Disk {
             return Ok(());
         };
         assert!(self.folder.stopped_at().is_some(), "the store fails: {error}");
-        let mut next = self.state.clone();
+        let mut next = Box::new(self.state.clone());
         next.make(change);
         Err(next)
     }
@@ -314,7 +314,7 @@ impl Disk {
         while next.is_none()
             && let Some(work) = work.take().or_else(|| self.next_work(rng.usize(1..4)))
         {
-            next = self.carry_out(work).err();
+            next = self.carry_out(work).err().map(|next| *next);
         }
         let (at, last) = (self.folder.stopped_at(), self.last);
         let incarnation = self.saved().hard_state.incarnation;

@@ -49,7 +49,9 @@ pub(crate) type Outcome = Result<Report, Failure>;
 /// Runs a plan: first the faults, then `afterwards`, which returns how long the election took.
 pub(crate) fn run(plan: &Plan, traced: bool, afterwards: fn(&mut World) -> u64) -> Outcome {
     let network = Network::healthy(plan.size, 2 * MILLISECOND);
-    let mut world = World::bounded(plan.seed, network, plan.size, plan.limits);
+    let begun = quietly(|| World::bounded(plan.seed, network, plan.size, plan.limits));
+    let failed_at_once = |(message, place)| Failure { message, place, time: 0, trace: Vec::new() };
+    let mut world = begun.map_err(failed_at_once)?;
     world.losses = plan.losses;
     world.trace = traced.then(Vec::new);
     let done = quietly(|| {
