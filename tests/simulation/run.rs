@@ -145,7 +145,8 @@ impl Report {
         let simulated = (self.time / SECOND) as f64;
         format!(
             "{} runs: {simulated} s simulated ({} s under faults), {} events, \
-             {} losses of power of all servers, {} elections, {} later than 5 s after the faults, longest {:.2} s; {wall:.1} s of wall time, {:.0} x real time",
+             {} losses of power of all servers, {} elections, {} later than 5 s after the faults, \
+             longest {:.2} s; {wall:.1} s of wall time, {:.0} x real time",
             self.runs,
             self.faulty / SECOND,
             self.events,
