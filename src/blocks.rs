@@ -112,6 +112,11 @@ impl Blocks {
         Ok(())
     }
 
+    /// The number of blocks.
+    pub fn count(&self) -> usize {
+        self.by_hash.len()
+    }
+
     /// The memory that the blocks take, in bytes.
     pub fn bytes(&self) -> usize {
         self.held

@@ -9,7 +9,8 @@
 //! - `fields` validates header lines byte by byte, and `head` finds the end of the head.
 //! - `headers` looks up header values, `request_line` parses the first line, and `rules` decides whether the request is
 //!   served.
-//! - `origin` distinguishes the server's own pages from those of other sites.
+//! - `origin` distinguishes the pages of the servers from those of other sites.
+//! - `accept` reads which form of a page is preferred.
 //! - `body` and `chunked` collect the body.
 //! - `response` is the client side: it writes a request and parses the responses of servers.
 //!
@@ -20,6 +21,7 @@
 //! The module does no I/O and knows neither a clock nor XML. The caller sets deadlines, and chooses them by
 //! [`Gate::phase`].
 
+mod accept;
 mod body;
 mod chunked;
 mod fields;
@@ -39,6 +41,7 @@ use head::HeadReader;
 use rules::ServedHead;
 
 pub use body::BodyBytes;
+pub use origin::Site;
 pub use refusal::Refusal;
 pub use request::{HttpMethod, HttpRequest};
 pub use response::{HttpResponse, write_post};
@@ -61,8 +64,7 @@ pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// again. So the read-ahead behind an unanswered request is at most the rest of one push.
 #[derive(Debug)]
 pub struct Gate {
-    /// The host of this server in the configuration. Its own pages use this name.
-    own_host: String,
+    site: Site,
     /// The bytes pushed since all input was last consumed; those before `start` are consumed. The buffer is freed as a
     /// whole, so that the bytes behind each of many small requests are not moved.
     input: Vec<u8>,
@@ -107,10 +109,10 @@ pub enum Phase {
 }
 
 impl Gate {
-    /// A gate for a new connection to the server that is configured under this host.
-    pub fn new(own_host: &str) -> Gate {
+    /// A gate for a new connection to a server of this site.
+    pub fn new(site: impl Into<Site>) -> Gate {
         Gate {
-            own_host: own_host.to_owned(),
+            site: site.into(),
             input: Vec::new(),
             start: 0,
             state: State::Head(HeadReader::new()),
@@ -135,7 +137,7 @@ impl Gate {
     #[expect(clippy::should_implement_trait, reason = "a refusal is no end, and more may come")]
     pub fn next(&mut self) -> Result<Received, Refusal> {
         let mut unread = self.input.get(self.start..).unwrap_or_default();
-        let outcome = self.state.advance(&mut unread, &self.own_host);
+        let outcome = self.state.advance(&mut unread, &self.site);
         self.start = self.input.len() - unread.len();
         if let Err(refusal) = outcome {
             self.state = State::Refused(refusal);
@@ -170,18 +172,18 @@ impl Gate {
 
 impl State {
     /// Continues parsing, and leaves the bytes of later requests in `unread`.
-    fn advance(&mut self, unread: &mut &[u8], own_host: &str) -> Result<Received, Refusal> {
+    fn advance(&mut self, unread: &mut &[u8], site: &Site) -> Result<Received, Refusal> {
         match self {
             State::Head(reader) => {
                 let Some((line, fields)) = reader.read(unread)? else {
                     return Ok(Received::NeedMore);
                 };
-                let asked = rules::judge(line, &fields, own_host)?;
+                let asked = rules::judge(line, &fields, site)?;
                 // A client that has already started to send the body does not wait.
                 let waits = asked.expects_continue && unread.is_empty();
                 let body = Body::new(asked.framing);
                 *self = State::Body(asked, body);
-                if waits { Ok(Received::Continue) } else { self.advance(unread, own_host) }
+                if waits { Ok(Received::Continue) } else { self.advance(unread, site) }
             }
             State::Body(asked, body) => {
                 if !body.read(unread)? {
@@ -193,6 +195,9 @@ impl State {
                     body: body.take(),
                     close: asked.close,
                     may_half_close: asked.may_half_close,
+                    origin: asked.origin.take(),
+                    prefers_json: asked.prefers_json,
+                    may_call: asked.may_call,
                 };
                 *self = State::Head(HeadReader::new());
                 Ok(Received::Request(request))

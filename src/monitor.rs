@@ -7,29 +7,41 @@
 //! - `peers` keeps what other servers have shown of themselves, and reports mismatches; `waits` keeps the servers that
 //!   elections wait for.
 //! - `metrics` writes the totals in the Prometheus format; `histogram` counts durations for it.
-//! - `pages` has the pages for GET.
+//! - `recorder` keeps the last events, and `traffic` counts the requests to a peer.
+//! - `pages` has the pages for GET, `dashboard` the web page among them, and `view` what that page shows.
 //!
 //! The module knows no sockets and reads no clock: a [`Moment`] is passed in.
 
+mod dashboard;
 mod histogram;
 mod metrics;
 mod pages;
 mod peers;
+mod recorder;
 mod status;
+mod traffic;
+mod view;
 mod waits;
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
 use crate::protocol::METHODS;
-use crate::raft::{self, Identity, LogIndex, Member, RoleName, Roster, ServerId};
+use crate::raft::{
+    self, Failure, Identity, LogIndex, Member, Request, Response, RoleName, Roster, ServerId,
+};
 use histogram::Histogram;
 use peers::{Own, Peers};
+use recorder::Recorder;
+use traffic::Traffic;
 use waits::Waits;
 
-pub use pages::Page;
+pub use pages::{Page, PageRequest};
+pub use recorder::{Direction, RECORDED_MAX, Recorded, Servers};
+pub use view::{Sight, VIEW_BYTES_MAX};
 
 /// What a server knows about itself.
 #[derive(Debug)]
@@ -50,8 +62,9 @@ pub struct Monitor {
     leader_changes: u64,
     elections_started: u64,
     peer_requests: u64,
-    /// The requests to each peer that got no reply.
-    peer_failures: BTreeMap<ServerId, u64>,
+    /// The requests to each peer.
+    traffic: BTreeMap<ServerId, Traffic>,
+    recorder: Recorder,
     disk: Disk,
     /// The calls of each method.
     calls: BTreeMap<&'static str, MethodCalls>,
@@ -118,7 +131,7 @@ impl Monitor {
         // All counters exist from the start, because Prometheus cannot see the step from no value to 1.
         let servers = (0..).map(ServerId).zip(&config.servers);
         let peers = servers.map(|(other, _)| other).filter(|other| *other != id);
-        let peer_failures = peers.map(|peer| (peer, 0)).collect();
+        let traffic = peers.map(|peer| (peer, Traffic::default())).collect();
         let calls = METHODS.iter().map(|method| (method.name, MethodCalls::default())).collect();
         Monitor {
             id,
@@ -134,7 +147,8 @@ impl Monitor {
             leader_changes: 0,
             elections_started: 0,
             peer_requests: 0,
-            peer_failures,
+            traffic,
+            recorder: Recorder::default(),
             disk: Disk::default(),
             calls,
             not_understood: 0,
@@ -198,9 +212,61 @@ impl Monitor {
         self.peer_requests += 1;
     }
 
+    /// Records an event, in the term of the state that was observed last.
+    pub fn record(&mut self, what: Recorded, now: Instant) {
+        self.recorder.record(what, self.raft.current_term, now);
+    }
+
+    /// A request is sent to a peer.
+    pub fn sent(&mut self, to: ServerId, request: &Request, now: Instant) {
+        if let Some(traffic) = self.traffic.get_mut(&to) {
+            traffic.sent += 1;
+        }
+        match request {
+            Request::RequestVote(request) => {
+                self.recorder.ballot(request.kind, to, self.raft.current_term, now);
+            }
+            Request::AppendEntries(request) => {
+                let (entries, term) = (request.entries.len(), request.sender.term);
+                self.recorder.append((to, Direction::Sent), entries, term, now);
+            }
+            Request::InstallSnapshot(request) if request.offset == 0 => {
+                self.record(Recorded::SnapshotBegun(to, Direction::Sent), now);
+            }
+            Request::InstallSnapshot(_) => {}
+        }
+    }
+
+    /// An append with so many entries has arrived from the leader of that term.
+    pub fn received(&mut self, from: ServerId, entries: usize, term: raft::Term, now: Instant) {
+        // A forged request may name any server.
+        if self.traffic.contains_key(&from) {
+            self.recorder.append((from, Direction::Received), entries, term, now);
+        }
+    }
+
+    /// A peer has replied to a request.
+    pub fn replied(&mut self, from: ServerId, response: &Response, now: Instant) {
+        if let Some(traffic) = self.traffic.get_mut(&from) {
+            traffic.answered += 1;
+            traffic.last_reply = Some(now);
+            if mem::take(&mut traffic.is_silent) {
+                self.record(Recorded::Back(from), now);
+            }
+        }
+        if let Response::Vote(reply) = response {
+            let (kind, granted) = (reply.kind, reply.vote_granted);
+            self.record(Recorded::Answered { peer: from, kind, granted }, now);
+        }
+    }
+
     /// A request to a peer got no reply.
-    pub fn unanswered_by(&mut self, peer: ServerId) {
-        *self.peer_failures.entry(peer).or_default() += 1;
+    pub fn unanswered_by(&mut self, peer: ServerId, failure: Failure, now: Instant) {
+        let Some(traffic) = self.traffic.get_mut(&peer) else { return };
+        traffic.failures += 1;
+        if !mem::replace(&mut traffic.is_silent, true) {
+            self.record(Recorded::Silent(peer, failure), now);
+        }
     }
 
     /// The server's files have so many bytes.

@@ -22,7 +22,7 @@ use crate::value::Value;
 use crate::xmlrpc::{self, Fault, MethodCall};
 
 pub use asks::Ask;
-pub use calls::{CALLS_MAX, NAME_BYTES_MAX, UPDATE_BYTES_MAX};
+pub use calls::{CALLS_MAX, NAME_BYTES_MAX, UPDATE_BYTES_MAX, block_named};
 pub use long::{BlockNames, LongAnswer};
 pub use peers::{NoResponse, read_response, write_request};
 pub use replies::{Answer, LeafWriter, write_answer, write_around_leaves};

@@ -80,7 +80,7 @@ mod leader;
 mod crashed;
 mod server;
 
-pub use candidate::Candidate;
+pub use candidate::{Ballot, Candidate};
 pub use cluster::{Cluster, ServerId};
 pub use crashed::Crashed;
 pub use event::{
@@ -94,6 +94,7 @@ pub use leader::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, Leader, UNCOMMITTED_BYTES_M
 pub use log::{Command, Entry, Log, LogIndex, NUMBER_MAX, Position, Term};
 pub use node::Node;
 pub use persistent::{HardState, Origin, Save, Saved};
+pub use progress::ProgressStatus;
 pub use role::{Becomes, Role, RoleName};
 pub use rpc::{
     AppendEntries, AppendOutcome, AppendReply, BallotKind, Flaw, InstallSnapshot, Request,

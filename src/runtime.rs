@@ -40,6 +40,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smol::{LocalExecutor, Task, future};
 
 use crate::config::{Config, ServerArguments};
+use crate::gate::Site;
 use crate::raft::{Cluster, Compaction, Incarnation, NUMBER_MAX, Origin, ServerId};
 use crate::service::{AnswerBudget, HeldBytes, Service, Settings};
 use connections::Connections;
@@ -106,7 +107,7 @@ pub fn run(
         executor.spawn(EventLoop::new(peers, disk).run(started, messages)),
         executor.spawn(Rc::clone(&connections).supervise(inbox.clone())),
     ];
-    let http_server = HttpServer::new(connections, inbox, &address.host);
+    let http_server = HttpServer::new(connections, inbox, Site::new(address, &config));
     for socket in sockets {
         let listening = Rc::clone(&http_server).listen(Async::new(socket)?, Rc::clone(&executor));
         tasks.push(executor.spawn(listening));

@@ -30,7 +30,7 @@ use log::Level;
 
 use crate::blocks::Blocks;
 use crate::config::Config;
-use crate::monitor::{Moment, Monitor, Page};
+use crate::monitor::{Moment, Monitor, Page, PageRequest, Sight};
 use crate::protocol::Asked;
 use crate::raft::{
     CallId, Cluster, Compaction, Effect, Event, Failure, Member, Origin, Reply, Request, Response,
@@ -42,7 +42,7 @@ use calls::Waiting;
 use long_answers::LongAnswers;
 use multicall::Multicall;
 use reads::Reads;
-use report::Reporter;
+use report::{PendingChange, Reporter};
 use timers::Timers;
 
 pub use document::{AnswerBudget, Document};
@@ -167,6 +167,8 @@ struct Shell {
     answers: AnswerCache,
     blocks: Blocks,
     monitor: Monitor,
+    /// A random number that identifies this process.
+    boot: u64,
     reporter: Reporter,
     timers: Timers,
     /// The calls that the core has not answered yet.
@@ -212,6 +214,8 @@ impl Service {
             answers: AnswerCache::new(config.clone(), budget),
             blocks: Blocks::new(BLOCK_BYTES_MAX.min(memory_max / 8)),
             monitor: Monitor::new(cluster.id(), config, now, server.status()),
+            // A copy draws it, so that it changes no timeout of a seeded run.
+            boot: rng.clone().u64(..),
             reporter: Reporter::new(&server),
             timers: Timers::new(rng),
             waiting: BTreeMap::new(),
@@ -226,7 +230,7 @@ impl Service {
             events: VecDeque::new(),
             actions: Vec::new(),
         });
-        shell.has_started(&server);
+        shell.has_started(&server, now);
         shell.perform(effects, now);
         let actions = std::mem::take(&mut shell.actions);
         (Service { server, shell }, actions)
@@ -300,9 +304,25 @@ impl Service {
             || !self.shell.long_answers.is_empty()
     }
 
-    /// The page at the target of a GET; `None` if there is no such page.
-    pub fn page(&self, target: &str, now: Instant) -> Option<Page> {
-        self.shell.monitor.page(target, self.shell.moment(&self.server, now))
+    /// The page that a GET asks for; `None` if there is no such page.
+    pub fn page(&self, request: &PageRequest, now: Instant) -> Option<Page> {
+        let Service { server, shell } = self;
+        let moment = shell.moment(server, now);
+        match request.path() {
+            "/view" => Some(shell.monitor.view(
+                request.number("since"),
+                &Sight {
+                    moment,
+                    boot: shell.boot,
+                    server,
+                    blocks: &shell.blocks,
+                    timer: shell.timers.of_role(now),
+                    may_call: request.may_call,
+                },
+            )),
+            "/" if request.prefers_json => shell.monitor.page("/status", moment),
+            path => shell.monitor.page(path, moment),
+        }
     }
 
     /// The number of reads that the core has answered and whose map is still being written.
@@ -335,9 +355,13 @@ impl Shell {
                 _ => None,
             };
             self.note(&event, &server, now);
+            let change = PendingChange::of(&event, &server);
             let effects;
             (server, effects) = server.step(event);
-            self.report(&server);
+            self.report(&server, now);
+            if let Some(change) = change {
+                self.note_change(change, &server, now);
+            }
             if stands {
                 self.monitor.stood_for_election();
             }
@@ -364,7 +388,10 @@ impl Shell {
                 Effect::Save(save) => self.actions.push(Action::Save(save)),
                 Effect::ArmTimer(timer) => self.timers.arm(timer, now),
                 Effect::StopTimers => self.timers.stop(),
-                Effect::Send { to, request } => self.actions.push(Action::Send { to, request }),
+                Effect::Send { to, request } => {
+                    self.monitor.sent(to, &request, now);
+                    self.actions.push(Action::Send { to, request });
+                }
                 Effect::Reply(call, reply) => self.reply(call, reply, now),
                 Effect::Discard(discarded) => {
                     self.actions.push(Action::Discard(Box::new(discarded)))

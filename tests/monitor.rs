@@ -249,7 +249,7 @@ fn calls_are_counted_by_method_with_their_faults_and_durations() {
         monitor.answered("surfstore.ping", Duration::from_micros(micros), with_fault);
     }
     monitor.answered("surfstore.crash", Duration::ZERO, false);
-    monitor.unanswered_by(ServerId(1));
+    monitor.unanswered_by(ServerId(1), Failure::Silent, Instant::now());
     let name = "surfstore_rpc_duration_seconds";
     for (sample, expected) in [
         (format!("{name}_count{{method=\"surfstore.ping\"}}"), 3.0),

@@ -53,8 +53,13 @@ impl FromStr for Address {
 }
 
 impl Address {
+    /// Whether the host is this machine, under one of the names that all machines have.
+    pub fn is_loopback(&self) -> bool {
+        ["localhost", "127.0.0.1", "::1"].iter().any(|name| self.host.eq_ignore_ascii_case(name))
+    }
+
     /// Whether both have the same host and port. Host names are compared case-insensitively.
-    pub(super) fn is_same(&self, other: &Address) -> bool {
+    pub fn is_same(&self, other: &Address) -> bool {
         self.port == other.port && self.host.eq_ignore_ascii_case(&other.host)
     }
 }

@@ -1,18 +1,48 @@
-//! Decides which web pages may make calls, and read this server's pages: only those that this server has sent itself.
+//! Decides which web pages may make calls, and read this server's pages: only those that this server has sent itself, or
+//! another server of its configuration.
 //!
 //! A browser lets any page post to any server, so a page could even send `crash()` to a server on the user's own
 //! machine. The browser names the site of the page in `Origin`. Programs other than browsers do not send this header.
+//! The browser shows a page only those answers of another site that name the page's own (CORS).
 //!
 //! A page may also read what comes from its own site, without naming it in `Origin`. So the owner of a name could point
 //! it at this server after loading a page from elsewhere (DNS rebinding), and read this server's pages. The browser
 //! shows the name in `Host`.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use super::Refusal;
+use crate::config::{Address, Config};
 
 /// The port if `http://` names none.
 const PORT_DEFAULT: u16 = 80;
+
+/// The servers whose pages are trusted. A clone is cheap.
+#[derive(Clone, Debug)]
+pub struct Site(Arc<Servers>);
+
+#[derive(Debug)]
+struct Servers {
+    /// The host of this server in the configuration. Its own pages use this name.
+    own_host: String,
+    /// All servers of the configuration.
+    all: Vec<Address>,
+}
+
+impl Site {
+    /// The servers of the configuration, as seen by the one at this address.
+    pub fn new(own: &Address, config: &Config) -> Site {
+        Site(Arc::new(Servers { own_host: own.host.clone(), all: config.servers.clone() }))
+    }
+}
+
+/// A server that is configured under this host and knows no other.
+impl From<&str> for Site {
+    fn from(own_host: &str) -> Site {
+        Site(Arc::new(Servers { own_host: own_host.to_owned(), all: Vec::new() }))
+    }
+}
 
 /// The host and port in a `Host` header or an origin.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,41 +74,62 @@ impl Authority {
     }
 
     /// Whether the host can only mean the server at the other end. The owner of any other name may have rebound it.
-    fn cannot_be_rebound(&self, own_host: &str) -> bool {
+    pub(super) fn cannot_be_rebound(&self, site: &Site) -> bool {
         self.host == "localhost"
-            || self.host.eq_ignore_ascii_case(own_host)
+            || self.host.eq_ignore_ascii_case(&site.0.own_host)
             || self.host.parse::<Ipv4Addr>().is_ok()
             || in_brackets(&self.host).is_some_and(|host| host.parse::<Ipv6Addr>().is_ok())
     }
+
+    /// Whether it is that of a server in the configuration. All names for this machine are one.
+    fn is_of_server(&self, site: &Site) -> bool {
+        let host = in_brackets(&self.host).unwrap_or(&self.host);
+        let named = Address { host: host.to_owned(), port: self.port };
+        let is_it = |server: &Address| {
+            server.is_same(&named)
+                || (server.port == named.port && server.is_loopback() && named.is_loopback())
+        };
+        site.0.all.iter().any(is_it)
+    }
 }
 
-/// Refuses pages of other sites. `host` is the name that the request uses for this server.
-pub(super) fn check(
-    origin: Option<&str>,
+/// Refuses pages of other sites. `host` is the name that the request uses for this server. Returns the origin of a page
+/// of another server, which the answer must name.
+pub(super) fn check<'o>(
+    origin: Option<&'o str>,
     host: Option<&Authority>,
-    own_host: &str,
-) -> Result<(), Refusal> {
-    let Some(origin) = origin else { return Ok(()) };
+    site: &Site,
+) -> Result<Option<&'o str>, Refusal> {
+    let Some(origin) = origin else { return Ok(None) };
     let page = origin
         .split_at_checked("http://".len())
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("http://"))
         .and_then(|(_, authority)| Authority::read(authority));
     match (page, host) {
-        (Some(page), Some(host)) if page == *host && page.cannot_be_rebound(own_host) => Ok(()),
+        (Some(page), Some(host)) if host.cannot_be_rebound(site) => {
+            if page == *host {
+                Ok(None)
+            } else if page.is_of_server(site) {
+                Ok(Some(origin))
+            } else {
+                Err(FOREIGN)
+            }
+        }
         _ => Err(FOREIGN),
     }
 }
 
 /// Refuses to show a page with figures under a name that may have been rebound. Browsers always name a host, and a name under
 /// `localhost` is resolved to this machine.
-pub(super) fn check_name(host: Option<&Authority>, own_host: &str) -> Result<(), Refusal> {
+pub(super) fn check_name(host: Option<&Authority>, site: &Site) -> Result<(), Refusal> {
+    let own_host = &site.0.own_host;
     let is_safe = |host: &Authority| {
         let is_literal = in_brackets(&host.host).is_some();
         host.host.is_empty()
             || is_literal
             || host.host.ends_with(".localhost")
             || host.host.strip_suffix('.').is_some_and(|name| name.eq_ignore_ascii_case(own_host))
-            || host.cannot_be_rebound(own_host)
+            || host.cannot_be_rebound(site)
     };
     if host.is_none_or(is_safe) { Ok(()) } else { Err(MISDIRECTED) }
 }

@@ -32,13 +32,37 @@ pub struct HttpRequest {
     /// Whether a client that half-closes the connection may still wait for the response. An HTTP/1.0 client may mark
     /// the end of its request in this way.
     pub may_half_close: bool,
+    /// The origin of the web page that makes the request, if another server has sent that page. The response must name
+    /// it: see [`access_fields`](HttpRequest::access_fields).
+    pub origin: Option<String>,
+    /// Whether the client prefers JSON to HTML.
+    pub prefers_json: bool,
+    /// Whether a web page that was loaded in the same way may make calls. It may not if the name is one that only serves
+    /// to read pages.
+    pub may_call: bool,
 }
 
 impl HttpRequest {
-    /// The response to OPTIONS. It is complete: with this status there is no body.
+    /// The response to OPTIONS. It is complete: with this status there is no body. A page of another server asks before
+    /// it makes a call.
     pub fn allowed(&self) -> Vec<u8> {
         let close = if self.close { "Connection: close\r\n" } else { "" };
-        format!("HTTP/1.1 204 No Content\r\nAllow: {ALLOWED}\r\n{close}\r\n").into_bytes()
+        let access = self.access_fields();
+        let calls = if access.is_empty() {
+            ""
+        } else {
+            "Access-Control-Allow-Methods: POST\r\nAccess-Control-Allow-Headers: Content-Type\r\n"
+        };
+        let head = format!("HTTP/1.1 204 No Content\r\nAllow: {ALLOWED}\r\n");
+        format!("{head}{access}{calls}{close}\r\n").into_bytes()
+    }
+
+    /// The header lines of the response by which a browser lets a page of another server read it; empty for all other
+    /// requests.
+    pub fn access_fields(&self) -> String {
+        self.origin.as_ref().map_or(String::new(), |origin| {
+            format!("Access-Control-Allow-Origin: {origin}\r\nVary: Origin\r\n")
+        })
     }
 
     /// The head in the only form that the HTTP library receives, with no body to come.

@@ -3,9 +3,10 @@
 //! Refusals that leave the end of the request uncertain are checked first, then unsupported requests, so that the
 //! refusal names the more serious reason.
 
+use super::accept;
 use super::body::Framing;
 use super::headers::Headers;
-use super::origin::{self, Authority};
+use super::origin::{self, Authority, Site};
 use super::request_line::{RequestLine, Version};
 use super::{BODY_BYTES_MAX, HttpMethod, Refusal};
 
@@ -22,6 +23,10 @@ pub(super) struct ServedHead {
     /// Whether the client waits for permission before it sends its body.
     pub(super) expects_continue: bool,
     pub(super) framing: Framing,
+    /// The origin of a page of another server.
+    pub(super) origin: Option<String>,
+    pub(super) prefers_json: bool,
+    pub(super) may_call: bool,
 }
 
 /// The body that the head announces, before any bound is checked.
@@ -33,11 +38,7 @@ enum Announced {
 }
 
 /// Decides about a head: its first line, and the header lines.
-pub(super) fn judge(
-    line: RequestLine,
-    lines: &[u8],
-    own_host: &str,
-) -> Result<ServedHead, Refusal> {
+pub(super) fn judge(line: RequestLine, lines: &[u8], site: &Site) -> Result<ServedHead, Refusal> {
     let headers = Headers::read(lines)?;
     let host = host(&headers, line.version)?;
     let announced = announced(&headers, line.version)?;
@@ -45,17 +46,31 @@ pub(super) fn judge(
     let target = target(line.target, method)?;
     // Health checks name a server in many ways, and learn nothing that is worth protecting.
     let is_health = matches!(&*target, "/healthz" | "/readyz");
-    if matches!(method, HttpMethod::Get | HttpMethod::Head) && !is_health {
-        origin::check_name(host.as_ref(), own_host)?;
+    let is_page = matches!(method, HttpMethod::Get | HttpMethod::Head);
+    if is_page && !is_health {
+        origin::check_name(host.as_ref(), site)?;
     }
-    origin::check(headers.only("origin", origin::FOREIGN)?, host.as_ref(), own_host)?;
+    let origin = headers.only("origin", origin::FOREIGN)?;
+    let origin = origin::check(origin, host.as_ref(), site)?.map(str::to_owned);
+    let may_call = !is_page || host.is_none_or(|host| host.cannot_be_rebound(site));
+    let prefers_json = is_page && accept::prefers_json(&headers);
     check_encoding(&headers)?;
     let expects_continue = expects_continue(&headers)? && line.version == Version::Http11;
     let may_half_close = line.version == Version::Http10;
     let close = may_half_close || asks_to_close(&headers)?;
     let framing = framing(method, announced)?;
     let expects_continue = expects_continue && framing != Framing::EMPTY;
-    Ok(ServedHead { method, target, close, may_half_close, expects_continue, framing })
+    Ok(ServedHead {
+        method,
+        target,
+        close,
+        may_half_close,
+        expects_continue,
+        framing,
+        origin,
+        prefers_json,
+        may_call,
+    })
 }
 
 /// The name that the request uses for the server, from the `Host` header, which is optional in HTTP/1.0.

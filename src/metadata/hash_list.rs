@@ -15,6 +15,9 @@ pub struct HashList(Box<[u8]>);
 /// The maximum nesting depth of the elements of a list. Answers contain them some levels deeper.
 const ELEMENT_DEPTH_MAX: usize = 16;
 
+/// The size in bytes of the longest packed tombstone: an array, and in it a string of one byte.
+const TOMBSTONE_BYTES_MAX: usize = 9 + 9 + 1;
+
 impl HashList {
     /// The hash list that is this array or scalar; `None` if clients may not store it, because it is a struct or no
     /// answer can carry it.
@@ -53,6 +56,15 @@ impl HashList {
         Value::unpack(&self.0).expect("bug: a hash list keeps only bytes that unpack")
     }
 
+    /// The number of elements.
+    #[expect(clippy::len_without_is_empty, reason = "no caller asks whether a list is empty")]
+    pub fn len(&self) -> usize {
+        match Unpacker::new(&self.0).next() {
+            Some(Next::Array(count)) => usize::try_from(count).unwrap_or(usize::MAX),
+            _ => 1,
+        }
+    }
+
     /// The elements, in order. A scalar is its own only element.
     pub fn elements(&self) -> Box<[Value]> {
         match self.value() {
@@ -63,6 +75,10 @@ impl HashList {
 
     /// Whether it marks a deleted file: it is a single 0, as a number or as text, in a list or not.
     pub fn is_tombstone(&self) -> bool {
+        // Most lists are longer, some by far.
+        if TOMBSTONE_BYTES_MAX < self.0.len() {
+            return false;
+        }
         match &*self.elements() {
             [Value::Int(number)] => *number == 0,
             [Value::String(text)] => **text == *"0",

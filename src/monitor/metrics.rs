@@ -55,8 +55,8 @@ fn write_raft(monitor: &Monitor, moment: Moment, text: &mut Text) {
     }
     let name = "surfstore_raft_peer_failures_total";
     text.begin(name, "counter", "Requests to the peer that got no reply.");
-    for (peer, failures) in &monitor.peer_failures {
-        text.sample(name, &[("peer", &monitor.address(*peer))], failures);
+    for (peer, traffic) in &monitor.traffic {
+        text.sample(name, &[("peer", &monitor.address(*peer))], traffic.failures);
     }
     text.single("surfstore_files", "gauge", "Files, including deleted ones.", monitor.files);
     write_memory(moment.memory, text);

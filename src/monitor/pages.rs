@@ -2,9 +2,35 @@
 
 use serde_json::json;
 
-use super::{Moment, Monitor, metrics};
+use super::{Moment, Monitor, dashboard, metrics};
 use crate::raft::RoleName;
 use crate::value::Value;
+
+/// A request for a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageRequest {
+    /// The path and query.
+    pub target: String,
+    /// Whether the caller prefers JSON to HTML.
+    pub prefers_json: bool,
+    /// Whether a web page that is at the same place may make calls.
+    pub may_call: bool,
+}
+
+impl PageRequest {
+    /// The path.
+    pub fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
+    }
+
+    /// The number in the query under that name; 0 if there is none.
+    pub fn number(&self, name: &str) -> u64 {
+        let query = self.target.split_once('?').map_or("", |(_, query)| query);
+        let mut fields = query.split('&').filter_map(|field| field.split_once('='));
+        let number = fields.find(|(other, _)| *other == name);
+        number.and_then(|(_, number)| number.parse().ok()).unwrap_or(0)
+    }
+}
 
 /// A page with its HTTP status.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +39,8 @@ pub struct Page {
     pub status: u16,
     /// The media type of the body.
     pub content_type: &'static str,
+    /// Further header fields, with names and values that may stand in a head.
+    pub fields: Vec<(&'static str, String)>,
     /// The body.
     pub body: String,
 }
@@ -25,17 +53,19 @@ impl Monitor {
             "/status" => Page {
                 status: 200,
                 content_type: "application/json",
+                fields: Vec::new(),
                 body: format!("{}\n", self.json(moment)),
             },
             "/metrics" => Page {
                 status: 200,
                 content_type: "text/plain; version=0.0.4",
+                fields: Vec::new(),
                 body: metrics::text(self, moment),
             },
             // That this answer arrives shows that the process is alive.
             "/healthz" => plain(200, "ok"),
             "/readyz" => self.readiness(moment),
-            _ => return None,
+            _ => return dashboard::part(path, &self.config),
         })
     }
 
@@ -82,5 +112,5 @@ fn json(value: &Value) -> serde_json::Value {
 }
 
 fn plain(status: u16, text: &str) -> Page {
-    Page { status, content_type: "text/plain", body: format!("{text}\n") }
+    Page { status, content_type: "text/plain", fields: Vec::new(), body: format!("{text}\n") }
 }

@@ -166,6 +166,11 @@ fn text(value: Value) -> Option<Box<str>> {
     }
 }
 
+/// The hash of the block that an element of a hash list names; `None` if it names none.
+pub fn block_named(element: &Value) -> Option<BlockHash> {
+    block_hash(element).ok().flatten()
+}
+
 /// The hash of a block: a string, or base64 of the hash's bytes or of a string. `None` if it is one of these, or an
 /// int, but names no block.
 fn block_hash(name: &Value) -> Result<Option<BlockHash>, ()> {

@@ -38,6 +38,17 @@ pub struct Candidate {
     meets_founded: bool,
 }
 
+/// A copy of a candidate's ballot, for operators.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ballot {
+    /// What it decides.
+    pub kind: BallotKind,
+    /// Whether it is the second round of everybody's vote (see `identity`).
+    pub is_everybodys: bool,
+    /// The servers that have granted it, in order, the candidate among them.
+    pub granted: Vec<ServerId>,
+}
+
 /// What a ballot has shown about a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum VoteOutcome {
@@ -148,6 +159,15 @@ impl Candidate {
     /// The incarnation of the server that has answered, if one has.
     pub(super) fn incarnation(&self, id: ServerId) -> Option<Incarnation> {
         self.answers.get(&id).and_then(|answer| answer.incarnation())
+    }
+
+    /// What operators see of the ballot.
+    pub(super) fn ballot(&self) -> Ballot {
+        Ballot {
+            kind: self.kind,
+            is_everybodys: self.account.is_some(),
+            granted: self.granted().map(|(id, _)| id).collect(),
+        }
     }
 
     fn granted(&self) -> impl Iterator<Item = (ServerId, Incarnation)> {

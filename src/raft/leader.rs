@@ -11,7 +11,7 @@ use super::event::{Call, CallError, CallId, Effects, Event, Failure, Reply, Time
 use super::identity::{Identity, Member, Roster};
 use super::log::{Command, Entry, LogIndex, Term};
 use super::node::Node;
-use super::progress::Progress;
+use super::progress::{Progress, ProgressStatus};
 use super::role::{Role, RoleName};
 use super::rpc::{
     AppendEntries, AppendOutcome, AppendReply, BallotKind, InstallSnapshot, Request, RequestVote,
@@ -121,6 +121,11 @@ impl Leader {
             opening,
             reads: VecDeque::new(),
         }
+    }
+
+    /// Its view of each follower.
+    pub(super) fn progress(&self) -> Vec<(ServerId, ProgressStatus)> {
+        self.progress.iter().map(|(id, follower)| (*id, follower.status())).collect()
     }
 
     /// Whether at least a majority of all servers satisfies `claim`; `itself` says whether this one does. Only those

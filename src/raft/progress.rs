@@ -58,6 +58,19 @@ pub(super) struct Progress {
     refuses_entries: bool,
 }
 
+/// A copy of a leader's view of one follower, for operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProgressStatus {
+    /// The next entry to send (Figure 2's `nextIndex`).
+    pub next_index: LogIndex,
+    /// The last entry known to be in the follower's log (Figure 2's `matchIndex`).
+    pub match_index: LogIndex,
+    /// Whether entries, or a piece of a snapshot, are in flight.
+    pub is_in_flight: bool,
+    /// The number of heartbeats that were due since the last reply.
+    pub unanswered: u64,
+}
+
 /// What must be remembered about an append until it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Sent {
@@ -93,6 +106,16 @@ impl Progress {
             without_entries: 0,
             batch_failed: false,
             refuses_entries: false,
+        }
+    }
+
+    /// What operators see of it.
+    pub(super) fn status(&self) -> ProgressStatus {
+        ProgressStatus {
+            next_index: self.next_index,
+            match_index: self.match_index,
+            is_in_flight: self.batch.is_some(),
+            unanswered: self.unanswered,
         }
     }
 

@@ -1,6 +1,6 @@
 //! A server in any of its roles, and the step that takes it from one event to the next.
 
-use super::candidate::Candidate;
+use super::candidate::{Ballot, Candidate};
 use super::cluster::{Cluster, ServerId};
 use super::core::Core;
 use super::crashed::Crashed;
@@ -11,6 +11,7 @@ use super::leader::Leader;
 use super::log::{Log, LogIndex, Position, Term};
 use super::node::Node;
 use super::persistent::Saved;
+use super::progress::ProgressStatus;
 use super::role::{Role, RoleName};
 use super::rpc::{AppendOutcome, Flaw, Response};
 use super::snapshot::{Compaction, Snapshot};
@@ -277,6 +278,32 @@ impl Server {
         in_any_role!(self, node => node.role.waits_for(&node.core))
     }
 
+    /// The ballot of a candidate; `None` in other roles.
+    pub fn ballot(&self) -> Option<Ballot> {
+        match self {
+            Server::Candidate(node) => Some(node.role.ballot()),
+            Server::Follower(_) | Server::Leader(_) | Server::Crashed(_) => None,
+        }
+    }
+
+    /// A leader's view of each other server, in the order of their ids; empty in other roles.
+    pub fn progress(&self) -> Vec<(ServerId, ProgressStatus)> {
+        match self {
+            Server::Leader(node) => node.role.progress(),
+            Server::Follower(_) | Server::Candidate(_) | Server::Crashed(_) => Vec::new(),
+        }
+    }
+
+    /// The number of reads, and of updates that will be refused, that wait for a majority to confirm this leader.
+    pub fn reads_waiting(&self) -> usize {
+        in_any_role!(self, node => node.role.reads_waiting())
+    }
+
+    /// The memory in bytes that the entries take that are not applied.
+    pub fn unapplied_bytes(&self) -> usize {
+        self.core().unapplied_bytes()
+    }
+
     /// The current term.
     pub fn current_term(&self) -> Term {
         self.core().current_term
@@ -313,7 +340,6 @@ impl Server {
     /// The scalars of the state.
     pub fn status(&self) -> Status {
         let core = self.core();
-        let reads = in_any_role!(self, node => node.role.reads_waiting());
         Status {
             role: self.role(),
             current_term: core.current_term,
@@ -326,7 +352,7 @@ impl Server {
             last_applied: core.last_applied,
             last_included: core.log.last_included(),
             last_log: core.log.last(),
-            waiting: core.pending.len() + reads,
+            waiting: core.pending.len() + self.reads_waiting(),
         }
     }
 

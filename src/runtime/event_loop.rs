@@ -93,9 +93,9 @@ impl EventLoop {
                     self.callers.remove(&id);
                     Input::HangUp(id)
                 }
-                Message::Get { target, answer } => {
+                Message::Get { request, answer } => {
                     // The connection may have ended in the meantime.
-                    let _ = answer.send(service.page(&target, now));
+                    let _ = answer.send(service.page(&request, now));
                     actions = Vec::new();
                     continue;
                 }

@@ -147,7 +147,16 @@ mod tests {
 
     fn request(method: gate::HttpMethod, target: &str) -> gate::HttpRequest {
         let (target, body) = (target.to_owned(), b"document"[..].into());
-        gate::HttpRequest { method, target, body, close: false, may_half_close: false }
+        gate::HttpRequest {
+            method,
+            target,
+            body,
+            close: false,
+            may_half_close: false,
+            origin: None,
+            prefers_json: false,
+            may_call: true,
+        }
     }
 
     #[test]

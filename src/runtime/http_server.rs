@@ -1,5 +1,6 @@
 //! The HTTP server: accepts connections, passes their calls to the event loop, and sends the answers.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::io;
@@ -19,8 +20,8 @@ use super::connections::{Connections, Held};
 use super::head_codec::{Head, HeadCodec};
 use super::message::Message;
 use super::offload::{self, OffloadQueue, is_long};
-use crate::gate::{self, Gate, HttpMethod, Received, Refusal};
-use crate::monitor::Page;
+use crate::gate::{self, Gate, HttpMethod, Received, Refusal, Site};
+use crate::monitor::{Page, PageRequest};
 use crate::protocol::{self, Asked, fault};
 use crate::raft::CallId;
 use crate::service::Input;
@@ -36,8 +37,8 @@ pub(super) struct HttpServer {
     inbox: Sender<Message>,
     codec: HeadCodec,
     offload_queue: OffloadQueue,
-    /// This server's host in the configuration.
-    own_host: String,
+    /// Whose web pages may call.
+    site: Site,
     last_call: Cell<u64>,
 }
 
@@ -45,14 +46,14 @@ impl HttpServer {
     pub(super) fn new(
         connections: Rc<Connections>,
         inbox: Sender<Message>,
-        own_host: &str,
+        site: Site,
     ) -> Rc<HttpServer> {
         Rc::new(HttpServer {
             connections,
             inbox,
             codec: HeadCodec::default(),
             offload_queue: OffloadQueue::default(),
-            own_host: own_host.to_owned(),
+            site,
             last_call: Cell::new(0),
         })
     }
@@ -114,16 +115,16 @@ impl HttpServer {
     /// it.
     async fn serve_requests(&self, slot: &Slot) -> anyhow::Result<Option<Vec<u8>>> {
         let connection = &slot.connection;
-        let mut gate = Gate::new(&self.own_host);
+        let mut gate = Gate::new(self.site.clone());
         loop {
             match gate.next() {
                 Ok(Received::Request(request)) if request.method == HttpMethod::Post => {
-                    let closes = request.close;
+                    let (closes, access) = (request.close, request.access_fields());
                     let id = self.next_call();
                     let asked = self.decode(connection, id, request).await;
                     // Bytes of later requests that have arrived already are held until the answer.
                     slot.hold(gate.buffered());
-                    if !self.answer(connection, id, asked, closes).await? {
+                    if !self.answer(connection, id, asked, (closes, &access)).await? {
                         return Ok(None);
                     }
                 }
@@ -183,7 +184,7 @@ impl HttpServer {
         connection: &Connection,
         id: CallId,
         asked: Result<Asked, Fault>,
-        closes: bool,
+        (closes, access): (bool, &str),
     ) -> anyhow::Result<bool> {
         let peer = match &asked {
             Ok(Asked::One((_, Ok(call)))) => call.peer(),
@@ -203,7 +204,8 @@ impl HttpServer {
         // The status is 200 whatever the document says: many clients cannot read a fault with another status.
         let (content_type, length) = ("text/xml", answer.len());
         let head = self.codec.write(Head { status: 200, content_type, length, closes }).await?;
-        let goes_on = respond(connection, &head, answer.pieces(), closes).await;
+        let goes_on =
+            respond(connection, &with_fields(&head, access), answer.pieces(), closes).await;
         if is_long(answer.len()) {
             // This may be its last owner.
             offload::free(answer);
@@ -214,8 +216,9 @@ impl HttpServer {
     /// The page that a request asks for, if it exists.
     async fn page(&self, request: &gate::HttpRequest) -> anyhow::Result<Option<Page>> {
         let (answer, answered) = oneshot::channel();
-        let target = request.target.clone();
-        self.inbox.send(Message::Get { target, answer }).await?;
+        let &gate::HttpRequest { ref target, prefers_json, may_call, .. } = request;
+        let request = PageRequest { target: target.clone(), prefers_json, may_call };
+        self.inbox.send(Message::Get { request, answer }).await?;
         answered.await.ok().context("the event loop has ended")
     }
 
@@ -226,11 +229,13 @@ impl HttpServer {
         request: &gate::HttpRequest,
         page: &Page,
     ) -> anyhow::Result<bool> {
-        let Page { status, content_type, ref body } = *page;
+        let Page { status, content_type, ref fields, ref body } = *page;
         let (length, closes) = (body.len(), request.close);
         let head = self.codec.write(Head { status, content_type, length, closes }).await?;
         let body = if request.method == HttpMethod::Head { "" } else { body };
-        respond(connection, &head, [body.as_bytes()], closes).await
+        let lines = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
+        let lines = lines.chain([request.access_fields()]).collect::<String>();
+        respond(connection, &with_fields(&head, &lines), [body.as_bytes()], closes).await
     }
 
     fn next_call(&self) -> CallId {
@@ -244,6 +249,14 @@ impl HttpServer {
 fn is_lack_of_room(error: &io::Error) -> bool {
     let wants = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
     Errno::from_io_error(error).is_some_and(|error| wants.contains(&error))
+}
+
+/// The head with further header lines, each with its line end.
+fn with_fields<'h>(head: &'h [u8], lines: &str) -> Cow<'h, [u8]> {
+    match head.strip_suffix(b"\r\n") {
+        Some(before) if !lines.is_empty() => [before, lines.as_bytes(), b"\r\n"].concat().into(),
+        _ => head.into(),
+    }
 }
 
 /// Sends a response, and then ends the connection if it `closes`. Returns whether the connection continues.
@@ -267,7 +280,7 @@ const TOO_SLOW: Refusal = Refusal { status: 408, reason: "the request took too l
 fn no_page(method: HttpMethod) -> Vec<u8> {
     let mut response = Refusal {
         status: 404,
-        reason: "the pages are /status, /metrics, /healthz and /readyz; calls are sent by POST",
+        reason: "the pages are /, /view, /status, /metrics, /healthz and /readyz; calls are sent by POST",
     }
     .response();
     if method == HttpMethod::Head
@@ -353,7 +366,7 @@ mod tests {
                 http_server: HttpServer::new(
                     Connections::new(1000, 1, requests, budget),
                     inbox,
-                    "localhost",
+                    "localhost".into(),
                 ),
                 messages,
                 service: Some(Service::start(settings, Instant::now()).0),

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use oneshot::Sender;
 
-use crate::monitor::Page;
+use crate::monitor::{Page, PageRequest};
 use crate::protocol::Asked;
 use crate::raft::CallId;
 use crate::service::{Document, Input};
@@ -28,8 +28,8 @@ pub(super) enum Message {
     HangUp(CallId),
     /// A GET of a page.
     Get {
-        /// The page.
-        target: String,
+        /// Which page.
+        request: PageRequest,
         /// Receives the page, if there is one.
         answer: Sender<Option<Page>>,
     },

@@ -8,7 +8,7 @@ use super::document::Document;
 use super::multicall::Multicall;
 use super::{Action, Shell};
 use crate::protocol::{Answer, Asked, LongAnswer, Method, MethodAndCall, TypedCall, fault};
-use crate::raft::{self, CallId, Event, Reply, RoleName, Server};
+use crate::raft::{self, CallId, Event, Reply, RoleName, Server, ServerId};
 use crate::xmlrpc::Fault;
 
 /// A call that waits for the core.
@@ -16,6 +16,8 @@ use crate::xmlrpc::Fault;
 pub(super) struct Waiting {
     method: &'static Method,
     since: Instant,
+    /// The peer that makes it.
+    pub(super) peer: Option<ServerId>,
 }
 
 /// Which part answers a call.
@@ -67,7 +69,8 @@ impl Shell {
                 return Some(self.answers.write(&Answer::Fault(fault)));
             }
         };
-        let waiting = Waiting { method, since };
+        let peer = call.as_ref().ok().and_then(|call| call.peer()).map(|peer| peer.id);
+        let waiting = Waiting { method, since, peer };
         match self.serve(method, call, server, now) {
             Served::Here(answer) => Some(self.answer(waiting, &answer, now)),
             Served::InParts(answer) => self.answer_in_parts(id, waiting, answer, now),

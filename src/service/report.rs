@@ -6,10 +6,10 @@ use std::time::Instant;
 use log::Level;
 
 use super::Shell;
-use crate::monitor;
+use crate::monitor::{self, Direction, Recorded};
 use crate::raft::{
-    self, AppendOutcome, CallId, Event, Failure, Flaw, Identity, Incarnation, Member, Reply,
-    RoleName, Server, ServerId,
+    self, AppendOutcome, CallId, Event, Failure, Flaw, Identity, Incarnation, LogIndex, Member,
+    Position, Reply, RoleName, Server, ServerId, Timer,
 };
 
 /// What has been reported, so that it is not reported twice.
@@ -30,6 +30,39 @@ struct LoggedState {
     incarnation: Incarnation,
 }
 
+/// What a leader's request will change if it is accepted.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum PendingChange {
+    /// The entries from this index to the last one are replaced.
+    Conflict(LogIndex, Position),
+    /// The snapshot of that server up to this entry is installed.
+    Snapshot(ServerId, Position),
+}
+
+impl PendingChange {
+    /// What the event will change, if it is such a request.
+    pub(super) fn of(event: &Event, server: &Server) -> Option<PendingChange> {
+        let log = server.log();
+        match event {
+            // Nearly always, the entries follow the last one.
+            Event::Call(_, raft::Call::AppendEntries(request))
+                if request.prev_log.index < log.last_index() =>
+            {
+                let missing = log.first_missing(request.prev_log.index, &request.entries)?;
+                let first = request.prev_log.index.next().plus(missing);
+                let replaces = first <= log.last_index();
+                replaces.then_some(PendingChange::Conflict(first, log.last()))
+            }
+            Event::Call(_, raft::Call::InstallSnapshot(request))
+                if !log.contains(request.last_included) =>
+            {
+                Some(PendingChange::Snapshot(request.sender.id, request.last_included))
+            }
+            _ => None,
+        }
+    }
+}
+
 impl Reporter {
     /// A reporter for a server that starts. It has logged nothing, and operators assume that a server is a follower.
     pub(super) fn new(server: &Server) -> Reporter {
@@ -41,11 +74,11 @@ impl Reporter {
 
 impl Shell {
     /// Reports the state after the start: a server that is alone leads already.
-    pub(super) fn has_started(&mut self, server: &Server) {
+    pub(super) fn has_started(&mut self, server: &Server, now: Instant) {
         if server.role() != RoleName::Follower {
             self.monitor.stood_for_election();
         }
-        self.report(server);
+        self.report(server, now);
     }
 
     /// Records what an event says about the peers, before the server handles it.
@@ -55,6 +88,7 @@ impl Shell {
             Event::Response { from, response } => {
                 self.show(Some(*from), response.sender(), server, now);
                 self.monitor.heard(now);
+                self.monitor.replied(*from, response, now);
             }
             Event::Unanswered { by, failure, .. } => {
                 match failure {
@@ -62,7 +96,7 @@ impl Shell {
                     Failure::Ended => self.monitor.ended(*by),
                     Failure::Silent => {}
                 }
-                self.monitor.unanswered_by(*by);
+                self.monitor.unanswered_by(*by, *failure, now);
             }
             Event::Call(call, raft::Call::RequestVote(request)) => {
                 let explains = self.show(None, &request.sender, server, now);
@@ -71,16 +105,36 @@ impl Shell {
             Event::Call(call, raft::Call::AppendEntries(request)) => {
                 let explains = self.show(None, &request.sender, server, now);
                 self.reporter.explained = explains.then_some(*call);
+                let raft::Identity { id, term, .. } = request.sender;
+                self.monitor.received(id, request.entries.len(), term, now);
             }
             Event::Call(call, raft::Call::InstallSnapshot(request)) => {
+                if request.offset == 0 {
+                    let begun = Recorded::SnapshotBegun(request.sender.id, Direction::Received);
+                    self.monitor.record(begun, now);
+                }
                 let explains = self.show(None, &request.sender, server, now);
                 self.reporter.explained = explains.then_some(*call);
             }
-            Event::Timeout(_)
-            | Event::Call(..)
-            | Event::HangUp(_)
-            | Event::Disconnected(_)
-            | Event::Saved(_) => {}
+            // The heartbeats are recorded themselves.
+            Event::Timeout(Timer::Heartbeat) => {}
+            Event::Timeout(timer) => self.monitor.record(Recorded::Timeout(*timer), now),
+            Event::Disconnected(peer) => self.monitor.record(Recorded::Closed(peer.id), now),
+            Event::Call(..) | Event::HangUp(_) | Event::Saved(_) => {}
+        }
+    }
+
+    /// Records what a leader's request has changed.
+    pub(super) fn note_change(&mut self, change: PendingChange, server: &Server, now: Instant) {
+        let log = server.log();
+        match change {
+            PendingChange::Conflict(first, last) if !log.contains(last) => {
+                self.monitor.record(Recorded::Conflict(first), now);
+            }
+            PendingChange::Snapshot(from, last_included) if log.contains(last_included) => {
+                self.monitor.record(Recorded::SnapshotInstalled(from), now);
+            }
+            PendingChange::Conflict(..) | PendingChange::Snapshot(..) => {}
         }
     }
 
@@ -111,6 +165,12 @@ impl Shell {
             {
                 self.log(Level::Warn, format!("refused a peer's request: {flaw}"));
             }
+            Reply::Vote(reply) => {
+                if let Some(peer) = self.waiting.get(&id).and_then(|call| call.peer) {
+                    let (kind, granted) = (reply.kind, reply.vote_granted);
+                    self.monitor.record(Recorded::Voted { peer, kind, granted }, now);
+                }
+            }
             Reply::Append(reply) => match reply.outcome {
                 AppendOutcome::Accepted
                 | AppendOutcome::Mismatch(_)
@@ -138,9 +198,9 @@ impl Shell {
         );
     }
 
-    /// Publishes the state after a step to the monitor, and logs each change of role. A candidate that starts a new
-    /// ballot has not changed its role.
-    pub(super) fn report(&mut self, server: &Server) {
+    /// Publishes the state after a step to the monitor, and logs and records each change of role. A candidate that
+    /// starts a new ballot has not changed its role.
+    pub(super) fn report(&mut self, server: &Server, time: Instant) {
         let status = server.status();
         self.monitor.observe(status, server.files().len(), server.log().roster());
         let Reporter { logged: before, .. } = self.reporter;
@@ -162,6 +222,12 @@ impl Shell {
         if (before.role, before.leads) == (now.role, now.leads) {
             return;
         }
+        let recorded = match now.role {
+            RoleName::Leader if !now.leads => Recorded::Founds,
+            RoleName::Follower if before.role == RoleName::Crashed => Recorded::Restored,
+            role => Recorded::Role(role),
+        };
+        self.monitor.record(recorded, time);
         self.log(
             Level::Info,
             match now.role {

@@ -9,10 +9,10 @@ use crate::raft::{
     Timer,
 };
 
-/// The timer of the role, and the one for the outcome of updates.
+/// The timer of the role with its deadline and how long it runs in all, and the one for the outcome of updates.
 #[derive(Debug)]
 pub(super) struct Timers {
-    role: Option<(Timer, Instant)>,
+    role: Option<(Timer, Instant, Duration)>,
     fate: Option<Instant>,
     rng: Rng,
 }
@@ -24,7 +24,8 @@ impl Timers {
 
     /// Starts a timer. `Fate` replaces a running `Fate`, and any other timer the running timer of the role.
     pub(super) fn arm(&mut self, timer: Timer, now: Instant) {
-        let at = now + self.delay(timer);
+        let total = self.delay(timer);
+        let at = now + total;
         match timer {
             Timer::Fate => self.fate = Some(at),
             Timer::Start
@@ -33,7 +34,7 @@ impl Timers {
             | Timer::Campaign
             | Timer::Hurry
             | Timer::Patience
-            | Timer::Heartbeat => self.role = Some((timer, at)),
+            | Timer::Heartbeat => self.role = Some((timer, at, total)),
         }
     }
 
@@ -44,21 +45,27 @@ impl Timers {
 
     /// The timers that have neither expired nor been stopped.
     pub(super) fn running(&self) -> impl Iterator<Item = Timer> {
-        let role = self.role.map(|(timer, _)| timer);
+        let role = self.role.map(|(timer, ..)| timer);
         role.into_iter().chain(self.fate.map(|_| Timer::Fate))
+    }
+
+    /// The timer of the role, how long it still runs, and how long it runs in all.
+    pub(super) fn of_role(&self, now: Instant) -> Option<(Timer, Duration, Duration)> {
+        let (timer, at, total) = self.role?;
+        Some((timer, at.saturating_duration_since(now), total))
     }
 
     /// When the next timer expires.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let role = self.role.map(|(_, at)| at);
+        let role = self.role.map(|(_, at, _)| at);
         role.into_iter().chain(self.fate).min()
     }
 
     /// Removes a timer that has expired and returns it.
     pub(super) fn expired(&mut self, now: Instant) -> Option<Timer> {
         let next = self.deadline().filter(|at| *at <= now)?;
-        match self.role.take_if(|(_, at)| *at == next) {
-            Some((timer, _)) => Some(timer),
+        match self.role.take_if(|(_, at, _)| *at == next) {
+            Some((timer, ..)) => Some(timer),
             None => self.fate.take().map(|_| Timer::Fate),
         }
     }

@@ -124,5 +124,8 @@ fn call(body: &[u8]) -> HttpRequest {
         body: body.into(),
         close: false,
         may_half_close: false,
+        origin: None,
+        prefers_json: false,
+        may_call: true,
     }
 }

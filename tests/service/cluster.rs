@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use surfstore::config::{Address, Config};
 use surfstore::gate::{self, Gate, HttpMethod, Received};
+use surfstore::monitor::{Page, PageRequest};
 use surfstore::protocol::{self, Ask};
 use surfstore::raft::{
     CallId, Cluster as Set, Compaction, Failure, Incarnation, Member, Origin, Request, ServerId,
@@ -27,6 +28,11 @@ pub(crate) struct Called {
 /// Which life of the server runs.
 fn incarnation(id: u8) -> Incarnation {
     Incarnation(100 * (u64::from(id) + 1))
+}
+
+/// A program's request for a page.
+pub(crate) fn page_request(target: &str) -> PageRequest {
+    PageRequest { target: target.to_owned(), prefers_json: false, may_call: true }
 }
 
 /// A few services.
@@ -112,6 +118,11 @@ impl Cluster {
 
     pub(crate) fn service(&self, id: u8) -> &Service {
         self.services[usize::from(id)].as_ref().unwrap()
+    }
+
+    /// The page of a server at a target.
+    pub(crate) fn page(&self, id: u8, target: &str) -> Option<Page> {
+        self.service(id).page(&page_request(target), self.now)
     }
 
     /// Sends the document of a call to a server.

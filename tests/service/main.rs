@@ -242,7 +242,7 @@ fn every_call_is_counted_those_of_a_multicall_too() {
     taken(&mut cluster, called).unwrap();
     let called = cluster.send(0, b"garbage");
     taken(&mut cluster, called).unwrap_err();
-    let page = cluster.service(0).page("/metrics?x", cluster.now).unwrap();
+    let page = cluster.page(0, "/metrics?x").unwrap();
     let counts = |method: &str| {
         let line = format!("{{method=\"{method}\"}}");
         page.body
@@ -255,7 +255,7 @@ fn every_call_is_counted_those_of_a_multicall_too() {
     let not_understood =
         page.body.lines().find(|line| line.starts_with("surfstore_rpc_not_understood_total"));
     assert_eq!(not_understood, Some("surfstore_rpc_not_understood_total 1"), "{}", page.body);
-    assert_eq!(cluster.service(0).page("/nothing", cluster.now), None);
+    assert_eq!(cluster.page(0, "/nothing"), None);
 }
 
 #[test]
@@ -343,7 +343,7 @@ fn what_the_disk_reports_is_shown_and_the_start_is_no_sync() {
         let took = Duration::from_millis(3);
         let input = Input::Saved { number, log_bytes: 0, disk_bytes, took };
         let service = alone.service.take().unwrap().handle(alone.now, input).0;
-        let page = |target| service.page(target, alone.now).unwrap().body;
+        let page = |target| service.page(&page_request(target), alone.now).unwrap().body;
         let metrics = page("/metrics");
         let metric = |name: &str| {
             let name = format!("surfstore_disk_{name} ");

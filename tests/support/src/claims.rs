@@ -24,9 +24,10 @@ pub fn gate(bytes: &[u8]) {
     assert_eq!(read_pieces(bytes.chunks(7)), outcome, "seven bytes at a time");
     for request in outcome.0 {
         let (again, refusal) = read_pieces([plain(&request).as_slice()]);
+        let (close, may_half_close, prefers_json, may_call) = (false, false, false, true);
         assert_eq!(
             again,
-            [HttpRequest { close: false, may_half_close: false, ..request }],
+            [HttpRequest { close, may_half_close, prefers_json, may_call, ..request }],
             "a request in its shortest form is read as written"
         );
         assert_eq!(refusal, None, "a request in its shortest form is not refused");

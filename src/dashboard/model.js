@@ -1,0 +1,1 @@
+export const shown = (view) => JSON.stringify(view, null, 2);

@@ -1,0 +1,56 @@
+//! The dashboard: a web page and its parts, which are in the program. The page gets everything else from the servers.
+
+use super::pages::Page;
+use crate::config::{Address, Config};
+
+/// The part of the dashboard at that path; `None` if there is none.
+pub(super) fn part(path: &str, config: &Config) -> Option<Page> {
+    let (content_type, body) = match path {
+        "/" => ("text/html; charset=utf-8", include_str!("../dashboard/index.html")),
+        "/style.css" => ("text/css; charset=utf-8", include_str!("../dashboard/style.css")),
+        "/model.js" => ("text/javascript; charset=utf-8", include_str!("../dashboard/model.js")),
+        "/page.js" => ("text/javascript; charset=utf-8", include_str!("../dashboard/page.js")),
+        _ => return None,
+    };
+    let mut fields = fields();
+    fields.push(("Content-Security-Policy", security_policy(config)));
+    if path == "/" {
+        // Programs get the status there.
+        fields.push(("Vary", "Accept".to_owned()));
+    }
+    Some(Page { status: 200, content_type, fields, body: body.to_owned() })
+}
+
+/// The header fields of the page, of its parts and of what it asks for.
+pub(super) fn fields() -> Vec<(&'static str, String)> {
+    [
+        // After an upgrade of the server, the page is the new one.
+        ("Cache-Control", "no-cache"),
+        ("Referrer-Policy", "no-referrer"),
+        ("X-Content-Type-Options", "nosniff"),
+    ]
+    .map(|(name, value)| (name, value.to_owned()))
+    .into()
+}
+
+/// The page loads its own parts, asks the servers of the configuration, and does nothing else.
+fn security_policy(config: &Config) -> String {
+    let servers: String = config.servers.iter().map(sources).collect();
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'{servers}; \
+         frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    )
+}
+
+/// A server as sources of the policy, each after a blank. The policy can name no IPv6 address, only all hosts at once.
+fn sources(server: &Address) -> String {
+    let Address { host, port } = server;
+    let by_name = if host.contains(':') {
+        format!(" http://*:{port}")
+    } else {
+        format!(" http://{host}:{port}")
+    };
+    let aliases = if server.is_loopback() { ["localhost", "127.0.0.1"].as_slice() } else { &[] };
+    let others = aliases.iter().filter(|alias| !host.eq_ignore_ascii_case(alias));
+    others.fold(by_name, |sources, alias| format!("{sources} http://{alias}:{port}"))
+}

@@ -1,0 +1,181 @@
+//! The last events of a server, for people who watch it: an election lasts a tenth of a second, and nobody polls that
+//! often.
+//!
+//! A record is a few numbers, and text is only made of it when someone asks. Of the appends, which may be thousands a
+//! second, only some are recorded.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use crate::raft::{BallotKind, Failure, LogIndex, RoleName, ServerId, Term, Timer};
+
+/// The number of events that are kept.
+pub const RECORDED_MAX: usize = 256;
+
+/// The minimum time between two recorded appends of the same kind, peer and direction in one term. It is below the
+/// interval of heartbeats, so that all of them are recorded if there is nothing else.
+const APPENDS_APART: Duration = Duration::from_millis(200);
+
+/// A recorded event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Record {
+    /// Its number, from 1 without gaps.
+    pub(super) number: u64,
+    pub(super) at: Instant,
+    pub(super) term: Term,
+    pub(super) what: Recorded,
+}
+
+/// What was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// This timer ran out.
+    Timeout(Timer),
+    /// The server has asked these peers for their votes.
+    Ballot(BallotKind, Servers),
+    /// The server has answered a candidate.
+    Voted {
+        /// The candidate.
+        peer: ServerId,
+        /// What it asked for.
+        kind: BallotKind,
+        /// Whether it was granted.
+        granted: bool,
+    },
+    /// A peer has answered the server's request for a vote.
+    Answered {
+        /// The peer.
+        peer: ServerId,
+        /// What the server asked for.
+        kind: BallotKind,
+        /// Whether it was granted.
+        granted: bool,
+    },
+    /// The server has entered this role.
+    Role(RoleName),
+    /// It has won an election, and founds a new history.
+    Founds,
+    /// It was crashed, and is a follower again.
+    Restored,
+    /// An append was sent or received.
+    Append {
+        /// The other server.
+        peer: ServerId,
+        /// Who sent it.
+        direction: Direction,
+        /// Its entries, with those of all that were not recorded since the one before; 0 in a heartbeat.
+        entries: usize,
+    },
+    /// The entries from this index on were replaced by those of a leader.
+    Conflict(LogIndex),
+    /// The first piece of a snapshot was sent to the peer or received from it.
+    SnapshotBegun(ServerId, Direction),
+    /// The snapshot of this leader was installed.
+    SnapshotInstalled(ServerId),
+    /// A request to the peer got no reply, for the first time since its last reply.
+    Silent(ServerId, Failure),
+    /// The peer has replied again.
+    Back(ServerId),
+    /// The connections of the peer have closed.
+    Closed(ServerId),
+}
+
+/// Who sent a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Direction {
+    /// This server.
+    Sent,
+    /// The peer.
+    Received,
+}
+
+/// A set of servers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Servers(u16);
+
+impl Servers {
+    /// Adds a server.
+    pub fn insert(&mut self, server: ServerId) {
+        self.0 |= 1_u16.checked_shl(server.0.into()).unwrap_or(0);
+    }
+
+    /// The servers, in order.
+    pub fn iter(self) -> impl Iterator<Item = ServerId> {
+        (0..16).filter(move |id| self.0 >> id & 1 == 1).map(ServerId)
+    }
+}
+
+/// The last events, and what is left out.
+#[derive(Debug, Default)]
+pub(super) struct Recorder {
+    /// At most [`RECORDED_MAX`], oldest first.
+    records: VecDeque<Record>,
+    /// The number of the last record; 0 if there is none.
+    last: u64,
+    /// The appends of each kind, which is told by whether they have entries.
+    appends: BTreeMap<(ServerId, Direction, bool), Appends>,
+}
+
+/// The appends of one kind, peer and direction.
+#[derive(Debug)]
+struct Appends {
+    /// When the last one was recorded, and in which term.
+    recorded: (Instant, Term),
+    /// The number of entries since.
+    entries: usize,
+}
+
+impl Recorder {
+    /// Records an event, and forgets the oldest one if there are too many.
+    pub(super) fn record(&mut self, what: Recorded, term: Term, at: Instant) {
+        if self.records.len() == RECORDED_MAX {
+            self.records.pop_front();
+        }
+        self.last += 1;
+        self.records.push_back(Record { number: self.last, at, term, what });
+    }
+
+    /// Records that a peer is asked for its vote: in the record of the other peers that are asked at the same time, if
+    /// there is one.
+    pub(super) fn ballot(&mut self, kind: BallotKind, peer: ServerId, term: Term, now: Instant) {
+        if let Some(Record { at, what: Recorded::Ballot(of, peers), .. }) = self.records.back_mut()
+            && (*of, *at) == (kind, now)
+        {
+            return peers.insert(peer);
+        }
+        let mut peers = Servers::default();
+        peers.insert(peer);
+        self.record(Recorded::Ballot(kind, peers), term, now);
+    }
+
+    /// Records an append, unless one like it was recorded just before.
+    pub(super) fn append(
+        &mut self,
+        (peer, direction): (ServerId, Direction),
+        entries: usize,
+        term: Term,
+        now: Instant,
+    ) {
+        let key = (peer, direction, 0 < entries);
+        let mut count = entries;
+        if let Some(Appends { recorded: (at, in_term), entries }) = self.appends.get_mut(&key) {
+            *entries += count;
+            if *in_term == term && now.saturating_duration_since(*at) < APPENDS_APART {
+                return;
+            }
+            count = *entries;
+        }
+        self.appends.insert(key, Appends { recorded: (now, term), entries: 0 });
+        self.record(Recorded::Append { peer, direction, entries: count }, term, now);
+    }
+
+    /// The records after the one with that number, newest first.
+    pub(super) fn after(&self, number: u64) -> impl Iterator<Item = &Record> {
+        self.records.iter().rev().take_while(move |record| number < record.number)
+    }
+
+    /// The number of the last record; 0 if there is none.
+    pub(super) fn last(&self) -> u64 {
+        self.last
+    }
+}
