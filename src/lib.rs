@@ -34,8 +34,9 @@
 //! runtime. [`storage`] keeps the core's persistent state in a folder; nothing calls it from within the core.
 //! [`xmlrpc`] knows nothing of Raft. [`gate`] finds where an HTTP request begins and ends, and knows nothing of its
 //! content. [`protocol`] defines the methods, and converts between documents and typed calls and replies. [`monitor`]
-//! collects what operators want to know about a server: its status, metrics and health. [`service`] surrounds the core
-//! with calls, deadlines and answers, without sockets or a clock; only [`runtime`] has those.
+//! collects what operators want to know about a server: its status, metrics, health and last events, and the web page
+//! that shows them. [`service`] surrounds the core with calls, deadlines and answers, without sockets or a clock; only
+//! [`runtime`] has those.
 //!
 //! [`config`] reads the configuration file, [`value`] has the values of XML-RPC, and [`blocks`] stores the blocks of
 //! files.

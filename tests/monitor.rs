@@ -9,8 +9,8 @@ use surfstore::config::Config;
 use surfstore::monitor::{Memory, Moment, Monitor, explains_refusal};
 use surfstore::protocol::METHODS;
 use surfstore::raft::{
-    Cluster, Compaction, Identity, Incarnation, LogIndex, Position, RoleName, Roster, Server,
-    ServerId, Status, Term,
+    Cluster, Compaction, Failure, Identity, Incarnation, LogIndex, Position, RoleName, Roster,
+    Server, ServerId, Status, Term,
 };
 
 /// The incarnation of the monitored server.
@@ -58,16 +58,58 @@ fn metric(monitor: &Monitor, name: &str) -> f64 {
 }
 
 #[test]
-fn the_pages_are_four_whatever_their_query() {
+fn the_pages_are_those_whatever_their_query() {
     let now = Instant::now();
     let monitor = monitor(now);
     let moment = Moment { now, has_majority: false, memory: MEMORY };
-    for target in ["/status", "/metrics", "/healthz", "/readyz", "/status?pretty", "/status?"] {
+    let parts = ["/", "/style.css", "/model.js", "/page.js"];
+    let pages = ["/status", "/metrics", "/healthz", "/readyz", "/status?pretty", "/status?", "/?x"];
+    for target in parts.into_iter().chain(pages) {
         assert!(monitor.page(target, moment).is_some(), "{target}");
     }
-    for target in ["/", "", "/RPC2", "/Status", "/status/", "/favicon.ico"] {
+    for target in ["", "/RPC2", "/index.html", "/page.js/", "/Status", "/status/", "/favicon.ico"] {
         assert_eq!(monitor.page(target, moment), None, "{target}");
     }
+}
+
+/// A page that another site frames could be made to crash servers by a click that was meant for something else.
+#[test]
+fn the_dashboard_loads_only_its_own_parts_and_asks_only_the_servers() {
+    let now = Instant::now();
+    let monitor = monitor(now);
+    let moment = Moment { now, has_majority: false, memory: MEMORY };
+    for (target, content_type) in [
+        ("/", "text/html; charset=utf-8"),
+        ("/style.css", "text/css; charset=utf-8"),
+        ("/model.js", "text/javascript; charset=utf-8"),
+        ("/page.js", "text/javascript; charset=utf-8"),
+    ] {
+        let part = monitor.page(target, moment).unwrap();
+        assert_eq!((part.status, part.content_type), (200, content_type));
+        for field in [
+            ("Cache-Control", "no-cache"),
+            ("Referrer-Policy", "no-referrer"),
+            ("X-Content-Type-Options", "nosniff"),
+            (
+                "Content-Security-Policy",
+                "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' \
+                 http://localhost:9001 http://127.0.0.1:9001 http://*:9002 http://localhost:9002 \
+                 http://127.0.0.1:9002; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+            ),
+        ] {
+            let has = part.fields.iter().any(|(name, value)| (*name, &**value) == field);
+            assert!(has, "{target} has {field:?}: {:?}", part.fields);
+        }
+    }
+}
+
+#[test]
+fn the_dashboard_has_at_most_60_kib() {
+    let now = Instant::now();
+    let monitor = monitor(now);
+    let parts = ["/", "/style.css", "/model.js", "/page.js"];
+    let size: usize = parts.iter().map(|target| page(&monitor, target, now).1.len()).sum();
+    assert!(size <= 60 << 10, "{size} bytes");
 }
 
 #[test]

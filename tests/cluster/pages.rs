@@ -109,6 +109,6 @@ fn a_head_is_a_page_without_its_body_and_other_pages_there_are_none() {
     let length = |response: &str| response.contains("content-length: 3\r\n");
     assert!(page.ends_with("\r\n\r\nok\n") && length(&page), "{page}");
     assert!(head.ends_with("\r\n\r\n") && length(&head), "{head}");
-    assert_eq!(get(server, "/").0, 404);
+    assert_eq!(get(server, "/none").0, 404);
     assert!(ask(server, "HEAD", "/none").starts_with("HTTP/1.1 404 "));
 }

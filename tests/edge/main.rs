@@ -14,6 +14,7 @@ mod servers;
 mod apache;
 mod bodies;
 mod crowds;
+mod dashboard;
 mod deadlines;
 mod descriptors;
 mod documents;

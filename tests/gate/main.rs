@@ -5,6 +5,7 @@
 
 #![allow(missing_docs)]
 
+mod accept;
 mod bodies;
 mod bounds;
 mod clean;

@@ -1,6 +1,8 @@
-//! Web pages: only pages that the server itself could have sent may call.
+//! Web pages: only pages that the server itself, or another server of its configuration, could have sent may call.
 
 use super::{OWN_HOST, call, refused, served};
+use surfstore::config::Config;
+use surfstore::gate::{Gate, HttpRequest, Received, Site};
 
 fn post(host: &str, headers: &str) -> String {
     format!("POST /RPC2 HTTP/1.1\r\nHost: {host}\r\n{headers}Content-Length: 2\r\n\r\nhi")
@@ -119,4 +121,113 @@ fn pages_are_shown_only_under_names_that_cannot_be_rebound() {
         assert_eq!(served(check).target, target, "a health check names a server as it likes");
     }
     assert_eq!(served("GET /status HTTP/1.0\r\n\r\n").target, "/status", "no browser names none");
+}
+
+/// What is read from the bytes at server 0 of the set `localhost:9001`, `meta1.example:9002` and `[2001:db8::1]:9003`.
+fn read_in_set(bytes: &str) -> Result<HttpRequest, u16> {
+    let text = "M: 3\nmetadata0: localhost:9001\nmetadata1: meta1.example:9002\n\
+                metadata2: [2001:db8::1]:9003\n";
+    let config = Config::parse(text).expect("the configuration is sound");
+    let mut gate = Gate::new(Site::new(&config.servers[0], &config));
+    gate.push(bytes.as_bytes());
+    match gate.next() {
+        Ok(Received::Request(request)) => Ok(request),
+        Ok(other) => panic!("{other:?}"),
+        Err(refusal) => Err(refusal.status),
+    }
+}
+
+/// A browser shows a page the answer of another server only if the answer names the page's origin.
+#[test]
+fn a_page_of_another_server_of_the_configuration_may_call_and_is_named_in_the_answer() {
+    for (host, origin) in [
+        ("localhost:9001", "http://meta1.example:9002"),
+        ("localhost:9001", "http://META1.example:9002"),
+        ("localhost:9001", "http://[2001:db8::1]:9003"),
+        ("localhost:9001", "http://127.0.0.1:9001"),
+        ("127.0.0.1:9001", "http://localhost:9001"),
+        ("127.0.0.1:9001", "http://[::1]:9001"),
+        ("192.0.2.7:9001", "http://meta1.example:9002"),
+    ] {
+        for request in [
+            post(host, &format!("Origin: {origin}\r\n")),
+            format!("GET /view HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n\r\n"),
+            format!("OPTIONS /RPC2 HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n\r\n"),
+        ] {
+            let read = read_in_set(&request).unwrap_or_else(|status| panic!("{status}: {request}"));
+            let named = format!("Access-Control-Allow-Origin: {origin}\r\nVary: Origin\r\n");
+            assert_eq!(read.access_fields(), named, "{request}");
+        }
+    }
+}
+
+#[test]
+fn a_page_of_a_server_that_is_not_in_the_configuration_may_not() {
+    for (host, origin) in [
+        ("localhost:9001", "http://localhost:9002"),
+        ("localhost:9001", "http://meta1.example:9001"),
+        ("localhost:9001", "http://meta1.example"),
+        ("localhost:9001", "https://meta1.example:9002"),
+        ("localhost:9001", "http://meta1.example.evil:9002"),
+        ("localhost:9001", "http://evil.meta1.example:9002"),
+        ("localhost:9001", "http://a.localhost:9001"),
+        ("localhost:9001", "http://127.0.0.2:9001"),
+        ("localhost:9001", "http://[2001:db8::2]:9003"),
+        ("localhost:9001", "null"),
+        ("evil.example:9001", "http://meta1.example:9002"),
+        ("meta1.example:9002", "http://meta1.example:9002"),
+    ] {
+        for request in [
+            post(host, &format!("Origin: {origin}\r\n")),
+            format!("OPTIONS /RPC2 HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n\r\n"),
+        ] {
+            assert_eq!(read_in_set(&request), Err(403), "{request}");
+        }
+        let request = format!("GET /view HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n\r\n");
+        assert!(read_in_set(&request).is_err(), "{request}");
+    }
+}
+
+#[test]
+fn an_answer_names_no_origin_without_need() {
+    for origin in ["", "Origin: http://localhost:9001\r\n"] {
+        let read = read_in_set(&post("localhost:9001", origin)).expect("it is served");
+        assert_eq!(read.access_fields(), "", "{origin}");
+    }
+}
+
+#[test]
+fn a_browser_that_asks_before_a_call_is_told_what_a_page_of_another_server_may_do() {
+    let ask = |origin: &str| {
+        let head = "OPTIONS /RPC2 HTTP/1.1\r\nHost: localhost:9001\r\n\
+                    Access-Control-Request-Method: POST\r\n";
+        let read = read_in_set(&format!("{head}{origin}\r\n")).expect("it is served");
+        String::from_utf8(read.allowed()).expect("a head is text")
+    };
+    let plain = "HTTP/1.1 204 No Content\r\nAllow: GET, HEAD, OPTIONS, POST\r\n";
+    assert_eq!(ask(""), format!("{plain}\r\n"));
+    assert_eq!(
+        ask("Origin: http://meta1.example:9002\r\n"),
+        format!(
+            "{plain}Access-Control-Allow-Origin: http://meta1.example:9002\r\nVary: Origin\r\n\
+             Access-Control-Allow-Methods: POST\r\nAccess-Control-Allow-Headers: Content-Type\r\n\r\n"
+        )
+    );
+}
+
+/// Pages may be read under some names that no call is accepted under.
+#[test]
+fn a_page_learns_whether_it_may_call_under_its_name() {
+    for (host, may_call) in [
+        ("localhost:9001", true),
+        ("[::1]:9001", true),
+        ("192.0.2.7:9001", true),
+        ("a.localhost:9001", false),
+        ("localhost.:9001", false),
+    ] {
+        let view = format!("GET /view HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        assert_eq!(read_in_set(&view).map(|view| view.may_call), Ok(may_call), "{host}");
+        let call = read_in_set(&post(host, &format!("Origin: http://{host}\r\n")));
+        assert_eq!(call.is_ok(), may_call, "{host}");
+    }
 }

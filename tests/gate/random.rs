@@ -65,8 +65,7 @@ fn check(bytes: &[u8], seed: u64) -> Result<(), TestCaseError> {
         prop_assert!(request.body.len() <= BODY_BYTES_MAX);
         let again = read_pieces([plain(&request).as_slice()]);
         let (close, may_half_close, prefers_json, may_call) = (false, false, false, true);
-        let expected =
-            HttpRequest { close, may_half_close, prefers_json, may_call, ..request };
+        let expected = HttpRequest { close, may_half_close, prefers_json, may_call, ..request };
         prop_assert_eq!(again.requests, [expected]);
         prop_assert_eq!(again.refusal, None);
     }

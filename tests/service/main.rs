@@ -3,11 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod cluster;
+mod view;
 
 use std::iter;
 use std::time::{Duration, Instant};
 
-use cluster::{Answer, Called, Cluster};
+use cluster::{Answer, Called, Cluster, page_request};
 use sha2::{Digest, Sha256};
 use surfstore::config::Config;
 use surfstore::protocol::{self, Ask, fault};
