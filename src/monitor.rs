@@ -245,6 +245,13 @@ impl Monitor {
         }
     }
 
+    /// The first piece of a leader's snapshot has arrived.
+    pub fn snapshot_begins(&mut self, from: ServerId, now: Instant) {
+        if self.traffic.contains_key(&from) {
+            self.record(Recorded::SnapshotBegun(from, Direction::Received), now);
+        }
+    }
+
     /// A peer has replied to a request.
     pub fn replied(&mut self, from: ServerId, response: &Response, now: Instant) {
         if let Some(traffic) = self.traffic.get_mut(&from) {

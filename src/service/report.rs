@@ -6,7 +6,7 @@ use std::time::Instant;
 use log::Level;
 
 use super::Shell;
-use crate::monitor::{self, Direction, Recorded};
+use crate::monitor::{self, Recorded};
 use crate::raft::{
     self, AppendOutcome, CallId, Event, Failure, Flaw, Identity, Incarnation, LogIndex, Member,
     Position, Reply, RoleName, Server, ServerId, Timer,
@@ -110,8 +110,7 @@ impl Shell {
             }
             Event::Call(call, raft::Call::InstallSnapshot(request)) => {
                 if request.offset == 0 {
-                    let begun = Recorded::SnapshotBegun(request.sender.id, Direction::Received);
-                    self.monitor.record(begun, now);
+                    self.monitor.snapshot_begins(request.sender.id, now);
                 }
                 let explains = self.show(None, &request.sender, server, now);
                 self.reporter.explained = explains.then_some(*call);
@@ -200,38 +199,38 @@ impl Shell {
 
     /// Publishes the state after a step to the monitor, and logs and records each change of role. A candidate that
     /// starts a new ballot has not changed its role.
-    pub(super) fn report(&mut self, server: &Server, time: Instant) {
+    pub(super) fn report(&mut self, server: &Server, now: Instant) {
         let status = server.status();
         self.monitor.observe(status, server.files().len(), server.log().roster());
         let Reporter { logged: before, .. } = self.reporter;
-        let now = LoggedState {
+        let after = LoggedState {
             role: status.role,
             leads: server.leads(),
             incarnation: status.incarnation,
         };
-        if before == now {
+        if before == after {
             return;
         }
-        self.reporter.logged = now;
+        self.reporter.logged = after;
         let (id, term) = (server.identity().id.0, status.current_term.0);
-        if before.incarnation != now.incarnation {
+        if before.incarnation != after.incarnation {
             let line =
                 format!("server {id} gives up its history, which has no updates, for another");
             self.log(Level::Info, line);
         }
-        if (before.role, before.leads) == (now.role, now.leads) {
+        if (before.role, before.leads) == (after.role, after.leads) {
             return;
         }
-        let recorded = match now.role {
-            RoleName::Leader if !now.leads => Recorded::Founds,
+        let recorded = match after.role {
+            RoleName::Leader if !after.leads => Recorded::Founds,
             RoleName::Follower if before.role == RoleName::Crashed => Recorded::Restored,
             role => Recorded::Role(role),
         };
-        self.monitor.record(recorded, time);
+        self.monitor.record(recorded, now);
         self.log(
             Level::Info,
-            match now.role {
-                RoleName::Leader if now.leads => {
+            match after.role {
+                RoleName::Leader if after.leads => {
                     format!("server {id} is the leader of term {term}")
                 }
                 RoleName::Leader => format!("server {id} founds a new history in term {term}"),
