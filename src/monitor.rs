@@ -227,28 +227,38 @@ impl Monitor {
                 self.recorder.ballot(request.kind, to, self.raft.current_term, now);
             }
             Request::AppendEntries(request) => {
-                let (entries, term) = (request.entries.len(), request.sender.term);
-                self.recorder.append((to, Direction::Sent), entries, term, now);
+                self.append((to, Direction::Sent), request.entries.len(), request.sender.term, now);
             }
-            Request::InstallSnapshot(request) if request.offset == 0 => {
-                self.record(Recorded::SnapshotBegun(to, Direction::Sent), now);
+            Request::InstallSnapshot(request) => {
+                self.snapshot_piece((to, Direction::Sent), request.offset, now);
             }
-            Request::InstallSnapshot(_) => {}
         }
     }
 
-    /// An append with so many entries has arrived from the leader of that term.
-    pub fn received(&mut self, from: ServerId, entries: usize, term: raft::Term, now: Instant) {
+    /// An append with so many entries was sent to a peer, or has come from it, in the leader's term.
+    pub fn append(
+        &mut self,
+        (peer, direction): (ServerId, Direction),
+        entries: usize,
+        term: raft::Term,
+        now: Instant,
+    ) {
         // A forged request may name any server.
-        if self.traffic.contains_key(&from) {
-            self.recorder.append((from, Direction::Received), entries, term, now);
+        let Some(traffic) = self.traffic.get_mut(&peer) else { return };
+        if let Some(entries) = traffic.append(direction, entries, term, now) {
+            self.recorder.record(Recorded::Append { peer, direction, entries }, term, now);
         }
     }
 
-    /// The first piece of a leader's snapshot has arrived.
-    pub fn snapshot_begins(&mut self, from: ServerId, now: Instant) {
-        if self.traffic.contains_key(&from) {
-            self.record(Recorded::SnapshotBegun(from, Direction::Received), now);
+    /// The piece of a snapshot at this offset was sent to a peer, or has come from it.
+    pub fn snapshot_piece(
+        &mut self,
+        (peer, direction): (ServerId, Direction),
+        offset: u64,
+        now: Instant,
+    ) {
+        if offset == 0 && self.traffic.contains_key(&peer) {
+            self.record(Recorded::SnapshotBegun(peer, direction), now);
         }
     }
 

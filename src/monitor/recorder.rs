@@ -2,19 +2,15 @@
 //! often.
 //!
 //! A record is a few numbers, and text is only made of it when someone asks. Of the appends, which may be thousands a
-//! second, only some are recorded.
+//! second, only some are recorded: see `traffic`.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::collections::VecDeque;
+use std::time::Instant;
 
 use crate::raft::{BallotKind, Failure, LogIndex, RoleName, ServerId, Term, Timer};
 
 /// The number of events that are kept.
 pub const RECORDED_MAX: usize = 256;
-
-/// The minimum time between two recorded appends of the same kind, peer and direction in one term. It is below the
-/// interval of heartbeats, so that all of them are recorded if there is nothing else.
-const APPENDS_APART: Duration = Duration::from_millis(200);
 
 /// A recorded event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +77,7 @@ pub enum Recorded {
 }
 
 /// Who sent a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// This server.
     Sent,
@@ -105,24 +101,13 @@ impl Servers {
     }
 }
 
-/// The last events, and what is left out.
+/// The last events.
 #[derive(Debug, Default)]
 pub(super) struct Recorder {
     /// At most [`RECORDED_MAX`], oldest first.
     records: VecDeque<Record>,
     /// The number of the last record; 0 if there is none.
     last: u64,
-    /// The appends of each kind, which is told by whether they have entries.
-    appends: BTreeMap<(ServerId, Direction, bool), Appends>,
-}
-
-/// The appends of one kind, peer and direction.
-#[derive(Debug)]
-struct Appends {
-    /// When the last one was recorded, and in which term.
-    recorded: (Instant, Term),
-    /// The number of entries since.
-    entries: usize,
 }
 
 impl Recorder {
@@ -146,27 +131,6 @@ impl Recorder {
         let mut peers = Servers::default();
         peers.insert(peer);
         self.record(Recorded::Ballot(kind, peers), term, now);
-    }
-
-    /// Records an append, unless one like it was recorded just before.
-    pub(super) fn append(
-        &mut self,
-        (peer, direction): (ServerId, Direction),
-        entries: usize,
-        term: Term,
-        now: Instant,
-    ) {
-        let key = (peer, direction, 0 < entries);
-        let mut count = entries;
-        if let Some(Appends { recorded: (at, in_term), entries }) = self.appends.get_mut(&key) {
-            *entries += count;
-            if *in_term == term && now.saturating_duration_since(*at) < APPENDS_APART {
-                return;
-            }
-            count = *entries;
-        }
-        self.appends.insert(key, Appends { recorded: (now, term), entries: 0 });
-        self.record(Recorded::Append { peer, direction, entries: count }, term, now);
     }
 
     /// The records after the one with that number, newest first.

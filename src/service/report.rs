@@ -6,7 +6,7 @@ use std::time::Instant;
 use log::Level;
 
 use super::Shell;
-use crate::monitor::{self, Recorded};
+use crate::monitor::{self, Direction, Recorded};
 use crate::raft::{
     self, AppendOutcome, CallId, Event, Failure, Flaw, Identity, Incarnation, LogIndex, Member,
     Position, Reply, RoleName, Server, ServerId, Timer,
@@ -105,13 +105,13 @@ impl Shell {
             Event::Call(call, raft::Call::AppendEntries(request)) => {
                 let explains = self.show(None, &request.sender, server, now);
                 self.reporter.explained = explains.then_some(*call);
-                let raft::Identity { id, term, .. } = request.sender;
-                self.monitor.received(id, request.entries.len(), term, now);
+                let Identity { id, term, .. } = request.sender;
+                let entries = request.entries.len();
+                self.monitor.append((id, Direction::Received), entries, term, now);
             }
             Event::Call(call, raft::Call::InstallSnapshot(request)) => {
-                if request.offset == 0 {
-                    self.monitor.snapshot_begins(request.sender.id, now);
-                }
+                let from = request.sender.id;
+                self.monitor.snapshot_piece((from, Direction::Received), request.offset, now);
                 let explains = self.show(None, &request.sender, server, now);
                 self.reporter.explained = explains.then_some(*call);
             }
