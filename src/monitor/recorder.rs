@@ -143,3 +143,41 @@ impl Recorder {
         self.last
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_last_events_are_kept_and_their_numbers_go_on() {
+        let (mut recorder, now) = (Recorder::default(), Instant::now());
+        for index in 1..=300 {
+            recorder.record(Recorded::Conflict(LogIndex(index)), Term(1), now);
+        }
+        let numbers: Vec<_> = recorder.after(0).map(|record| record.number).collect();
+        assert_eq!(numbers, (300 - RECORDED_MAX as u64 + 1..=300).rev().collect::<Vec<_>>());
+        assert!(recorder.after(0).all(|it| it.what == Recorded::Conflict(LogIndex(it.number))));
+        assert_eq!((recorder.after(299).count(), recorder.after(300).count()), (1, 0));
+    }
+
+    #[test]
+    fn the_peers_of_a_ballot_are_one_record_and_those_of_the_next_ballot_another() {
+        let (mut recorder, now) = (Recorder::default(), Instant::now());
+        for (kind, peer, at) in [
+            (BallotKind::PreVote, 1, now),
+            (BallotKind::PreVote, 3, now),
+            (BallotKind::Vote, 1, now),
+            (BallotKind::Vote, 1, now + std::time::Duration::from_millis(1)),
+        ] {
+            recorder.ballot(kind, ServerId(peer), Term(1), at);
+        }
+        let ballots: Vec<Vec<_>> = recorder
+            .after(0)
+            .filter_map(|record| match record.what {
+                Recorded::Ballot(_, peers) => Some(peers.iter().map(|peer| peer.0).collect()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(ballots, [vec![1], vec![1], vec![1, 3]], "newest first");
+    }
+}

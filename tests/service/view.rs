@@ -183,6 +183,42 @@ fn a_candidate_shows_its_ballot_and_a_crashed_server_that_it_is() {
 }
 
 #[test]
+fn a_snapshot_is_recorded_where_it_is_sent_and_where_it_is_installed() {
+    let (mut cluster, leader) = Cluster::led(3, WAITING_MAX);
+    let lagging = (leader + 1) % 3;
+    cluster.isolated.insert(lagging);
+    // More than a leader keeps of the updates of a small map.
+    let long = Value::Array(["h".repeat(1 << 20).as_str().into()].into());
+    for version in 1..=12 {
+        cluster.send(leader, &Ask::Update("a", version, &long).document());
+    }
+    let before = view(&cluster, leader, 0);
+    assert!(1 < before["lastIncluded"].as_u64().unwrap(), "{before}");
+    cluster.isolated.clear();
+    cluster.pass(Duration::from_secs(2));
+    let snapshots = |id| {
+        let view = view(&cluster, id, 0);
+        let events = events(&view).iter().filter(|event| event["kind"] == "snapshot");
+        events
+            .map(|it| (it["peer"].clone(), it["sent"] == true, it["phase"].clone()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(snapshots(leader), [(lagging.into(), true, "begun".into())]);
+    let received = ["begun", "installed"].map(|phase| (leader.into(), false, phase.into()));
+    assert_eq!(snapshots(lagging), received);
+}
+
+#[test]
+fn a_peer_whose_connections_close_is_recorded() {
+    let (mut cluster, leader) = Cluster::led(3, WAITING_MAX);
+    let follower = (leader + 1) % 3;
+    cluster.disconnect(leader, follower);
+    let view = view(&cluster, follower, 0);
+    let closed = events(&view).iter().find(|event| event["kind"] == "closed");
+    assert_eq!(closed.map(|event| &event["peer"]), Some(&leader.into()), "{view}");
+}
+
+#[test]
 fn the_log_says_which_updates_took_effect() {
     let (mut cluster, leader) = Cluster::led(3, WAITING_MAX);
     cut_off(&mut cluster, leader);
