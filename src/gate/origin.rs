@@ -1,5 +1,5 @@
-//! Decides which web pages may make calls, and read this server's pages: only those that this server has sent itself, or
-//! another server of its configuration.
+//! Decides which web pages may make calls, and read this server's pages: only those that this server, or another one of
+//! its configuration, has sent.
 //!
 //! A browser lets any page post to any server, so a page could even send `crash()` to a server on the user's own
 //! machine. The browser names the site of the page in `Origin`. Programs other than browsers do not send this header.
@@ -119,7 +119,7 @@ pub(super) fn check<'o>(
     }
 }
 
-/// Refuses to show a page with figures under a name that may have been rebound. Browsers always name a host, and a name under
+/// Refuses to show a page under a name that may have been rebound. Browsers always name a host, and a name under
 /// `localhost` is resolved to this machine.
 pub(super) fn check_name(host: Option<&Authority>, site: &Site) -> Result<(), Refusal> {
     let own_host = &site.0.own_host;

@@ -37,8 +37,7 @@ pub struct HttpRequest {
     pub origin: Option<String>,
     /// Whether the client prefers JSON to HTML.
     pub prefers_json: bool,
-    /// Whether a web page that was loaded in the same way may make calls. It may not if the name is one that only serves
-    /// to read pages.
+    /// Whether a web page that was loaded under the same name may make calls. Under some names, pages can only be read.
     pub may_call: bool,
 }
 

@@ -13,7 +13,7 @@ pub struct PageRequest {
     pub target: String,
     /// Whether the caller prefers JSON to HTML.
     pub prefers_json: bool,
-    /// Whether a web page that is at the same place may make calls.
+    /// Whether a web page that was loaded under the same name may make calls.
     pub may_call: bool,
 }
 
