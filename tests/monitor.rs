@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -247,22 +248,64 @@ fn a_leader_without_a_majority_is_not_ready_and_shows_it() {
     }
 }
 
+const RULES: &str = include_str!("../configs/prometheus/rules.yml");
+
+/// Fails if the query names a metric that `/metrics` does not have.
+#[track_caller]
+fn assert_metrics_exist(query: &str) {
+    let (_, metrics) = page(&monitor(Instant::now()), "/metrics", Instant::now());
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    for name in query.split(|c| !is_name(c)).filter(|name| name.starts_with("surfstore_")) {
+        let of_histogram = ["_bucket", "_count"].iter().find_map(|end| name.strip_suffix(end));
+        let family = of_histogram.unwrap_or(name);
+        assert!(metrics.contains(&format!("# TYPE {family} ")), "{name} in {query}");
+    }
+}
+
 /// Prometheus itself evaluates these alerts in `tests/interop/run alerts`.
 #[test]
 fn the_alerts_are_the_documented_ones_and_every_metric_in_them_exists() {
-    let (rules, manual) =
-        (include_str!("../docs/alerts.yml"), include_str!("../docs/operating.md"));
-    let rules = rules.lines().filter_map(|line| line.trim().strip_prefix("expr: "));
+    let manual = include_str!("../docs/operating.md");
+    let rules = RULES.lines().filter_map(|line| line.trim().strip_prefix("expr: "));
     let rules: Vec<_> = rules.collect();
     let table = manual.split("| Alert | Meaning |").nth(1).unwrap().split("\n\n").next().unwrap();
     let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
     assert_eq!(rules, rows.collect::<Vec<_>>());
-    let (_, metrics) = page(&monitor(Instant::now()), "/metrics", Instant::now());
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    for name in rules.iter().flat_map(|rule| rule.split(|c| !is_name(c))) {
-        let family = name.strip_suffix("_bucket").unwrap_or(name);
-        let exists = metrics.contains(&format!("# TYPE {family} "));
-        assert!(exists || !name.starts_with("surfstore_"), "{name}");
+    rules.into_iter().for_each(assert_metrics_exist);
+}
+
+/// `promtool` reports neither an alert that no test names, nor a test of an alert that does not exist.
+#[test]
+fn every_alert_is_tested_to_be_silent_when_all_is_well_and_to_fire() {
+    let tests = include_str!("interop/prometheus/alerts.yml");
+    let mut sections = tests.split("\n  - name: ");
+    let well = sections.find(|section| section.starts_with("all is well\n")).unwrap();
+    let alerts = |text: &'static str, fires: bool| {
+        let cases = text.split("alertname: ").skip(1);
+        let cases = cases.filter(move |case| case.contains("exp_alerts") == fires);
+        let name = |case: &'static str| case.split(|c: char| !c.is_ascii_alphanumeric()).next();
+        cases.filter_map(name).collect::<BTreeSet<_>>()
+    };
+    let rules = RULES.lines().filter_map(|line| line.trim().strip_prefix("- alert: "));
+    let rules: BTreeSet<_> = rules.collect();
+    assert_eq!(alerts(well, false), rules);
+    assert_eq!(alerts(well, true), BTreeSet::new());
+    assert_eq!(sections.flat_map(|section| alerts(section, true)).collect::<BTreeSet<_>>(), rules);
+}
+
+/// Prometheus itself answers the queries in `tests/interop/run 'prometheus server'`.
+#[test]
+fn every_metric_in_the_dashboard_exists() {
+    let dashboard = include_str!("../configs/grafana/surfstore.json");
+    let dashboard: serde_json::Value = serde_json::from_str(dashboard).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    assert!(!panels.is_empty());
+    for panel in panels {
+        let targets = panel["targets"].as_array().unwrap();
+        assert!(!targets.is_empty(), "{panel}");
+        for target in targets {
+            assert_metrics_exist(target["expr"].as_str().unwrap());
+        }
     }
 }
 
