@@ -31,7 +31,8 @@ use std::time::{Duration, Instant};
 use crate::config::Config;
 use crate::protocol::METHODS;
 use crate::raft::{
-    self, Failure, Identity, LogIndex, Member, Request, Response, RoleName, Roster, ServerId,
+    self, Failure, Identity, LogIndex, Member, ProgressStatus, Request, Response, RoleName, Roster,
+    ServerId,
 };
 use histogram::Histogram;
 use peers::{Own, Peers};
@@ -74,13 +75,17 @@ pub struct Monitor {
 
 /// What an answer shows besides the totals: what changes without an event, or is counted only when someone asks.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
+pub struct Moment<'a> {
     /// The time.
     pub now: Instant,
     /// Whether the server leads and a majority has answered it lately.
     pub has_majority: bool,
     /// What the server holds.
     pub memory: Memory,
+    /// A leader's view of each other server; empty in other roles, and if it is not shown.
+    pub progress: &'a [(ServerId, ProgressStatus)],
+    /// What the system says about the process; nothing if it is not shown.
+    pub process: Process,
 }
 
 /// The memory that a server holds, in bytes, by what it is for.
@@ -105,6 +110,21 @@ impl Memory {
     pub fn held(self) -> usize {
         self.map + self.log + self.blocks + self.requests + self.answers
     }
+}
+
+/// What the system says about the process of a server. What it does not say is `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Process {
+    /// When it started, since the beginning of 1970.
+    pub started: Option<Duration>,
+    /// How long its threads have been computing.
+    pub cpu: Option<Duration>,
+    /// Its bytes of memory that are in RAM.
+    pub resident_bytes: Option<u64>,
+    /// The number of its open descriptors.
+    pub descriptors: Option<u64>,
+    /// The limit on that number; `None` also if there is none.
+    pub descriptors_max: Option<u64>,
 }
 
 /// What has been reported about the server's disk. All is 0 if the server keeps its state in memory only.
@@ -355,7 +375,7 @@ impl Monitor {
     }
 
     /// Whether it leads although no majority answers it. It then keeps its role, and its calls wait.
-    fn lacks_majority(&self, moment: Moment) -> bool {
+    fn lacks_majority(&self, moment: Moment<'_>) -> bool {
         self.raft.role == RoleName::Leader && !moment.has_majority
     }
 

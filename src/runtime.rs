@@ -22,6 +22,7 @@ mod message;
 mod offload;
 pub mod output;
 mod peer;
+mod process;
 pub mod signals;
 mod timing;
 

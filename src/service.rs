@@ -30,7 +30,7 @@ use log::Level;
 
 use crate::blocks::Blocks;
 use crate::config::Config;
-use crate::monitor::{Moment, Monitor, Page, PageRequest, Sight};
+use crate::monitor::{Moment, Monitor, Page, PageRequest, Process, Sight};
 use crate::protocol::Asked;
 use crate::raft::{
     CallId, Cluster, Compaction, Effect, Event, Failure, Member, Origin, Reply, Request, Response,
@@ -304,8 +304,13 @@ impl Service {
             || !self.shell.long_answers.is_empty()
     }
 
-    /// The page that a GET asks for; `None` if there is no such page.
-    pub fn page(&self, request: &PageRequest, now: Instant) -> Option<Page> {
+    /// The page that a GET asks for; `None` if there is no such page. `process` is called only for `/metrics`.
+    pub fn page(
+        &self,
+        request: &PageRequest,
+        process: impl FnOnce() -> Process,
+        now: Instant,
+    ) -> Option<Page> {
         let Service { server, shell } = self;
         let moment = shell.moment(server, now);
         match request.path() {
@@ -320,6 +325,10 @@ impl Service {
                     may_call: request.may_call,
                 },
             )),
+            path @ "/metrics" => {
+                let progress = &server.progress();
+                shell.monitor.page(path, Moment { progress, process: process(), ..moment })
+            }
             "/" if request.prefers_json => shell.monitor.page("/status", moment),
             path => shell.monitor.page(path, moment),
         }
@@ -337,9 +346,15 @@ impl Service {
 }
 
 impl Shell {
-    /// What the monitor is asked about with.
-    fn moment(&self, server: &Server, now: Instant) -> Moment {
-        Moment { now, has_majority: server.has_majority(), memory: self.memory(server) }
+    /// What the monitor is asked about with, without what only some pages show.
+    fn moment(&self, server: &Server, now: Instant) -> Moment<'static> {
+        Moment {
+            now,
+            has_majority: server.has_majority(),
+            memory: self.memory(server),
+            progress: &[],
+            process: Process::default(),
+        }
     }
 
     /// Passes the core all pending events and those that follow from them.

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use surfstore::config::Config;
-use surfstore::monitor::{Memory, Moment, Monitor, explains_refusal};
+use surfstore::monitor::{Memory, Moment, Monitor, Process, explains_refusal};
 use surfstore::protocol::METHODS;
 use surfstore::raft::{
-    Cluster, Compaction, Failure, Identity, Incarnation, LogIndex, Position, RoleName, Roster,
-    Server, ServerId, Status, Term,
+    AppendOutcome, AppendReply, Cluster, Compaction, Failure, Identity, Incarnation, LogIndex,
+    Position, ProgressStatus, Response, RoleName, Roster, Round, Server, ServerId, Status, Term,
 };
 
 /// The incarnation of the monitored server.
@@ -20,6 +20,15 @@ const OWN: Incarnation = Incarnation(100);
 /// What the monitored server holds.
 const MEMORY: Memory =
     Memory { map: 1000, log: 200, blocks: 30, requests: 4, answers: 5, max: 1_000_000 };
+
+/// What the system says about its process.
+const PROCESS: Process = Process {
+    started: Some(Duration::from_millis(1_700_000_000_250)),
+    cpu: Some(Duration::from_millis(1_500)),
+    resident_bytes: Some(5 << 20),
+    descriptors: Some(17),
+    descriptors_max: Some(1024),
+};
 
 fn fresh() -> Status {
     Server::start(Cluster::new(ServerId(0), 2).unwrap(), OWN, Compaction::default()).0.status()
@@ -34,14 +43,18 @@ fn led_by(leader: u8, term: u64) -> Status {
     Status { leader: Some(ServerId(leader)), current_term: Term(term), ..fresh() }
 }
 
+fn moment(now: Instant, has_majority: bool) -> Moment<'static> {
+    Moment { now, has_majority, memory: MEMORY, progress: &[], process: PROCESS }
+}
+
 /// The page's status and text.
 #[track_caller]
 fn page(monitor: &Monitor, target: &str, now: Instant) -> (u16, String) {
-    page_at(monitor, target, Moment { now, has_majority: true, memory: MEMORY })
+    page_at(monitor, target, moment(now, true))
 }
 
 #[track_caller]
-fn page_at(monitor: &Monitor, target: &str, moment: Moment) -> (u16, String) {
+fn page_at(monitor: &Monitor, target: &str, moment: Moment<'_>) -> (u16, String) {
     let page = monitor.page(target, moment).unwrap();
     (page.status, page.body)
 }
@@ -62,7 +75,7 @@ fn metric(monitor: &Monitor, name: &str) -> f64 {
 fn the_pages_are_those_whatever_their_query() {
     let now = Instant::now();
     let monitor = monitor(now);
-    let moment = Moment { now, has_majority: false, memory: MEMORY };
+    let moment = moment(now, false);
     let parts = ["/", "/style.css", "/model.js", "/page.js"];
     let pages = ["/status", "/metrics", "/healthz", "/readyz", "/status?pretty", "/status?", "/?x"];
     for target in parts.into_iter().chain(pages) {
@@ -78,7 +91,7 @@ fn the_pages_are_those_whatever_their_query() {
 fn the_dashboard_loads_only_its_own_parts_and_asks_only_the_servers() {
     let now = Instant::now();
     let monitor = monitor(now);
-    let moment = Moment { now, has_majority: false, memory: MEMORY };
+    let moment = moment(now, false);
     for (target, content_type) in [
         ("/", "text/html; charset=utf-8"),
         ("/style.css", "text/css; charset=utf-8"),
@@ -152,6 +165,51 @@ fn the_memory_that_is_held_is_shown_beside_its_bound() {
         assert!((metric(&monitor, name) - bytes as f64).abs() < f64::EPSILON, "{name}");
     }
     assert_eq!(MEMORY.held(), 1239);
+}
+
+#[test]
+fn the_process_is_shown_under_the_usual_names_as_far_as_the_system_tells() {
+    let monitor = monitor(Instant::now());
+    let shown = [
+        ("process_start_time_seconds", 1_700_000_000.25),
+        ("process_cpu_seconds_total", 1.5),
+        ("process_resident_memory_bytes", 5_242_880.0),
+        ("process_open_fds", 17.0),
+        ("process_max_fds", 1024.0),
+    ];
+    for (name, expected) in shown {
+        let value = metric(&monitor, name);
+        assert!((value - expected).abs() < 1e-3, "{name} is {value}");
+    }
+    let unknown = Moment { process: Process::default(), ..moment(Instant::now(), true) };
+    let (_, metrics) = page_at(&monitor, "/metrics", unknown);
+    assert!(!metrics.contains("process_"), "{metrics}");
+}
+
+#[test]
+fn a_leader_shows_how_far_each_peer_is_and_how_long_it_has_been_silent() {
+    let start = Instant::now();
+    let mut monitor = monitor(start);
+    let now = start + Duration::from_millis(1_250);
+    let at = ProgressStatus {
+        next_index: LogIndex(8),
+        match_index: LogIndex(7),
+        is_in_flight: false,
+        unanswered: 0,
+    };
+    let shown = |monitor: &Monitor| {
+        let moment = Moment { progress: &[(ServerId(1), at)], ..moment(now, true) };
+        let (_, metrics) = page_at(monitor, "/metrics", moment);
+        let samples = metrics.lines().filter_map(|line| line.strip_prefix("surfstore_raft_peer_"));
+        let samples = samples.filter(|line| line.starts_with("match") || line.starts_with("silen"));
+        samples.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let matches = "match_index{peer=\"[::1]:9002\"} 7";
+    assert_eq!(shown(&monitor), [matches], "it has never replied");
+    let sender = identity(1, 200, OWN.0);
+    let reply = AppendReply { sender, round: Round(1), outcome: AppendOutcome::Refused };
+    monitor.replied(ServerId(1), &Response::Append(reply), start);
+    assert_eq!(shown(&monitor), [matches, "silence_seconds{peer=\"[::1]:9002\"} 1.25"]);
 }
 
 /// The state of the monitored server if it keeps it on disk.
@@ -236,7 +294,7 @@ fn a_leader_without_a_majority_is_not_ready_and_shows_it() {
         [(leader, true, 200, false), (leader, false, 503, true), (follower, false, 200, false)]
     {
         monitor.observe(state, 0, Some(&roster));
-        let moment = Moment { now, has_majority, memory: MEMORY };
+        let moment = moment(now, has_majority);
         let (status, reason) = page_at(&monitor, "/readyz", moment);
         assert_eq!(status, ready, "{reason}");
         assert_eq!(lacks, reason.contains("no majority"), "{reason}");
@@ -255,7 +313,9 @@ const RULES: &str = include_str!("../configs/prometheus/rules.yml");
 fn assert_metrics_exist(query: &str) {
     let (_, metrics) = page(&monitor(Instant::now()), "/metrics", Instant::now());
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    for name in query.split(|c| !is_name(c)).filter(|name| name.starts_with("surfstore_")) {
+    let is_of_servers =
+        |name: &&str| name.starts_with("surfstore_") || name.starts_with("process_");
+    for name in query.split(|c| !is_name(c)).filter(is_of_servers) {
         let of_histogram = ["_bucket", "_count"].iter().find_map(|end| name.strip_suffix(end));
         let family = of_histogram.unwrap_or(name);
         assert!(metrics.contains(&format!("# TYPE {family} ")), "{name} in {query}");
@@ -434,6 +494,8 @@ fn the_status_names_incarnation_history_and_who_counts() {
     assert_eq!(shown["incarnation"], "00000000000064");
     assert_eq!(shown["history"], "00000000000064");
     assert_eq!(shown["roster"], serde_json::json!([0, 1]));
+    let release = format!("surfstore_build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
+    assert!((metric(&monitor, &release) - 1.0).abs() < f64::EPSILON);
     let info = "surfstore_raft_info{incarnation=\"00000000000064\",history=\"00000000000064\"}";
     assert!((metric(&monitor, info) - 1.0).abs() < f64::EPSILON);
     assert!((metric(&monitor, "surfstore_raft_members") - 2.0).abs() < f64::EPSILON);

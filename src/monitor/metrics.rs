@@ -3,20 +3,21 @@
 use std::fmt::{Display, Write};
 
 use super::histogram::Histogram;
-use super::{Memory, Moment, Monitor};
+use super::{Memory, Moment, Monitor, Process};
 use crate::raft::RoleName;
 
 /// The text of `/metrics`.
-pub(super) fn text(monitor: &Monitor, moment: Moment) -> String {
+pub(super) fn text(monitor: &Monitor, moment: Moment<'_>) -> String {
     let mut text = Text(String::new());
     write_raft(monitor, moment, &mut text);
     write_disk(monitor, &mut text);
     write_servers(monitor, moment, &mut text);
     write_calls(monitor, &mut text);
+    write_process(moment.process, &mut text);
     text.0
 }
 
-fn write_raft(monitor: &Monitor, moment: Moment, text: &mut Text) {
+fn write_raft(monitor: &Monitor, moment: Moment<'_>, text: &mut Text) {
     let raft = &monitor.raft;
     let is = |role| u64::from(raft.role == role);
     let has_majority = is(RoleName::Leader) - u64::from(monitor.lacks_majority(moment));
@@ -58,8 +59,26 @@ fn write_raft(monitor: &Monitor, moment: Moment, text: &mut Text) {
     for (peer, traffic) in &monitor.traffic {
         text.sample(name, &[("peer", &monitor.address(*peer))], traffic.failures);
     }
+    write_progress(monitor, moment, text);
     text.single("surfstore_files", "gauge", "Files, including deleted ones.", monitor.files);
     write_memory(moment.memory, text);
+}
+
+/// How far a leader has brought the others; no samples at other servers.
+fn write_progress(monitor: &Monitor, moment: Moment<'_>, text: &mut Text) {
+    let name = "surfstore_raft_peer_match_index";
+    text.begin(name, "gauge", "Index of the last entry that the leader knows the peer to have.");
+    for (peer, progress) in moment.progress {
+        text.sample(name, &[("peer", &monitor.address(*peer))], progress.match_index.0);
+    }
+    let name = "surfstore_raft_peer_silence_seconds";
+    text.begin(name, "gauge", "Time since the peer's last reply to the leader.");
+    for (peer, _) in moment.progress {
+        let last_reply = monitor.traffic.get(peer).and_then(|traffic| traffic.last_reply);
+        if let Some(silence) = last_reply.map(|at| moment.now.saturating_duration_since(at)) {
+            text.sample(name, &[("peer", &monitor.address(*peer))], silence.as_secs_f64());
+        }
+    }
 }
 
 fn write_memory(memory: Memory, text: &mut Text) {
@@ -93,9 +112,12 @@ fn write_disk(monitor: &Monitor, text: &mut Text) {
 }
 
 /// Which servers count, and mismatches between the servers.
-fn write_servers(monitor: &Monitor, moment: Moment, text: &mut Text) {
+fn write_servers(monitor: &Monitor, moment: Moment<'_>, text: &mut Text) {
     let status = monitor.status(moment);
     let history = status.history.unwrap_or_default();
+    let name = "surfstore_build_info";
+    text.begin(name, "gauge", "Release of this server.");
+    text.sample(name, &[("version", &status.release)], 1);
     let name = "surfstore_raft_info";
     text.begin(name, "gauge", "Incarnation of this server, and history of its log.");
     text.sample(name, &[("incarnation", &status.incarnation), ("history", &history)], 1);
@@ -123,6 +145,28 @@ fn write_calls(monitor: &Monitor, text: &mut Text) {
     }
     let help = "Requests that are not a valid call of a known method.";
     text.single("surfstore_rpc_not_understood_total", "counter", help, monitor.not_understood);
+}
+
+/// The names are those that Prometheus's own client libraries use.
+fn write_process(process: Process, text: &mut Text) {
+    let Process { started, cpu, resident_bytes, descriptors, descriptors_max } = process;
+    for (name, kind, help, value) in [
+        ("start_time_seconds", "gauge", "Start of the process, in seconds since 1970.", started),
+        ("cpu_seconds_total", "counter", "Time that the process has been computing.", cpu),
+    ] {
+        if let Some(value) = value {
+            text.single(&format!("process_{name}"), kind, help, value.as_secs_f64());
+        }
+    }
+    for (name, help, value) in [
+        ("resident_memory_bytes", "Memory of the process that is in RAM.", resident_bytes),
+        ("open_fds", "Open descriptors of the process.", descriptors),
+        ("max_fds", "Limit on the open descriptors.", descriptors_max),
+    ] {
+        if let Some(value) = value {
+            text.single(&format!("process_{name}"), "gauge", help, value);
+        }
+    }
 }
 
 /// The text written so far.

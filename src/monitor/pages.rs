@@ -47,7 +47,7 @@ pub struct Page {
 
 impl Monitor {
     /// The page at an HTTP target, whatever its query; `None` if there is none.
-    pub fn page(&self, target: &str, moment: Moment) -> Option<Page> {
+    pub fn page(&self, target: &str, moment: Moment<'_>) -> Option<Page> {
         let path = target.split('?').next().unwrap_or_default();
         Some(match path {
             "/status" => Page {
@@ -69,7 +69,7 @@ impl Monitor {
         })
     }
 
-    fn json(&self, moment: Moment) -> serde_json::Value {
+    fn json(&self, moment: Moment<'_>) -> serde_json::Value {
         let members = self.status(moment).members().into_iter();
         let members = members.map(|(name, value)| (name.to_owned(), json(&value)));
         serde_json::Value::Object(members.collect())
@@ -77,7 +77,7 @@ impl Monitor {
 
     /// Whether calls can be sent here. A follower is ready, because it redirects its callers to the leader: it follows
     /// only one that has a majority.
-    fn readiness(&self, moment: Moment) -> Page {
+    fn readiness(&self, moment: Moment<'_>) -> Page {
         match self.raft {
             raft if raft.role == RoleName::Crashed => plain(503, "this server is crashed"),
             raft if raft.leader.is_none() => plain(503, &self.why_not_ready()),

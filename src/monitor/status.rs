@@ -7,7 +7,7 @@ use crate::raft::ServerId;
 
 impl Monitor {
     /// A snapshot of the server.
-    pub fn status(&self, moment: Moment) -> ServerStatus {
+    pub fn status(&self, moment: Moment<'_>) -> ServerStatus {
         let (raft, config, now) = (&self.raft, &self.config, moment.now);
         ServerStatus {
             id: self.id.0.into(),

@@ -42,7 +42,7 @@ const HASHES_BYTES_MAX: usize = 128 << 10;
 #[derive(Debug)]
 pub struct Sight<'a> {
     /// What status and metrics show as well.
-    pub moment: Moment,
+    pub moment: Moment<'a>,
     /// A random number that identifies the process.
     pub boot: u64,
     /// The core.

@@ -13,8 +13,8 @@ use smol::future;
 use super::alarm::Alarm;
 use super::disk::DataFolder;
 use super::message::Message;
-use super::offload;
 use super::peer::Peer;
+use super::{offload, process};
 use crate::raft::{CallId, Save, ServerId};
 use crate::service::{Action, Document, Input, Service};
 
@@ -95,7 +95,7 @@ impl EventLoop {
                 }
                 Message::Get { request, answer } => {
                     // The connection may have ended in the meantime.
-                    let _ = answer.send(service.page(&request, now));
+                    let _ = answer.send(service.page(&request, process::figures, now));
                     actions = Vec::new();
                     continue;
                 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use surfstore::config::{Address, Config};
 use surfstore::gate::{self, Gate, HttpMethod, Received};
-use surfstore::monitor::{Page, PageRequest};
+use surfstore::monitor::{Page, PageRequest, Process};
 use surfstore::protocol::{self, Ask};
 use surfstore::raft::{
     CallId, Cluster as Set, Compaction, Failure, Incarnation, Member, Origin, Request, ServerId,
@@ -122,7 +122,7 @@ impl Cluster {
 
     /// The page of a server at a target.
     pub(crate) fn page(&self, id: u8, target: &str) -> Option<Page> {
-        self.service(id).page(&page_request(target), self.now)
+        self.service(id).page(&page_request(target), Process::default, self.now)
     }
 
     /// Sends the document of a call to a server.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use cluster::{Answer, Called, Cluster, page_request};
 use sha2::{Digest, Sha256};
 use surfstore::config::Config;
+use surfstore::monitor::Process;
 use surfstore::protocol::{self, Ask, fault};
 use surfstore::raft::{
     CallId, Compaction, HURRY_SPREAD_MS, Incarnation, Origin, Saved, ServerId, WAITING_MAX,
@@ -337,6 +338,21 @@ impl Alone {
 }
 
 #[test]
+fn only_a_leader_shows_how_far_the_others_are() {
+    let (mut cluster, leader) = Cluster::led(3, WAITING_MAX);
+    cluster.answer(leader, &Ask::Update("a", 1, &["h".into()].into())).unwrap();
+    let last = cluster.service(leader).server().status().last_log.index.0;
+    for id in 0..3 {
+        let page = cluster.page(id, "/metrics").unwrap();
+        let name = "surfstore_raft_peer_match_index{";
+        let samples = page.body.lines().filter(|line| line.starts_with(name));
+        let matches: Vec<u64> =
+            samples.map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect();
+        assert_eq!(matches, if id == leader { vec![last; 2] } else { vec![] }, "{id}");
+    }
+}
+
+#[test]
 fn what_the_disk_reports_is_shown_and_the_start_is_no_sync() {
     let origin = Origin::Disk(Saved::new(Incarnation::on_disk(1)));
     let mut alone = Alone::from(origin, usize::MAX);
@@ -344,7 +360,8 @@ fn what_the_disk_reports_is_shown_and_the_start_is_no_sync() {
         let took = Duration::from_millis(3);
         let input = Input::Saved { number, log_bytes: 0, disk_bytes, took };
         let service = alone.service.take().unwrap().handle(alone.now, input).0;
-        let page = |target| service.page(&page_request(target), alone.now).unwrap().body;
+        let page =
+            |target| service.page(&page_request(target), Process::default, alone.now).unwrap().body;
         let metrics = page("/metrics");
         let metric = |name: &str| {
             let name = format!("surfstore_disk_{name} ");

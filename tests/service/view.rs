@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value as Json;
-use surfstore::monitor::VIEW_BYTES_MAX;
+use surfstore::monitor::{Process, VIEW_BYTES_MAX};
 use surfstore::protocol::Ask;
 use surfstore::raft::WAITING_MAX;
 use surfstore::value::Value;
@@ -309,14 +309,14 @@ fn the_view_is_bounded_and_sound_whatever_the_names_and_hash_lists_are() {
 fn the_root_is_the_page_for_people_and_the_status_for_programs() {
     let (cluster, leader) = Cluster::led(1, WAITING_MAX);
     let mut request = page_request("/?x");
-    let page = cluster.service(leader).page(&request, cluster.now).unwrap();
+    let page = cluster.service(leader).page(&request, Process::default, cluster.now).unwrap();
     assert_eq!((page.status, page.content_type), (200, "text/html; charset=utf-8"));
     request.prefers_json = true;
-    let status = cluster.service(leader).page(&request, cluster.now).unwrap();
+    let status = cluster.service(leader).page(&request, Process::default, cluster.now).unwrap();
     assert_eq!(Some(status), cluster.page(leader, "/status"));
     let may_crash = |may_call| {
         let request = surfstore::monitor::PageRequest { may_call, ..page_request("/view") };
-        let view = cluster.service(leader).page(&request, cluster.now).unwrap();
+        let view = cluster.service(leader).page(&request, Process::default, cluster.now).unwrap();
         serde_json::from_str::<Json>(&view.body).unwrap()["mayCrash"].clone()
     };
     assert_eq!((may_crash(true), may_crash(false)), (true.into(), false.into()));

@@ -55,6 +55,16 @@ assert servers[leader].status()["lastLogIndex"] == values["surfstore_raft_last_l
 assert values["surfstore_raft_members"] == 3 and values["surfstore_raft_guests"] == 0
 assert values["surfstore_raft_leader_changes_total"] >= 1
 
+matches = [sample.value for sample in families["surfstore_raft_peer_match_index"].samples]
+assert len(matches) == 2 and max(matches) == entries, matches
+silences = [sample.value for sample in families["surfstore_raft_peer_silence_seconds"].samples]
+assert len(silences) == 2 and 0 <= min(silences) < 5, silences
+
+assert 0 <= time.time() + 1 - values["process_start_time_seconds"] < 600
+assert 0 < values["process_cpu_seconds_total"] < 600
+assert 1 << 20 < values["process_resident_memory_bytes"] < 1 << 30
+assert 10 < values["process_open_fds"] < values["process_max_fds"]
+
 assert values["surfstore_durable"] == values["surfstore_disk_bytes"] == 0
 assert families["surfstore_disk_sync_duration_seconds"].type == "histogram"
 assert values["surfstore_disk_sync_duration_seconds_count"] == 0
