@@ -1,1 +1,507 @@
-export const shown = (view) => JSON.stringify(view, null, 2);
+// What the dashboard knows. Pure: the answers of GET /view and the page's clock go in, the state to show comes out.
+// Times are the page's milliseconds; `at` is a server's.
+
+// The ring and the events are shown so much later, when every server has been asked for its part.
+export const REPLAY_LATE = 1200;
+
+// A message is drawn for so long. What follows from a vote's waits for its arrival, but never longer than SLOW_MAX:
+// an election is told in slow motion.
+export const FLIGHT = 450;
+const SLOW_MAX = 4000;
+
+// How wrong two clocks may be after their alignment.
+const CLOCK_ERROR = 50;
+
+// A server is asked once in this time, and later if it did not answer.
+export const POLL = 1000;
+const BACK_OFF_MAX = 4000;
+
+// A request that takes longer than this makes its server silent, and is given up after TIMEOUT.
+const PATIENCE = 1500;
+export const TIMEOUT = 2000;
+
+// How old a server's values may be, and how long ago a server has heard another one at most to say so.
+const FRESH = 3000;
+const HEARD = 2000;
+
+// Why a server is silent is told after this time. Before, the others may not have noticed.
+const SETTLED = 2500;
+
+// How many events are kept of all servers, and how many samples of a server's clock.
+const EVENTS_MAX = 512;
+const CLOCKS_MAX = 8;
+export const COLUMNS = 32;
+
+// The topic of each kind of event, and the event in words.
+const KINDS = {
+  timeout: ["timers", ({ timer }) => `timeout: ${TIMEOUTS[timer] ?? timer}`],
+  preVote: ["votes", ({ to }) => `asks ${list(to ?? [])} for pre-votes`],
+  vote: ["votes", ({ to, term }) => `asks ${list(to ?? [])} for votes, term ${term}`],
+  granted: ["votes", (event) => `grants ${event.peer} its ${ballotOf(event)}`],
+  refused: ["votes", (event) => `refuses ${event.peer} its ${ballotOf(event)}`],
+  grantedBy: ["votes", (event) => `has the ${ballotOf(event)} of ${event.peer}`],
+  refusedBy: ["votes", (event) => `is refused the ${ballotOf(event)} of ${event.peer}`],
+  follower: ["roles", ({ term }) => `is a follower, term ${term}`],
+  candidate: ["roles", ({ term }) => `is a candidate, term ${term}`],
+  leader: ["roles", ({ term }) => `leads term ${term}`],
+  crashed: ["roles", () => "crashed"],
+  restored: ["roles", () => "restored"],
+  founds: ["roles", () => "founds a history"],
+  entries: ["entries", (event) => passed(event, count(event.count ?? 1, "entry", "entries"))],
+  snapshot: ["entries", (event) => (event.phase === "installed" ? "installs a snapshot" : passed(event, "a snapshot"))],
+  conflict: ["entries", ({ index }) => `replaces entries from ${index} on`],
+  heartbeat: ["heartbeats", (event) => passed(event, "a heartbeat")],
+  silent: ["peers", ({ peer, failure }) => `${peer} ${SILENCES[failure] ?? "does not answer"}`],
+  back: ["peers", ({ peer }) => `${peer} answers again`],
+  closed: ["peers", ({ peer }) => `connections of ${peer} closed`],
+};
+const TIMEOUTS = {
+  silence: "leader silent",
+  start: "no leader since the start",
+  hurry: "leader gone",
+  campaign: "no winner",
+};
+const SILENCES = { ended: "refuses connections", crashed: "says it is crashed" };
+
+export const TOPICS = [...new Set(Object.values(KINDS).map(([topic]) => topic))];
+export const topicOf = ({ kind }) => KINDS[kind]?.[0] ?? "peers";
+export const textOf = (event) => KINDS[event.kind]?.[1](event) ?? event.kind;
+
+const ballotOf = ({ ballot }) => (ballot === "preVote" ? "pre-vote" : "vote");
+const passed = ({ sent, peer }, what) => (sent === false ? `has ${what} from ${peer}` : `sends ${peer} ${what}`);
+
+export const isLoopback = (host) => /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/i.test(host);
+
+// The URL at which the page asks a server. All loopback names are one machine, so the page's own is used: a browser
+// may know only one of them.
+export function urlOf(address, pageHost) {
+  // An IPv6 address is in brackets.
+  const [, host, port] = /^(.*):(\d+)$/.exec(address);
+  return `http://${isLoopback(host) && isLoopback(pageHost) ? pageHost : host}:${port}`;
+}
+
+export class Model {
+  // `servers` and `id` are those of the first answer, which came from the server that gave the page.
+  constructor(servers, id, now) {
+    this.givenBy = id;
+    this.servers = servers.map((address, id) => ({
+      id,
+      address,
+      view: null,
+      clocks: [],
+      offset: 0,
+      seq: 0, // of the newest event that is known: the next answer has those after it
+      seen: null,
+      began: null,
+      failure: null,
+      failures: 0,
+      committedBefore: 0,
+      lacks: 0,
+      shown: null,
+    }));
+    this.majority = Math.floor(servers.length / 2) + 1;
+    this.resumed = now;
+    this.queue = [];
+    this.events = [];
+    this.arrival = servers.map(() => 0);
+  }
+
+  // How long after the beginning of a poll the next one begins.
+  pause(id) {
+    const { failures } = this.servers[id];
+    return failures ? Math.min(POLL * 2 ** (failures - 1), BACK_OFF_MAX) : POLL;
+  }
+
+  began(id, now) {
+    this.servers[id].began = now;
+  }
+
+  // The tab was hidden, so nobody was asked: that says nothing about the servers.
+  resume(now) {
+    this.resumed = now;
+  }
+
+  // `reason` is `refused` if there was no answer because the connection failed, `timeout` if the time was up, or
+  // `nonsense` if what answered is no such server.
+  failed(id, reason) {
+    const server = this.servers[id];
+    server.began = null;
+    server.failure = reason;
+    server.failures += 1;
+  }
+
+  // The answer to a request that lasted from `began` to `ended`.
+  answered(id, began, ended, view) {
+    const server = this.servers[id];
+    if (view?.id !== id || !Array.isArray(view.events) || view.servers?.length !== this.servers.length) {
+      this.failed(id, "nonsense");
+      return;
+    }
+    const isSame = view.boot === server.view?.boot;
+    // A new process counts its events from 1. If it was asked for those after another's, all are asked for next time.
+    const isWhole = isSame || server.seq === 0;
+    if (!isSame) {
+      Object.assign(server, { clocks: [], seq: 0 });
+    }
+    // The server read its clock between the two moments. Each request narrows what its clock's offset may be.
+    server.clocks.push({ least: began - view.milliseconds, most: ended - view.milliseconds });
+    server.clocks.splice(0, server.clocks.length - CLOCKS_MAX);
+    const least = Math.max(...server.clocks.map((clock) => clock.least));
+    const most = Math.min(...server.clocks.map((clock) => clock.most));
+    server.offset = (least + most) / 2;
+    server.committedBefore = isSame ? server.view.commitIndex : 0;
+    server.lacks = view.role === "leader" && !view.hasMajority ? server.lacks + 1 : 0;
+    Object.assign(server, { began: null, failure: null, failures: 0, seen: ended });
+
+    for (const event of isWhole ? view.events : []) {
+      if (server.seq < event.seq) {
+        server.seq = event.seq;
+        const time = event.at + server.offset;
+        const key = `${id} ${view.boot} ${event.seq}`;
+        this.queue.push({ time, id, event: { ...event, id, time, key } });
+      }
+    }
+    // The events are told; only the last view itself is kept.
+    server.view = { ...view, events: [] };
+    this.queue.push({ time: view.milliseconds + server.offset, id, view: server.view });
+    this.queue.sort((left, right) => left.time - right.time);
+    this.queue.splice(0, this.queue.length - this.servers.length * EVENTS_MAX);
+  }
+
+  // Replays everything up to REPLAY_LATE ago, and returns the events among it, oldest first.
+  advance(now) {
+    // At first, every server needs the time to tell its part.
+    if (now - this.resumed < REPLAY_LATE) {
+      return [];
+    }
+    const events = [];
+    const waiting = new Set();
+    for (const item of this.queue.filter(({ time }) => time <= now - REPLAY_LATE)) {
+      const { time, id, view, event } = item;
+      // What was before the first answer is only listed.
+      const isSlow = this.servers[id].shown && now - REPLAY_LATE - time < SLOW_MAX;
+      if (isSlow && (waiting.has(id) || now < this.arrival[id] || this.lacksCause(item))) {
+        waiting.add(id);
+        continue;
+      }
+      this.queue.splice(this.queue.indexOf(item), 1);
+      this.servers[id].shown = view ? still(view, time) : moved(this.servers[id].shown, event, time);
+      if (event) {
+        const messages = isSlow ? messagesOf(event) : [];
+        events.push({ ...event, messages });
+        for (const { to } of topicOf(event) === "votes" ? messages : []) {
+          this.arrival[to] = now + FLIGHT;
+        }
+      }
+    }
+    this.events.push(...events);
+    this.events.splice(0, this.events.length - EVENTS_MAX);
+    return events;
+  }
+
+  // Whether the event is the arrival of a vote's message that has not been told. Clocks are too coarse for their order.
+  lacksCause({ time, event }) {
+    const { id, kind, ballot, peer } = event ?? {};
+    const sent = { granted: ballot, refused: ballot, grantedBy: "granted", refusedBy: "refused" }[kind];
+    const isSent = (cause) => cause.id === peer && cause.kind === sent && (cause.to?.includes(id) ?? cause.peer === id);
+    const near = this.queue.filter((other) => Math.abs(other.time - time) < CLOCK_ERROR);
+    return Boolean(sent) && near.some(({ event }) => event && isSent(event) && (event.ballot ?? ballot) === ballot);
+  }
+
+  // Whether the server has answered lately.
+  answers(server, now) {
+    if (!server.view || server.failure) {
+      return false;
+    }
+    const waited = server.began === null ? 0 : now - server.began;
+    return waited < PATIENCE && now - Math.max(server.seen, this.resumed) < FRESH;
+  }
+
+  // The servers that say something about this one: they run and answer this page.
+  witnesses(id, now) {
+    return this.servers.filter((other) => other.id !== id && this.answers(other, now) && other.view.role !== "crashed");
+  }
+
+  // What is known about each server, as one of the states `asking`, `follower`, `candidate`, `leader`, `crashed`,
+  // `browser` (unreachable from this browser), `all` (unreachable from all) and `stale`.
+  statusOf(server, now) {
+    const { id, view, failure, seen } = server;
+    if (this.answers(server, now)) {
+      return { state: view.role, up: view.role !== "crashed", detail: [] };
+    }
+    if (!view && !failure) {
+      return { state: "asking", up: null, detail: [] };
+    }
+    const age = view ? now - seen : Infinity;
+    const old = view ? `values of ${seconds(age)} ago` : "has never answered this page";
+    const silent = (state, up, ...detail) => ({ state, up, detail: [...detail, old] });
+    const how = FAILURES[failure ?? "timeout"];
+    const witnesses = this.witnesses(id, now);
+    const hearing = witnesses.filter((other) => hears(other.view, id));
+    if (age < SETTLED) {
+      return silent("stale", null, how);
+    }
+    if (hearing.length) {
+      return silent("browser", true, `heard by ${list(hearing.map(({ id }) => id))}`);
+    }
+    if (!witnesses.length) {
+      return silent("browser", null, how, "no other server can say more");
+    }
+    return silent(failure === "refused" || !view ? "all" : "stale", false, how, "no other server hears it");
+  }
+
+  // Everything that is shown of this moment, except the events and the ring.
+  state(now) {
+    const servers = this.servers.map((server) => ({ ...server, ...this.statusOf(server, now) }));
+    const leader = leading(servers);
+    const boss = leader?.state === "leader" ? leader : null;
+    for (const server of servers) {
+      server.word = WORDS[server.state];
+      server.isOld = !ROLES.has(server.state);
+      server.detail.push(...this.notes(server, boss));
+    }
+    const up = servers.filter((server) => server.up).length;
+    const answering = servers.filter(({ isOld }) => !isOld);
+    const term = Math.max(0, ...answering.map(({ view }) => view.term));
+    const total = servers.length;
+    const down = servers.filter((server) => server.up === false).length;
+    const isLost = total - this.majority < down || (boss !== null && !boss.view.hasMajority && up < this.majority);
+    const state = { servers, leader: leader?.id ?? null, term, up, total, alert: "" };
+    const isSure = this.majority <= up;
+    state.calm = isSure ? "A majority is up." : "This browser cannot tell whether a majority is up.";
+
+    if (!answering.length) {
+      const asking = servers.some((server) => server.state === "asking");
+      state.headline = asking ? "Asking the servers" : "No server answers";
+      state.calm = "";
+      state.alert = asking ? "" : "No server answers this browser. What is shown is what they said last.";
+    } else if (isLost) {
+      state.headline = boss ? `Server ${boss.id} leads, without a majority` : "No leader";
+      state.alert = `No majority is up (${up} of ${total}; ${this.majority} are needed): updates and reads wait.`;
+    } else if (boss && 1 < boss.lacks) {
+      state.headline = `Server ${boss.id} leads, without a majority`;
+      state.alert = "No majority answers the leader: updates and reads wait.";
+    } else if (leader) {
+      state.headline = `Server ${leader.id} leads`;
+    } else {
+      state.calm = "Updates and reads wait for a leader.";
+      const candidate = servers.find((server) => server.state === "candidate");
+      state.headline = candidate ? "Election in progress" : "No leader yet";
+    }
+    state.files = filesOf(servers);
+    state.grid = gridOf(servers, boss);
+    return state;
+  }
+
+  // What is remarkable about a server that answers.
+  notes(server, leader) {
+    if (server.isOld) {
+      return [];
+    }
+    const { view } = server;
+    const notes = [];
+    if (leader && leader.id !== server.id && view.role !== "crashed") {
+      const { match } = leader.view.peers.find((peer) => peer.id === server.id) ?? {};
+      // Entries that were committed a poll ago should be here by now.
+      if (Number.isInteger(match) && match < leader.committedBefore) {
+        server.lag = leader.view.commitIndex - match;
+        notes.push(`lagging: ${count(server.lag, "entry", "entries")} behind`);
+      }
+      if (view.history && leader.view.history && view.history !== leader.view.history) {
+        notes.push("has another history");
+      }
+    }
+    const roster = leader?.view.roster ?? [];
+    if (roster.length && !roster.includes(server.id)) {
+      notes.push("started empty, does not count yet");
+    }
+    if (view.ballot && view.role === "candidate") {
+      const { kind, granted } = view.ballot;
+      notes.push(`${granted.length} of ${this.servers.length} ${kind === "preVote" ? "pre-votes" : "votes"}`);
+    }
+    if (view.role === "leader" && !view.hasMajority) {
+      notes.push("no majority answers it");
+    }
+    return notes;
+  }
+
+  // The ring at the moment that is replayed, or now if nothing may move.
+  ring(now, isStill) {
+    const playhead = Math.min(now - REPLAY_LATE, this.queue[0]?.time ?? now);
+    return this.servers.map((server) => {
+      const { state } = this.statusOf(server, now);
+      const view = server.view;
+      const shown = view && (isStill || !server.shown) ? still(view, now) : server.shown;
+      // That a server is silent cannot be replayed: it is known now.
+      const role = ROLES.has(state) && shown ? shown.role : state;
+      const isLive = ROLES.has(role);
+      const timer = isLive && !isStill && shown?.timer;
+      return {
+        id: server.id,
+        state: isLive ? role : ROLES.has(state) ? "asking" : state,
+        term: shown?.term ?? null,
+        timer: timer ? Math.min(1, Math.max(0, (timer.end - playhead) / timer.total)) : null,
+        granted: isLive && role === "candidate" ? (shown?.granted ?? []) : [],
+        follows: isLive && role === "follower" ? (shown?.leader ?? null) : null,
+      };
+    });
+  }
+}
+
+const FAILURES = {
+  refused: "the connection fails",
+  timeout: "no answer",
+  nonsense: "something else answers at its address",
+};
+
+const ROLES = new Set(["follower", "candidate", "leader", "crashed"]);
+
+const WORDS = {
+  asking: "Asking …",
+  follower: "Follower",
+  candidate: "Candidate",
+  leader: "Leader",
+  crashed: "Crashed",
+  browser: "Unreachable from this browser",
+  all: "Unreachable from all",
+  stale: "Stale",
+};
+
+// The leader of the highest term; one that this browser cannot reach if those that hear it name it.
+function leading(servers) {
+  const answering = servers.filter(({ state }) => ROLES.has(state) && state !== "crashed");
+  const term = Math.max(...answering.map(({ view }) => view.term));
+  const newest = answering.filter(({ view }) => view.term === term);
+  const named = newest.map(({ view }) => servers[view.leader]).find((server) => server?.state === "browser");
+  return newest.find(({ state }) => state === "leader") ?? named ?? null;
+}
+
+// Whether this server has heard the other one lately.
+function hears(view, id) {
+  const reply = view.peers.find((peer) => peer.id === id)?.lastReply;
+  const isAnswered = Number.isFinite(reply) && view.milliseconds - reply < HEARD;
+  // A follower sends its leader nothing. That it waits shows that it hears it.
+  return isAnswered || (view.role === "follower" && view.leader === id && view.timer?.kind === "silence");
+}
+
+// A server as its answer of this time shows it.
+function still(view, time) {
+  const { role, term, leader, timer, ballot } = view;
+  return {
+    role,
+    term,
+    leader,
+    timer: timer && { ...timer, end: time + timer.remaining },
+    granted: ballot?.granted ?? [],
+  };
+}
+
+
+// A server after an event.
+function moved(before, event, time) {
+  const { kind, peer } = event;
+  const after = before && { ...before, term: event.term ?? before.term };
+  const role = kind === "restored" ? "follower" : kind;
+  if (after && ROLES.has(role)) {
+    Object.assign(after, { role, leader: null, timer: null, granted: [] });
+  } else if (after && (kind === "preVote" || kind === "vote")) {
+    after.granted = [event.id];
+  } else if (after && kind === "grantedBy") {
+    after.granted = [...new Set([...after.granted, peer])];
+  } else if (after?.role === "follower" && event.sent === false) {
+    after.leader = peer;
+    after.timer &&= { ...after.timer, end: time + after.timer.total };
+  }
+  return after;
+}
+
+const SENT = {
+  preVote: "ask", vote: "ask", granted: "grant", refused: "refuse",
+  heartbeat: "heartbeat", entries: "entries", snapshot: "entries",
+};
+
+// The messages that an event shows: `{from, to, kind}` each, told by the sender.
+export function messagesOf({ id, kind, peer, to, sent }) {
+  const isSent = kind in SENT && sent !== false;
+  return isSent ? (to ?? [peer]).map((to) => ({ from: id, to, kind: SENT[kind] })) : [];
+}
+
+// The last entries of each server, in columns of indexes, and one more column for what comes next.
+function gridOf(servers, leader) {
+  const known = servers.filter(({ view }) => view);
+  const answering = known.filter(({ isOld }) => !isOld);
+  const last = Math.max(0, ...(answering.length ? answering : known).map(({ view }) => view.lastIndex));
+  const first = Math.max(1, last - COLUMNS + 1);
+  const rows = servers.map((server) => {
+    const { id, view, isOld } = server;
+    if (!view) {
+      return { id, isOld: true, note: "unknown", cells: Array(COLUMNS + 1).fill(null) };
+    }
+    const peer = leader?.view.peers.find((peer) => peer.id === id);
+    const entries = new Map(view.log.map((entry) => [entry.index, entry]));
+    const cells = Array.from({ length: COLUMNS + 1 }, (_, column) => {
+      const index = first + column;
+      const isCommitted = index <= view.commitIndex;
+      const marks = { match: peer?.match === index, next: peer?.next === index };
+      const entry = entries.get(index) ?? (index <= view.lastIndex ? { index, term: null } : null);
+      return { index, entry, isCommitted, ...marks };
+    });
+    const note = view.lastIndex < first && first < last ? `ends at ${view.lastIndex}` : "";
+    return { id, isOld, note, cells };
+  });
+  return { first, last, rows };
+}
+
+// A cell of the log grid in words.
+export function cellText(id, { index, entry, isCommitted, match, next }) {
+  const what = entry?.kind === "update" ? `${entry.name} version ${entry.version}` : entry?.kind;
+  const about = entry
+    ? [entry.term === null ? "not told" : `term ${entry.term}, ${what}`, isCommitted ? "committed" : "not committed"]
+    : ["no entry"];
+  const refused = entry?.accepted === false && "refused: not the next version";
+  const marks = [refused, match && "stored, as the leader knows", next && "sent next"];
+  return `Server ${id}, index ${index}: ${[...about, ...marks].filter(Boolean).join(", ")}`;
+}
+
+// The versions of the files at each server, and the blocks.
+function filesOf(servers) {
+  const shown = servers.map(({ view }) => new Map((view?.files.shown ?? []).map((file) => [file.name, file])));
+  const names = [...new Set(shown.flatMap((files) => [...files.keys()]))].sort().slice(0, 50);
+  const rows = names.map((name) => {
+    const files = shown.map((files) => files.get(name));
+    const newest = Math.max(...files.map((file) => file?.version ?? 0));
+    const cells = files.map((file, id) => {
+      const { view } = servers[id];
+      // Beyond the last file that a server shows, it may have more.
+      const isCut = shown[id].size < (view?.files.count ?? 0) && [...shown[id].keys()].at(-1) < name;
+      const isUnknown = !view || (!file && isCut);
+      return {
+        text: file ? String(file.version) + (file.deleted ? " deleted" : "") : isUnknown ? "?" : "–",
+        isBehind: !isUnknown && (file?.version ?? 0) < newest,
+      };
+    });
+    return { name, cells };
+  });
+  const count = Math.max(0, ...servers.map(({ view }) => view?.files.count ?? 0));
+  const cell = (text) => ({ view }) => ({ text: view ? text(view.blocks) : "–" });
+  const measure = (name, text) => ({ name, cells: servers.map(cell(text)) });
+  const blocks = [
+    measure("Blocks held", ({ count }) => number(count)),
+    measure("Blocks missing", ({ missing }) => (missing === null ? "unknown" : number(missing))),
+  ];
+  return { rows, count, blocks };
+}
+
+export const number = (number) => number.toLocaleString("en");
+
+export const count = (items, one, many) => `${number(items)} ${items === 1 ? one : many}`;
+
+function seconds(milliseconds) {
+  const whole = Math.max(0, Math.round(milliseconds / 1000));
+  return whole < 120 ? `${whole} s` : `${Math.round(whole / 60)} min`;
+}
+
+function list(ids) {
+  const [last, ...others] = [...ids].reverse();
+  return others.length ? `${others.reverse().join(", ")} and ${last}` : String(last);
+}
