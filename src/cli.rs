@@ -1,7 +1,7 @@
 //! The command-line program: one command for each operation on a set of servers.
 //!
-//! - `arguments` defines the command line; `screen` shows results; `error` defines the exit codes, and `interrupt`
-//!   handles Ctrl-C.
+//! - `arguments` defines the command line; `screen` shows results, and `live` redraws them in place; `clock` knows the
+//!   local time; `error` defines the exit codes, and `interrupt` handles Ctrl-C.
 //! - `values` parses and prints the values of calls as people type them.
 //! - `who` reports conflicts between the servers: histories, which servers count, which ones elections wait for, and
 //!   which ones keep nothing on disk.
@@ -13,11 +13,13 @@
 
 mod arguments;
 mod call;
+mod clock;
 mod cluster;
 mod doctor;
 mod error;
 mod files;
 mod interrupt;
+mod live;
 mod ports;
 mod roles;
 mod screen;
@@ -28,19 +30,16 @@ mod who;
 
 use std::env;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
-
-use clap::Parser;
 
 use crate::client::Limits;
 use crate::client::blocking::Client;
 use crate::config::Config;
-use arguments::{Arguments, CliCommand};
+use arguments::{Arguments, CliCommand, OnlyJson};
 use error::CommandError;
 use screen::{Screen, plain};
-
-pub use screen::write_whole;
 
 /// The environment variable that names the configuration if no option does.
 const CONFIG_VARIABLE: &str = "SURFSTORE_CONFIG";
@@ -48,8 +47,8 @@ const CONFIG_VARIABLE: &str = "SURFSTORE_CONFIG";
 /// Executes a command line, which includes the program's name.
 pub fn run(command_line: impl IntoIterator<Item = OsString>) -> ExitCode {
     let screen = Screen::new();
-    let ended = match Arguments::try_parse_from(command_line) {
-        Ok(arguments) => obey(arguments, &screen),
+    let ended = match Arguments::read(command_line) {
+        Ok(arguments) => obey(&arguments, &screen),
         // Help is a result; other messages here are not.
         Err(message) if message.use_stderr() => {
             screen.say(&message.to_string());
@@ -67,54 +66,96 @@ pub fn run(command_line: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn obey(arguments: Arguments, screen: &Screen) -> Result<(), CommandError> {
-    let Arguments { command, config, timeout } = arguments;
-    let limits = Limits { deadline: timeout, attempt: Limits::default().attempt.min(timeout) };
-    let client = || -> Result<Client, CommandError> {
-        let config = read_config(config.as_deref(), screen)?;
-        interrupt::watch(&command)?;
-        Ok(Client::new(&config.servers, limits))
-    };
-    match &command {
+fn obey(arguments: &Arguments, screen: &Screen) -> Result<(), CommandError> {
+    let Arguments { command, config, .. } = arguments;
+    let limits = arguments.limits();
+    match command {
         CliCommand::Cluster { servers, first_port, data } => {
+            let is_counted = servers.is_some() || first_port.is_some();
+            let config = config.clone().or_else(|| from_environment().filter(|_| !is_counted));
             let config = config.as_deref();
-            cluster::run(screen, *servers, config, *first_port, data.as_deref(), limits)
+            return cluster::run(screen, *servers, config, *first_port, data.as_deref(), limits);
         }
-        CliCommand::Server { set, id } => server::run(set, id),
-        CliCommand::Status { watch, output } => {
-            status::run(screen, &mut client()?, *watch, *output)
-        }
-        CliCommand::Leader => roles::leader(screen, &mut client()?),
-        CliCommand::Ls { json } => files::list(screen, &mut client()?, *json),
-        CliCommand::Get { file, json } => files::get(screen, &mut client()?, file, *json),
-        CliCommand::Version { file } => files::version(screen, &mut client()?, file),
-        CliCommand::Update { file, version, hashes } => {
-            files::update(screen, &mut client()?, file, *version, hashes)
-        }
-        CliCommand::Crash { server } => roles::crash(screen, &mut client()?, *server),
-        CliCommand::Restore { server } => roles::restore(screen, &mut client()?, *server),
-        CliCommand::Call { method, arguments, at } => {
-            call::run(screen, &mut client()?, *at, method, arguments)
-        }
-        CliCommand::Doctor { file } => {
-            let config = read_config(file.as_deref().or(config.as_deref()), screen)?;
-            interrupt::watch(&command)?;
-            doctor::run(screen, &config, limits)
-        }
+        CliCommand::Server { set, id } => return server::run(set, id),
         CliCommand::Completions { shell } => {
             // Generate into memory first, because the library panics if it cannot write.
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::completed(), "surfstore", &mut script);
-            screen.show(String::from_utf8_lossy(&script).trim_end())
+            return screen.show(String::from_utf8_lossy(&script).trim_end());
+        }
+        _ => {}
+    }
+    let named = match command {
+        CliCommand::Doctor { file: Some(file), .. } => Some(file),
+        _ => config.as_ref(),
+    };
+    let config = read_config(named, screen)?;
+    interrupt::watch(command, screen)?;
+    let mut client = Client::new(&config.servers, limits);
+    call_servers(command, screen, &config, &mut client, limits).map_err(|error| {
+        if !error.nothing_runs {
+            return error;
+        }
+        let how = how_to_start(&config, named);
+        CommandError { message: format!("{}; {how}", error.message), ..error }
+    })
+}
+
+/// The commands that call servers.
+fn call_servers(
+    command: &CliCommand,
+    screen: &Screen,
+    config: &Config,
+    client: &mut Client,
+    limits: Limits,
+) -> Result<(), CommandError> {
+    match command {
+        CliCommand::Status { watch, output } => status::run(screen, client, *watch, output.output),
+        CliCommand::Leader { output } => roles::leader(screen, client, output.output),
+        CliCommand::Ls { output } => files::list(screen, client, output.format()),
+        CliCommand::Get { file, output } => files::get(screen, client, file, output.format()),
+        CliCommand::Version { file, output } => {
+            files::version(screen, client, file.as_deref(), output.output)
+        }
+        CliCommand::Update { file, version, hashes, output } => {
+            files::update(screen, client, file, *version, hashes, output.output)
+        }
+        CliCommand::Crash { server, output } => {
+            roles::crash(screen, client, *server, output.output)
+        }
+        CliCommand::Restore { server, output } => {
+            roles::restore(screen, client, *server, output.output)
+        }
+        CliCommand::Call { method, arguments, at, output: OnlyJson::Json } => {
+            call::run(screen, client, *at, method, arguments)
+        }
+        CliCommand::Doctor { output, .. } => doctor::run(screen, config, limits, output.output),
+        CliCommand::Cluster { .. } | CliCommand::Server { .. } | CliCommand::Completions { .. } => {
+            Ok(())
         }
     }
 }
 
+/// What to do if no server of the configuration runs.
+fn how_to_start(config: &Config, named: Option<&PathBuf>) -> String {
+    let is_here = |host: &str| {
+        host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    };
+    match named {
+        _ if !config.servers.iter().all(|server| is_here(&server.host)) => "start them".to_owned(),
+        Some(path) => format!("start them with `surfstore cluster -f {}`", path.display()),
+        None => "start them with `surfstore cluster`".to_owned(),
+    }
+}
+
+/// The configuration that the environment names.
+fn from_environment() -> Option<PathBuf> {
+    env::var_os(CONFIG_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
 /// Reads the configuration that the option or the environment names.
-fn read_config(named: Option<&Path>, screen: &Screen) -> Result<Config, CommandError> {
-    let from_environment = || env::var_os(CONFIG_VARIABLE).filter(|path| !path.is_empty());
-    let path = named.map(Path::to_path_buf).or_else(|| from_environment().map(PathBuf::from));
-    let path = path.ok_or_else(|| {
+fn read_config(named: Option<&PathBuf>, screen: &Screen) -> Result<Config, CommandError> {
+    let path = named.cloned().or_else(from_environment).ok_or_else(|| {
         CommandError::usage(format!("no configuration; name one with -f, or in {CONFIG_VARIABLE}"))
     })?;
     let config = Config::read(&path).map_err(|error| CommandError::usage(format!("{error:#}")))?;

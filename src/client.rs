@@ -66,12 +66,19 @@ pub struct Limits {
     /// The timeout of one attempt, because another server may have become the leader in the meantime. After an attempt
     /// that takes all of its time, the next one has twice as much, because a large map may need it.
     pub attempt: Duration,
+    /// How long to look for a leader while every server refuses the connection, so that no process listens: they may be
+    /// about to start. By default as long as the deadline.
+    pub refusals: Duration,
 }
 
 impl Default for Limits {
     /// Two elections fit into 10 s. No answer but a large map takes more than 3 s unless a majority is missing.
     fn default() -> Limits {
-        Limits { deadline: Duration::from_secs(10), attempt: Duration::from_secs(3) }
+        Limits {
+            deadline: Duration::from_secs(10),
+            attempt: Duration::from_secs(3),
+            refusals: Duration::MAX,
+        }
     }
 }
 

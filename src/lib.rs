@@ -43,8 +43,8 @@
 //!
 //! [`client`] is the other side: it calls servers, and shares no code with their runtime except [`dial`], which looks
 //! up hosts and connects to them. [`chaos`] uses [`client`] to crash and restore servers, and checks their answers.
-//! [`cli`] uses it for the commands of a command-line program. Both need the feature `cli`, which is on by default;
-//! without it the library does not depend on `clap`.
+//! [`cli`] uses it for the commands of a command-line program. Both write for people through [`terminal`]. The three
+//! need the feature `cli`, which is on by default; without it the library does not depend on `clap`.
 //!
 //! # What is deliberately absent
 //!
@@ -72,6 +72,8 @@ pub mod protocol;
 pub mod monitor;
 pub mod dial;
 pub mod client;
+#[cfg(feature = "cli")]
+pub mod terminal;
 #[cfg(feature = "cli")]
 pub mod chaos;
 pub mod service;

@@ -9,11 +9,11 @@ use std::thread;
 
 use anyhow::anyhow;
 use async_signal::{Signal, Signals};
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use smol::stream::StreamExt;
 use surfstore::chaos::options::{CONFIG_VARIABLE, Options};
 use surfstore::chaos::run::run;
-use surfstore::cli::write_whole;
+use surfstore::terminal::{help_columns, write_whole};
 use surfstore::value::is_visible;
 
 /// The exit code for a violation, for a run that proves nothing, and for a report that cannot be written.
@@ -29,7 +29,9 @@ const EXIT_UNREACHABLE: u8 = 4;
 const EXIT_INTERRUPTED: i32 = 130;
 
 fn main() -> ExitCode {
-    let options = match Options::try_parse() {
+    let command = <Options as CommandFactory>::command().term_width(help_columns());
+    let parsed = command.try_get_matches().and_then(|matches| Options::from_arg_matches(&matches));
+    let options = match parsed {
         Ok(options) => options,
         Err(message) if message.use_stderr() => {
             say(message.to_string().trim_end());

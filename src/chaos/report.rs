@@ -10,8 +10,8 @@ use super::history::{Fate, Violation};
 /// The upper bounds of the histogram's rows, in milliseconds; the last row has none.
 const ROWS_MS: [u64; 7] = [250, 500, 750, 1000, 1500, 2500, 5000];
 
-/// The length of the longest bar of the histogram.
-const BAR_MAX: usize = 40;
+/// The length of the longest bar of the histogram: a row fits into 60 columns.
+const BAR_MAX: usize = 32;
 
 /// The number of calls for each outcome.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -74,7 +74,7 @@ pub fn run(
 
 impl<'a> Monkey<'a> {
     fn new(config: &Config, shared: &'a Shared) -> Monkey<'a> {
-        let limits = Limits { deadline: PATIENCE, attempt: ANSWER };
+        let limits = Limits { deadline: PATIENCE, attempt: ANSWER, ..Limits::default() };
         let size = config.servers.len();
         Monkey {
             client: Client::new(&config.servers, limits),

@@ -1,12 +1,13 @@
 //! A progress line, shown only on a terminal.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::time::Duration;
 
 use super::report::Blows;
 use super::watch::Watch;
 use super::worker::Shared;
+use crate::terminal::{self, cut_end};
 
 /// The time between two updates of the line.
 const PACE: Duration = Duration::from_millis(200);
@@ -22,7 +23,7 @@ pub(super) struct View {
 
 impl View {
     pub(super) fn new() -> View {
-        View { is_shown: io::stderr().is_terminal(), next: Duration::ZERO }
+        View { is_shown: terminal::size(io::stderr()).is_some(), next: Duration::ZERO }
     }
 
     /// Shows the progress of the run.
@@ -32,7 +33,10 @@ impl View {
             return;
         }
         self.next = now + PACE;
-        say(&line(shared, watch, blows));
+        // Measured again each time, because a line that wraps could not be removed. The last column stays empty, because
+        // some terminals wrap as soon as it is written.
+        let Some(size) = terminal::size(io::stderr()) else { return };
+        say(&cut_end(&line(shared, watch, blows), size.columns - 1));
     }
 
     /// Removes the line.
@@ -43,6 +47,7 @@ impl View {
     }
 }
 
+/// What matters most comes first, because a narrow terminal cuts the end.
 fn line(shared: &Shared, watch: &Watch, blows: &Blows) -> String {
     let mut line = format!("{:.1} s  ", shared.now().as_secs_f64());
     for (id, crashed) in watch.crashed().into_iter().enumerate() {
@@ -61,13 +66,13 @@ fn line(shared: &Shared, watch: &Watch, blows: &Blows) -> String {
     let calls = &shared.record().calls;
     let _ = write!(
         line,
-        "  {} applied, {} refused, {} unknown, {} reads  {} crashes  {} violations",
+        "  {} violations, {} crashes  {} applied, {} refused, {} unknown, {} reads",
+        watch.violations.len(),
+        blows.crashes,
         calls.applied,
         calls.refused,
         calls.unknown,
-        calls.reads,
-        blows.crashes,
-        watch.violations.len()
+        calls.reads
     );
     line
 }

@@ -1,11 +1,17 @@
 //! The command line: its commands, options and help.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
+use clap::builder::{PossibleValue, TypedValueParser};
+use clap::{
+    Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint,
+    value_parser,
+};
+
+use crate::client::Limits;
+use crate::terminal::help_columns;
 
 /// The text below the list of commands.
 const EXIT_CODES: &str = "\
@@ -16,21 +22,42 @@ Exit codes: 0 success; 1 error; 2 wrong command line or configuration; 3 refused
 
 /// SurfStore's fault-tolerant metadata store: starts servers, shows their status, and calls them.
 #[derive(Debug, Parser)]
-#[command(name = "surfstore", version, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "surfstore", version, after_help = EXIT_CODES)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: CliCommand,
 
     /// The configuration file [default: the one that SURFSTORE_CONFIG names]
-    #[arg(short = 'f', long = "config", value_name = "CONFIG", global = true)]
+    #[arg(short = 'f', long = "config", value_name = "CONFIG", global = true,
+          value_hint = ValueHint::FilePath)]
     pub(super) config: Option<PathBuf>,
 
-    /// How long to keep trying
-    #[arg(long, value_name = "SECONDS", default_value = "10", global = true, value_parser = seconds)]
-    pub(super) timeout: Duration,
+    /// How long to keep trying [default: 10, but 1 if no server runs]
+    #[arg(long, value_name = "SECONDS", global = true, value_parser = seconds)]
+    pub(super) timeout: Option<Duration>,
 }
 
+/// How long to wait for servers that may be about to start: a process needs a fraction of it.
+const REFUSALS: Duration = Duration::from_secs(1);
+
 impl Arguments {
+    /// The arguments of a command line, which includes the program's name. The error may be help, which is wrapped for
+    /// this terminal.
+    pub(super) fn read(
+        command_line: impl IntoIterator<Item = OsString>,
+    ) -> Result<Arguments, clap::Error> {
+        let command = Arguments::command().term_width(help_columns());
+        Arguments::from_arg_matches(&command.try_get_matches_from(command_line)?)
+    }
+
+    /// The timeouts. One that is given holds in any case: a script may start the servers after this program.
+    pub(super) fn limits(&self) -> Limits {
+        let usual = Limits::default();
+        let deadline = self.timeout.unwrap_or(usual.deadline);
+        let refusals = self.timeout.unwrap_or(REFUSALS);
+        Limits { deadline, attempt: usual.attempt.min(deadline), refusals }
+    }
+
     /// The commands and options that shells complete: those that the help shows.
     pub(super) fn completed() -> clap::Command {
         let all = Arguments::command();
@@ -52,16 +79,17 @@ Examples:
   surfstore cluster -f configs/config5.txt    the servers of a configuration
   surfstore cluster --data DIR                servers that keep their state, in DIR/0 to DIR/4
 
-Without -f it writes a configuration, shows its path, and removes it at the end.")]
+Without a configuration it writes one, shows its path, and removes it at the end. With N or --first-port it always \
+does, whatever SURFSTORE_CONFIG names.")]
     Cluster {
-        /// The number of servers, 1 to 10 [default: 5]
+        /// The number of servers, 1 to 10, if there is no configuration [default: 5]
         #[arg(value_name = "N", value_parser = value_parser!(u8).range(1..=10))]
         servers: Option<u8>,
         /// The port of the first server; the others follow [default: 9001]
         #[arg(long, value_name = "PORT", value_parser = value_parser!(u16).range(1..))]
         first_port: Option<u16>,
         /// Keep the state of each server on disk, in a folder of its own in DIR [default: in memory only]
-        #[arg(long, value_name = "DIR")]
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
         data: Option<PathBuf>,
     },
 
@@ -69,35 +97,41 @@ Without -f it writes a configuration, shows its path, and removes it at the end.
     #[command(after_help = "\
 Examples:
   surfstore status -f configs/config5.txt
-  surfstore status --watch
+  surfstore status --watch 5
   surfstore status -o json | python3 -m json.tool
 
-Exit code 4 if there is no leader, no majority is up, or no majority answers the leader.
-After Ctrl-C, --watch ends with exit code 0.")]
+LAG is how many entries that others know are committed the server has not applied. HEARD is when it last heard from \
+the leader or, at the leader, from a follower. A narrow terminal lacks some columns.
+
+Exit code 4 if there is no leader, no majority is up, or no majority answers the leader. After Ctrl-C, --watch ends with exit code 0.")]
     Status {
-        /// Refresh every second
-        #[arg(long)]
-        watch: bool,
-        /// The output format
-        #[arg(short, long, value_enum, default_value = "table")]
-        output: Format,
+        /// Refresh every so many seconds, 1 if the number is left out
+        #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1",
+              value_parser = seconds)]
+        watch: Option<Duration>,
+        #[command(flatten)]
+        output: Output,
     },
 
     /// Show the leader's address
     #[command(after_help = "\
 Example:
   surfstore leader --timeout 5")]
-    Leader,
+    Leader {
+        #[command(flatten)]
+        output: Output,
+    },
 
     /// List the files of the map, confirmed by a majority
     #[command(after_help = "\
 Examples:
   surfstore ls
-  surfstore ls --json")]
+  surfstore ls -o json
+
+The JSON is an object: name -> version and hashes.")]
     Ls {
-        /// Print JSON: name -> version and hashes
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        output: OutputOrFlag,
     },
 
     /// Show a file's version and hashes
@@ -107,18 +141,23 @@ Example:
     Get {
         /// The file's name
         file: String,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        output: OutputOrFlag,
     },
 
-    /// Show which version of a file each server has applied
+    /// Show which version of a file, or of each file, each server has applied
     #[command(after_help = "\
-Example:
-  surfstore version a.txt")]
+Examples:
+  surfstore version a.txt
+  surfstore version
+
+Without a name it shows a table: the version that a majority confirms, and that of each server. The table has at most \
+100 files, the JSON has all.")]
     Version {
         /// The file's name
-        file: String,
+        file: Option<String>,
+        #[command(flatten)]
+        output: Output,
     },
 
     /// Write a new version of a file, with these hashes
@@ -138,6 +177,8 @@ message begins with \"outcome unknown\" and the exit code is 4, the update may h
         /// The hashes of its blocks, sent as strings
         #[arg(value_name = "HASH")]
         hashes: Vec<String>,
+        #[command(flatten)]
+        output: Output,
     },
 
     /// Crash a server: it keeps its state but does not participate
@@ -148,8 +189,11 @@ Examples:
   surfstore crash all")]
     Crash {
         /// A server id, `leader` or `all`
-        #[arg(value_name = "ID|leader|all")]
+        #[arg(value_name = "ID|leader|all", value_parser = Ids::and(&["leader", "all"]),
+              hide_possible_values = true)]
         server: Which,
+        #[command(flatten)]
+        output: Output,
     },
 
     /// Restore crashed servers, as followers
@@ -159,8 +203,10 @@ Examples:
   surfstore restore all")]
     Restore {
         /// A server id, or `all`
-        #[arg(value_name = "ID|all")]
+        #[arg(value_name = "ID|all", value_parser = Ids::and(&["all"]), hide_possible_values = true)]
         server: Which,
+        #[command(flatten)]
+        output: Output,
     },
 
     /// Call any method of a server and show its answer as JSON
@@ -181,8 +227,12 @@ retried.")]
         #[arg(value_name = "TYPE:TEXT", allow_negative_numbers = true)]
         arguments: Vec<String>,
         /// The server to call: a server id, or `leader`
-        #[arg(long, value_name = "ID|leader", default_value = "leader")]
+        #[arg(long, value_name = "ID|leader", default_value = "leader",
+              value_parser = Ids::and(&["leader"]), hide_possible_values = true)]
         at: Which,
+        /// The output format: JSON in any case
+        #[arg(short, long, value_enum, default_value = "json")]
+        output: OnlyJson,
     },
 
     /// Find out what is wrong with a set of servers
@@ -196,8 +246,10 @@ which ones elections wait for, and compares the versions of all files with those
 Exit code 0 if nothing is wrong, 4 if there is no leader, no majority is up, or none answers the leader, otherwise 1.")]
     Doctor {
         /// The configuration file
-        #[arg(value_name = "CONFIG")]
+        #[arg(value_name = "CONFIG", value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
+        #[command(flatten)]
+        output: Output,
     },
 
     /// Write the completion script of a shell
@@ -215,13 +267,40 @@ Examples:
     Server { set: OsString, id: OsString },
 }
 
-/// The form of what is shown.
+/// The form of what is shown: for people, or for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// For people
     Table,
-    /// For programs
     Json,
+}
+
+/// The one format of an answer that may be anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum OnlyJson {
+    Json,
+}
+
+/// The option of every command that shows a result.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct Output {
+    /// The output format
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub(super) output: Format,
+}
+
+/// The same, with a flag that scripts from before may use.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct OutputOrFlag {
+    #[command(flatten)]
+    output: Output,
+    #[arg(long, hide = true)]
+    json: bool,
+}
+
+impl OutputOrFlag {
+    pub(super) fn format(self) -> Format {
+        if self.json { Format::Json } else { self.output.output }
+    }
 }
 
 /// The servers that a command addresses.
@@ -232,19 +311,47 @@ pub(super) enum Which {
     All,
 }
 
-impl FromStr for Which {
-    type Err = &'static str;
+/// Parses a server id or a word, and tells shells what they may complete. Names of files are not completed: that would
+/// need the servers, which only the unstable engine of clap_complete can ask, in scripts that fit a single version of it.
+#[derive(Clone, Copy, Debug)]
+struct Ids {
+    words: &'static [&'static str],
+}
 
-    fn from_str(text: &str) -> Result<Which, &'static str> {
-        match text {
-            "leader" => Ok(Which::Leader),
-            "all" => Ok(Which::All),
-            id => id.parse().map(Which::Id).map_err(|_| "expected a server id, `leader` or `all`"),
-        }
+impl Ids {
+    /// Any id, or one of these words.
+    fn and(words: &'static [&'static str]) -> Ids {
+        Ids { words }
     }
 }
 
-/// A timeout: more than 0, and at most a day.
+impl TypedValueParser for Ids {
+    type Value = Which;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<Which, clap::Error> {
+        which.parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        const IDS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+        Some(Box::new(self.words.iter().chain(&IDS).map(|value| PossibleValue::new(*value))))
+    }
+}
+
+fn which(text: &str) -> Result<Which, &'static str> {
+    match text {
+        "leader" => Ok(Which::Leader),
+        "all" => Ok(Which::All),
+        id => id.parse().map(Which::Id).map_err(|_| "expected a server id, `leader` or `all`"),
+    }
+}
+
+/// A time: more than 0, and at most a day.
 fn seconds(text: &str) -> Result<Duration, &'static str> {
     let seconds = text.parse().ok().filter(|seconds| (0.001..=86400.0).contains(seconds));
     seconds

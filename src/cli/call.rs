@@ -23,5 +23,5 @@ pub(super) fn run(
         return Err(CommandError::usage(format!("there is no server {id}")));
     };
     let answer = wait(server.call(method, &params))?;
-    screen.show(&values::shown(&format!("{:#}", values::to_json(&answer))))
+    screen.show_json(&values::to_json(&answer))
 }

@@ -4,11 +4,12 @@ use std::env;
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind, IsTerminal};
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Stdio};
+use std::time::Duration;
 
 use async_signal::{Signal, Signals};
 use smol::LocalExecutor;
@@ -17,10 +18,11 @@ use smol::io::{AsyncBufReadExt, BufReader};
 use smol::process::{Child, Command};
 use smol::stream::StreamExt;
 
+use super::doctor::counted;
 use super::error::CommandError;
 use super::screen::{Colour, Screen, plain};
-use crate::client::Limits;
 use crate::client::blocking::Client;
+use crate::client::{self, Limits};
 use crate::config::{Address, Config};
 use crate::raft::ServerId;
 use crate::runtime::disk;
@@ -35,6 +37,10 @@ const FIRST_PORT: u16 = 9001;
 /// The environment variable that makes glibc return the memory of large requests to the system, and its value. A test
 /// checks that run-server.sh and the unit in docs/operating.md have the same.
 const MMAP_THRESHOLD: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "131072");
+
+/// The distance between the first ports that are tried instead of a taken one, and the number of them.
+const FREE_STEP: u16 = 100;
+const FREE_MAX: u16 = 100;
 
 /// The maximum number of names that are tried for the folder of a configuration.
 const FOLDERS_MAX: u32 = 100;
@@ -73,7 +79,10 @@ pub(super) fn run(
     let mut client = Client::new(&config.servers, limits);
     let hosts = client.at_each(async |server| server.host_addresses().await);
     for (address, found) in config.servers.iter().zip(hosts) {
-        check_free(address, &found?)?;
+        check_free(address, &found?).map_err(|error| match &written {
+            Some(_) => with_free_ports(error, &config),
+            None => error,
+        })?;
     }
     if let Some(data) = data {
         check_owners(data, config.servers.len())?;
@@ -115,18 +124,21 @@ async fn keep_running(
     path: &Path,
     data: Option<&Path>,
 ) -> Result<(), CommandError> {
+    // Asked now, because a terminal that has hung up is none.
+    let has_terminal = io::stdin().is_terminal();
     // Before any server is started, so that none is left behind.
     let signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup, Signal::Xfsz]);
     let mut signals = signals
         .map_err(|error| CommandError::error(format!("signals cannot be watched: {error}")))?;
     let addresses: Vec<_> = config.servers.iter().map(ToString::to_string).collect();
     screen.show(&format!(
-        "{} servers, at {}; Ctrl-C stops them all\nin another terminal: export SURFSTORE_CONFIG={}",
-        addresses.len(),
+        "{}, at {}; Ctrl-C stops them all\nin another terminal: export SURFSTORE_CONFIG={}",
+        counted(addresses.len(), "server"),
         addresses.join(" "),
         fs::canonicalize(path).unwrap_or(path.to_path_buf()).display(),
     ))?;
     let executor = LocalExecutor::new();
+    let _ready = executor.spawn(tell_ready(screen, config));
     let mut tasks = Vec::new();
     for id in 0..config.servers.len() {
         let child = start(path, id, data).map_err(|error| {
@@ -146,7 +158,7 @@ async fn keep_running(
         while let Some(Ok(signal)) = signals.next().await {
             match signal {
                 Signal::Xfsz => {}
-                Signal::Hup if !io::stdin().is_terminal() => {}
+                Signal::Hup if !has_terminal => {}
                 _ => break,
             }
         }
@@ -154,6 +166,17 @@ async fn keep_running(
         Ok(())
     };
     executor.run(future::or(told, all_end)).await
+}
+
+/// Says which server leads as soon as one does.
+async fn tell_ready(screen: &Screen, config: &Config) {
+    // However long the servers take to read what they have on disk.
+    let limits = Limits { deadline: Duration::MAX, ..Limits::default() };
+    let Ok((_, leader)) = client::Client::new(&config.servers, limits).leader().await else {
+        return;
+    };
+    let address = plain(&leader.address);
+    let _ = screen.show(&format!("ready: {address} leads; try `surfstore status`"));
 }
 
 /// Starts a server by running this same program, so that the versions never differ.
@@ -204,10 +227,8 @@ fn check_free(address: &Address, found: &[IpAddr]) -> Result<(), CommandError> {
         match TcpListener::bind(place) {
             Ok(_) => refusal = None,
             Err(error) if error.kind() == ErrorKind::AddrInUse => {
-                return Err(CommandError::error(format!(
-                    "port {} is in use ({place})",
-                    address.port
-                )));
+                let port = address.port;
+                return Err(CommandError::error(format!("port {port} is in use ({place})")));
             }
             // A machine may lack one of the two address families.
             Err(error) => refusal = refusal.map(|_| error.to_string()),
@@ -218,6 +239,24 @@ fn check_free(address: &Address, found: &[IpAddr]) -> Result<(), CommandError> {
         Some(reason) => Err(CommandError::error(format!(
             "{address} is not an address of this machine: {reason}"
         ))),
+    }
+}
+
+/// The same error, with ports that are free if there are some nearby.
+fn with_free_ports(error: CommandError, config: &Config) -> CommandError {
+    let ports = config.servers.iter().map(|server| server.port);
+    let Some((first, last)) = ports.clone().min().zip(ports.max()) else { return error };
+    let span = last - first;
+    let is_free = |first: &u16| {
+        let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+        first.checked_add(span).is_some_and(|last| (*first..=last).all(|port| bind(port).is_ok()))
+    };
+    let mut others = (1..FREE_MAX).map_while(|step| first.checked_add(step * FREE_STEP));
+    match others.find(is_free) {
+        Some(port) => {
+            CommandError { message: format!("{}; try --first-port {port}", error.message), ..error }
+        }
+        None => error,
     }
 }
 

@@ -5,9 +5,12 @@ use std::net::IpAddr;
 use std::thread;
 use std::time::Duration;
 
+use serde_json::{Value as Json, json};
+
+use super::arguments::Format;
 use super::error::CommandError;
 use super::ports;
-use super::screen::{GREEN, RED, Screen, YELLOW, plain};
+use super::screen::{Colour, GREEN, RED, Screen, YELLOW};
 use super::status::{Statuses, health, newest};
 use super::who;
 use crate::client::blocking::Client;
@@ -19,8 +22,26 @@ use crate::raft::RoleName;
 const SETTLE: Duration = Duration::from_millis(500);
 
 /// `doctor`
-pub(super) fn run(screen: &Screen, config: &Config, limits: Limits) -> Result<(), CommandError> {
-    let mut findings = Findings { screen, problems: 0 };
+pub(super) fn run(
+    screen: &Screen,
+    config: &Config,
+    limits: Limits,
+    output: Format,
+) -> Result<(), CommandError> {
+    let mut findings = Findings { screen, output, problems: 0, told: Vec::new() };
+    let ended = examine(&mut findings, config, limits);
+    if output == Format::Json {
+        // What was found before an error is worth as much as without one.
+        screen.show_json(&Json::Array(findings.told))?;
+    }
+    ended
+}
+
+fn examine(
+    findings: &mut Findings<'_>,
+    config: &Config,
+    limits: Limits,
+) -> Result<(), CommandError> {
     findings
         .good(&format!("the configuration names {}", counted(config.servers.len(), "server")))?;
     let mut client = Client::new(&config.servers, limits);
@@ -48,7 +69,8 @@ pub(super) fn run(screen: &Screen, config: &Config, limits: Limits) -> Result<()
     thread::sleep(SETTLE);
     findings.compare_maps(&mut client, &later, &files)?;
     match findings.problems {
-        0 => screen.show("all is well"),
+        0 if findings.output == Format::Json => Ok(()),
+        0 => findings.screen.show("all is well"),
         problems => Err(CommandError::error(format!("{} found", counted(problems, "problem")))),
     }
 }
@@ -58,26 +80,39 @@ const SAME: &str = "start all servers of a set with the same file";
 
 struct Findings<'a> {
     screen: &'a Screen,
+    output: Format,
     problems: usize,
+    /// What has been told, for programs.
+    told: Vec<Json>,
 }
 
 impl Findings<'_> {
-    fn good(&self, text: &str) -> Result<(), CommandError> {
-        self.screen.show(&format!("{} {}", self.screen.paint(Some(GREEN), "ok "), plain(text)))
+    fn good(&mut self, text: &str) -> Result<(), CommandError> {
+        self.tell(GREEN, "ok", text)
     }
 
     fn bad(&mut self, text: &str) -> Result<(), CommandError> {
         self.problems += 1;
-        self.screen.show(&format!("{} {}", self.screen.paint(Some(RED), "bad"), plain(text)))
+        self.tell(RED, "bad", text)
     }
 
     /// Tells something that is no problem now but may become one.
-    fn advise(&self, text: &str) -> Result<(), CommandError> {
-        self.screen.show(&format!("{} {}", self.screen.paint(Some(YELLOW), "note"), plain(text)))
+    fn advise(&mut self, text: &str) -> Result<(), CommandError> {
+        self.tell(YELLOW, "note", text)
+    }
+
+    fn tell(&mut self, colour: Colour, mark: &str, text: &str) -> Result<(), CommandError> {
+        match self.output {
+            Format::Table => self.screen.show_marked(colour, &format!("{mark:<3}"), text),
+            Format::Json => {
+                self.told.push(json!({ "finding": mark, "text": text }));
+                Ok(())
+            }
+        }
     }
 
     fn advise_about_port(
-        &self,
+        &mut self,
         id: usize,
         port: u16,
         (first, last): (u16, u16),

@@ -17,23 +17,39 @@ const NO_LEADER: u8 = 4;
 pub(super) struct CommandError {
     pub(super) code: u8,
     pub(super) message: String,
+    /// Whether no server runs, so that the message should say how to start them.
+    pub(super) nothing_runs: bool,
 }
 
 impl CommandError {
+    fn new(code: u8, message: impl Into<String>) -> CommandError {
+        CommandError { code, message: message.into(), nothing_runs: false }
+    }
+
     pub(super) fn error(message: impl Into<String>) -> CommandError {
-        CommandError { code: ERROR, message: message.into() }
+        CommandError::new(ERROR, message)
     }
 
     pub(super) fn usage(message: impl Into<String>) -> CommandError {
-        CommandError { code: USAGE, message: message.into() }
+        CommandError::new(USAGE, message)
     }
 
     pub(super) fn refused(message: impl Into<String>) -> CommandError {
-        CommandError { code: REFUSED, message: message.into() }
+        CommandError::new(REFUSED, message)
     }
 
     pub(super) fn no_leader(message: impl Into<String>) -> CommandError {
-        CommandError { code: NO_LEADER, message: message.into() }
+        CommandError::new(NO_LEADER, message)
+    }
+
+    /// The error of a command that needs an answer of each server, if none runs.
+    pub(super) fn none_runs(servers: usize) -> CommandError {
+        CommandError::error(Error::NoServer(servers).to_string()).as_nothing_runs()
+    }
+
+    /// The same error, because no server runs.
+    pub(super) fn as_nothing_runs(self) -> CommandError {
+        CommandError { nothing_runs: true, ..self }
     }
 
     /// The same error, with a prefix that says what was done nevertheless.
@@ -47,13 +63,15 @@ impl From<Error> for CommandError {
         let message = error.to_string();
         match error {
             Error::NoLeader(_) => CommandError::no_leader(message),
+            Error::NoServer(_) => CommandError::no_leader(message).as_nothing_runs(),
             // It may have taken effect, or may do so later, so this is not a refusal.
             Error::Fault(fault) if fault.code == OUTCOME_UNKNOWN => {
                 CommandError::no_leader(message)
             }
             Error::Fault(_) => CommandError::refused(message),
             Error::Unfit | Error::TooLarge => CommandError::usage(message),
-            Error::Unreachable(_)
+            Error::Refused(_)
+            | Error::Unreachable(_)
             | Error::NotServed(_)
             | Error::NoAnswer(_)
             | Error::Unexpected(_) => CommandError::error(message),

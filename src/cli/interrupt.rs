@@ -10,13 +10,15 @@ use smol::stream::StreamExt;
 
 use super::arguments::CliCommand;
 use super::error::CommandError;
-use super::screen::write_whole;
+use super::live::CLEAR_REST;
+use super::screen::Screen;
+use crate::terminal::write_whole;
 
 /// The exit code after Ctrl-C, by the convention of shells.
 const INTERRUPTED: i32 = 130;
 
 /// From now on Ctrl-C ends the program, with one sentence about what is known of the command.
-pub(super) fn watch(command: &CliCommand) -> Result<(), CommandError> {
+pub(super) fn watch(command: &CliCommand, screen: &Screen) -> Result<(), CommandError> {
     let mut signals = Signals::new([Signal::Int])
         .and_then(|mut signals| {
             if process::id() == 1 {
@@ -26,8 +28,14 @@ pub(super) fn watch(command: &CliCommand) -> Result<(), CommandError> {
         })
         .map_err(|error| CommandError::error(format!("signals cannot be watched: {error}")))?;
     let (code, last_word) = last_word(command);
+    let is_live = screen.with_cursor().is_some()
+        && matches!(command, CliCommand::Status { watch: Some(_), .. });
     thread::spawn(move || {
         smol::block_on(signals.next());
+        if is_live {
+            // Removes the `^C` from the line of the next prompt.
+            let _ = write_whole(&mut io::stdout().lock(), CLEAR_REST.as_bytes());
+        }
         if !last_word.is_empty() {
             let _ = write_whole(&mut io::stderr(), format!("surfstore: {last_word}\n").as_bytes());
         }
@@ -40,7 +48,7 @@ pub(super) fn watch(command: &CliCommand) -> Result<(), CommandError> {
 fn last_word(command: &CliCommand) -> (i32, &'static str) {
     match command {
         // It ends in no other way.
-        CliCommand::Status { watch: true, .. } => (0, ""),
+        CliCommand::Status { watch: Some(_), .. } => (0, ""),
         CliCommand::Update { .. } => (
             INTERRUPTED,
             "interrupted; outcome unknown: the update may have taken effect, or may still do so",

@@ -1,17 +1,39 @@
 //! The leader, and crashing and restoring servers.
 
-use super::arguments::Which;
+use serde_json::{Value as Json, json};
+
+use super::arguments::{Format, Which};
 use super::error::CommandError;
 use super::screen::{Screen, plain};
-use super::status::majority;
+use super::status::{majority, nothing_runs};
 use crate::client::blocking::{Client, wait};
 use crate::client::{Error, RemoteServer};
 
 /// `leader`
-pub(super) fn leader(screen: &Screen, client: &mut Client) -> Result<(), CommandError> {
-    let (_, status) = client.leader()?;
-    screen.show(&plain(&status.address))?;
+pub(super) fn leader(
+    screen: &Screen,
+    client: &mut Client,
+    output: Format,
+) -> Result<(), CommandError> {
+    let (id, status) = client.leader()?;
+    match output {
+        Format::Table => screen.show(&plain(&status.address))?,
+        Format::Json => screen.show_json(&json!({
+            "id": id,
+            "address": status.address,
+            "term": status.term,
+            "lacksMajority": status.lacks_majority,
+        }))?,
+    }
     majority(&status)
+}
+
+/// What was done to a server.
+struct Deed {
+    /// Whether it changed anything.
+    is_new: bool,
+    /// In words: what has happened, or why nothing has.
+    told: &'static str,
 }
 
 /// `crash`
@@ -19,8 +41,15 @@ pub(super) fn crash(
     screen: &Screen,
     client: &mut Client,
     which: Which,
+    output: Format,
 ) -> Result<(), CommandError> {
-    each(screen, client, which, "is crashed", async |server| server.crash().await)
+    let act = async |server: &mut RemoteServer| {
+        let was_crashed = server.is_crashed().await?;
+        server.crash().await?;
+        let told = if was_crashed { "was already crashed" } else { "is crashed" };
+        Ok(Deed { is_new: !was_crashed, told })
+    };
+    each(screen, client, which, output, act)
 }
 
 /// `restore`
@@ -28,13 +57,20 @@ pub(super) fn restore(
     screen: &Screen,
     client: &mut Client,
     which: Which,
+    output: Format,
 ) -> Result<(), CommandError> {
     if which == Which::Leader {
         return Err(CommandError::usage(
             "`restore` takes a server id or `all`, because a leader is not crashed",
         ));
     }
-    each(screen, client, which, "is restored", async |server| server.restore().await)
+    let act = async |server: &mut RemoteServer| {
+        let was_crashed = server.is_crashed().await?;
+        server.restore().await?;
+        let told = if was_crashed { "is restored" } else { "was not crashed" };
+        Ok(Deed { is_new: was_crashed, told })
+    };
+    each(screen, client, which, output, act)
 }
 
 /// The id of the one server that the argument names.
@@ -57,30 +93,41 @@ fn each(
     screen: &Screen,
     client: &mut Client,
     which: Which,
-    done: &str,
-    act: impl AsyncFn(&mut RemoteServer) -> Result<(), Error>,
+    output: Format,
+    act: impl AsyncFn(&mut RemoteServer) -> Result<Deed, Error>,
 ) -> Result<(), CommandError> {
     let outcomes = if which == Which::All {
-        client.at_each(act).into_iter().enumerate().collect()
+        let outcomes = client.at_each(act);
+        if nothing_runs(&outcomes) {
+            return Err(CommandError::none_runs(outcomes.len()));
+        }
+        outcomes.into_iter().enumerate().collect()
     } else {
         let id = the_one(client, which)?;
         let server = client.servers().get_mut(id);
         server.map(|server| (id, wait(act(server)))).into_iter().collect::<Vec<_>>()
     };
     let mut ended = Ok(());
-    let mut shown = Ok(());
+    let mut done = Vec::new();
+    let mut objects = Vec::new();
     for (id, outcome) in outcomes {
         let failed = match outcome {
-            Ok(()) => {
-                let done = format!("server {id} {done}");
-                shown = shown.and_then(|()| screen.show(&done).map_err(|error| error.after(&done)));
+            Ok(Deed { is_new, told }) => {
+                done.push(format!("server {id} {told}"));
+                objects.push(json!({ "id": id, "changed": is_new }));
                 continue;
             }
-            Err(error) => Err(CommandError::from(error)),
+            Err(error) => error,
         };
-        if let Err(error) = std::mem::replace(&mut ended, failed) {
+        objects.push(json!({ "id": id, "error": failed.to_string() }));
+        if let Err(error) = std::mem::replace(&mut ended, Err(CommandError::from(failed))) {
             screen.say(&format!("surfstore: {}", plain(&error.message)));
         }
     }
-    ended.and(shown)
+    let shown = match output {
+        Format::Table if done.is_empty() => Ok(()),
+        Format::Table => screen.show(&done.join("\n")),
+        Format::Json => screen.show_json(&Json::Array(objects)),
+    };
+    ended.and(shown.map_err(|error| error.after(&done.join("; "))))
 }

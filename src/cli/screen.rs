@@ -1,19 +1,27 @@
-//! Output: results on stdout, everything else on stderr, colours only on a terminal.
+//! Output: results on stdout, everything else on stderr, colours only on a terminal. What would not fit a terminal is
+//! wrapped between words, or cut if it is a table. Anything else gets it whole.
 
 use std::env;
-use std::io::{self, ErrorKind, IsTerminal, Write};
-use std::os::fd::AsFd;
+use std::io::{self, ErrorKind, IsTerminal};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use serde_json::Value as Json;
 
 use super::error::CommandError;
+use super::values;
+use crate::terminal::{self, Size, cut_end, cut_middle, wrap, write_whole};
 use crate::value::is_visible;
+
+/// The space between two columns.
+const GAP: &str = "  ";
+
+/// The width to which a column is cut at most: the port and a part of the host remain.
+const CUT_MIN: usize = 12;
 
 /// Where results and messages go.
 #[derive(Debug)]
 pub(super) struct Screen {
-    /// Whether stdout is a terminal.
-    pub(super) is_terminal: bool,
+    /// Whether stdout is a terminal whose cursor can be moved.
+    has_cursor: bool,
     has_colours: bool,
 }
 
@@ -37,10 +45,15 @@ impl Colour {
 impl Screen {
     /// The screen of this process. By convention any non-empty value of `NO_COLOR` switches colours off.
     pub(super) fn new() -> Screen {
-        let is_terminal = io::stdout().is_terminal();
-        let is_plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
-        Screen { is_terminal, has_colours: is_terminal && !is_plain }
+        let is_dumb = env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+        let is_plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let has_cursor = io::stdout().is_terminal() && !is_dumb;
+        Screen { has_cursor, has_colours: has_cursor && !is_plain }
+    }
+
+    /// The size of the terminal that results go to, if its cursor can be moved.
+    pub(super) fn with_cursor(&self) -> Option<Size> {
+        terminal::size(io::stdout()).filter(|_| self.has_cursor)
     }
 
     /// Prints a result, and ends its last line. A reader such as `head` may close the pipe early. This changes neither
@@ -59,9 +72,35 @@ impl Screen {
         }
     }
 
+    /// Prints a result that is a sentence after a mark: the lines after the first begin below the sentence.
+    pub(super) fn show_marked(
+        &self,
+        colour: Colour,
+        mark: &str,
+        sentence: &str,
+    ) -> Result<(), CommandError> {
+        let text = format!("{mark} {}", plain(sentence));
+        let text = match terminal::size(io::stdout()) {
+            Some(size) => wrap(&text, size.columns, mark.chars().count() + 1),
+            None => text,
+        };
+        let rest = text.strip_prefix(mark).unwrap_or_default();
+        self.show(&format!("{}{rest}", self.paint(Some(colour), mark)))
+    }
+
+    /// Prints a result for programs.
+    pub(super) fn show_json(&self, document: &Json) -> Result<(), CommandError> {
+        self.show(&values::shown(&format!("{document:#}")))
+    }
+
     /// Prints a message that is not a result. If stderr is closed, it is lost.
     pub(super) fn say(&self, text: &str) {
-        let _ = write_whole(&mut io::stderr(), format!("{}\n", text.trim_end()).as_bytes());
+        let lines = text.trim_end().lines().map(|line| match terminal::size(io::stderr()) {
+            Some(size) => wrap(line, size.columns, 0),
+            None => line.to_owned(),
+        });
+        let text = lines.collect::<Vec<_>>().join("\n");
+        let _ = write_whole(&mut io::stderr(), format!("{text}\n").as_bytes());
     }
 
     /// The text in that colour, if colours are on.
@@ -72,52 +111,72 @@ impl Screen {
         }
     }
 
-    /// Lines of columns. The first row is the header. Each line is in its colour.
-    pub(super) fn table(&self, rows: &[Row]) -> String {
-        let columns = rows.iter().map(|row| row.cells.len()).max().unwrap_or_default();
-        let width = |column| {
-            let cells = rows.iter().filter_map(|row| row.cells.get(column));
-            cells.map(|cell: &String| cell.chars().count()).max().unwrap_or_default()
-        };
-        let widths: Vec<_> = (0..columns).map(width).collect();
+    /// Lines of columns, which fit the terminal if there is one. The first row is the header. Each line is in its colour.
+    pub(super) fn table(&self, layout: &Layout, rows: &[Row]) -> String {
+        let columns = terminal::size(io::stdout()).map_or(usize::MAX, |size| size.columns);
+        self.table_within(columns, layout, rows)
+    }
+
+    fn table_within(&self, columns: usize, layout: &Layout, rows: &[Row]) -> String {
+        let shown = layout.fit(columns, widths(rows));
         let line = |row: &Row| {
-            let cells = row.cells.iter().zip(&widths);
-            let padded: Vec<_> = cells.map(|(cell, width)| format!("{cell:<width$}")).collect();
-            self.paint(row.colour, padded.join("  ").trim_end())
+            let cells = shown.iter().filter_map(|(column, width)| {
+                let cell = row.cells.get(*column)?;
+                // The last cell of a short row may be longer than its column.
+                let is_cut = *column == layout.cut;
+                let cell = if is_cut { cut_middle(cell, *width) } else { cell.clone() };
+                Some(format!("{cell:<width$}"))
+            });
+            let line = cells.collect::<Vec<_>>().join(GAP);
+            self.paint(row.colour, &cut_end(line.trim_end(), columns))
         };
         rows.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 }
 
-/// Writes everything. A stream may be non-blocking, because another process that has it made it so: if it is full, this
-/// waits for its reader, as with any other stream.
-///
-/// # Errors
-///
-/// If the stream cannot be written.
-pub fn write_whole(stream: &mut (impl Write + AsFd), bytes: &[u8]) -> io::Result<()> {
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        match until_ready(stream, |stream| stream.write(rest))? {
-            0 => return Err(ErrorKind::WriteZero.into()),
-            written => rest = rest.get(written..).unwrap_or_default(),
-        }
-    }
-    until_ready(stream, Write::flush)
+/// How a table is made to fit.
+#[derive(Debug)]
+pub(super) struct Layout {
+    /// The column whose cells are cut in the middle. This comes first.
+    pub(super) cut: usize,
+    /// The columns that are left out, in this order, if that does not help.
+    pub(super) spare: &'static [usize],
 }
 
-/// Repeats an action until the stream does not refuse it for lack of room.
-fn until_ready<S: AsFd, T>(stream: &mut S, act: impl Fn(&mut S) -> io::Result<T>) -> io::Result<T> {
-    loop {
-        match act(stream) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                // An error of the stream itself, or a signal, makes the next attempt tell it.
-                let _ = poll(&mut [PollFd::new(stream, PollFlags::OUT)], None);
+impl Layout {
+    /// The columns that are shown, each with its width.
+    fn fit(&self, columns: usize, widths: Vec<usize>) -> Vec<(usize, usize)> {
+        let mut shown: Vec<_> = widths.into_iter().enumerate().collect();
+        let total = |shown: &[(usize, usize)]| {
+            shown.iter().map(|(_, width)| width + GAP.len()).sum::<usize>() - GAP.len()
+        };
+        let can_cut = |shown: &[(usize, usize)]| {
+            let cut = shown.iter().find(|(column, _)| *column == self.cut);
+            cut.map_or(0, |(_, width)| width.saturating_sub(CUT_MIN))
+        };
+        for spare in self.spare {
+            if total(&shown) - can_cut(&shown) <= columns {
+                break;
             }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            outcome => return outcome,
+            shown.retain(|(column, _)| column != spare);
         }
+        let excess = total(&shown).saturating_sub(columns).min(can_cut(&shown));
+        for (_, width) in shown.iter_mut().filter(|(column, _)| *column == self.cut) {
+            *width -= excess;
+        }
+        shown
     }
+}
+
+/// The widths of the columns. The last cell of a row that is shorter than others may be longer than its column.
+fn widths(rows: &[Row]) -> Vec<usize> {
+    let columns = rows.iter().map(|row| row.cells.len()).max().unwrap_or_default();
+    let width = |column| {
+        let has_column = |row: &&Row| column + 1 < row.cells.len() || row.cells.len() == columns;
+        let cells = rows.iter().filter(has_column).filter_map(|row| row.cells.get(column));
+        cells.map(|cell: &String| cell.chars().count()).max().unwrap_or_default()
+    };
+    (0..columns).map(width).collect()
 }
 
 /// A line of a table.
@@ -152,19 +211,60 @@ pub(super) fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use super::*;
 
     fn screen(has_colours: bool) -> Screen {
-        Screen { is_terminal: true, has_colours }
+        Screen { has_cursor: true, has_colours }
     }
+
+    const LAYOUT: Layout = Layout { cut: 1, spare: &[3, 2] };
 
     #[test]
     fn columns_line_up_whatever_their_colours() {
         let rows = [Row::new(["A", "B"]), Row::new(["ä-long", "1"]).coloured(Some(RED))];
-        assert_eq!(screen(false).table(&rows), "A       B\nä-long  1");
-        assert_eq!(screen(true).table(&rows), "A       B\n\u{1b}[31mä-long  1\u{1b}[0m");
+        let table = |has_colours| screen(has_colours).table_within(80, &LAYOUT, &rows);
+        assert_eq!(table(false), "A       B\nä-long  1");
+        assert_eq!(table(true), "A       B\n\u{1b}[31mä-long  1\u{1b}[0m");
+    }
+
+    #[test]
+    fn a_table_that_is_too_wide_is_cut_first_and_then_loses_columns() {
+        let rows = [
+            Row::new(["ID", "ADDRESS", "ROLE", "TERM"]),
+            Row::new(["0", "localhost:9001", "follower", "7"]),
+            Row::new(["1", "localhost:9002", "unreachable"]),
+        ];
+        for (columns, lines) in [
+            (
+                usize::MAX,
+                [
+                    "ID  ADDRESS         ROLE      TERM",
+                    "0   localhost:9001  follower  7",
+                    "1   localhost:9002  unreachable",
+                ],
+            ),
+            (
+                33,
+                [
+                    "ID  ADDRESS        ROLE      TERM",
+                    "0   localh…t:9001  follower  7",
+                    "1   localh…t:9002  unreachable",
+                ],
+            ),
+            (
+                31,
+                [
+                    "ID  ADDRESS         ROLE",
+                    "0   localhost:9001  follower",
+                    "1   localhost:9002  unreachable",
+                ],
+            ),
+            (17, ["ID  ADDRESS", "0   localh…t:9001", "1   localh…t:9002"]),
+            (10, ["ID  ADDRE…", "0   local…", "1   local…"]),
+        ] {
+            let table = screen(false).table_within(columns, &LAYOUT, &rows);
+            assert_eq!(table.lines().collect::<Vec<_>>(), lines, "{columns}");
+        }
     }
 
     #[test]
@@ -172,18 +272,5 @@ mod tests {
         assert_eq!(plain("ü a\u{1b}[31m\n\u{9b}"), "ü a\\u{1b}[31m\\n\\u{9b}");
         assert_eq!(plain("a\u{202e}txt.\u{200b}b\u{2066}"), "a\\u{202e}txt.\\u{200b}b\\u{2066}");
         assert_eq!(plain("e\u{301} אב ✓"), "e\u{301} אב ✓", "these are only letters and marks");
-    }
-
-    #[test]
-    fn a_non_blocking_stream_is_written_as_a_whole() {
-        let (mut reader, mut writer) = io::pipe().unwrap();
-        rustix::io::ioctl_fionbio(&writer, true).unwrap();
-        let sent: Vec<u8> = (0..1 << 20).map(|place: usize| place.to_le_bytes()[1]).collect();
-        let written = sent.clone();
-        let writes = std::thread::spawn(move || write_whole(&mut writer, &written));
-        let mut received = Vec::new();
-        reader.read_to_end(&mut received).unwrap();
-        writes.join().unwrap().unwrap();
-        assert!(received == sent, "{} of {} bytes", received.len(), sent.len());
     }
 }

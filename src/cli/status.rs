@@ -1,23 +1,28 @@
 //! An overview of the servers' status.
 
+use std::io;
 use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
 use super::arguments::Format;
+use super::clock::Clock;
 use super::error::CommandError;
-use super::screen::{GREEN, RED, Row, Screen, YELLOW, plain};
+use super::live::Live;
+use super::screen::{GREEN, Layout, RED, Row, Screen, YELLOW};
 use super::values;
 use crate::client::blocking::Client;
 use crate::client::{Error, ServerStatus};
 use crate::raft::RoleName;
+use crate::terminal::{self, wrap};
 
-/// The time between two updates.
-const WATCH_PAUSE: Duration = Duration::from_secs(1);
+/// The table: one line for each server.
+const HEADER: [&str; 11] =
+    ["ID", "ADDRESS", "ROLE", "TERM", "COMMIT", "APPLIED", "LOG", "LAG", "HEARD", "UPTIME", "DISK"];
 
-/// Moves the terminal's cursor to the top left, and clears the screen.
-const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
+/// On a narrow terminal, COMMIT, LOG, UPTIME, DISK and HEARD are left out, in this order.
+const LAYOUT: Layout = Layout { cut: 1, spare: &[4, 6, 9, 10, 8] };
 
 /// The answers of the servers, in the order of their ids.
 pub(super) type Statuses = Vec<Result<ServerStatus, Error>>;
@@ -26,33 +31,98 @@ pub(super) type Statuses = Vec<Result<ServerStatus, Error>>;
 pub(super) fn run(
     screen: &Screen,
     client: &mut Client,
-    watch: bool,
+    watch: Option<Duration>,
     output: Format,
 ) -> Result<(), CommandError> {
+    if let Some(pause) = watch {
+        return self::watch(screen, client, pause, output);
+    }
+    let look = Look::take(client);
+    match output {
+        Format::Table => screen.show(&look.table(screen))?,
+        Format::Json => screen.show_json(&look.json())?,
+    }
+    health(&look.statuses)
+}
+
+/// Shows the status again and again, until stdout has no reader.
+fn watch(
+    screen: &Screen,
+    client: &mut Client,
+    pause: Duration,
+    output: Format,
+) -> Result<(), CommandError> {
+    let clock = Clock::new();
+    let mut live = Live::default();
     loop {
-        let statuses = client.at_each(async |server| server.status().await);
-        let addresses: Vec<_> =
-            client.servers().iter().map(|server| server.address().to_string()).collect();
-        let shown = match output {
-            Format::Table => table(screen, &addresses, &statuses),
-            // With `--watch` each document is one line, so that programs can separate them.
-            Format::Json if watch => values::shown(&to_json(&addresses, &statuses).to_string()),
-            Format::Json => values::shown(&format!("{:#}", to_json(&addresses, &statuses))),
+        let look = Look::take(client);
+        let text = match output {
+            Format::Table => look.watched(screen, &clock),
+            // Each document is one line, so that programs can separate them.
+            Format::Json => values::shown(&look.json().to_string()),
         };
-        if !watch {
-            screen.show(&shown)?;
-            return health(&statuses);
-        }
-        let clear = if screen.is_terminal { CLEAR } else { "" };
-        if !screen.show_to_reader(&format!("{clear}{shown}"))? {
+        let text = match (output, screen.with_cursor()) {
+            (Format::Table, Some(size)) => live.frame(size, &text),
+            _ => text,
+        };
+        if !screen.show_to_reader(&text)? {
             return Ok(());
         }
-        thread::sleep(WATCH_PAUSE);
+        thread::sleep(pause);
+    }
+}
+
+/// The status of all servers at about the same time.
+struct Look {
+    addresses: Vec<String>,
+    statuses: Statuses,
+}
+
+impl Look {
+    fn take(client: &mut Client) -> Look {
+        let statuses = client.at_each(async |server| server.status().await);
+        let addresses = client.servers().iter().map(|server| server.address().to_string());
+        Look { addresses: addresses.collect(), statuses }
+    }
+
+    fn table(&self, screen: &Screen) -> String {
+        let newest = newest(&self.statuses);
+        let mut rows = vec![Row::new(HEADER)];
+        for (id, (address, status)) in self.addresses.iter().zip(&self.statuses).enumerate() {
+            rows.push(match status {
+                Ok(status) => row(id, address, status, newest),
+                Err(_) => {
+                    let cells = [id.to_string(), address.clone(), "unreachable".to_owned()];
+                    Row::new(cells).coloured(Some(RED))
+                }
+            });
+        }
+        screen.table(&LAYOUT, &rows)
+    }
+
+    /// The table between the time and what is wrong, which ends no watch.
+    fn watched(&self, screen: &Screen, clock: &Clock) -> String {
+        let mut text = format!("{}\n{}", clock.now(), self.table(screen));
+        if let Err(error) = health(&self.statuses) {
+            let columns = terminal::size(io::stdout()).map_or(usize::MAX, |size| size.columns);
+            for line in wrap(&error.message, columns, 0).lines() {
+                text += "\n";
+                text += &screen.paint(Some(RED), line);
+            }
+        }
+        text
+    }
+
+    fn json(&self) -> Json {
+        to_json(&self.addresses, &self.statuses)
     }
 }
 
 /// Checks that a majority is up, and that a server leads and has a majority.
 pub(super) fn health(statuses: &Statuses) -> Result<(), CommandError> {
+    if nothing_runs(statuses) {
+        return Err(Error::NoServer(statuses.len()).into());
+    }
     let answered = || statuses.iter().flatten();
     let up = answered().filter(|status| status.role != RoleName::Crashed).count();
     if up <= statuses.len() / 2 {
@@ -64,6 +134,11 @@ pub(super) fn health(statuses: &Statuses) -> Result<(), CommandError> {
         Some(leader) => majority(leader),
         None => Err(CommandError::no_leader("there is no leader")),
     }
+}
+
+/// Whether every server refuses the connection, so that none runs.
+pub(super) fn nothing_runs<T>(outcomes: &[Result<T, Error>]) -> bool {
+    outcomes.iter().all(|outcome| matches!(outcome, Err(Error::Refused(_))))
 }
 
 /// Checks that a majority answers the leader.
@@ -81,27 +156,7 @@ pub(super) fn newest(statuses: &Statuses) -> i64 {
     statuses.iter().flatten().map(|status| status.commit_index).max().unwrap_or_default()
 }
 
-fn table(screen: &Screen, addresses: &[String], statuses: &Statuses) -> String {
-    let newest = newest(statuses);
-    let mut rows = vec![Row::new([
-        "ID", "ADDRESS", "ROLE", "TERM", "LEADER", "COMMIT", "APPLIED", "LOG", "BEHIND", "HEARD",
-        "UPTIME", "DISK",
-    ])];
-    for (id, (address, status)) in addresses.iter().zip(statuses).enumerate() {
-        rows.push(match status {
-            Ok(status) => row(id, address, status, newest),
-            Err(_) => {
-                let cells = [id.to_string(), address.clone(), "unreachable".to_owned()];
-                Row::new(cells).coloured(Some(RED))
-            }
-        });
-    }
-    screen.table(&rows)
-}
-
 fn row(id: usize, address: &str, status: &ServerStatus, newest: i64) -> Row {
-    let heard =
-        status.last_heard.map_or("never".to_owned(), |time| format!("{} ms", time.as_millis()));
     let colour = match status.role {
         RoleName::Leader if status.lacks_majority => Some(YELLOW),
         RoleName::Leader => Some(GREEN),
@@ -114,26 +169,29 @@ fn row(id: usize, address: &str, status: &ServerStatus, newest: i64) -> Row {
         address.to_owned(),
         status.role.as_str().to_owned(),
         status.term.to_string(),
-        status.leader.as_deref().map_or("-".to_owned(), plain),
         status.commit_index.to_string(),
         status.last_applied.to_string(),
         status.last_log_index.to_string(),
         newest.saturating_sub(status.last_applied).to_string(),
-        heard,
+        status.last_heard.map_or("never".to_owned(), duration),
         duration(status.uptime),
         status.disk_bytes.map_or("none".to_owned(), size),
     ];
     Row::new(cells).coloured(colour)
 }
 
-/// A duration in its two largest units.
+/// A duration in the largest unit of which it has two; less than 10 s with a digit more.
 fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
-    match (seconds / 86400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60) {
-        (0, 0, 0, seconds) => format!("{seconds} s"),
-        (0, 0, minutes, seconds) => format!("{minutes} min {seconds} s"),
-        (0, hours, minutes, _) => format!("{hours} h {minutes} min"),
-        (days, hours, ..) => format!("{days} d {hours} h"),
+    match (seconds / 86400, seconds / 3600, seconds / 60, seconds) {
+        (0, 0, 0, 0) if time.subsec_millis() != 0 => format!("{} ms", time.as_millis()),
+        (0, 0, 0, 1..10) if time.subsec_millis() != 0 => {
+            format!("{:.1} s", time.as_secs_f64())
+        }
+        (0..2, 0..2, 0..2, seconds) => format!("{seconds} s"),
+        (0..2, 0..2, minutes, _) => format!("{minutes} min"),
+        (0..2, hours, ..) => format!("{hours} h"),
+        (days, ..) => format!("{days} d"),
     }
 }
 
@@ -208,11 +266,21 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_shown_in_its_two_largest_units() {
-        for (seconds, told) in
-            [(0, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (3600, "1 h 0 min"), (90_061, "1 d 1 h")]
-        {
-            assert_eq!(duration(Duration::from_secs(seconds)), told);
+    fn a_time_is_shown_in_the_largest_unit_of_which_it_has_two() {
+        for (millis, told) in [
+            (0, "0 s"),
+            (999, "999 ms"),
+            (1000, "1 s"),
+            (9652, "9.7 s"),
+            (10_999, "10 s"),
+            (119_999, "119 s"),
+            (120_000, "2 min"),
+            (7_199_999, "119 min"),
+            (7_200_000, "2 h"),
+            (172_799_999, "47 h"),
+            (172_800_000, "2 d"),
+        ] {
+            assert_eq!(duration(Duration::from_millis(millis)), told);
         }
     }
 }

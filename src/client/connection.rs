@@ -13,7 +13,7 @@ use smol::net::TcpStream;
 
 use super::error::AttemptError;
 use crate::config::Address;
-use crate::dial::Dialer;
+use crate::dial::{DialError, Dialer};
 use crate::gate;
 
 /// The timeout for connecting, and for the look-up before it while other servers could be asked instead: many times
@@ -66,11 +66,10 @@ impl ServerConnection {
     ///
     /// # Errors
     ///
-    /// [`AttemptError::Unsent`].
+    /// [`AttemptError::Refused`] or [`AttemptError::Unsent`].
     pub(super) async fn open(&mut self, until: Instant) -> Result<(), AttemptError> {
         let opened = before(until, self.stream(until)).await;
-        let opened = opened.unwrap_or_else(|| Err(NO_CONNECTION.to_owned()));
-        self.kept = Some(opened.map_err(AttemptError::Unsent)?);
+        self.kept = Some(opened.unwrap_or_else(|| Err(no_connection()))?);
         Ok(())
     }
 
@@ -79,16 +78,19 @@ impl ServerConnection {
     ///
     /// # Errors
     ///
-    /// [`AttemptError::Unsent`] only if not a single byte was sent, and [`AttemptError::NotServed`] only if the server
-    /// says that the request is invalid. After [`AttemptError::Lost`] the call may have been executed, or may be later.
+    /// [`AttemptError::Refused`] and [`AttemptError::Unsent`] only if not a single byte was sent, and
+    /// [`AttemptError::NotServed`] only if the server says that the request is invalid. After [`AttemptError::Lost`] the
+    /// call may have been executed, or may be later.
     pub(super) async fn post(
         &mut self,
         document: &[u8],
         answer_bytes_max: usize,
         until: Instant,
     ) -> Result<Vec<u8>, AttemptError> {
+        let stream = before(until, self.stream(Instant::now() + CONNECT_DEADLINE)).await;
+        let stream = stream.unwrap_or_else(|| Err(no_connection()))?;
         let mut is_sent = false;
-        let exchange = self.exchange(document, answer_bytes_max, &mut is_sent);
+        let exchange = self.exchange(stream, document, answer_bytes_max, &mut is_sent);
         let outcome = before(until, exchange).await;
         match outcome.unwrap_or_else(|| Err("it did not answer in time".to_owned())) {
             Ok((200, answer)) => Ok(answer),
@@ -105,11 +107,12 @@ impl ServerConnection {
     /// response arrives. Otherwise the rest could still arrive on it.
     async fn exchange(
         &mut self,
+        stream: TcpStream,
         document: &[u8],
         answer_bytes_max: usize,
         is_sent: &mut bool,
     ) -> Result<(u16, Vec<u8>), String> {
-        let mut stream = self.stream(Instant::now() + CONNECT_DEADLINE).await?;
+        let mut stream = stream;
         let message = gate::write_post(&self.address, document);
         let broke_off = |error: std::io::Error| format!("the connection failed: {error}");
         let count = stream.write(&message).await.map_err(broke_off)?;
@@ -132,18 +135,30 @@ impl ServerConnection {
     }
 
     /// The kept connection if it is still good, or else a new one to the host, which is looked up until `found_by`.
-    async fn stream(&mut self, found_by: Instant) -> Result<TcpStream, String> {
+    async fn stream(&mut self, found_by: Instant) -> Result<TcpStream, AttemptError> {
         if let Some(stream) = self.kept.take()
             && is_quiet(&stream).await
         {
             return Ok(stream);
         }
-        let addresses = self.addresses(found_by).await?;
+        let addresses = self.addresses(found_by).await.map_err(AttemptError::Unsent)?;
         let connecting = self.dialer.connect_to(&addresses);
+        let connecting = async {
+            connecting.await.map_err(|DialError { is_refused, reason }| {
+                if is_refused {
+                    AttemptError::Refused(reason)
+                } else {
+                    AttemptError::Unsent(reason)
+                }
+            })
+        };
         let connected = before(Instant::now() + CONNECT_DEADLINE, connecting).await;
-        let connected = connected.ok_or_else(|| NO_CONNECTION.to_owned())?;
-        connected.map_err(|error| error.reason)
+        connected.unwrap_or_else(|| Err(no_connection()))
     }
+}
+
+fn no_connection() -> AttemptError {
+    AttemptError::Unsent(NO_CONNECTION.to_owned())
 }
 
 fn http_status(status: u16) -> String {

@@ -11,6 +11,11 @@ use crate::xmlrpc::Fault;
 pub enum Error {
     /// No leader confirmed the call in time. The text is the last failure. An update did not and will not take effect.
     NoLeader(String),
+    /// Every server of the set, of which there are so many, refused the connection. An update did not and will not take
+    /// effect.
+    NoServer(usize),
+    /// The server's host refuses the connection, so no process listens there and the call had no effect.
+    Refused(String),
     /// The server was not reached, so the call had no effect.
     Unreachable(String),
     /// The other end rejected the request, so the call had no effect. It may not be a server of the set.
@@ -31,9 +36,12 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::NoLeader(last) => write!(f, "no leader confirmed the call in time; {last}"),
-            Error::Unreachable(text) | Error::NotServed(text) | Error::NoAnswer(text) => {
-                f.write_str(text)
-            }
+            Error::NoServer(1) => f.write_str("connection refused at the only address"),
+            Error::NoServer(count) => write!(f, "connection refused at all of {count} addresses"),
+            Error::Refused(text)
+            | Error::Unreachable(text)
+            | Error::NotServed(text)
+            | Error::NoAnswer(text) => f.write_str(text),
             Error::Fault(fault) => write!(f, "fault {}: {}", fault.code, fault.message),
             Error::Unexpected(expected) => write!(f, "the answer is not {expected}"),
             Error::Unfit => f.write_str("the call contains a character that XML does not allow"),
@@ -47,7 +55,9 @@ impl error::Error for Error {}
 /// Why one attempt at one server failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum AttemptError {
-    /// No byte of the call was sent.
+    /// No byte of the call was sent, because no process listens at the server's address.
+    Refused(String),
+    /// No byte of the call was sent for another reason.
     Unsent(String),
     /// At least part of the call was sent, and no answer could be read.
     Lost(String),
@@ -60,7 +70,8 @@ pub(super) enum AttemptError {
 impl fmt::Display for AttemptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            AttemptError::Unsent(text)
+            AttemptError::Refused(text)
+            | AttemptError::Unsent(text)
             | AttemptError::Lost(text)
             | AttemptError::NotServed(text) => f.write_str(text),
             AttemptError::Fault(fault) => f.write_str(&fault.message),
@@ -72,6 +83,7 @@ impl AttemptError {
     /// The error that callers get for a failed call to that server.
     pub(super) fn at(self, address: &Address) -> Error {
         match self {
+            AttemptError::Refused(reason) => Error::Refused(format!("{address}: {reason}")),
             AttemptError::Unsent(reason) => Error::Unreachable(format!("{address}: {reason}")),
             AttemptError::NotServed(reason) => Error::NotServed(format!("{address}: {reason}")),
             AttemptError::Lost(reason) => Error::NoAnswer(format!("{address}: {reason}")),

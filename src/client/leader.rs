@@ -31,12 +31,44 @@ pub(super) struct Search {
     pause: Duration,
     /// The last failure; empty at first.
     trouble: String,
+    /// How long to go on while every server refuses the connection.
+    refusals: Duration,
+    /// The number of servers that have refused it since one did not, and when the first of them did.
+    refused: usize,
+    refused_since: Instant,
 }
 
 impl Search {
     pub(super) fn new(limits: Limits) -> Search {
-        let Limits { deadline, attempt } = limits;
-        Search { until: after(deadline), attempt, tried: 0, pause: PAUSE, trouble: String::new() }
+        let Limits { deadline, attempt, refusals } = limits;
+        Search {
+            until: after(deadline),
+            attempt,
+            tried: 0,
+            pause: PAUSE,
+            trouble: String::new(),
+            refusals,
+            refused: 0,
+            refused_since: Instant::now(),
+        }
+    }
+
+    /// Records that so many servers in a row have refused the connection, or that one has not. An attempt that is cut
+    /// short for lack of time says nothing.
+    fn count_refusals(&mut self, count: usize) {
+        if count == 0 && self.until <= Instant::now() {
+            return;
+        }
+        if self.refused == 0 {
+            self.refused_since = Instant::now();
+        }
+        self.refused = if count == 0 { 0 } else { self.refused.saturating_add(count) };
+    }
+
+    /// The error if all of so many servers refuse the connection, and have done so for long enough.
+    fn check_refusals(&self, servers: usize) -> Result<(), Error> {
+        let is_over = self.refusals <= self.refused_since.elapsed() || self.until <= Instant::now();
+        if is_over && servers <= self.refused { Err(Error::NoServer(servers)) } else { Ok(()) }
     }
 
     /// Records the last failure. A connection that failed for lack of time does not replace an earlier one.
@@ -80,8 +112,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If the deadline passes, or if a server reports that the call itself is invalid. In both cases the document had
-    /// no effect.
+    /// If the deadline passes, if every server refuses the connection for long enough, or if a server reports that the
+    /// call itself is invalid. In all cases the document had no effect.
     pub(super) async fn seek(
         &mut self,
         document: &[u8],
@@ -98,6 +130,8 @@ impl Client {
             };
             let address = server.address().clone();
             search.note(&address, &error);
+            search.count_refusals(usize::from(matches!(error, AttemptError::Refused(_))));
+            search.check_refusals(self.servers.len())?;
             match error {
                 AttemptError::Lost(_) => {
                     if until <= Instant::now() {
@@ -105,7 +139,7 @@ impl Client {
                     }
                     return Ok(self.leave(search, Sought::Lost).await);
                 }
-                AttemptError::Unsent(_) | AttemptError::NotServed(_) => {
+                AttemptError::Refused(_) | AttemptError::Unsent(_) | AttemptError::NotServed(_) => {
                     self.go_on(search, NextServer::Elsewhere(None)).await;
                 }
                 AttemptError::Fault(fault) => match fault.code {
@@ -122,6 +156,7 @@ impl Client {
                 },
             }
         }
+        search.check_refusals(self.servers.len().max(1))?;
         Err(Error::NoLeader(search.trouble.clone()))
     }
 
@@ -172,6 +207,10 @@ impl Client {
         loop {
             let until = search.until;
             let statuses = self.at_each(async |server| server.status_before(until).await).await;
+            let refused = statuses.iter().filter(|status| matches!(status, Err(Error::Refused(_))));
+            let refused = refused.count();
+            search.count_refusals(if refused == statuses.len() { refused } else { 0 });
+            search.check_refusals(statuses.len().max(1))?;
             let is_over = until <= Instant::now();
             if !is_over || trouble.is_none() {
                 trouble = Some(statuses.iter().find_map(|status| status.as_ref().err().cloned()));

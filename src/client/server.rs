@@ -218,7 +218,7 @@ mod tests {
         let (tell, _, dialer) = dial::tests::told();
         let address = Address { host: "name.test".to_owned(), port: 1 };
         let connection = ServerConnection::with(&address, dialer);
-        let limits = Limits { deadline, attempt: SHORT };
+        let limits = Limits { deadline, attempt: SHORT, ..Limits::default() };
         (RemoteServer { connection, limits }, tell)
     }
 
@@ -254,7 +254,7 @@ mod tests {
             tell.send(Ok(vec![address])).unwrap();
         });
         let answer = block_on(server.ping());
-        let Err(Error::Unreachable(reason)) = answer else { panic!("{answer:?}") };
+        let Err(Error::Refused(reason)) = answer else { panic!("{answer:?}") };
         assert!(reason.contains(&format!("cannot be reached at {address}")), "{reason}");
         tells.join().unwrap();
     }

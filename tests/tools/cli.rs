@@ -14,4 +14,5 @@ mod faults;
 mod files;
 mod foreground;
 mod interrupts;
+mod terminal;
 mod usage;

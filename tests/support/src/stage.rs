@@ -140,5 +140,6 @@ pub fn update(name: &str, version: i64) -> FileUpdate {
 
 /// Limits with which a test ends soon.
 pub fn soon() -> Limits {
-    Limits { deadline: Duration::from_millis(600), attempt: Duration::from_millis(200) }
+    let deadline = Duration::from_millis(600);
+    Limits { deadline, attempt: Duration::from_millis(200), ..Limits::default() }
 }

@@ -2,9 +2,12 @@
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use support::harness::Cluster;
+use surfstore::client::Limits;
 
 use super::program::{self, CALLS, Ended, config, run};
 use super::strangers::{self, garbage, liar, rude, silent, web};
@@ -17,14 +20,14 @@ fn assert_ends(line: &str, ended: &Ended, code: i32) {
     assert!(said.starts_with("surfstore: "), "{line}: {said}");
     // The commands that report on each server, or on what they find, do so in any case.
     let tells = ["status", "version", "doctor"];
-    let is_silent = !tells.iter().any(|command| line.starts_with(command));
+    let is_silent = !line.ends_with("json") && !tells.iter().any(|tells| line.starts_with(tells));
     assert!(!is_silent || ended.stdout.is_empty(), "{line}: {ended:?}");
     assert!(ended.stdout.lines().all(|line| !line.contains(char::is_control)), "{ended:?}");
 }
 
 /// The exit code if no server of a set can be reached: 1 if one particular server, or each, is called, otherwise 4.
 fn unreached(line: &str) -> i32 {
-    let of_servers = ["crash 0", "crash all", "restore", "version", "call ping --at"];
+    let of_servers = ["crash 0", "crash all", "restore", "version a.txt", "call ping --at"];
     if of_servers.iter().any(|begin| line.starts_with(begin)) { 1 } else { 4 }
 }
 
@@ -53,6 +56,28 @@ fn a_dead_set_is_told_in_one_line_and_no_update_is_in_doubt() {
         assert_ends(line, &ended, unreached(line));
         assert!(!ended.stderr.contains("unknown"), "{line}: {ended:?}");
     }
+}
+
+#[test]
+fn if_no_server_runs_every_command_says_so_soon_and_how_to_start_them() {
+    let cluster = Cluster::stopped(3);
+    let path = config(&cluster);
+    let how = "connection refused at all of 3 addresses; start them with `surfstore cluster";
+    let calls = CALLS.iter().filter(|line| !line.ends_with('0') && !line.contains(" 0 "));
+    for line in calls.copied() {
+        let start = Instant::now();
+        let words = || line.split_whitespace();
+        let ended = run(program::program().args(words()).env("SURFSTORE_CONFIG", &path));
+        assert!(start.elapsed() < Limits::default().deadline, "{line}: {:?}", start.elapsed());
+        assert_ends(line, &ended, unreached(line));
+        assert_eq!(ended.stderr, format!("surfstore: {how}`\n"), "{line}");
+    }
+    let named = run(program::program().args(["ls", "-f"]).arg(&path));
+    named.assert_failed(4, &format!("{how} -f {}`", Path::new(&path).display()));
+    // Whoever names a time may be about to start them.
+    let start = Instant::now();
+    run(within("2", "leader").env("SURFSTORE_CONFIG", &path)).assert_failed(4, how);
+    assert!(Duration::from_secs(2) <= start.elapsed());
 }
 
 #[test]
@@ -161,8 +186,8 @@ fn a_stdout_that_is_full_is_told_with_what_was_done_and_exit_code_1() {
         ended.assert_failed(1, "stdout cannot be written: ");
         let done = match line {
             "update a.txt 1 h" => "a.txt is at version 1; ",
-            "crash 0" | "crash leader" | "crash all" => "server 0 is crashed; ",
-            "restore 0" | "restore all" => "server 0 is restored; ",
+            "crash 0" | "crash 0 -o json" | "crash leader" | "crash all" => "server 0 is crashed; ",
+            "restore 0" | "restore all" | "restore all -o json" => "server 0 was not crashed; ",
             _ => "",
         };
         assert!(ended.stderr.starts_with(&format!("surfstore: {done}stdout ")), "{ended:?}");

@@ -47,6 +47,16 @@ fn every_server_has_its_line_in_the_status_also_when_it_is_crashed_or_dead() {
     assert_eq!(versions.stdout.lines().count(), 6, "{versions:?}");
     at(&cluster, &["crash", &dead.to_string()]).assert_failed(1, "cannot be reached");
     at(&cluster, &["crash", "5"]).assert_failed(2, "the configuration has 0 to 4");
+
+    let all = at(&cluster, &["restore", "all", "-o", "json"]);
+    all.assert_failed(1, "cannot be reached");
+    let all: Json = serde_json::from_str(&all.stdout).unwrap();
+    for (id, restored) in all.as_array().unwrap().iter().enumerate() {
+        assert_eq!(restored["id"], id);
+        assert_eq!(restored["error"].is_string(), id == dead, "{restored}");
+        let changed = (id != dead).then_some(id == crashed);
+        assert_eq!(restored["changed"].as_bool(), changed, "{restored}");
+    }
 }
 
 #[test]
@@ -55,20 +65,30 @@ fn a_crashed_leader_is_followed_by_another_and_all_come_back() {
     assert_eq!(at(&cluster, &["crash", "leader"]).shown(), format!("server {leader} is crashed\n"));
     assert_ne!(at(&cluster, &["leader"]).shown().trim(), cluster.at(leader).address());
     assert_eq!(at(&cluster, &["update", "a.txt", "1", "h"]).shown(), "a.txt is at version 1\n");
-    let all = "server 0 is crashed\nserver 1 is crashed\nserver 2 is crashed\n";
-    assert_eq!(at(&cluster, &["crash", "all"]).shown(), all);
+    let told = |each: [&str; 3]| {
+        let lines = each.iter().enumerate();
+        lines.map(|(id, told)| format!("server {id} {told}\n")).collect::<String>()
+    };
+    let mut crashed = ["is crashed"; 3];
+    crashed[leader] = "was already crashed";
+    assert_eq!(at(&cluster, &["crash", "all"]).shown(), told(crashed));
     soon(&cluster, &["leader"]).assert_failed(4, "no server says that it is the leader");
     let refused = soon(&cluster, &["update", "a.txt", "2", "h"]);
     refused.assert_failed(4, "no leader confirmed the call in time");
-    assert_eq!(at(&cluster, &["restore", "all"]).shown(), all.replace("is crashed", "is restored"));
+    assert_eq!(at(&cluster, &["restore", "0"]).shown(), "server 0 is restored\n");
+    let mut restored = ["is restored"; 3];
+    restored[0] = "was not crashed";
+    assert_eq!(at(&cluster, &["restore", "all"]).shown(), told(restored));
     assert_eq!(at(&cluster, &["update", "a.txt", "2", "h"]).shown(), "a.txt is at version 2\n");
 }
 
 #[test]
 fn each_server_that_cannot_be_restored_is_told() {
-    let cluster = Cluster::stopped(2);
+    let (mut cluster, leader) = Cluster::led(3);
+    cluster.others(leader).iter().for_each(|id| cluster.kill(*id));
     let ended = soon(&cluster, &["restore", "all"]);
     assert_eq!((ended.code, ended.stderr.lines().count()), (Some(1), 2), "{ended:?}");
+    assert_eq!(ended.stdout, format!("server {leader} was not crashed\n"));
     assert!(
         ended.stderr.lines().all(|line| line.starts_with("surfstore: localhost:")),
         "{ended:?}"
@@ -88,6 +108,13 @@ fn the_doctor_says_what_is_wrong() {
     let ended = doctor();
     ended.assert_failed(1, "one problem found");
     assert!(ended.stdout.contains(&format!("bad server {crashed} is crashed")), "{ended:?}");
+    let ended = run(program().args(["doctor", "-o", "json"]).arg(&file));
+    ended.assert_failed(1, "one problem found");
+    let findings: Json = serde_json::from_str(&ended.stdout).unwrap();
+    let findings = findings.as_array().unwrap();
+    let bad: Vec<_> = findings.iter().filter(|found| found["finding"] == "bad").collect();
+    assert!(bad.len() == 1 && 5 < findings.len(), "{findings:?}");
+    assert!(bad[0]["text"].as_str().unwrap().contains(&format!("server {crashed} is crashed")));
     cluster.restore(&[crashed]);
     cluster.agree(leader, &[0, 1, 2], "a.txt", 2);
 

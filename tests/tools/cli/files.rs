@@ -37,6 +37,25 @@ fn what_was_updated_is_shown_and_a_version_conflict_is_refused_with_exit_code_3(
     let versions: Vec<_> =
         versions.lines().map(|line| line.split_whitespace().last().unwrap()).collect();
     assert_eq!(versions, ["VERSION", "1", "1", "1"]);
+    at(&["version", "absent"]).assert_failed(1, "there is no file \"absent\"");
+    cluster.await_version(&[0, 1, 2], "b", 1);
+    let table = "\
+NAME   VERSION  0  1  2
+a.txt  1        1  1  1
+b      1        1  1  1
+";
+    assert_eq!(at(&["version"]).shown(), table);
+    assert_eq!(json(&at(&["ls", "-o", "json"]).shown()), map);
+    assert_eq!(json(&at(&["get", "a.txt", "-o", "json"]).shown()), file);
+    let versions = json(&at(&["version", "-o", "json"]).shown());
+    assert_eq!(versions[2]["versions"], json!({ "a.txt": 1, "b": 1 }));
+    assert_eq!(versions[2]["address"], cluster.at(2).address());
+    assert_eq!(json(&at(&["version", "b", "-o", "json"]).shown())[0]["version"], 1);
+    let updated = json(&at(&["update", "b", "2", "h", "-o", "json"]).shown());
+    assert_eq!(updated, json!({ "name": "b", "version": 2 }));
+    let led = json(&at(&["leader", "-o", "json"]).shown());
+    assert_eq!((&led["id"], &led["lacksMajority"]), (&json!(leader), &json!(false)));
+    assert_eq!(led["address"], cluster.at(leader).address());
     assert_eq!(at(&["leader"]).shown().trim(), cluster.at(leader).address());
 }
 
@@ -74,6 +93,35 @@ fn a_name_cannot_steer_the_terminal_and_an_option_goes_before_the_environment() 
     let mut command = program();
     command.env("SURFSTORE_CONFIG", "absent").arg("-f").arg(config(&cluster)).arg("leader");
     assert_eq!(run(&mut command).shown().trim(), cluster.at(0).address());
+}
+
+#[test]
+fn the_table_of_versions_shows_who_lags_and_says_how_many_files_it_leaves_out() {
+    let (mut cluster, leader) = Cluster::led(3);
+    let others = cluster.others(leader);
+    let (crashed, dead) = (others[0], others[1]);
+    for number in 0..102 {
+        assert_eq!(cluster.at(leader).update(&format!("{number:03}"), 1, &hash("h")), TRUE);
+    }
+    cluster.await_version(&[0, 1, 2], "101", 1);
+    cluster.crash(&[crashed]);
+    assert_eq!(cluster.at(leader).update("000", 2, &hash("h")), TRUE);
+    let ended = at(&cluster, &["version"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.stderr, "surfstore: 2 files left out; name a file, or use -o json\n");
+    let lines: Vec<_> = ended.stdout.lines().collect();
+    assert_eq!(lines.len(), 101, "{ended:?}");
+    let cells: Vec<_> = lines[1].split_whitespace().collect();
+    assert_eq!((cells[0], cells[1], cells[2 + crashed], cells[2 + leader]), ("000", "2", "1", "2"));
+
+    cluster.restore(&[crashed]);
+    cluster.await_version(&[crashed], "000", 2);
+    cluster.kill(dead);
+    let ended = at(&cluster, &["version", "-o", "json"]);
+    ended.assert_failed(1, "cannot be reached");
+    let versions = json(&ended.stdout);
+    assert!(versions[dead]["error"].is_string(), "{versions}");
+    assert_eq!(versions[crashed]["versions"].as_object().unwrap().len(), 102);
 }
 
 #[test]

@@ -31,6 +31,11 @@ fn three_ports() -> u16 {
 
 impl Foreground {
     fn start(arguments: &[&str]) -> Foreground {
+        Foreground::start_with(arguments, None)
+    }
+
+    /// Starts servers with a configuration in the environment.
+    fn start_with(arguments: &[&str], config: Option<&Path>) -> Foreground {
         let turn = Turn::take();
         let folder = tempfile::tempdir().unwrap();
         let file = |name| File::create(folder.path().join(name)).unwrap();
@@ -38,6 +43,7 @@ impl Foreground {
         let process = program()
             .arg("cluster")
             .args(arguments)
+            .envs(config.map(|path| ("SURFSTORE_CONFIG", path)))
             .env("TMPDIR", folder.path().join("temporary"))
             .stdout(file("stdout"))
             .stderr(file("stderr"))
@@ -99,7 +105,7 @@ fn servers_are_started_without_a_file_and_end_with_the_program_however_it_ends()
         let first = three_ports();
         let mut servers = Foreground::start(&["3", "--first-port", &first.to_string()]);
         servers.await_said("server 2 of 3 listens on");
-        servers.await_said("leader");
+        servers.await_said(" leads; try `surfstore status`");
         // No terminal has hung up.
         servers.signal("HUP");
         let leader = servers.at(&["leader"]).shown();
@@ -113,7 +119,8 @@ fn servers_are_started_without_a_file_and_end_with_the_program_however_it_ends()
             assert_eq!(servers.said("stderr").lines().count(), 1, "{}", servers.said("stderr"));
         }
         for line in servers.said("stdout").lines().skip(2) {
-            assert!(["[0] ", "[1] ", "[2] "].iter().any(|id| line.starts_with(id)), "{line:?}");
+            let begins = ["[0] ", "[1] ", "[2] ", "ready: localhost:"];
+            assert!(begins.iter().any(|begin| line.starts_with(begin)), "{line:?}");
         }
     }
 }
@@ -278,7 +285,29 @@ fn a_port_that_is_taken_is_refused_in_one_sentence_before_any_server_is_started(
     assert!(said.lines().count() == 1 && said.contains(&(first + 2).to_string()), "{said}");
     assert_eq!(servers.said("stdout"), "");
     assert!(servers.is_clean());
+    let free = said.split("; try --first-port ").nth(1).unwrap().trim().to_owned();
+    drop(servers);
+    let servers = Foreground::start(&["3", "--first-port", &free]);
+    servers.await_said("server 2 of 3 listens on");
     drop(taken);
+}
+
+#[test]
+fn a_configuration_in_the_environment_is_used_unless_the_servers_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config");
+    let first = three_ports();
+    fs::write(&file, format!("M: 1\nmetadata0: 127.0.0.1:{first}\n")).unwrap();
+    let first = first.to_string();
+    for (arguments, count) in
+        [(&[][..], "one server"), (&["2", "--first-port", &first], "2 servers")]
+    {
+        let servers = Foreground::start_with(arguments, Some(&file));
+        servers.await_said(&format!("{count}, at "));
+        let is_used = servers.said("stdout").contains(file.to_str().unwrap());
+        assert_eq!(is_used, arguments.is_empty());
+        servers.await_said("ready: ");
+    }
 }
 
 #[test]

@@ -6,23 +6,31 @@ use std::process::{Command, Output, Stdio};
 use support::harness::Cluster;
 
 /// The commands that call servers, as they are typed.
-pub(crate) const CALLS: [&str; 16] = [
+pub(crate) const CALLS: [&str; 24] = [
     "status",
     "status -o json",
     "leader",
+    "leader -o json",
     "ls",
     "ls --json",
+    "ls -o json",
     "get a.txt",
     "version a.txt",
+    "version a.txt -o json",
+    "version",
+    "version -o json",
     "update a.txt 1 h",
     "crash 0",
+    "crash 0 -o json",
     "crash leader",
     "crash all",
     "restore 0",
     "restore all",
+    "restore all -o json",
     "call ping",
-    "call ping --at 0",
+    "call ping --at 0 -o json",
     "doctor",
+    "doctor -o json",
 ];
 
 /// How the program ended.

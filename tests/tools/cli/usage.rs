@@ -53,8 +53,11 @@ fn a_wrong_command_line_is_told_on_stderr_with_exit_code_2() {
         "update a.txt 0x1",
         "update a.txt 99999999999999999999",
         "update a.txt -99999999999999999999",
-        "version",
         "version a.txt b.txt",
+        "status --watch 0",
+        "status --watch soon",
+        "call ping -o table",
+        "completions bash -o json",
         "restore",
         "restore 0 1",
         "crash 1.5",
@@ -174,6 +177,8 @@ complete -p surfstore >&2 || exit 1
 COMP_WORDS=(surfstore \"$@\"); COMP_CWORD=$#
 _surfstore surfstore \"${!#}\" \"${COMP_WORDS[COMP_CWORD-1]}\"
 echo \"${COMPREPLY[*]}\"";
+    const LOCK_PREFIX: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.l");
+    const LOCK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock");
     let script = run(program().args(["completions", "bash"])).shown();
     for (typed, completed) in [
         (&["stat"][..], "status"),
@@ -181,6 +186,11 @@ echo \"${COMPREPLY[*]}\"";
         (&["status", "--output", ""], "table json"),
         (&["cluster", "--first"], "--first-port"),
         (&["server"], ""),
+        (&["crash", "l"], "leader"),
+        (&["restore", "a"], "all"),
+        (&["restore", "l"], ""),
+        (&["call", "--at", "9"], "9"),
+        (&["ls", "--config", LOCK_PREFIX], LOCK),
     ] {
         let bash = Command::new("bash")
             .args(["--norc", "-c", COMPLETE, "bash"])

@@ -125,7 +125,7 @@ fn a_status_is_typed_and_a_dead_server_has_none() {
     cluster.kill(dead);
     cluster.crash(&[crashed]);
     let statuses = client(&cluster, soon()).at_each(async |server| server.status().await);
-    assert!(matches!(statuses[dead], Err(Error::Unreachable(_))), "{:?}", statuses[dead]);
+    assert!(matches!(statuses[dead], Err(Error::Refused(_))), "{:?}", statuses[dead]);
     let status = statuses[crashed].clone().unwrap();
     assert_eq!((status.role, status.servers, status.leader), (RoleName::Crashed, 3, None));
     let status = statuses[leader].clone().unwrap();

@@ -1,0 +1,173 @@
+//! What the programs for people know of terminals: their size, text that fits, and streams that are written as a whole.
+//!
+//! The module knows nothing of what is written. Widths are counted in characters.
+
+use std::env;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::os::fd::AsFd;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::termios::tcgetwinsize;
+
+/// The size of a terminal that does not tell its own.
+const UNKNOWN: Size = Size { columns: 80, rows: 24 };
+
+/// The width of help: longer lines are hard to read.
+const HELP_COLUMNS: usize = 100;
+
+/// Stands for what is left out.
+const ELLIPSIS: char = '…';
+
+/// The size of a terminal, in characters; neither number is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// The length of a line.
+    pub columns: usize,
+    /// The number of lines.
+    pub rows: usize,
+}
+
+/// The size of the terminal that the stream leads to, now: people resize terminals. `None` if it leads to none.
+pub fn size(stream: impl AsFd) -> Option<Size> {
+    if !stream.as_fd().is_terminal() {
+        return None;
+    }
+    let told = tcgetwinsize(stream).ok();
+    let told = |number: fn(&rustix::termios::Winsize) -> u16| {
+        told.as_ref().map(number).map(usize::from).filter(|count| 0 < *count)
+    };
+    let variable = || env::var("COLUMNS").ok()?.parse().ok().filter(|columns| 0 < *columns);
+    Some(Size {
+        columns: told(|size| size.ws_col).or_else(variable).unwrap_or(UNKNOWN.columns),
+        rows: told(|size| size.ws_row).unwrap_or(UNKNOWN.rows),
+    })
+}
+
+/// The width of help, which goes to stdout.
+pub fn help_columns() -> usize {
+    size(io::stdout()).map_or(HELP_COLUMNS, |size| size.columns.min(HELP_COLUMNS))
+}
+
+/// The text in at most so many columns: its end is cut.
+pub fn cut_end(text: &str, columns: usize) -> String {
+    if text.chars().count() <= columns {
+        return text.to_owned();
+    }
+    let kept = text.chars().take(columns.saturating_sub(1));
+    kept.chain([ELLIPSIS]).take(columns).collect()
+}
+
+/// The text in at most so many columns: its middle is cut, because addresses and names differ at their ends.
+pub fn cut_middle(text: &str, columns: usize) -> String {
+    let count = text.chars().count();
+    if count <= columns {
+        return text.to_owned();
+    }
+    let kept = columns.saturating_sub(1);
+    let (begin, end) = (kept / 2, kept - kept / 2);
+    let kept = text.chars().take(begin).chain([ELLIPSIS]).chain(text.chars().skip(count - end));
+    kept.take(columns).collect()
+}
+
+/// The text in lines of at most so many columns, broken between words. Only a longer word has a longer line. All lines
+/// but the first begin with so many spaces.
+pub fn wrap(text: &str, columns: usize, indent: usize) -> String {
+    let mut wrapped = String::with_capacity(text.len());
+    let mut used = 0;
+    for word in text.split(' ') {
+        let width = word.chars().count();
+        if wrapped.is_empty() {
+            used = width;
+        } else if used + 1 + width <= columns {
+            wrapped.push(' ');
+            used += 1 + width;
+        } else {
+            wrapped.push('\n');
+            wrapped.extend(std::iter::repeat_n(' ', indent));
+            used = indent + width;
+        }
+        wrapped.push_str(word);
+    }
+    wrapped
+}
+
+/// Writes everything. A stream may be non-blocking, because another process that has it made it so: if it is full, this
+/// waits for its reader, as with any other stream.
+///
+/// # Errors
+///
+/// If the stream cannot be written.
+pub fn write_whole(stream: &mut (impl Write + AsFd), bytes: &[u8]) -> io::Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match until_ready(stream, |stream| stream.write(rest))? {
+            0 => return Err(ErrorKind::WriteZero.into()),
+            written => rest = rest.get(written..).unwrap_or_default(),
+        }
+    }
+    until_ready(stream, Write::flush)
+}
+
+/// Repeats an action until the stream does not refuse it for lack of room.
+fn until_ready<S: AsFd, T>(stream: &mut S, act: impl Fn(&mut S) -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match act(stream) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                // An error of the stream itself, or a signal, makes the next attempt tell it.
+                let _ = poll(&mut [PollFd::new(stream, PollFlags::OUT)], None);
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn what_is_cut_has_the_width_that_it_may_have_and_keeps_its_ends() {
+        for (columns, end, middle) in [
+            (14, "localhost:9001", "localhost:9001"),
+            (13, "localhost:90…", "localh…t:9001"),
+            (5, "loca…", "lo…01"),
+            (1, "…", "…"),
+            (0, "", ""),
+        ] {
+            assert_eq!(cut_end("localhost:9001", columns), end);
+            assert_eq!(cut_middle("localhost:9001", columns), middle);
+        }
+        assert_eq!(cut_middle("äöüß", 4), "äöüß", "characters count, not bytes");
+    }
+
+    #[test]
+    fn lines_are_broken_between_words_and_later_ones_are_indented() {
+        assert_eq!(wrap("one two three", 13, 2), "one two three");
+        assert_eq!(wrap("one two three", 12, 2), "one two\n  three");
+        assert_eq!(wrap("one two three", 7, 2), "one two\n  three");
+        assert_eq!(wrap("a  b", 80, 0), "a  b");
+        assert_eq!(wrap("a longest-word b", 5, 1), "a\n longest-word\n b");
+    }
+
+    #[test]
+    fn what_is_no_terminal_has_no_size() {
+        let (reader, _writer) = io::pipe().unwrap();
+        assert_eq!(size(&reader), None);
+    }
+
+    #[test]
+    fn a_non_blocking_stream_is_written_as_a_whole() {
+        let (mut reader, mut writer) = io::pipe().unwrap();
+        rustix::io::ioctl_fionbio(&writer, true).unwrap();
+        let sent: Vec<u8> = (0..1 << 20).map(|place: usize| place.to_le_bytes()[1]).collect();
+        let written = sent.clone();
+        let writes = std::thread::spawn(move || write_whole(&mut writer, &written));
+        let mut received = Vec::new();
+        reader.read_to_end(&mut received).unwrap();
+        writes.join().unwrap().unwrap();
+        assert!(received == sent, "{} of {} bytes", received.len(), sent.len());
+    }
+}
