@@ -66,6 +66,7 @@ pub fn run(
     data: Option<&Path>,
 ) -> anyhow::Result<Infallible> {
     let ServerArguments { config, id } = arguments;
+    output::name_server(id);
     let memory_max = memory_max.unwrap_or_else(memory_limit::default);
     let cluster = cluster(&config, id).context("the server is not in the configuration")?;
     let address = config.servers.get(id).context("the server is not in the configuration")?;

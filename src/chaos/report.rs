@@ -142,9 +142,10 @@ impl fmt::Display for Report {
         writeln!(f, "longest    {:.3} s for a call", calls.longest.as_secs_f64())?;
         writeln!(
             f,
-            "crashes    {}, {} of them of leaders; {} restores; a majority lost {} times",
-            blows.crashes, blows.crashes_of_leaders, blows.restores, blows.majorities_lost
+            "crashes    {}, {} of them of leaders; {} restores",
+            blows.crashes, blows.crashes_of_leaders, blows.restores
         )?;
+        writeln!(f, "majority   lost {} times", blows.majorities_lost)?;
         writeln!(f, "leaders    {} changes", self.leader_changes)?;
         write_elections(f, &self.elections)?;
         for violation in &self.violations {

@@ -44,11 +44,11 @@ impl CommandError {
 
     /// The error of a command that needs an answer of each server, if none runs.
     pub(super) fn none_runs(servers: usize) -> CommandError {
-        CommandError::error(Error::NoServer(servers).to_string()).as_nothing_runs()
+        CommandError::error(Error::NoServer(servers).to_string()).because_nothing_runs()
     }
 
     /// The same error, because no server runs.
-    pub(super) fn as_nothing_runs(self) -> CommandError {
+    pub(super) fn because_nothing_runs(self) -> CommandError {
         CommandError { nothing_runs: true, ..self }
     }
 
@@ -63,7 +63,7 @@ impl From<Error> for CommandError {
         let message = error.to_string();
         match error {
             Error::NoLeader(_) => CommandError::no_leader(message),
-            Error::NoServer(_) => CommandError::no_leader(message).as_nothing_runs(),
+            Error::NoServer(_) => CommandError::no_leader(message).because_nothing_runs(),
             // It may have taken effect, or may do so later, so this is not a refusal.
             Error::Fault(fault) if fault.code == OUTCOME_UNKNOWN => {
                 CommandError::no_leader(message)

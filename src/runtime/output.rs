@@ -2,17 +2,21 @@
 //!
 //! The parent of a server may close its stderr, or connect it to a pipe that is never read. Neither must end or block
 //! the server. So lines go into a bounded queue, one thread writes them, and lines are dropped if the queue is full.
-//! The module is the backend of the `log` crate and knows nothing of the content.
+//! The module is the backend of the `log` crate and knows nothing of the content. It adds the time and the server's id,
+//! and counts equal lines in a row instead of repeating them.
 
 use std::any::Any;
 use std::env;
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::panic::{self, PanicHookInfo};
-use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
@@ -20,6 +24,12 @@ use crate::value::is_visible;
 
 /// The environment variable with the least important level that is shown.
 const LEVEL_VARIABLE: &str = "SURFSTORE_LOG";
+
+/// The environment variable in which systemd names the device and inode of the journal's stream.
+const JOURNAL_VARIABLE: &str = "JOURNAL_STREAM";
+
+/// How long a line may be repeated until their number is written.
+const REPEATS: Duration = Duration::from_secs(1);
 
 /// The maximum number of lines that wait to be written.
 const LINES_MAX: usize = 1024;
@@ -33,9 +43,22 @@ const PANIC_FLUSH: Duration = Duration::from_millis(200);
 /// The queue to the writer thread; unset until `start`.
 static QUEUE: OnceLock<Queue> = OnceLock::new();
 
+/// The id of the server that runs in this process; unset until it is known.
+static SERVER: OnceLock<usize> = OnceLock::new();
+
+/// What the writer thread is told.
+enum Said {
+    /// A log line, with the time at which it was said.
+    Log(SystemTime, String),
+    /// A line that is written as it is.
+    Plain(String),
+    /// The process is about to end.
+    Flush,
+}
+
 /// Passes lines to the writer thread.
 struct Queue {
-    lines: SyncSender<String>,
+    lines: SyncSender<Said>,
     /// The number of lines that are queued or being written.
     unwritten: Mutex<usize>,
     /// Notified whenever `unwritten` falls to 0.
@@ -61,13 +84,21 @@ pub fn start() {
     }
 }
 
-/// Writes one line, whatever its level. The line is dropped if the queue is full.
+/// From now on names this server in log lines.
+pub fn name_server(id: usize) {
+    let _ = SERVER.set(id);
+}
+
+/// Writes one line as it is, whatever the level. The line is dropped if the queue is full.
 pub fn say(line: &str) {
+    enqueue(Said::Plain(one_line(line)));
+}
+
+fn enqueue(said: Said) {
     let Some(queue) = QUEUE.get() else { return };
-    let line = one_line(line);
     // Hold the lock, so that the line is counted before it can be counted as written.
     let mut unwritten = queue.unwritten();
-    if queue.lines.try_send(line).is_ok() {
+    if queue.lines.try_send(said).is_ok() {
         *unwritten += 1;
     }
 }
@@ -75,6 +106,7 @@ pub fn say(line: &str) {
 /// Waits until all lines are written, but not longer than `deadline`. Called just before the process ends.
 pub fn flush(deadline: Duration) {
     let Some(queue) = QUEUE.get() else { return };
+    enqueue(Said::Flush);
     // The process ends whether or not they were written in time.
     let _ =
         queue.written.wait_timeout_while(queue.unwritten(), deadline, |unwritten| 0 < *unwritten);
@@ -106,7 +138,9 @@ impl Log for Logger {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            say(&format!("{}{}", prefix(record.level()), record.args()));
+            let text = named(&record.args().to_string(), SERVER.get().copied());
+            let line = one_line(&format!("{}{text}", prefix(record.level())));
+            enqueue(Said::Log(SystemTime::now(), line));
         }
     }
 
@@ -133,15 +167,102 @@ fn level(wanted: &OsStr) -> Option<LevelFilter> {
     Some(level.to_level_filter())
 }
 
+/// The text after the server that says it, unless it begins with that: the logs of several servers may be merged.
+fn named(text: &str, server: Option<usize>) -> String {
+    match server.map(|id| format!("server {id}")) {
+        Some(name) if !text.starts_with(&format!("{name} ")) => format!("{name}: {text}"),
+        _ => text.to_owned(),
+    }
+}
+
 /// Writes the lines to stderr until the process ends, however long the stream blocks.
-fn write_all(lines: &Receiver<String>) {
-    for line in lines {
+fn write_all(lines: &Receiver<Said>) {
+    let mut writer = Writer { has_times: !is_journal(), last: String::new(), repeats: None };
+    loop {
+        let said = match writer.repeats {
+            None => lines.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some((_, due)) => lines.recv_timeout(due.saturating_duration_since(Instant::now())),
+        };
+        let is_said = said.is_ok();
+        let written = match said {
+            Ok(said) => writer.write(said, Instant::now()),
+            Err(RecvTimeoutError::Timeout) => writer.summary(),
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         // If the stream is closed, only the line is lost.
-        let _ = io::stderr().write_all(line.as_bytes());
-        if let Some(queue) = QUEUE.get() {
+        let _ = io::stderr().write_all(written.as_bytes());
+        if let Some(queue) = QUEUE.get().filter(|_| is_said) {
             queue.count_written();
         }
     }
+}
+
+/// Whether stderr leads to the journal, which adds the time itself.
+fn is_journal() -> bool {
+    let Some(named) = env::var_os(JOURNAL_VARIABLE) else { return false };
+    let stderr = io::stderr().as_fd().try_clone_to_owned().map(File::from);
+    let Ok(metadata) = stderr.and_then(|stderr| stderr.metadata()) else { return false };
+    named == *format!("{}:{}", metadata.dev(), metadata.ino())
+}
+
+/// Turns what is said into what is written.
+struct Writer {
+    has_times: bool,
+    /// The last log line.
+    last: String,
+    /// How often it has been repeated since it or their number was written, and when their number is due.
+    repeats: Option<(u64, Instant)>,
+}
+
+impl Writer {
+    fn write(&mut self, said: Said, now: Instant) -> String {
+        match said {
+            Said::Log(_, line) if line == self.last => {
+                let (count, due) = self.repeats.unwrap_or((0, now + REPEATS));
+                self.repeats = Some((count + 1, due));
+                if due <= now { self.summary() } else { String::new() }
+            }
+            Said::Log(time, line) => {
+                let time = if self.has_times { timestamp(time) + " " } else { String::new() };
+                let written = format!("{}{time}{line}", self.summary());
+                self.last = line;
+                written
+            }
+            Said::Plain(line) => self.summary() + &line,
+            Said::Flush => self.summary(),
+        }
+    }
+
+    /// The number of repetitions, if there are any.
+    fn summary(&mut self) -> String {
+        let Some((count, _)) = self.repeats.take() else { return String::new() };
+        let time = if self.has_times { timestamp(SystemTime::now()) + " " } else { String::new() };
+        format!("{time}… repeated {count} times\n")
+    }
+}
+
+/// The time in UTC, as in RFC 3339, with milliseconds. A clock before 1970 counts as 1970.
+fn timestamp(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (days, seconds) = (since.as_secs() / 86400, since.as_secs() % 86400);
+    let (year, month, day) = date(days);
+    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+    let (seconds, millis) = (seconds % 60, since.subsec_millis());
+    format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{millis:03}Z")
+}
+
+/// The date so many days after 1970-01-01. Years are counted from March, so that a leap day is the last of its year, and
+/// in eras of 400 years, each of which has 146097 days.
+fn date(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    // Counted from March, five months in a row have 153 days.
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    (era * 400 + year + next, month, day)
 }
 
 /// Replaces the default hook, which writes to stderr itself and so may block.
@@ -188,6 +309,57 @@ mod tests {
             one_line(&"é".repeat(LINE_CHARS_MAX + 1)),
             format!("{}\n", "é".repeat(LINE_CHARS_MAX))
         );
+    }
+
+    #[test]
+    fn a_time_is_in_utc_with_milliseconds() {
+        for (millis, written) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_399_999, "2000-02-28T23:59:59.999Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (951_868_800_000, "2000-03-01T00:00:00.000Z"),
+            (1_767_225_599_001, "2025-12-31T23:59:59.001Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+            (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+        ] {
+            assert_eq!(timestamp(UNIX_EPOCH + Duration::from_millis(millis)), written);
+        }
+    }
+
+    #[test]
+    fn equal_lines_in_a_row_are_counted_and_their_number_is_told_in_time() {
+        let mut writer = Writer { has_times: false, last: String::new(), repeats: None };
+        let start = Instant::now();
+        let mut write = |line: &str, after| {
+            let said = match line {
+                "" => Said::Flush,
+                line => Said::Log(UNIX_EPOCH, format!("{line}\n")),
+            };
+            writer.write(said, start + after)
+        };
+        let soon = Duration::ZERO;
+        assert_eq!(write("a", soon), "a\n");
+        assert_eq!((write("a", soon), write("a", soon)), (String::new(), String::new()));
+        assert_eq!(write("b", soon), "… repeated 2 times\nb\n");
+        assert_eq!(write("a", soon), "a\n", "an earlier line is no repetition");
+        assert_eq!((write("a", soon), write("", soon)), ("".into(), "… repeated 1 times\n".into()));
+        assert_eq!(
+            (write("a", soon), write("a", REPEATS)),
+            ("".into(), "… repeated 2 times\n".into())
+        );
+        assert_eq!(
+            (write("a", REPEATS), write("", REPEATS)),
+            ("".into(), "… repeated 1 times\n".into())
+        );
+        assert_eq!(write("", REPEATS), "");
+    }
+
+    #[test]
+    fn a_line_names_its_server_once() {
+        assert_eq!(named("server 1 is a follower", Some(1)), "server 1 is a follower");
+        assert_eq!(named("server 10 is a follower", Some(1)), "server 1: server 10 is a follower");
+        assert_eq!(named("a warning", Some(1)), "server 1: a warning");
+        assert_eq!(named("a warning", None), "a warning");
     }
 
     #[test]

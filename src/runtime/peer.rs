@@ -128,6 +128,16 @@ enum LaneKind {
     Batches,
 }
 
+impl LaneKind {
+    /// What it carries, in words.
+    fn carries(self) -> &'static str {
+        match self {
+            LaneKind::Control => "heartbeats and votes",
+            LaneKind::Batches => "entries and snapshots",
+        }
+    }
+}
+
 /// A lane to a peer: its queued requests, and one connection, which is opened on demand and reopened after an error.
 struct Lane {
     id: ServerId,
@@ -184,6 +194,7 @@ impl Lane {
             None => {
                 let connecting = connect(&self.dialer);
                 let mut stream = self.stalled.within(STALL_DEADLINE, connecting).await??;
+                log::debug!("connected to {} for {}", self.address, self.kind.carries());
                 if let Some(shown) = self.introduce(&mut stream, request, encoded.len()).await? {
                     self.connection = Some(stream);
                     return Ok(shown);

@@ -8,8 +8,9 @@ use log::Level;
 use super::Shell;
 use crate::monitor::{self, Direction, Recorded};
 use crate::raft::{
-    self, AppendOutcome, CallId, Event, Failure, Flaw, Identity, Incarnation, LogIndex, Member,
-    Position, Reply, RoleName, Server, ServerId, Timer,
+    self, AppendOutcome, AppendReply, BallotKind, CallId, Event, Failure, Flaw, Identity,
+    Incarnation, LogIndex, Member, Position, Reply, Response, RoleName, Server, ServerId, Timer,
+    VoteReply,
 };
 
 /// What has been reported, so that it is not reported twice.
@@ -86,6 +87,9 @@ impl Shell {
         self.reporter.explained = None;
         match event {
             Event::Response { from, response } => {
+                if let Some(line) = told(response) {
+                    self.log(Level::Debug, format!("server {} {line}", from.0));
+                }
                 self.show(Some(*from), response.sender(), server, now);
                 self.monitor.heard(now);
                 self.monitor.replied(*from, response, now);
@@ -158,6 +162,7 @@ impl Shell {
 
     /// Records what the core replies.
     pub(super) fn note_reply(&mut self, id: CallId, reply: &Reply, now: Instant) {
+        let peer = self.waiting.get(&id).and_then(|call| call.peer);
         match reply {
             Reply::Failed(raft::CallError::Forged(flaw))
                 if self.reporter.explained != Some(id) && self.reporter.warned.insert(flaw) =>
@@ -165,18 +170,29 @@ impl Shell {
                 self.log(Level::Warn, format!("refused a peer's request: {flaw}"));
             }
             Reply::Vote(reply) => {
-                if let Some(peer) = self.waiting.get(&id).and_then(|call| call.peer) {
+                if let Some(peer) = peer {
                     let (kind, granted) = (reply.kind, reply.vote_granted);
                     self.monitor.record(Recorded::Voted { peer, kind, granted }, now);
                 }
+                self.log_reply(peer, &Response::Vote(*reply));
             }
-            Reply::Append(reply) => match reply.outcome {
-                AppendOutcome::Accepted
-                | AppendOutcome::Mismatch(_)
-                | AppendOutcome::Incomplete(_) => self.monitor.heard(now),
-                AppendOutcome::Stale | AppendOutcome::Refused => {}
-            },
+            Reply::Append(reply) => {
+                match reply.outcome {
+                    AppendOutcome::Accepted
+                    | AppendOutcome::Mismatch(_)
+                    | AppendOutcome::Incomplete(_) => self.monitor.heard(now),
+                    AppendOutcome::Stale | AppendOutcome::Refused => {}
+                }
+                self.log_reply(peer, &Response::Append(*reply));
+            }
             _ => {}
+        }
+    }
+
+    /// Logs a reply to a peer, if it says something that a log should have.
+    fn log_reply(&mut self, peer: Option<ServerId>, reply: &Response) {
+        if let Some((peer, line)) = peer.zip(told(reply)) {
+            self.log(Level::Debug, format!("answers server {}: it {line}", peer.0));
         }
     }
 
@@ -239,5 +255,28 @@ impl Shell {
                 RoleName::Crashed => format!("server {id} is crashed in term {term}"),
             },
         );
+    }
+}
+
+/// What a reply says, after its sender; `None` for an append that is accepted or continues a snapshot.
+fn told(reply: &Response) -> Option<String> {
+    match reply {
+        Response::Vote(VoteReply { sender, kind, vote_granted, .. }) => {
+            let does = if *vote_granted { "grants" } else { "refuses" };
+            let what = match kind {
+                BallotKind::PreVote => "pre-vote",
+                BallotKind::Vote => "vote",
+            };
+            Some(format!("{does} its {what} in term {}", sender.term.0))
+        }
+        Response::Append(AppendReply { sender, outcome, .. }) => {
+            let why = match outcome {
+                AppendOutcome::Accepted | AppendOutcome::Incomplete(_) => return None,
+                AppendOutcome::Mismatch(_) => "its log does not match",
+                AppendOutcome::Stale => "its term is newer",
+                AppendOutcome::Refused => "the append is not for it",
+            };
+            Some(format!("refuses an append in term {}: {why}", sender.term.0))
+        }
     }
 }

@@ -106,7 +106,7 @@ fn a_name_of_its_own_that_does_not_resolve_is_a_warning() {
     // No name under this domain ever exists.
     let address = format!("surfstore.invalid:{}", port(&cluster, 0));
     cluster.launch(0, cluster.command_with(0, &[address]));
-    let warning = "warning: surfstore.invalid, the name of this server in the configuration, does not resolve here: ";
+    let warning = "warning: server 0: surfstore.invalid, the name of this server in the configuration, does not resolve here: ";
     wait_until(PATIENCE, "the warning", || {
         cluster.lines(0).iter().any(|line| line.starts_with(warning))
     });

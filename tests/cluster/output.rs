@@ -9,6 +9,7 @@ use std::process::{self, Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use support::harness::untimed;
 use surfstore::runtime::output;
 
 /// Set to the name of the test in the process that speaks.
@@ -39,7 +40,8 @@ fn speaker(test: &str, level: &str) -> Command {
 /// What the named test says on stderr at this level.
 fn said(test: &str, level: &str) -> Vec<String> {
     let output = speaker(test, level).output().unwrap();
-    String::from_utf8(output.stderr).unwrap().lines().map(str::to_owned).collect()
+    let text = String::from_utf8(output.stderr).unwrap();
+    text.lines().map(|line| untimed(line).to_owned()).collect()
 }
 
 /// How the process ended, within the time allowed.
@@ -83,6 +85,45 @@ fn a_line_says_its_level_unless_it_is_plain_information() {
 }
 
 #[test]
+fn a_line_has_the_time_and_its_server_and_equal_ones_are_counted() {
+    let test = "a_line_has_the_time_and_its_server_and_equal_ones_are_counted";
+    if is_speaker(test) {
+        output::start();
+        output::name_server(3);
+        (0..1000).for_each(|_| log::warn!(target: TARGET, "again"));
+        log::info!(target: TARGET, "server 3 says who it is");
+        output::say("surfstore-server: the end");
+        return output::flush(PATIENCE);
+    }
+    let written =
+        |command: &mut Command| String::from_utf8(command.output().unwrap().stderr).unwrap();
+    let begin = std::time::SystemTime::now();
+    let year = 1970 + begin.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() / 31_556_952;
+    let text = written(&mut speaker(test, ""));
+    let lines: Vec<_> = text.lines().collect();
+    let all = [
+        "warning: server 3: again",
+        "… repeated 999 times",
+        "server 3 says who it is",
+        "surfstore-server: the end",
+    ];
+    assert_eq!(lines.iter().map(|line| untimed(line)).collect::<Vec<_>>(), all);
+    for (place, line) in lines.iter().enumerate() {
+        assert_eq!(line.starts_with(&year.to_string()), place < 3, "{line}");
+    }
+    // A journal that stderr does not lead to changes nothing, as one does that it leads to.
+    let text = written(speaker(test, "").env("JOURNAL_STREAM", "1:1"));
+    assert!(text.starts_with(&year.to_string()), "{text}");
+    let mut journal = Command::new("sh");
+    journal.args(["-c", r#"JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) exec "$@""#, "sh"]);
+    let said = speaker(test, "");
+    journal.arg(said.get_program()).args(said.get_args());
+    journal.envs(said.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    journal.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    assert_eq!(written(&mut journal).lines().collect::<Vec<_>>(), all);
+}
+
+#[test]
 fn a_panic_is_one_line() {
     let test = "a_panic_is_one_line";
     if is_speaker(test) {
@@ -103,8 +144,8 @@ fn a_stream_that_nobody_reads_hinders_nothing() {
     if is_speaker(test) {
         output::start();
         // Ten times as much as a pipe holds, and more lines than the queue holds.
-        for _ in 0..10_000 {
-            log::warn!(target: TARGET, "{:64}", "");
+        for number in 0..10_000 {
+            log::warn!(target: TARGET, "{number:64}");
         }
         return output::flush(Duration::from_millis(200));
     }

@@ -83,7 +83,7 @@ fn updates_beyond_the_memory_that_a_server_may_use_are_busy_and_the_rest_goes_on
     for answer in &answers[taken..] {
         assert_fault(answer, 4, "busy: this server's memory is used up");
     }
-    assert_eq!(cluster.said(0, "warning: memory is used up"), 1, "it is said once");
+    assert_eq!(cluster.said(0, "warning: server 0: memory is used up"), 1, "it is said once");
     assert_eq!(server.files().unwrap().len(), taken);
     assert_eq!(server.version(&names[taken]), 0, "a busy update has no effect");
     assert_eq!(server.update(&names[0], 1, &long(1)), FALSE, "a refusal needs no memory");

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
+use log::Level;
 use surfstore::config::{Address, Config};
 use surfstore::gate::{self, Gate, HttpMethod, Received};
 use surfstore::monitor::{Page, PageRequest, Process};
@@ -47,8 +48,10 @@ pub(crate) struct Cluster {
     inputs: VecDeque<(u8, Input)>,
     /// The servers that no other one can reach.
     pub(crate) isolated: BTreeSet<u8>,
-    /// The log lines of all servers.
+    /// The log lines of all servers, without those for debugging.
     pub(crate) lines: Vec<String>,
+    /// The log lines for debugging.
+    pub(crate) details: Vec<String>,
     /// How often each server requested that its connections be closed.
     pub(crate) disconnected: Vec<usize>,
     /// The calls whose callers have disconnected.
@@ -74,6 +77,7 @@ impl Cluster {
             inputs: VecDeque::new(),
             isolated: BTreeSet::new(),
             lines: Vec::new(),
+            details: Vec::new(),
             disconnected: vec![0; size.into()],
             gone: BTreeSet::new(),
             budgets: Vec::new(),
@@ -226,6 +230,7 @@ impl Cluster {
                 Action::Disconnect => self.disconnected[usize::from(by)] += 1,
                 Action::Save(_) | Action::SaveSnapshot(_) => panic!("it has no disk"),
                 Action::Discard(_) => {}
+                Action::Log(Level::Debug, line) => self.details.push(line),
                 Action::Log(_, line) => self.lines.push(line),
             }
         }

@@ -71,6 +71,15 @@ fn three_servers_elect_a_leader_and_confirm_an_update_in_the_bytes_that_servers_
         assert_eq!(cluster.answer(id, &Ask::IsLeader), Ok(Value::Boolean(id == leader)));
     }
     assert!(cluster.lines.iter().any(|line| line.ends_with("is the leader of term 1")));
+    let others = (0..3).filter(|id| *id != leader);
+    for (id, kind, term) in others.flat_map(|id| [(id, "pre-vote", 0), (id, "vote", 1)]) {
+        let grants = format!("grants its {kind} in term {term}");
+        let answered = format!("answers server {leader}: it {grants}");
+        for line in [format!("server {id} {grants}"), answered] {
+            assert!(cluster.details.contains(&line), "{line:?} is not in {:?}", cluster.details);
+        }
+    }
+    assert!(cluster.details.iter().all(|line| !line.contains("append")), "all are accepted");
 }
 
 #[test]

@@ -198,9 +198,9 @@ impl Cluster {
         kill_process(Pid::from_child(self.process(id)), signal).unwrap();
     }
 
-    /// The lines that the server has written to stderr, over all its processes.
+    /// The lines that the server has written to stderr, over all its processes, without their times.
     pub fn lines(&self, id: usize) -> Vec<String> {
-        self.written(id, "stderr").lines().map(str::to_owned).collect()
+        self.written(id, "stderr").lines().map(|line| untimed(line).to_owned()).collect()
     }
 
     /// How many of its lines contain this.
@@ -312,5 +312,20 @@ impl Cluster {
             let written = self.written(id, "stderr");
             eprintln!("server {id} at {} wrote:\n{written}", server.address());
         }
+    }
+}
+
+/// A line without the time at its beginning. An error that ends the process has none.
+pub fn untimed(line: &str) -> &str {
+    let form = "0000-00-00T00:00:00.000Z ";
+    let has_form = |begin: &str| {
+        begin
+            .chars()
+            .zip(form.chars())
+            .all(|(c, form)| c == form || (form == '0' && c.is_ascii_digit()))
+    };
+    match line.split_at_checked(form.len()) {
+        Some((begin, rest)) if has_form(begin) => rest,
+        _ => line,
     }
 }
