@@ -13,6 +13,7 @@ use support::wait::{PATIENCE, wait_until};
 use tempfile::TempDir;
 
 use super::broken::{self, Flaw};
+use crate::pty::{Terminal, widest};
 
 /// The program with a configuration in a folder that must be kept while it runs.
 fn monkey(config: &str, arguments: &[&str]) -> (Command, TempDir) {
@@ -106,6 +107,24 @@ fn the_report_comes_as_json_too() {
     assert_eq!((&report["clean"], &report["seed"]), (&false.into(), &1.into()));
     assert!(0 < report["crashes"].as_u64().unwrap(), "{report}");
     assert!(report["violations"][0]["what"].as_str().unwrap().contains("two leaders"), "{report}");
+}
+
+#[test]
+fn progress_is_one_line_on_every_terminal_and_is_removed() {
+    for columns in [20, 60, 200] {
+        let arguments = ["--duration", "2", "--pace", "0.3", "--seed", "1"];
+        let (mut command, _folder) = monkey(&broken::start(Flaw::None), &arguments);
+        let shown = Terminal::new(columns).shown(&mut command);
+        let parts: Vec<_> = shown.split("\r\u{1b}[K").collect();
+        let [_, lines @ .., report] = &parts[..] else { panic!("{shown:?}") };
+        assert!(3 < lines.len() && report.starts_with("3 servers"), "{shown:?}");
+        for line in lines {
+            assert!(!line.contains('\n') && line.chars().count() < columns.into(), "{line:?}");
+            assert!(columns < 60 || line.is_empty() || line.contains("violations"), "{line:?}");
+        }
+        let report = report.split("to repeat: ").next().unwrap();
+        assert!(columns < 60 || widest(report) <= 60, "{report}");
+    }
 }
 
 #[test]

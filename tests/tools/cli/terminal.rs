@@ -1,87 +1,15 @@
 //! What people see on terminals: nothing is wider than they are, and a watch leaves a clean prompt.
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::net::TcpListener;
-use std::os::fd::OwnedFd;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
-use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
 use support::harness::Cluster;
 use support::turns::free_port;
 use support::wait::{PATIENCE, wait_until};
 
 use super::program::{config, program};
-
-/// A terminal, as the program that shows it sees it.
-struct Terminal {
-    /// What programs write to it.
-    screen: OwnedFd,
-    /// The end that programs get.
-    line: OwnedFd,
-}
-
-impl Terminal {
-    fn new(columns: u16) -> Terminal {
-        let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&screen).unwrap();
-        unlockpt(&screen).unwrap();
-        let name = ptsname(&screen, Vec::new()).unwrap().into_string().unwrap();
-        let line = File::options().read(true).write(true).open(name).unwrap().into();
-        let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        tcsetwinsize(&screen, size).unwrap();
-        Terminal { screen, line }
-    }
-
-    /// Starts a program that has only this terminal, and returns what it writes.
-    fn start(self, command: &mut Command) -> (Child, Receiver<String>) {
-        let line = || self.line.try_clone().unwrap();
-        command.env("TERM", "xterm").env("TZ", "UTC0").env_remove("NO_COLOR");
-        let child = command.stdin(line()).stdout(line()).stderr(line()).spawn().unwrap();
-        let (written, read) = mpsc::channel();
-        let Terminal { screen, line } = self;
-        drop(line);
-        // The command has the other end as well until it is told something else.
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        thread::spawn(move || {
-            let mut screen = File::from(screen);
-            let mut chunk = [0; 4096];
-            // An error says that no program has the terminal any more.
-            while let Ok(count @ 1..) = screen.read(&mut chunk) {
-                let _ = written.send(String::from_utf8_lossy(&chunk[..count]).into_owned());
-            }
-        });
-        (child, read)
-    }
-
-    /// What a program that ends writes.
-    fn shown(self, command: &mut Command) -> String {
-        let (mut child, read) = self.start(command);
-        let shown = read.iter().collect();
-        child.wait().unwrap();
-        shown
-    }
-}
-
-/// The text without what steers the terminal.
-fn bare(text: &str) -> String {
-    let mut bare = String::new();
-    let mut parts = text.split('\u{1b}');
-    bare.extend(parts.next());
-    for part in parts {
-        let end = part.find(|c: char| c.is_ascii_alphabetic()).unwrap();
-        bare.push_str(&part[end + 1..]);
-    }
-    bare.replace('\r', "")
-}
-
-fn widest(text: &str) -> usize {
-    bare(text).lines().map(|line| line.chars().count()).max().unwrap_or_default()
-}
+use crate::pty::{Terminal, bare, widest};
 
 #[test]
 fn tables_help_and_messages_fit_every_terminal() {
