@@ -18,6 +18,7 @@ mod cluster;
 mod doctor;
 mod error;
 mod files;
+mod import;
 mod interrupt;
 mod live;
 mod ports;
@@ -37,7 +38,7 @@ use std::process::ExitCode;
 use crate::client::Limits;
 use crate::client::blocking::Client;
 use crate::config::Config;
-use arguments::{Arguments, CliCommand, OnlyJson};
+use arguments::{Arguments, CliCommand, Format, OnlyJson};
 use error::CommandError;
 use screen::{Screen, plain};
 
@@ -119,6 +120,10 @@ fn call_servers(
         }
         CliCommand::Update { file, version, hashes, output } => {
             files::update(screen, client, file, *version, hashes, output.output)
+        }
+        CliCommand::Export => files::list(screen, client, Format::Json),
+        CliCommand::Import { file, versions, output } => {
+            import::run(screen, client, file, *versions, output.output)
         }
         CliCommand::Crash { server, output } => {
             roles::crash(screen, client, *server, output.output)

@@ -33,8 +33,8 @@ impl View {
             return;
         }
         self.next = now + PACE;
-        // Measured again each time, because a line that wraps could not be removed. The last column stays empty, because
-        // some terminals wrap as soon as it is written.
+        // Measured again each time, because a line that wraps could not be removed. The last column stays empty,
+        // because some terminals wrap as soon as it is written.
         let Some(size) = terminal::size(io::stderr()) else { return };
         say(&cut_end(&line(shared, watch, blows), size.columns - 1));
     }

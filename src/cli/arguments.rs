@@ -103,7 +103,8 @@ Examples:
 LAG is how many entries that others know are committed the server has not applied. HEARD is when it last heard from \
 the leader or, at the leader, from a follower. A narrow terminal lacks some columns.
 
-Exit code 4 if there is no leader, no majority is up, or no majority answers the leader. After Ctrl-C, --watch ends with exit code 0.")]
+Exit code 4 if there is no leader, no majority is up, or no majority answers the leader. After Ctrl-C, --watch ends \
+with exit code 0.")]
     Status {
         /// Refresh every so many seconds, 1 if the number is left out
         #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1",
@@ -177,6 +178,32 @@ message begins with \"outcome unknown\" and the exit code is 4, the update may h
         /// The hashes of its blocks, sent as strings
         #[arg(value_name = "HASH")]
         hashes: Vec<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+
+    /// Show the map for `import`, as `ls -o json` does
+    #[command(after_help = "\
+Example:
+  surfstore export > map.json")]
+    Export,
+
+    /// Write the files of a map that `export` has shown
+    #[command(after_help = "\
+Examples:
+  surfstore import map.json
+  surfstore export -f old.txt | surfstore import --versions - -f new.txt
+
+A file whose hashes differ from the stored ones gets the next version, and a new file version 1. With --versions, a \
+file is written again until it has the version that it had. Whatever version cannot be kept is told. Files that are \
+only in the set stay as they are. After an error, the same command goes on.")]
+    Import {
+        /// The file, or - for stdin
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// Keep versions, with one update for each
+        #[arg(long)]
+        versions: bool,
         #[command(flatten)]
         output: Output,
     },
@@ -312,7 +339,7 @@ pub(super) enum Which {
 }
 
 /// Parses a server id or a word, and tells shells what they may complete. Names of files are not completed: that would
-/// need the servers, which only the unstable engine of clap_complete can ask, in scripts that fit a single version of it.
+/// need the servers, which only clap_complete's unstable engine can ask, in scripts that fit a single version of it.
 #[derive(Clone, Copy, Debug)]
 struct Ids {
     words: &'static [&'static str],

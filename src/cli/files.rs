@@ -184,15 +184,20 @@ pub(super) fn update(
     output: Format,
 ) -> Result<(), CommandError> {
     let hashes = hashes.iter().map(|hash| hash.as_str().into()).collect();
-    match client.update(&FileUpdate { name: name.into(), version, hashes })? {
-        Outcome::Applied => {
-            let done = format!("{} is at version {version}", plain(name));
-            let shown = match output {
-                Format::Table => screen.show(&done),
-                Format::Json => screen.show_json(&json!({ "name": name, "version": version })),
-            };
-            shown.map_err(|error| error.after(&done))
-        }
+    let told = client.update(&FileUpdate { name: name.into(), version, hashes })?;
+    outcome(told, version)?;
+    let done = format!("{} is at version {version}", plain(name));
+    let shown = match output {
+        Format::Table => screen.show(&done),
+        Format::Json => screen.show_json(&json!({ "name": name, "version": version })),
+    };
+    shown.map_err(|error| error.after(&done))
+}
+
+/// The error of an update that was not applied, or may not have been.
+pub(super) fn outcome(outcome: Outcome, version: i64) -> Result<(), CommandError> {
+    match outcome {
+        Outcome::Applied => Ok(()),
         Outcome::Refused { stored: Some(stored) } => Err(CommandError::refused(format!(
             "refused: the stored version is {stored}, so the next is {}, not {version}",
             stored.saturating_add(1)

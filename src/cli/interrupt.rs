@@ -49,7 +49,7 @@ fn last_word(command: &CliCommand) -> (i32, &'static str) {
     match command {
         // It ends in no other way.
         CliCommand::Status { watch: Some(_), .. } => (0, ""),
-        CliCommand::Update { .. } => (
+        CliCommand::Update { .. } | CliCommand::Import { .. } => (
             INTERRUPTED,
             "interrupted; outcome unknown: the update may have taken effect, or may still do so",
         ),

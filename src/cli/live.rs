@@ -1,5 +1,5 @@
-//! A text that is redrawn in place. The cursor stays below it, in view, so that whatever ends the program leaves the last
-//! text and a clean prompt.
+//! A text that is redrawn in place. The cursor stays below it, in view, so that whatever ends the program leaves the
+//! last text and a clean prompt.
 
 use crate::terminal::Size;
 

@@ -111,7 +111,8 @@ impl Screen {
         }
     }
 
-    /// Lines of columns, which fit the terminal if there is one. The first row is the header. Each line is in its colour.
+    /// Lines of columns, which fit the terminal if there is one. The first row is the header. Each line is in its
+    /// colour.
     pub(super) fn table(&self, layout: &Layout, rows: &[Row]) -> String {
         let columns = terminal::size(io::stdout()).map_or(usize::MAX, |size| size.columns);
         self.table_within(columns, layout, rows)

@@ -83,6 +83,26 @@ pub(super) fn to_json(value: &Value) -> Json {
     }
 }
 
+/// The value that [`to_json`] shows like this, if that can be told: a struct with one such member is taken for what the
+/// member names, but hash lists have none.
+pub(super) fn from_shown(json: &Json) -> Option<Value> {
+    match json {
+        Json::Array(elements) => {
+            elements.iter().map(from_shown).collect::<Option<_>>().map(Value::Array)
+        }
+        Json::Object(members) => match members.iter().next().filter(|_| members.len() == 1)? {
+            (name, Json::String(text)) if name == "base64" => {
+                base64::decode(text).ok().map(|bytes| Value::Base64(bytes.into()))
+            }
+            (name, Json::String(text)) if name == "dateTime.iso8601" => {
+                DateTime::new(text).map(Value::DateTime)
+            }
+            _ => None,
+        },
+        other => from_json(other.clone(), DEPTH_MAX).ok(),
+    }
+}
+
 /// A JSON document with every character visible. Those that are not occur only in strings, where they can be escaped.
 /// The library escapes only some of them.
 pub(super) fn shown(document: &str) -> String {
@@ -139,6 +159,25 @@ mod tests {
             let shown = shown(&text);
             assert!(shown.chars().all(|c| is_visible(c) || c == '\n'), "{shown:?}");
             assert_eq!(serde_json::from_str::<Json>(&shown).unwrap(), document);
+        }
+    }
+
+    #[test]
+    fn what_hash_lists_contain_is_read_as_it_was_shown() {
+        let list = [
+            "h".into(),
+            Value::Int(3),
+            Value::Double(Double::new(3.0).unwrap()),
+            true.into(),
+            Value::Base64(b"hi"[..].into()),
+            Value::DateTime(DateTime::new("19980717T14:08:55").unwrap()),
+        ];
+        for value in list.clone().into_iter().chain([Value::Array(list.into())]) {
+            let shown = to_json(&value).to_string();
+            assert_eq!(from_shown(&serde_json::from_str(&shown).unwrap()), Some(value), "{shown}");
+        }
+        for shown in [json!(null), json!({}), json!({"a": "b"}), json!([{"base64": "!"}])] {
+            assert_eq!(from_shown(&shown), None, "{shown}");
         }
     }
 

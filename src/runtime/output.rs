@@ -251,8 +251,8 @@ fn timestamp(time: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{millis:03}Z")
 }
 
-/// The date so many days after 1970-01-01. Years are counted from March, so that a leap day is the last of its year, and
-/// in eras of 400 years, each of which has 146097 days.
+/// The date so many days after 1970-01-01. Years are counted from March, so that a leap day is the last of its year,
+/// and in eras of 400 years, each of which has 146097 days.
 fn date(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);

@@ -125,6 +125,56 @@ fn the_table_of_versions_shows_who_lags_and_says_how_many_files_it_leaves_out() 
 }
 
 #[test]
+fn an_exported_map_is_imported_with_or_without_its_versions() {
+    let (old, _) = Cluster::led(1);
+    let (new, _) = Cluster::led(1);
+    for line in [
+        "update a 1 h",
+        "update a 2 h1 h2",
+        "update b 1 0",
+        "call updatefile string:c int:1 json:[1,0.5,true,\"h\"]",
+        "call updatefile string:d int:1 datetime:19980717T14:08:55",
+    ] {
+        assert_eq!(at(&old, &line.split(' ').collect::<Vec<_>>()).code, Some(0), "{line}");
+    }
+    let exported = at(&old, &["export"]).shown();
+    assert_eq!(exported, at(&old, &["ls", "-o", "json"]).shown());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("map.json");
+    let path = file.to_str().unwrap();
+    std::fs::write(&file, &exported).unwrap();
+
+    let told = at(&old, &["import", path]).shown();
+    assert_eq!(told, "0 files written, 4 there already\n");
+    let told = at(&new, &["import", path]).shown();
+    let (begin, rest) = ("a is at version 1, not 2\n", "is at version 1\n");
+    assert_eq!(told, format!("{begin}b {rest}c {rest}d {rest}4 files written, 0 there already\n"));
+    let told = at(&new, &["import", "--versions", path]).shown();
+    assert_eq!(told, "a is at version 2\none file written, 3 there already\n");
+    assert_eq!(at(&new, &["export"]).shown(), exported);
+
+    at(&new, &["update", "a", "3", "other"]).shown();
+    let mut import = program();
+    import.env("SURFSTORE_CONFIG", config(&new)).args(["import", "-", "-o", "json"]);
+    let told = run(import.stdin(std::fs::File::open(&file).unwrap())).shown();
+    assert_eq!(json(&told), json!({ "a": 4 }));
+    let told = at(&new, &["import", "--versions", path]).shown();
+    assert_eq!(told, "a is at version 4, not 2\n0 files written, 4 there already\n");
+
+    for (text, reason) in [
+        ("", "is no map of files"),
+        ("[]", "is no map of files"),
+        (r#"{"a\u001b": {"version": 0, "hashes": []}}"#, "has no version from 1 to"),
+        (r#"{"a": {"version": 1, "hashes": {"x": 1}}}"#, "or no hashes"),
+        (r#"{"a": {"version": 1}}"#, "or no hashes"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        at(&new, &["import", path]).assert_refused(reason);
+    }
+    at(&new, &["import", "/absent"]).assert_refused("No such file");
+}
+
+#[test]
 fn any_method_can_be_called_with_typed_values() {
     let (cluster, leader) = Cluster::led(2);
     let call = |arguments: &[&str]| at(&cluster, &[&["call"], arguments].concat());

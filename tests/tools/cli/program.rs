@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use support::harness::Cluster;
 
 /// The commands that call servers, as they are typed.
-pub(crate) const CALLS: [&str; 24] = [
+pub(crate) const CALLS: [&str; 25] = [
     "status",
     "status -o json",
     "leader",
@@ -14,6 +14,7 @@ pub(crate) const CALLS: [&str; 24] = [
     "ls",
     "ls --json",
     "ls -o json",
+    "export",
     "get a.txt",
     "version a.txt",
     "version a.txt -o json",

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::program::{CALLS, program, run};
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 14] = [
     "cluster",
     "status",
     "leader",
@@ -14,6 +14,8 @@ const COMMANDS: [&str; 12] = [
     "get",
     "version",
     "update",
+    "export",
+    "import",
     "crash",
     "restore",
     "call",
@@ -55,6 +57,9 @@ fn a_wrong_command_line_is_told_on_stderr_with_exit_code_2() {
         "update a.txt -99999999999999999999",
         "version a.txt b.txt",
         "status --watch 0",
+        "import",
+        "import a b",
+        "export a",
         "status --watch soon",
         "call ping -o table",
         "completions bash -o json",
