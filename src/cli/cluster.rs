@@ -131,7 +131,7 @@ async fn keep_running(
     let mut signals = signals
         .map_err(|error| CommandError::error(format!("signals cannot be watched: {error}")))?;
     let addresses: Vec<_> = config.servers.iter().map(ToString::to_string).collect();
-    screen.show(&format!(
+    screen.show_sentences(&format!(
         "{}, at {}; Ctrl-C stops them all\nin another terminal: export SURFSTORE_CONFIG={}",
         counted(addresses.len(), "server"),
         addresses.join(" "),
@@ -202,8 +202,7 @@ fn start(config: &Path, id: usize, data: Option<&Path>) -> io::Result<Child> {
 async fn follow(screen: &Screen, id: usize, mut child: Child) {
     // If nobody reads stdout, the line is dropped, so that the server keeps running.
     let show = |line: &str| {
-        let name = screen.paint(Some(Colour::of_server(id)), &format!("[{id}]"));
-        let _ = screen.show(&format!("{name} {line}"));
+        let _ = screen.show_marked(Colour::of_server(id), &format!("[{id}]"), line);
     };
     show(&format!("process {}", child.id()));
     if let Some(stderr) = child.stderr.take() {

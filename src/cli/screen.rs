@@ -72,6 +72,13 @@ impl Screen {
         }
     }
 
+    /// Prints a result that is a sentence on each line.
+    pub(super) fn show_sentences(&self, text: &str) -> Result<(), CommandError> {
+        let columns = terminal::size(io::stdout()).map_or(usize::MAX, |size| size.columns);
+        let lines: Vec<_> = text.lines().map(|line| wrap(line, columns, 0)).collect();
+        self.show(&lines.join("\n"))
+    }
+
     /// Prints a result that is a sentence after a mark: the lines after the first begin below the sentence.
     pub(super) fn show_marked(
         &self,

@@ -102,3 +102,23 @@ fn servers_end_when_their_terminal_hangs_up() {
     let is_free = || TcpListener::bind(("127.0.0.1", port)).is_ok();
     wait_until(PATIENCE, "the port is free", is_free);
 }
+
+#[test]
+fn lines_of_servers_fit_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, port) = (folder.path().join("config"), free_port());
+    fs::write(&file, format!("M: 1\nmetadata0: 127.0.0.1:{port}\n")).unwrap();
+    let mut command = program();
+    command.args(["cluster", "-f"]).arg(&file);
+    let (mut servers, read) = Terminal::new(60).start(&mut command);
+    let mut shown = String::new();
+    while !bare(&shown).contains("leads; try") {
+        shown += &read.recv_timeout(PATIENCE).unwrap();
+    }
+    kill_process(Pid::from_child(&servers), Signal::INT).unwrap();
+    wait_until(PATIENCE, "they end", || servers.try_wait().unwrap().is_some());
+    shown.extend(read.iter());
+    assert!(widest(&shown) <= 60, "{shown}");
+    let shown = bare(&shown);
+    assert!(shown.contains("\n    "), "the rest of a line is below its beginning: {shown}");
+}
