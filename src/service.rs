@@ -214,7 +214,7 @@ impl Service {
             answers: AnswerCache::new(config.clone(), budget),
             blocks: Blocks::new(BLOCK_BYTES_MAX.min(memory_max / 8)),
             monitor: Monitor::new(cluster.id(), config, now, server.status()),
-            // A copy draws it, so that it changes no timeout of a seeded run.
+            // Drawn from a copy of the generator, so that it changes no timeout of a seeded run.
             boot: rng.clone().u64(..),
             reporter: Reporter::new(&server),
             timers: Timers::new(rng),
@@ -346,7 +346,7 @@ impl Service {
 }
 
 impl Shell {
-    /// What the monitor is asked about with, without what only some pages show.
+    /// The state that all pages of the monitor need, without what only some of them show.
     fn moment(&self, server: &Server, now: Instant) -> Moment<'static> {
         Moment {
             now,

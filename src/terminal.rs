@@ -1,4 +1,5 @@
-//! What the programs for people know of terminals: their size, text that fits, and streams that are written as a whole.
+//! What the command-line programs know of terminals: their size, text that fits, and streams that are written as a
+//! whole.
 //!
 //! The module knows nothing of what is written. Widths are counted in characters.
 
@@ -91,8 +92,8 @@ pub fn wrap(text: &str, columns: usize, indent: usize) -> String {
     wrapped
 }
 
-/// Writes everything. A stream may be non-blocking, because another process that has it made it so: if it is full, this
-/// waits for its reader, as with any other stream.
+/// Writes everything. A stream may be non-blocking because another process that shares it has made it so. If it is
+/// full, this waits for its reader, as with any other stream.
 ///
 /// # Errors
 ///
@@ -113,7 +114,7 @@ fn until_ready<S: AsFd, T>(stream: &mut S, act: impl Fn(&mut S) -> io::Result<T>
     loop {
         match act(stream) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                // An error of the stream itself, or a signal, makes the next attempt tell it.
+                // Whatever ends the wait, the next attempt returns the error of the stream, if it has one.
                 let _ = poll(&mut [PollFd::new(stream, PollFlags::OUT)], None);
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -50,7 +50,7 @@ impl Arguments {
         Arguments::from_arg_matches(&command.try_get_matches_from(command_line)?)
     }
 
-    /// The timeouts. One that is given holds in any case: a script may start the servers after this program.
+    /// The timeouts. An explicit one also holds if no server runs: a script may start the servers after this program.
     pub(super) fn limits(&self) -> Limits {
         let usual = Limits::default();
         let deadline = self.timeout.unwrap_or(usual.deadline);
@@ -100,13 +100,13 @@ Examples:
   surfstore status --watch 5
   surfstore status -o json | python3 -m json.tool
 
-LAG is how many entries that others know are committed the server has not applied. HEARD is when it last heard from \
-the leader or, at the leader, from a follower. A narrow terminal lacks some columns.
+LAG is the highest COMMIT of all servers minus the server's APPLIED. HEARD is how long ago it heard from the leader \
+or, if it leads, from a follower. A narrow terminal shows fewer columns.
 
 Exit code 4 if there is no leader, no majority is up, or no majority answers the leader. After Ctrl-C, --watch ends \
 with exit code 0.")]
     Status {
-        /// Refresh every so many seconds, 1 if the number is left out
+        /// Keep refreshing, every second or every SECONDS
         #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1",
               value_parser = seconds)]
         watch: Option<Duration>,
@@ -194,14 +194,15 @@ Examples:
   surfstore import map.json
   surfstore export -f old.txt | surfstore import --versions - -f new.txt
 
-A file whose hashes differ from the stored ones gets the next version, and a new file version 1. With --versions, a \
-file is written again until it has the version that it had. Whatever version cannot be kept is told. Files that are \
-only in the set stay as they are. After an error, the same command goes on.")]
+A file whose hashes differ from the stored ones gets the next version, and a new file gets version 1. With \
+--versions, a file is updated repeatedly until it has its exported version. Versions that cannot be kept are \
+reported. Files that are only in the set stay as they are. After an error, repeat the command: it continues where it \
+stopped.")]
     Import {
         /// The file, or - for stdin
         #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
         file: PathBuf,
-        /// Keep versions, with one update for each
+        /// Keep the exported versions, with one update for each version
         #[arg(long)]
         versions: bool,
         #[command(flatten)]
@@ -257,7 +258,7 @@ retried.")]
         #[arg(long, value_name = "ID|leader", default_value = "leader",
               value_parser = Ids::and(&["leader"]), hide_possible_values = true)]
         at: Which,
-        /// The output format: JSON in any case
+        /// The output format: always JSON
         #[arg(short, long, value_enum, default_value = "json")]
         output: OnlyJson,
     },
@@ -315,7 +316,7 @@ pub(super) struct Output {
     pub(super) output: Format,
 }
 
-/// The same, with a flag that scripts from before may use.
+/// The same, and the flag `--json`, which scripts may use.
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct OutputOrFlag {
     #[command(flatten)]
@@ -338,8 +339,8 @@ pub(super) enum Which {
     All,
 }
 
-/// Parses a server id or a word, and tells shells what they may complete. Names of files are not completed: that would
-/// need the servers, which only clap_complete's unstable engine can ask, in scripts that fit a single version of it.
+/// Parses a server id or a word, and tells shells what they may complete. Names of stored files are not completed: only
+/// clap_complete's unstable engine can call the servers for that, and its scripts fit a single version of it.
 #[derive(Clone, Copy, Debug)]
 struct Ids {
     words: &'static [&'static str],

@@ -38,7 +38,7 @@ const FIRST_PORT: u16 = 9001;
 /// checks that run-server.sh and the unit in docs/operating.md have the same.
 const MMAP_THRESHOLD: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "131072");
 
-/// The distance between the first ports that are tried instead of a taken one, and the number of them.
+/// If a port is in use: the distance between the first ports that are tried instead, and the bound on their number.
 const FREE_STEP: u16 = 100;
 const FREE_MAX: u16 = 100;
 
@@ -241,7 +241,7 @@ fn check_free(address: &Address, found: &[IpAddr]) -> Result<(), CommandError> {
     }
 }
 
-/// The same error, with ports that are free if there are some nearby.
+/// The same error, with a suggestion of free ports if some are nearby.
 fn with_free_ports(error: CommandError, config: &Config) -> CommandError {
     let ports = config.servers.iter().map(|server| server.port);
     let Some((first, last)) = ports.clone().min().zip(ports.max()) else { return error };

@@ -31,7 +31,7 @@ pub(super) fn run(
     let mut findings = Findings { screen, output, problems: 0, told: Vec::new() };
     let ended = examine(&mut findings, config, limits);
     if output == Format::Json {
-        // What was found before an error is worth as much as without one.
+        // Also after an error: what was found before it is still true.
         screen.show_json(&Json::Array(findings.told))?;
     }
     ended
@@ -82,7 +82,7 @@ struct Findings<'a> {
     screen: &'a Screen,
     output: Format,
     problems: usize,
-    /// What has been told, for programs.
+    /// The findings, for the output as JSON.
     told: Vec<Json>,
 }
 

@@ -1,7 +1,7 @@
 //! Writes the files of a map that `export` has shown.
 //!
-//! A version is given only once, and one after another. So a file that is new begins at version 1 again, unless it is
-//! written as often as it had been.
+//! The versions of a file are consecutive. So a new file gets version 1, unless it is written once for each version up
+//! to the exported one.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -40,7 +40,7 @@ pub(super) fn run(
             let hashes = file.hashes.value();
             let update = FileUpdate { name: name.as_str().into(), version, hashes };
             let told = client.update(&update).map_err(CommandError::from);
-            // What comes before it is done, and can be done again: it is found to be there.
+            // The files before it are written. If the command is repeated, it finds them there.
             told.and_then(|told| outcome(told, version)).map_err(|error| {
                 error.after(&format!("{} written", counted(written.len(), "file")))
             })?;

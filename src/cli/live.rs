@@ -23,7 +23,7 @@ impl Live {
         let begin = match self.drawn.replace((size, lines.len())) {
             None => String::new(),
             Some((before, count)) if before == size => format!("\u{1b}[{count}A{CLEAR_REST}"),
-            // After a change of width, nobody knows how many lines the old text has.
+            // After a change of size, it is unknown how many lines the old text takes.
             Some(_) => CLEAR.to_owned(),
         };
         begin + &lines.join("\n")

@@ -1,5 +1,5 @@
 //! Output: results on stdout, everything else on stderr, colours only on a terminal. What would not fit a terminal is
-//! wrapped between words, or cut if it is a table. Anything else gets it whole.
+//! wrapped between words, or cut if it is a table. Output that does not go to a terminal is left as it is.
 
 use std::env;
 use std::io::{self, ErrorKind, IsTerminal};

@@ -100,7 +100,7 @@ impl Look {
         screen.table(&LAYOUT, &rows)
     }
 
-    /// The table between the time and what is wrong, which ends no watch.
+    /// The time, the table and what is wrong, if anything: during a watch, that is no error.
     fn watched(&self, screen: &Screen, clock: &Clock) -> String {
         let mut text = format!("{}\n{}", clock.now(), self.table(screen));
         if let Err(error) = health(&self.statuses) {
@@ -180,7 +180,7 @@ fn row(id: usize, address: &str, status: &ServerStatus, newest: i64) -> Row {
     Row::new(cells).coloured(colour)
 }
 
-/// A duration in the largest unit of which it has two; less than 10 s with a digit more.
+/// A duration in the largest unit that it contains at least twice, rounded down; below 10 s with more precision.
 fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
     match (seconds / 86400, seconds / 3600, seconds / 60, seconds) {

@@ -83,8 +83,8 @@ pub(super) fn to_json(value: &Value) -> Json {
     }
 }
 
-/// The value that [`to_json`] shows like this, if that can be told: a struct with one such member is taken for what the
-/// member names, but hash lists have none.
+/// The value that [`to_json`] shows like this; `None` if there is none in a hash list. An object is base64 or a date,
+/// never a struct, because hash lists contain no structs.
 pub(super) fn from_shown(json: &Json) -> Option<Value> {
     match json {
         Json::Array(elements) => {

@@ -79,8 +79,8 @@ impl ServerConnection {
     /// # Errors
     ///
     /// [`AttemptError::Refused`] and [`AttemptError::Unsent`] only if not a single byte was sent, and
-    /// [`AttemptError::NotServed`] only if the server says that the request is invalid. After [`AttemptError::Lost`] it
-    /// may have been executed, or may be later.
+    /// [`AttemptError::NotServed`] only if the server says that the request is invalid. After [`AttemptError::Lost`],
+    /// the call may have been executed, or may be later.
     pub(super) async fn post(
         &mut self,
         document: &[u8],

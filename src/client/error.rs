@@ -11,8 +11,7 @@ use crate::xmlrpc::Fault;
 pub enum Error {
     /// No leader confirmed the call in time. The text is the last failure. An update did not and will not take effect.
     NoLeader(String),
-    /// Every server of the set, of which there are so many, refused the connection. An update did not and will not take
-    /// effect.
+    /// All servers of the set refused the connection; this is their number. An update did not and will not take effect.
     NoServer(usize),
     /// The server's host refuses the connection, so no process listens there and the call had no effect.
     Refused(String),

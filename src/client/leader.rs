@@ -33,7 +33,7 @@ pub(super) struct Search {
     trouble: String,
     /// How long to go on while every server refuses the connection.
     refusals: Duration,
-    /// The number of servers that have refused it since one did not, and when the first of them did.
+    /// The number of refusals in a row, and when the first of them came.
     refused: usize,
     refused_since: Instant,
 }
@@ -53,8 +53,8 @@ impl Search {
         }
     }
 
-    /// Records that so many servers in a row have refused the connection, or that one has not. An attempt that is cut
-    /// short for lack of time says nothing.
+    /// Records that this many more servers have refused the connection, or, with 0, that one has not. An attempt that
+    /// the deadline cuts short says nothing.
     fn count_refusals(&mut self, count: usize) {
         if count == 0 && self.until <= Instant::now() {
             return;
@@ -65,7 +65,7 @@ impl Search {
         self.refused = if count == 0 { 0 } else { self.refused.saturating_add(count) };
     }
 
-    /// The error if all of so many servers refuse the connection, and have done so for long enough.
+    /// The error, if all of this many servers refuse the connection and have done so for long enough.
     fn check_refusals(&self, servers: usize) -> Result<(), Error> {
         let is_over = self.refusals <= self.refused_since.elapsed() || self.until <= Instant::now();
         if is_over && servers <= self.refused { Err(Error::NoServer(servers)) } else { Ok(()) }

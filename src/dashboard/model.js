@@ -1,15 +1,15 @@
 // What the dashboard knows. Pure: the answers of GET /view and the page's clock go in, the state to show comes out.
 // Times are the page's milliseconds; `at` is a server's.
 
-// The ring and the events are shown so much later, when every server has been asked for its part.
+// The ring and the events are shown this much later, when every server has been asked for its part.
 export const REPLAY_LATE = 1200;
 
-// A message is drawn for so long. What follows from a vote's waits for its arrival, but never longer than SLOW_MAX:
-// an election is told in slow motion.
+// How long a message is drawn. Events that a vote's message causes wait for its arrival, but never longer than
+// SLOW_MAX: elections are replayed in slow motion.
 export const FLIGHT = 450;
 const SLOW_MAX = 4000;
 
-// How wrong two clocks may be after their alignment.
+// The maximum error between two clocks after their alignment.
 const CLOCK_ERROR = 50;
 
 // A server is asked once in this time, and later if it did not answer.
@@ -20,11 +20,11 @@ const BACK_OFF_MAX = 4000;
 const PATIENCE = 1500;
 export const TIMEOUT = 2000;
 
-// How old a server's values may be, and how long ago a server has heard another one at most to say so.
+// The maximum age of a server's values, and of the last message by which a server is said to hear another one.
 const FRESH = 3000;
 const HEARD = 2000;
 
-// Why a server is silent is told after this time. Before, the others may not have noticed.
+// The page says why a server is silent only after this time. Before, the others may not have noticed.
 const SETTLED = 2500;
 
 // How many events are kept of all servers, and how many samples of a server's clock.
@@ -161,7 +161,7 @@ export class Model {
         this.queue.push({ time, id, event: { ...event, id, time, key } });
       }
     }
-    // The events are told; only the last view itself is kept.
+    // The events are queued; only the last view itself is kept.
     server.view = { ...view, events: [] };
     this.queue.push({ time: view.milliseconds + server.offset, id, view: server.view });
     this.queue.sort((left, right) => left.time - right.time);
@@ -199,7 +199,8 @@ export class Model {
     return events;
   }
 
-  // Whether the event is the arrival of a vote's message that has not been told. Clocks are too coarse for their order.
+  // Whether the event is the arrival of a vote's message whose sending is still queued. Clocks are too coarse to order
+  // the two.
   lacksCause({ time, event }) {
     const { id, kind, ballot, peer } = event ?? {};
     const sent = { granted: ballot, refused: ballot, grantedBy: "granted", refusedBy: "refused" }[kind];

@@ -348,7 +348,7 @@ function node(id) {
   );
 }
 
-// The legend shows what the ring does, by the same shapes and classes.
+// The legend uses the same shapes and classes as the ring.
 const MESSAGES = {
   ask: "asks for a vote", grant: "grants it", refuse: "refuses", entries: "entries", heartbeat: "heartbeat",
 };

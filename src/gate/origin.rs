@@ -81,7 +81,8 @@ impl Authority {
             || in_brackets(&self.host).is_some_and(|host| host.parse::<Ipv6Addr>().is_ok())
     }
 
-    /// Whether it is that of a server in the configuration. All names for this machine are one.
+    /// Whether a server of the configuration has this host and port. `localhost`, `127.0.0.1` and
+    /// `::1` count as one host.
     fn is_of_server(&self, site: &Site) -> bool {
         let host = in_brackets(&self.host).unwrap_or(&self.host);
         let named = Address { host: host.to_owned(), port: self.port };

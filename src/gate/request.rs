@@ -42,8 +42,8 @@ pub struct HttpRequest {
 }
 
 impl HttpRequest {
-    /// The response to OPTIONS. It is complete: with this status there is no body. A page of another server asks before
-    /// it makes a call.
+    /// The response to OPTIONS. It is complete: with this status there is no body. Browsers send this request before a
+    /// page of another server makes a call (CORS preflight).
     pub fn allowed(&self) -> Vec<u8> {
         let close = if self.close { "Connection: close\r\n" } else { "" };
         let access = self.access_fields();
@@ -56,7 +56,7 @@ impl HttpRequest {
         format!("{head}{access}{calls}{close}\r\n").into_bytes()
     }
 
-    /// The header lines of the response by which a browser lets a page of another server read it; empty for all other
+    /// The header lines of the response that let a page of another server read it in a browser; empty for all other
     /// requests.
     pub fn access_fields(&self) -> String {
         self.origin.as_ref().map_or(String::new(), |origin| {

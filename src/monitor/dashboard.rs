@@ -1,4 +1,4 @@
-//! The dashboard: a web page and its parts, which are in the program. The page gets everything else from the servers.
+//! The dashboard: a web page and its parts, compiled into the program. The page gets everything else from `/view`.
 
 use super::pages::Page;
 use crate::config::{Address, Config};
@@ -42,7 +42,8 @@ fn security_policy(config: &Config) -> String {
     )
 }
 
-/// A server as sources of the policy, each after a blank. The policy can name no IPv6 address, only all hosts at once.
+/// A server as sources of the policy, each after a space. A policy cannot name an IPv6 address, so a server that has
+/// one is allowed as any host with its port.
 fn sources(server: &Address) -> String {
     let Address { host, port } = server;
     let by_name = if host.contains(':') {

@@ -64,7 +64,7 @@ fn write_raft(monitor: &Monitor, moment: Moment<'_>, text: &mut Text) {
     write_memory(moment.memory, text);
 }
 
-/// How far a leader has brought the others; no samples at other servers.
+/// A leader's progress with each follower; no samples at other servers.
 fn write_progress(monitor: &Monitor, moment: Moment<'_>, text: &mut Text) {
     let name = "surfstore_raft_peer_match_index";
     text.begin(name, "gauge", "Index of the last entry that the leader knows the peer to have.");

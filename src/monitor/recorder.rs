@@ -1,5 +1,5 @@
-//! The last events of a server, for people who watch it: an election lasts a tenth of a second, and nobody polls that
-//! often.
+//! The last events of a server, for people who watch it: an election lasts a tenth of a second, less than the time
+//! between two polls.
 //!
 //! A record is a few numbers, and text is only made of it when someone asks. Of the appends, which may be thousands a
 //! second, only some are recorded: see `traffic`.
@@ -59,7 +59,7 @@ pub enum Recorded {
         peer: ServerId,
         /// Who sent it.
         direction: Direction,
-        /// Its entries, with those of all that were not recorded since the one before; 0 in a heartbeat.
+        /// The number of its entries, plus those of the appends left out since the last recorded one; 0 in a heartbeat.
         entries: usize,
     },
     /// The entries from this index on were replaced by those of a leader.

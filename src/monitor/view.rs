@@ -49,7 +49,7 @@ pub struct Sight<'a> {
     pub server: &'a Server,
     /// The blocks that are stored here.
     pub blocks: &'a Blocks,
-    /// The running timer of the role, how long it still runs, and how long it runs in all.
+    /// The running timer of the role, its remaining time, and its whole duration.
     pub timer: Option<(Timer, Duration, Duration)>,
     /// Whether the page that asks may also make calls.
     pub may_call: bool,

@@ -13,9 +13,9 @@
 //!    in time keeps its role, even if all followers lose its connections at once.
 //! 3. In a hurry, ballots and the wait for the winner of a vote last [`PATIENCE_MS`], and a ballot that is lost is
 //!    repeated within [`HURRY_SPREAD_MS`]. A vote that is lost begins such a hurry too, without a judge.
-//! 4. So does the start of a server that comes back from its disk and knows that it is founded: if its whole set starts
-//!    again, nobody leads. If somebody leads, the others refuse the pre-votes, and the leader's next heartbeat ends the
-//!    hurry.
+//! 4. A server that comes back from its disk, and knows that it is founded, starts in a hurry without a judge: if its
+//!    whole set starts again, no server leads. If one leads, the others refuse the pre-votes, and the leader's next
+//!    heartbeat ends the hurry.
 //! 5. After [`BALLOTS_MAX`] ballots without a winner, the usual times hold again; lost votes begin no other hurry
 //!    before a ballot has lasted its usual time. A hurry also ends with the append of a leader that has a majority, the
 //!    answer of the lost leader, an election won, or a crash. It outlasts the changes of term and role between follower

@@ -299,7 +299,7 @@ impl Server {
         in_any_role!(self, node => node.role.reads_waiting())
     }
 
-    /// The memory in bytes that the entries take that are not applied.
+    /// The memory that the entries that are not applied take, in bytes.
     pub fn unapplied_bytes(&self) -> usize {
         self.core().unapplied_bytes()
     }

@@ -37,7 +37,7 @@ pub(super) struct HttpServer {
     inbox: Sender<Message>,
     codec: HeadCodec,
     offload_queue: OffloadQueue,
-    /// Whose web pages may call.
+    /// The servers whose web pages may call.
     site: Site,
     last_call: Cell<u64>,
 }

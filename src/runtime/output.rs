@@ -28,7 +28,7 @@ const LEVEL_VARIABLE: &str = "SURFSTORE_LOG";
 /// The environment variable in which systemd names the device and inode of the journal's stream.
 const JOURNAL_VARIABLE: &str = "JOURNAL_STREAM";
 
-/// How long a line may be repeated until their number is written.
+/// How long repetitions of a line are counted before their number is written.
 const REPEATS: Duration = Duration::from_secs(1);
 
 /// The maximum number of lines that wait to be written.
@@ -167,7 +167,7 @@ fn level(wanted: &OsStr) -> Option<LevelFilter> {
     Some(level.to_level_filter())
 }
 
-/// The text after the server that says it, unless it begins with that: the logs of several servers may be merged.
+/// The text after the name of this server, unless it begins with it: the logs of several servers may be merged.
 fn named(text: &str, server: Option<usize>) -> String {
     match server.map(|id| format!("server {id}")) {
         Some(name) if !text.starts_with(&format!("{name} ")) => format!("{name}: {text}"),
@@ -210,7 +210,8 @@ struct Writer {
     has_times: bool,
     /// The last log line.
     last: String,
-    /// How often it has been repeated since it or their number was written, and when their number is due.
+    /// How often it has been repeated since it, or the last number of repetitions, was written, and when the next
+    /// number is due.
     repeats: Option<(u64, Instant)>,
 }
 

@@ -189,7 +189,7 @@ impl Shell {
         }
     }
 
-    /// Logs a reply to a peer, if it says something that a log should have.
+    /// Logs a reply to a peer, if it says something that belongs in a log.
     fn log_reply(&mut self, peer: Option<ServerId>, reply: &Response) {
         if let Some((peer, line)) = peer.zip(told(reply)) {
             self.log(Level::Debug, format!("answers server {}: it {line}", peer.0));
@@ -258,7 +258,8 @@ impl Shell {
     }
 }
 
-/// What a reply says, after its sender; `None` for an append that is accepted or continues a snapshot.
+/// What a reply says, as the end of a sentence about its sender; `None` for an append that is accepted or continues a
+/// snapshot.
 fn told(reply: &Response) -> Option<String> {
     match reply {
         Response::Vote(VoteReply { sender, kind, vote_granted, .. }) => {

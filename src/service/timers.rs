@@ -9,7 +9,8 @@ use crate::raft::{
     Timer,
 };
 
-/// The timer of the role with its deadline and how long it runs in all, and the one for the outcome of updates.
+/// The timer of the role, with its deadline and its whole duration, and the deadline of the one for the outcome of
+/// updates.
 #[derive(Debug)]
 pub(super) struct Timers {
     role: Option<(Timer, Instant, Duration)>,
@@ -49,7 +50,7 @@ impl Timers {
         role.into_iter().chain(self.fate.map(|_| Timer::Fate))
     }
 
-    /// The timer of the role, how long it still runs, and how long it runs in all.
+    /// The timer of the role, its remaining time, and its whole duration.
     pub(super) fn of_role(&self, now: Instant) -> Option<(Timer, Duration, Duration)> {
         let (timer, at, total) = self.role?;
         Some((timer, at.saturating_duration_since(now), total))

@@ -49,7 +49,7 @@ const row = (page, id, cell) => text(page, `#server-${id} .${cell}`);
 const word = (page, id) => text(page, `#server-${id} .state strong`);
 const button = (page, name) => page.getByRole("button", { name, exact: true });
 
-// Waits until the page shows this. What it shows instead is told.
+// Waits until the page shows this. The error says what it shows instead.
 async function shows(page, selector, expected, seconds) {
   let seen;
   await eventually(async () => {
@@ -511,7 +511,7 @@ if (process.env.CHAOS_MINUTES) {
     assert.ok(0 < run.updates);
   });
 
-  // 100 updates a second of a file of its own, at whichever server leads.
+  // Updates a file of its own 100 times a second, at whichever server leads.
   async function update(servers, worker, run) {
     const agent = new http.Agent({ keepAlive: true });
     for (let [version, leader] = [1, 0]; !run.isOver; ) {
@@ -521,7 +521,7 @@ if (process.env.CHAOS_MINUTES) {
       if (text.includes("<fault>")) {
         leader = (leader + 1) % 5;
       } else {
-        // Refused: an update whose outcome was unknown was made.
+        // Also if it is refused: an update whose outcome was unknown has been applied.
         version += 1;
         run.updates += 1;
       }

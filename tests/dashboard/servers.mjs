@@ -178,7 +178,7 @@ export class Servers {
   async surfstore(...args) {
     const program = path.join(TARGET, "release", "surfstore");
     const { stdout } = await promisify(execFile)(program, [...args, "-f", this.config]).catch((error) => {
-      // Exit code 4 tells that there is no leader or no majority.
+      // Exit code 4 means that there is no leader or no majority.
       assert.equal(error.code, 4, error.stderr);
       return error;
     });

@@ -1,7 +1,7 @@
 //! A server's disk: a store whose folder is in memory, what is on its way there, and what is left when the power fails.
 //!
-//! It knows no server and no time: it draws from the seed at which operation a process ends and what survives, and how
-//! long its work takes. [`Saved::apply`] says what each change means; the store must read back just that.
+//! It knows no server and no time. It draws at random at which operation a process ends, what survives, and how long
+//! its work takes. [`Saved::apply`] says what each change means; the store must read back just that.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,10 +14,10 @@ use surfstore::storage::{SetIdentity, Sizes, Store};
 
 use crate::network::MILLISECOND;
 
-/// Whose folder it is, which matters to nobody here.
+/// The owner of the folder, which does not matter here.
 const SET: SetIdentity = SetIdentity { id: ServerId(0), size: 1, names: 0 };
 
-/// Small files, so that a run begins many.
+/// Small segments and pieces, so that each run begins many.
 const SIZES: Sizes = Sizes { segment: 2048, piece: 2048 };
 
 /// A disk.
@@ -106,8 +106,8 @@ impl Disk {
         disk
     }
 
-    /// The disk that a process finds in a folder, and whether it was not the first to open it: each that does may end
-    /// in the same way.
+    /// Opens a folder. A process may end, in the same way as the one before, while it does so; then the next one tries.
+    /// Returns the disk, and whether that happened.
     fn open(
         folder: MemoryDisk,
         incarnation: Incarnation,
@@ -218,7 +218,7 @@ impl Disk {
         Some(&self.under_way.insert((number, work)).1)
     }
 
-    /// What is to be done next: at most so many changes as one, or another order, or what can wait.
+    /// What is to be done next: up to `changes_max` changes as one, or another order, or what can wait.
     fn next_work(&mut self, changes_max: usize) -> Option<Work> {
         let is_save = |order: &&Order| matches!(order, Order::Save(_));
         let count = self.orders.iter().take_while(is_save).count().min(changes_max);
@@ -240,7 +240,7 @@ impl Disk {
     pub(crate) fn end(&mut self, number: u64) -> Option<u64> {
         let (_, work) = self.under_way.take_if(|(begun, _)| *begun == number)?;
         let before = self.state.synced;
-        // After each order, a part is done of what can wait.
+        // After each order, a part of what can wait is done.
         let rest = (!matches!(work, Work::Rest)).then_some(Work::Rest);
         for work in [Some(work), rest].into_iter().flatten() {
             assert!(self.carry_out(work).is_ok(), "nothing has ended the process");
@@ -248,8 +248,8 @@ impl Disk {
         Some(self.state.synced).filter(|synced| before < *synced)
     }
 
-    /// Does some work. If the process ends meanwhile, the error is the state that the work leads to: this or the one
-    /// before is read back.
+    /// Does some work. If the process ends meanwhile, the error is the state that the work leads to: the next process
+    /// reads back this state or the one before.
     fn carry_out(&mut self, work: Work) -> Result<(), Box<State>> {
         let (result, change) = match work {
             Work::Save(save) => {
@@ -306,7 +306,7 @@ impl Disk {
             _ => None,
         };
         let waits_from = under_way.unwrap_or(self.state.synced);
-        // It works on until an operation after which nobody hears of it.
+        // It works on, up to a random operation. No server learns what is done from here on.
         let operations = if rng.bool() { rng.u64(0..3) } else { rng.u64(0..16) };
         self.folder.plan(self.folder.operations() + operations, Fault::Stop);
         let mut next = None;
@@ -323,7 +323,7 @@ impl Disk {
         let done = std::mem::replace(self, disk).state;
         let read = [next, Some(done)].into_iter().flatten().find(|it| it.saved == self.state.saved);
         let Some(State { synced, .. }) = read else {
-            panic!("a disk has not what was synced, after an end at {at:?}")
+            panic!("a disk lacks what was synced, after an end at {at:?}")
         };
         let hard_state = &self.saved().hard_state;
         Left {

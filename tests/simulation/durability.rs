@@ -28,7 +28,7 @@ pub(crate) struct Disks {
     all_fail: bool,
     /// How often all servers have lost power at once.
     pub(crate) failures_of_all: u64,
-    /// Until when no work ends on each disk.
+    /// When the stall of each disk ends: until then, no work ends on it.
     pub(crate) stalled: Vec<u64>,
     /// Which servers lose power during the next sync.
     pub(crate) trap: Option<u16>,

@@ -123,7 +123,7 @@ impl MemoryDisk {
         self.state().fault = Some((operation, fault));
     }
 
-    /// Lets nothing happen that was planned and has not happened yet.
+    /// Cancels the planned fault, unless it has happened.
     pub fn unplan(&self) {
         self.state().fault = None;
     }
@@ -349,8 +349,8 @@ pub struct Ways {
     pub all: f64,
 }
 
-/// Calls a test with each way to choose. If there are more than `max`, it is called with the first `max`, and with
-/// as many that `draw` draws from all: it gets a number of possibilities, and returns a smaller number.
+/// Calls a test with each way to choose. If there are more than `max`, it is called with the first `max`, and with as
+/// many random ones: `draw` gets a number of possibilities and returns a smaller number.
 pub fn each_choice(
     max: usize,
     mut draw: impl FnMut(usize) -> usize,
