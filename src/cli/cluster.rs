@@ -35,7 +35,7 @@ const SERVERS: u8 = 5;
 const FIRST_PORT: u16 = 9001;
 
 /// The environment variable that makes glibc return the memory of large requests to the system, and its value. A test
-/// checks that run-server.sh and the unit in docs/operating.md have the same.
+/// checks that run-server.sh and the unit for systemd have the same.
 const MMAP_THRESHOLD: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "131072");
 
 /// If a port is in use: the distance between the first ports that are tried instead, and the bound on their number.
@@ -315,9 +315,10 @@ mod tests {
     #[test]
     fn every_way_to_start_a_server_sets_the_same_mmap_threshold() {
         let (variable, bytes) = MMAP_THRESHOLD;
+        let unit = include_str!("../../configs/systemd/surfstore@.service");
         for (text, line) in [
             (include_str!("../../run-server.sh"), format!("{variable}=${{{variable}:-{bytes}}}")),
-            (include_str!("../../docs/operating.md"), format!("Environment={variable}={bytes}")),
+            (unit, format!("Environment={variable}={bytes}")),
         ] {
             assert!(text.lines().any(|found| found == line), "{line}");
             assert_eq!(text.matches(bytes).count(), 1, "{bytes} occurs once");
