@@ -31,6 +31,9 @@ const JOURNAL_VARIABLE: &str = "JOURNAL_STREAM";
 /// How long repetitions of a line are counted before their number is written.
 const REPEATS: Duration = Duration::from_secs(1);
 
+/// How long after a line, or its last repetition, an equal one is only counted.
+const AGE_MAX: Duration = Duration::from_secs(60);
+
 /// The maximum number of lines that wait to be written.
 const LINES_MAX: usize = 1024;
 
@@ -177,7 +180,7 @@ fn named(text: &str, server: Option<usize>) -> String {
 
 /// Writes the lines to stderr until the process ends, however long the stream blocks.
 fn write_all(lines: &Receiver<Said>) {
-    let mut writer = Writer { has_times: !is_journal(), last: String::new(), repeats: None };
+    let mut writer = Writer::new(!is_journal());
     loop {
         let said = match writer.repeats {
             None => lines.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -208,37 +211,53 @@ fn is_journal() -> bool {
 /// Turns what is said into what is written.
 struct Writer {
     has_times: bool,
-    /// The last log line.
+    /// The last log line, unless a plain line was written after it; empty if there is none.
     last: String,
+    /// When it, or its last repetition, was said.
+    said: Instant,
     /// How often it has been repeated since it, or the last number of repetitions, was written, and when the next
     /// number is due.
     repeats: Option<(u64, Instant)>,
 }
 
 impl Writer {
+    fn new(has_times: bool) -> Writer {
+        Writer { has_times, last: String::new(), said: Instant::now(), repeats: None }
+    }
+
     fn write(&mut self, said: Said, now: Instant) -> String {
         match said {
-            Said::Log(_, line) if line == self.last => {
+            Said::Log(_, line) if line == self.last && now < self.said + AGE_MAX => {
+                self.said = now;
                 let (count, due) = self.repeats.unwrap_or((0, now + REPEATS));
                 self.repeats = Some((count + 1, due));
                 if due <= now { self.summary() } else { String::new() }
             }
             Said::Log(time, line) => {
-                let time = if self.has_times { timestamp(time) + " " } else { String::new() };
-                let written = format!("{}{time}{line}", self.summary());
-                self.last = line;
+                let written = self.summary() + &self.timed(time, &line);
+                (self.last, self.said) = (line, now);
                 written
             }
-            Said::Plain(line) => self.summary() + &line,
+            Said::Plain(line) => {
+                let written = self.summary() + &line;
+                self.last.clear();
+                written
+            }
             Said::Flush => self.summary(),
         }
     }
 
-    /// The number of repetitions, if there are any.
+    /// The last line with the number of its repetitions, if there are any. Several servers may share a stream, so the
+    /// line before may be another one's.
     fn summary(&mut self) -> String {
         let Some((count, _)) = self.repeats.take() else { return String::new() };
-        let time = if self.has_times { timestamp(SystemTime::now()) + " " } else { String::new() };
-        format!("{time}… repeated {count} times\n")
+        let repeats = if count == 1 { "once more" } else { &format!("{count} more times") };
+        self.timed(SystemTime::now(), &format!("{} ({repeats})\n", self.last.trim_end()))
+    }
+
+    /// The line after the time, if lines have it.
+    fn timed(&self, time: SystemTime, line: &str) -> String {
+        if self.has_times { format!("{} {line}", timestamp(time)) } else { line.to_owned() }
     }
 }
 
@@ -329,11 +348,12 @@ mod tests {
 
     #[test]
     fn equal_lines_in_a_row_are_counted_and_their_number_is_told_in_time() {
-        let mut writer = Writer { has_times: false, last: String::new(), repeats: None };
+        let mut writer = Writer::new(false);
         let start = Instant::now();
         let mut write = |line: &str, after| {
             let said = match line {
                 "" => Said::Flush,
+                "plain" => Said::Plain("plain\n".to_owned()),
                 line => Said::Log(UNIX_EPOCH, format!("{line}\n")),
             };
             writer.write(said, start + after)
@@ -341,18 +361,30 @@ mod tests {
         let soon = Duration::ZERO;
         assert_eq!(write("a", soon), "a\n");
         assert_eq!((write("a", soon), write("a", soon)), (String::new(), String::new()));
-        assert_eq!(write("b", soon), "… repeated 2 times\nb\n");
+        assert_eq!(write("b", soon), "a (2 more times)\nb\n");
         assert_eq!(write("a", soon), "a\n", "an earlier line is no repetition");
-        assert_eq!((write("a", soon), write("", soon)), ("".into(), "… repeated 1 times\n".into()));
+        assert_eq!((write("a", soon), write("", soon)), ("".into(), "a (once more)\n".into()));
+        assert_eq!(
+            (write("a", soon), write("plain", soon)),
+            ("".into(), "a (once more)\nplain\n".into())
+        );
+        assert_eq!(write("a", soon), "a\n", "something else was written in between");
         assert_eq!(
             (write("a", soon), write("a", REPEATS)),
-            ("".into(), "… repeated 2 times\n".into())
+            ("".into(), "a (2 more times)\n".into())
         );
         assert_eq!(
             (write("a", REPEATS), write("", REPEATS)),
-            ("".into(), "… repeated 1 times\n".into())
+            ("".into(), "a (once more)\n".into())
         );
         assert_eq!(write("", REPEATS), "");
+        let late = REPEATS + AGE_MAX;
+        assert_eq!(write("a", late), "a\n", "the line before is too old");
+        assert_eq!(
+            (write("a", late * 3 / 2), write("", late)),
+            ("".into(), "a (once more)\n".into())
+        );
+        assert_eq!(write("a", late * 2), "", "its repetition is not too old");
     }
 
     #[test]

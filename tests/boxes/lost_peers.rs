@@ -55,22 +55,13 @@ fn a_peer_whose_port_is_closed_is_tried_ten_times_a_second_at_most() {
     let lost = network.others(leader)[0];
     network.agree(leader, &network.running(), "a", 1);
     network.others(lost).iter().for_each(|id| network.proxy.refuse((*id, lost)));
-    // Lines, and how often each was repeated.
+    // A line may stand for several.
     let failures = |network: &Network| {
-        let (mut count, mut is_failure) = (0, false);
-        for line in network.written(leader, "stderr").lines() {
-            let repeats =
-                line.split_once("… repeated ").map(|(_, rest)| rest.replace(" times", ""));
-            match repeats {
-                Some(repeats) if is_failure => count += repeats.parse::<usize>().unwrap(),
-                Some(_) => {}
-                None => {
-                    is_failure = line.contains("it cannot be reached");
-                    count += usize::from(is_failure);
-                }
-            }
-        }
-        count
+        let written = network.written(leader, "stderr");
+        let lines = written.lines().filter(|line| line.contains("it cannot be reached"));
+        let repeats =
+            |line: &str| line.strip_suffix(" more times)")?.rsplit('(').next()?.parse().ok();
+        lines.map(|line| repeats(line).unwrap_or(1)).sum::<usize>()
     };
     let before = failures(&network);
     let start = Instant::now();

@@ -103,7 +103,7 @@ fn a_line_has_the_time_and_its_server_and_equal_ones_are_counted() {
     let lines: Vec<_> = text.lines().collect();
     let all = [
         "warning: server 3: again",
-        "… repeated 999 times",
+        "warning: server 3: again (999 more times)",
         "server 3 says who it is",
         "surfstore-server: the end",
     ];
