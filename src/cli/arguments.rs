@@ -32,7 +32,7 @@ pub(super) struct Arguments {
           value_hint = ValueHint::FilePath)]
     pub(super) config: Option<PathBuf>,
 
-    /// How long to keep trying [default: 10, but 1 if no server runs]
+    /// How long to look for the leader, or to wait for an answer [default: 10, but 1 if no server runs]
     #[arg(long, value_name = "SECONDS", global = true, value_parser = seconds)]
     pub(super) timeout: Option<Duration>,
 }

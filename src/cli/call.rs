@@ -1,9 +1,12 @@
 //! Any call, as typed by the user.
 
+use std::slice;
+
 use super::arguments::Which;
 use super::error::CommandError;
 use super::roles::the_one;
 use super::screen::Screen;
+use super::status::check_runs;
 use super::values;
 use crate::client::blocking::{Client, wait};
 
@@ -22,6 +25,7 @@ pub(super) fn run(
     let Some(server) = client.servers().get_mut(id) else {
         return Err(CommandError::usage(format!("there is no server {id}")));
     };
-    let answer = wait(server.call(method, &params))?;
-    screen.show_json(&values::to_json(&answer))
+    let answer = wait(server.call(method, &params));
+    check_runs(client, slice::from_ref(&answer))?;
+    screen.show_json(&values::to_json(&answer?))
 }

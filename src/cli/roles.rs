@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::arguments::{Format, Which};
 use super::error::CommandError;
 use super::screen::{Screen, plain};
-use super::status::{majority, nothing_runs};
+use super::status::{check_runs, majority};
 use crate::client::blocking::{Client, wait};
 use crate::client::{Error, RemoteServer};
 
@@ -96,21 +96,17 @@ fn each(
     output: Format,
     act: impl AsyncFn(&mut RemoteServer) -> Result<Deed, Error>,
 ) -> Result<(), CommandError> {
-    let outcomes = if which == Which::All {
-        let outcomes = client.at_each(act);
-        if nothing_runs(&outcomes) {
-            return Err(CommandError::none_runs(outcomes.len()));
-        }
-        outcomes.into_iter().enumerate().collect()
+    let (first, outcomes) = if which == Which::All {
+        (0, client.at_each(act))
     } else {
         let id = the_one(client, which)?;
-        let server = client.servers().get_mut(id);
-        server.map(|server| (id, wait(act(server)))).into_iter().collect::<Vec<_>>()
+        (id, client.servers().get_mut(id).map(|server| wait(act(server))).into_iter().collect())
     };
-    let mut ended = Ok(());
+    let mut ended = check_runs(client, &outcomes);
+    let none_runs = ended.is_err();
     let mut done = Vec::new();
     let mut objects = Vec::new();
-    for (id, outcome) in outcomes {
+    for (id, outcome) in (first..).zip(outcomes) {
         let failed = match outcome {
             Ok(Deed { is_new, told }) => {
                 done.push(format!("server {id} {told}"));
@@ -120,6 +116,9 @@ fn each(
             Err(error) => error,
         };
         objects.push(json!({ "id": id, "error": failed.to_string() }));
+        if none_runs {
+            continue;
+        }
         if let Err(error) = std::mem::replace(&mut ended, Err(CommandError::from(failed))) {
             screen.say(&format!("surfstore: {}", plain(&error.message)));
         }

@@ -141,6 +141,17 @@ pub(super) fn nothing_runs<T>(outcomes: &[Result<T, Error>]) -> bool {
     outcomes.iter().all(|outcome| matches!(outcome, Err(Error::Refused(_))))
 }
 
+/// Fails if the servers that were called refuse the connection, and all others too.
+pub(super) fn check_runs<T>(
+    client: &mut Client,
+    outcomes: &[Result<T, Error>],
+) -> Result<(), CommandError> {
+    if nothing_runs(outcomes) && nothing_runs(&client.at_each(async |server| server.ping().await)) {
+        return Err(CommandError::none_runs(client.servers().len()));
+    }
+    Ok(())
+}
+
 /// Checks that a majority answers the leader.
 pub(super) fn majority(leader: &ServerStatus) -> Result<(), CommandError> {
     if leader.lacks_majority {
