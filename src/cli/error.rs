@@ -52,6 +52,11 @@ impl CommandError {
         CommandError { nothing_runs: true, ..self }
     }
 
+    /// The same error, with a prefix that says what it is about.
+    pub(super) fn at(self, what: &str) -> CommandError {
+        CommandError { message: format!("{what}: {}", self.message), ..self }
+    }
+
     /// The same error, with a prefix that says what was done nevertheless.
     pub(super) fn after(self, done: &str) -> CommandError {
         CommandError { message: format!("{done}; {}", self.message), ..self }

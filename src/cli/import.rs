@@ -31,7 +31,8 @@ pub(super) fn run(
 ) -> Result<(), CommandError> {
     let files = read(path)?;
     let stored = client.files()?;
-    let mut written = Vec::new();
+    let mut written = 0;
+    let mut told = Map::new();
     for (name, file) in &files {
         let versions = versions(stored.get(name), file, keeps_versions);
         let last = *versions.end();
@@ -39,16 +40,20 @@ pub(super) fn run(
         for version in versions {
             let hashes = file.hashes.value();
             let update = FileUpdate { name: name.as_str().into(), version, hashes };
-            let told = client.update(&update).map_err(CommandError::from);
+            let ended = client.update(&update).map_err(CommandError::from);
             // The files before it are written. If the command is repeated, it finds them there.
-            told.and_then(|told| outcome(told, version)).map_err(|error| {
-                error.after(&format!("{} written", counted(written.len(), "file")))
+            ended.and_then(|ended| outcome(ended, version)).map_err(|error| {
+                error
+                    .at(&format!("{name:?}"))
+                    .after(&format!("{} written", counted(written, "file")))
             })?;
         }
-        if is_written {
-            written.push((name, last));
+        written += usize::from(is_written);
+        if !is_written && last == file.version {
+            continue;
         }
-        if output == Format::Table && (is_written || last != file.version) {
+        told.insert(name.clone(), json!(last));
+        if output == Format::Table {
             let instead = match last == file.version {
                 true => String::new(),
                 false => format!(", not {}", file.version),
@@ -59,13 +64,10 @@ pub(super) fn run(
     match output {
         Format::Table => screen.show(&format!(
             "{} written, {} there already",
-            counted(written.len(), "file"),
-            files.len().saturating_sub(written.len())
+            counted(written, "file"),
+            files.len().saturating_sub(written)
         )),
-        Format::Json => {
-            let written = written.into_iter().map(|(name, last)| (name.clone(), json!(last)));
-            screen.show_json(&Json::Object(written.collect::<Map<_, _>>()))
-        }
+        Format::Json => screen.show_json(&Json::Object(told)),
     }
 }
 
@@ -76,7 +78,9 @@ fn versions(
     keeps_versions: bool,
 ) -> RangeInclusive<i64> {
     let before = stored.map_or(0, |stored| stored.version);
-    let is_there = stored.is_some_and(|stored| stored.hashes == file.hashes);
+    // Compared as they are shown: only so much of them is in an exported map.
+    let shown = |file: &FileInfo| values::to_json(&file.hashes.value());
+    let is_there = stored.is_some_and(|stored| shown(stored) == shown(file));
     let last = if is_there { before } else { before.saturating_add(1) };
     let last = if keeps_versions { last.max(file.version) } else { last };
     before.saturating_add(1)..=last
@@ -110,9 +114,26 @@ fn info(file: &Json) -> Option<FileInfo> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::Value;
 
     fn file(version: i64, hash: &str) -> FileInfo {
         FileInfo { version, hashes: [hash.into()].into() }
+    }
+
+    #[test]
+    fn a_file_is_there_if_its_hashes_are_shown_alike() {
+        let stored = |members: Box<[(Box<str>, Value)]>| FileInfo {
+            version: 2,
+            hashes: [Value::Struct(members)].into(),
+        };
+        for stored in [
+            stored([("b".into(), 1.into()), ("a".into(), "x".into())].into()),
+            stored([("base64".into(), "aGk=".into())].into()),
+        ] {
+            let shown = json!({ "version": 2, "hashes": values::to_json(&stored.hashes.value()) });
+            let versions = versions(Some(&stored), &info(&shown).unwrap(), false);
+            assert!(versions.is_empty(), "{shown}: {versions:?}");
+        }
     }
 
     #[test]

@@ -83,23 +83,31 @@ pub(super) fn to_json(value: &Value) -> Json {
     }
 }
 
-/// The value that [`to_json`] shows like this; `None` if there is none in a hash list. An object is base64 or a date,
-/// never a struct, because hash lists contain no structs.
+/// The value that [`to_json`] shows like this; `None` if there is none. A struct that is shown like base64 or a date is
+/// taken for one. The members of any other struct are in the order of their names.
 pub(super) fn from_shown(json: &Json) -> Option<Value> {
     match json {
         Json::Array(elements) => {
             elements.iter().map(from_shown).collect::<Option<_>>().map(Value::Array)
         }
-        Json::Object(members) => match members.iter().next().filter(|_| members.len() == 1)? {
-            (name, Json::String(text)) if name == "base64" => {
-                base64::decode(text).ok().map(|bytes| Value::Base64(bytes.into()))
-            }
-            (name, Json::String(text)) if name == "dateTime.iso8601" => {
-                DateTime::new(text).map(Value::DateTime)
-            }
-            _ => None,
-        },
+        Json::Object(members) => typed(members).or_else(|| {
+            let member =
+                |(name, json): (&String, &Json)| Some((name.as_str().into(), from_shown(json)?));
+            members.iter().map(member).collect::<Option<_>>().map(Value::Struct)
+        }),
         other => from_json(other.clone(), DEPTH_MAX).ok(),
+    }
+}
+
+/// The value of a type that JSON lacks, if the only member of the object names one.
+fn typed(members: &Map<String, Json>) -> Option<Value> {
+    let (name, Json::String(text)) = members.iter().next().filter(|_| members.len() == 1)? else {
+        return None;
+    };
+    match name.as_str() {
+        "base64" => base64::decode(text).ok().map(|bytes| Value::Base64(bytes.into())),
+        "dateTime.iso8601" => DateTime::new(text).map(Value::DateTime),
+        _ => None,
     }
 }
 
@@ -171,12 +179,19 @@ mod tests {
             true.into(),
             Value::Base64(b"hi"[..].into()),
             Value::DateTime(DateTime::new("19980717T14:08:55").unwrap()),
+            Value::Struct([].into()),
+            Value::Struct(
+                [("a".into(), ["b".into(), Value::Base64(b""[..].into())].into())].into(),
+            ),
+            Value::Struct([("base64".into(), "!".into())].into()),
+            Value::Struct([("base64".into(), "aGk=".into()), ("name".into(), "b".into())].into()),
+            Value::Struct([("dateTime.iso8601".into(), "now".into())].into()),
         ];
         for value in list.clone().into_iter().chain([Value::Array(list.into())]) {
             let shown = to_json(&value).to_string();
             assert_eq!(from_shown(&serde_json::from_str(&shown).unwrap()), Some(value), "{shown}");
         }
-        for shown in [json!(null), json!({}), json!({"a": "b"}), json!([{"base64": "!"}])] {
+        for shown in [json!(null), json!({"a": null}), json!([[null]])] {
             assert_eq!(from_shown(&shown), None, "{shown}");
         }
     }

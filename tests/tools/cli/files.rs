@@ -134,6 +134,7 @@ fn an_exported_map_is_imported_with_or_without_its_versions() {
         "update b 1 0",
         "call updatefile string:c int:1 json:[1,0.5,true,\"h\"]",
         "call updatefile string:d int:1 datetime:19980717T14:08:55",
+        "call updatefile string:e int:1 json:[{\"b\":[{\"a\":1}],\"a\":{}}]",
     ] {
         assert_eq!(at(&old, &line.split(' ').collect::<Vec<_>>()).code, Some(0), "{line}");
     }
@@ -145,12 +146,13 @@ fn an_exported_map_is_imported_with_or_without_its_versions() {
     std::fs::write(&file, &exported).unwrap();
 
     let told = at(&old, &["import", path]).shown();
-    assert_eq!(told, "0 files written, 4 there already\n");
+    assert_eq!(told, "0 files written, 5 there already\n");
     let told = at(&new, &["import", path]).shown();
     let (begin, rest) = ("a is at version 1, not 2\n", "is at version 1\n");
-    assert_eq!(told, format!("{begin}b {rest}c {rest}d {rest}4 files written, 0 there already\n"));
+    let rest = format!("b {rest}c {rest}d {rest}e {rest}");
+    assert_eq!(told, format!("{begin}{rest}5 files written, 0 there already\n"));
     let told = at(&new, &["import", "--versions", path]).shown();
-    assert_eq!(told, "a is at version 2\none file written, 3 there already\n");
+    assert_eq!(told, "a is at version 2\none file written, 4 there already\n");
     assert_eq!(at(&new, &["export"]).shown(), exported);
 
     at(&new, &["update", "a", "3", "other"]).shown();
@@ -159,7 +161,9 @@ fn an_exported_map_is_imported_with_or_without_its_versions() {
     let told = run(import.stdin(std::fs::File::open(&file).unwrap())).shown();
     assert_eq!(json(&told), json!({ "a": 4 }));
     let told = at(&new, &["import", "--versions", path]).shown();
-    assert_eq!(told, "a is at version 4, not 2\n0 files written, 4 there already\n");
+    assert_eq!(told, "a is at version 4, not 2\n0 files written, 5 there already\n");
+    let told = at(&new, &["import", "--versions", path, "-o", "json"]).shown();
+    assert_eq!(json(&told), json!({ "a": 4 }), "a version that cannot be kept is told");
 
     for (text, reason) in [
         ("", "is no map of files"),
@@ -172,6 +176,12 @@ fn an_exported_map_is_imported_with_or_without_its_versions() {
         at(&new, &["import", path]).assert_refused(reason);
     }
     at(&new, &["import", "/absent"]).assert_refused("No such file");
+    let text = r#"{"a": {"version": 1, "hashes": []}, "b\u0001": {"version": 1, "hashes": []}}"#;
+    std::fs::write(&file, text).unwrap();
+    at(&new, &["import", path]).assert_failed(
+        2,
+        r#"one file written; "b\u{1}": the call contains a character that XML does not allow"#,
+    );
 }
 
 #[test]
