@@ -75,9 +75,10 @@ pub fn cut_middle(text: &str, columns: usize) -> String {
 pub fn wrap(text: &str, columns: usize, indent: usize) -> String {
     let mut wrapped = String::with_capacity(text.len());
     let mut used = 0;
-    for word in text.split(' ') {
+    for (place, word) in text.split(' ').enumerate() {
         let width = word.chars().count();
-        if wrapped.is_empty() {
+        // The first word is empty if the text begins with a space.
+        if place == 0 {
             used = width;
         } else if used + 1 + width <= columns {
             wrapped.push(' ');
@@ -150,6 +151,8 @@ mod tests {
         assert_eq!(wrap("one two three", 12, 2), "one two\n  three");
         assert_eq!(wrap("one two three", 7, 2), "one two\n  three");
         assert_eq!(wrap("a  b", 80, 0), "a  b");
+        assert_eq!(wrap("  one two", 80, 0), "  one two", "spaces at the beginning stay");
+        assert_eq!(wrap("  one two", 7, 2), "  one\n  two");
         assert_eq!(wrap("a longest-word b", 5, 1), "a\n longest-word\n b");
     }
 
