@@ -72,9 +72,9 @@ fn obey(arguments: &Arguments, screen: &Screen) -> Result<(), CommandError> {
     let limits = arguments.limits();
     match command {
         CliCommand::Cluster { servers, first_port, data } => {
-            let is_counted = servers.is_some() || first_port.is_some();
-            let config = config.clone().or_else(|| from_environment().filter(|_| !is_counted));
-            let config = config.as_deref();
+            let is_named = config.is_some() || servers.is_some() || first_port.is_some();
+            let inherited = if is_named { None } else { config_to_start()? };
+            let config = config.as_deref().or(inherited.as_deref());
             return cluster::run(screen, *servers, config, *first_port, data.as_deref(), limits);
         }
         CliCommand::Server { set, id } => return server::run(set, id),
@@ -156,6 +156,20 @@ fn how_to_start(config: &Config, named: Option<&PathBuf>) -> String {
 /// The configuration that the environment names.
 fn from_environment() -> Option<PathBuf> {
     env::var_os(CONFIG_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+/// The configuration that the environment names, for servers to be started. An earlier `cluster` may have written it,
+/// and removed it at its end.
+fn config_to_start() -> Result<Option<PathBuf>, CommandError> {
+    match from_environment() {
+        Some(path) if path.try_exists().is_ok_and(|exists| !exists) => {
+            Err(CommandError::usage(format!(
+                "{CONFIG_VARIABLE} names {path:?}, which does not exist; to start servers without it: \
+                 `unset {CONFIG_VARIABLE}`"
+            )))
+        }
+        named => Ok(named),
+    }
 }
 
 /// Reads the configuration that the option or the environment names.

@@ -4,7 +4,7 @@ use std::env;
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind, IsTerminal};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -79,8 +79,9 @@ pub(super) fn run(
     let mut client = Client::new(&config.servers, limits);
     let hosts = client.at_each(async |server| server.host_addresses().await);
     for (address, found) in config.servers.iter().zip(hosts) {
-        check_free(address, &found?).map_err(|error| match &written {
-            Some(_) => with_free_ports(error, &config),
+        let found = found?;
+        check_free(address, &found).map_err(|error| match &written {
+            Some(_) => with_free_ports(error, &config, &found),
             None => error,
         })?;
     }
@@ -241,17 +242,17 @@ fn check_free(address: &Address, found: &[IpAddr]) -> Result<(), CommandError> {
     }
 }
 
-/// The same error, with a suggestion of free ports if some are nearby.
-fn with_free_ports(error: CommandError, config: &Config) -> CommandError {
+/// The same error, with a suggestion of free ports if some are nearby. All servers are at these addresses.
+fn with_free_ports(error: CommandError, config: &Config, found: &[IpAddr]) -> CommandError {
     let ports = config.servers.iter().map(|server| server.port);
     let Some((first, last)) = ports.clone().min().zip(ports.max()) else { return error };
+    let Some(server) = config.servers.first() else { return error };
     let span = last - first;
-    let is_free = |first: &u16| {
-        let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-        first.checked_add(span).is_some_and(|last| (*first..=last).all(|port| bind(port).is_ok()))
-    };
+    let is_free = |port| check_free(&Address { port, ..server.clone() }, found).is_ok();
+    let are_free =
+        |first: &u16| first.checked_add(span).is_some_and(|last| (*first..=last).all(is_free));
     let mut others = (1..FREE_MAX).map_while(|step| first.checked_add(step * FREE_STEP));
-    match others.find(is_free) {
+    match others.find(are_free) {
         Some(port) => {
             CommandError { message: format!("{}; try --first-port {port}", error.message), ..error }
         }
@@ -310,7 +311,22 @@ impl Drop for TemporaryConfig {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
+
+    #[test]
+    fn ports_that_are_suggested_are_free_at_every_address_of_the_host() {
+        let found = [Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 0, 0, 2)].map(IpAddr::V4);
+        let taken = TcpListener::bind((found[1], 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let text = format!("M: 1\nmetadata0: localhost:{}\n", port - FREE_STEP);
+        let config = Config::parse(&text).unwrap();
+        let error = with_free_ports(CommandError::error("taken"), &config, &found).message;
+        let suggested: u16 =
+            error.strip_prefix("taken; try --first-port ").unwrap().parse().unwrap();
+        assert!(port < suggested, "{suggested} is not free, nor is any port before it");
+    }
 
     #[test]
     fn every_way_to_start_a_server_sets_the_same_mmap_threshold() {

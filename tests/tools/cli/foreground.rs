@@ -311,6 +311,15 @@ fn a_configuration_in_the_environment_is_used_unless_the_servers_are_counted() {
 }
 
 #[test]
+fn a_variable_that_names_a_removed_configuration_is_told_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config");
+    run(program().arg("cluster").env("SURFSTORE_CONFIG", &file)).assert_refused(&format!(
+        "SURFSTORE_CONFIG names {file:?}, which does not exist; to start servers without it: `unset SURFSTORE_CONFIG`"
+    ));
+}
+
+#[test]
 fn servers_are_not_started_if_stdout_cannot_be_written() {
     let first = three_ports();
     let _turn = Turn::take();
