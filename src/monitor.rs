@@ -232,9 +232,11 @@ impl Monitor {
         self.peer_requests += 1;
     }
 
-    /// Records an event, in the term of the state that was observed last.
+    /// Records an event, in the term of the state that was observed last. A crashed server records only that it is.
     pub fn record(&mut self, what: Recorded, now: Instant) {
-        self.recorder.record(what, self.raft.current_term, now);
+        if self.raft.role != RoleName::Crashed || matches!(what, Recorded::Role(_)) {
+            self.recorder.record(what, self.raft.current_term, now);
+        }
     }
 
     /// A request is sent to a peer.
@@ -255,7 +257,7 @@ impl Monitor {
         }
     }
 
-    /// An append with so many entries was sent to a peer, or has come from it, in the leader's term.
+    /// An append with so many entries was sent to a peer, or has come from it as its leader, in this term.
     pub fn append(
         &mut self,
         (peer, direction): (ServerId, Direction),
@@ -270,7 +272,7 @@ impl Monitor {
         }
     }
 
-    /// The piece of a snapshot at this offset was sent to a peer, or has come from it.
+    /// The piece of a snapshot at this offset was sent to a peer, or has come from it as its leader.
     pub fn snapshot_piece(
         &mut self,
         (peer, direction): (ServerId, Direction),

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::document::Document;
 use super::multicall::Multicall;
+use super::report::Brought;
 use super::{Action, Shell};
 use crate::protocol::{Answer, Asked, LongAnswer, Method, MethodAndCall, TypedCall, fault};
 use crate::raft::{self, CallId, Event, Reply, RoleName, Server, ServerId};
@@ -18,6 +19,8 @@ pub(super) struct Waiting {
     since: Instant,
     /// The peer that makes it.
     pub(super) peer: Option<ServerId>,
+    /// What the peer brings if it leads.
+    pub(super) brought: Option<Brought>,
 }
 
 /// Which part answers a call.
@@ -70,7 +73,8 @@ impl Shell {
             }
         };
         let peer = call.as_ref().ok().and_then(|call| call.peer()).map(|peer| peer.id);
-        let waiting = Waiting { method, since, peer };
+        let brought = call.as_ref().ok().and_then(Brought::by);
+        let waiting = Waiting { method, since, peer, brought };
         match self.serve(method, call, server, now) {
             Served::Here(answer) => Some(self.answer(waiting, &answer, now)),
             Served::InParts(answer) => self.answer_in_parts(id, waiting, answer, now),

@@ -7,10 +7,11 @@ use log::Level;
 
 use super::Shell;
 use crate::monitor::{self, Direction, Recorded};
+use crate::protocol::TypedCall;
 use crate::raft::{
-    self, AppendOutcome, AppendReply, BallotKind, CallId, Event, Failure, Flaw, Identity,
-    Incarnation, LogIndex, Member, Position, Reply, Response, RoleName, Server, ServerId, Timer,
-    VoteReply,
+    self, AppendEntries, AppendOutcome, AppendReply, BallotKind, CallId, Event, Failure, Flaw,
+    Identity, Incarnation, InstallSnapshot, LogIndex, Member, Position, Reply, RequestVote,
+    Response, RoleName, Server, ServerId, Timer, VoteReply,
 };
 
 /// What has been reported, so that it is not reported twice.
@@ -29,6 +30,30 @@ struct LoggedState {
     role: RoleName,
     leads: bool,
     incarnation: Incarnation,
+}
+
+/// What a leader's request brings.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Brought {
+    /// So many entries; none in a heartbeat.
+    Entries(usize),
+    /// The piece of a snapshot at this offset.
+    Piece(u64),
+}
+
+impl Brought {
+    /// What the call brings, if it is such a request.
+    pub(super) fn by(call: &TypedCall) -> Option<Brought> {
+        match call {
+            TypedCall::Raft(raft::Call::AppendEntries(request)) => {
+                Some(Brought::Entries(request.entries.len()))
+            }
+            TypedCall::Raft(raft::Call::InstallSnapshot(request)) => {
+                Some(Brought::Piece(request.offset))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What a leader's request will change if it is accepted.
@@ -102,21 +127,13 @@ impl Shell {
                 }
                 self.monitor.unanswered_by(*by, *failure, now);
             }
-            Event::Call(call, raft::Call::RequestVote(request)) => {
-                let explains = self.show(None, &request.sender, server, now);
-                self.reporter.explained = explains.then_some(*call);
-            }
-            Event::Call(call, raft::Call::AppendEntries(request)) => {
-                let explains = self.show(None, &request.sender, server, now);
-                self.reporter.explained = explains.then_some(*call);
-                let Identity { id, term, .. } = request.sender;
-                let entries = request.entries.len();
-                self.monitor.append((id, Direction::Received), entries, term, now);
-            }
-            Event::Call(call, raft::Call::InstallSnapshot(request)) => {
-                let from = request.sender.id;
-                self.monitor.snapshot_piece((from, Direction::Received), request.offset, now);
-                let explains = self.show(None, &request.sender, server, now);
+            Event::Call(
+                call,
+                raft::Call::RequestVote(RequestVote { sender, .. })
+                | raft::Call::AppendEntries(AppendEntries { sender, .. })
+                | raft::Call::InstallSnapshot(InstallSnapshot { sender, .. }),
+            ) => {
+                let explains = self.show(None, sender, server, now);
                 self.reporter.explained = explains.then_some(*call);
             }
             // The heartbeats are recorded themselves.
@@ -180,10 +197,29 @@ impl Shell {
                 match reply.outcome {
                     AppendOutcome::Accepted
                     | AppendOutcome::Mismatch(_)
-                    | AppendOutcome::Incomplete(_) => self.monitor.heard(now),
+                    | AppendOutcome::Incomplete(_) => {
+                        self.monitor.heard(now);
+                        self.note_brought(id, reply, now);
+                    }
                     AppendOutcome::Stale | AppendOutcome::Refused => {}
                 }
                 self.log_reply(peer, &Response::Append(*reply));
+            }
+            _ => {}
+        }
+    }
+
+    /// Records what the leader's request has brought that this server has accepted, or would if its log matched.
+    fn note_brought(&mut self, id: CallId, reply: &AppendReply, now: Instant) {
+        let call = self.waiting.get(&id).and_then(|call| call.peer.zip(call.brought));
+        let AppendReply { sender, outcome, .. } = reply;
+        match (call, outcome) {
+            (Some((peer, Brought::Entries(count))), _) => {
+                self.monitor.append((peer, Direction::Received), count, sender.term, now);
+            }
+            // If all of it came at once, it is recorded as installed.
+            (Some((peer, Brought::Piece(offset))), AppendOutcome::Incomplete(_)) => {
+                self.monitor.snapshot_piece((peer, Direction::Received), offset, now);
             }
             _ => {}
         }

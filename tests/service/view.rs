@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 use surfstore::monitor::{Process, VIEW_BYTES_MAX};
-use surfstore::protocol::Ask;
-use surfstore::raft::WAITING_MAX;
+use surfstore::protocol::{self, Ask};
+use surfstore::raft::{AppendEntries, LogIndex, Position, Request, Round, WAITING_MAX};
 use surfstore::value::Value;
 
 use super::cluster::{Cluster, page_request};
@@ -183,6 +183,45 @@ fn a_candidate_shows_its_ballot_and_a_crashed_server_that_it_is() {
 }
 
 #[test]
+fn what_a_leader_of_an_older_term_sends_is_not_recorded_as_received() {
+    let (mut cluster, old) = Cluster::led(3, WAITING_MAX);
+    cut_off(&mut cluster, old);
+    cluster.pass(Duration::from_secs(5));
+    let others: Vec<u8> = (0..3).filter(|id| *id != old).collect();
+    let seen = |cluster: &Cluster, id| {
+        events(&view(cluster, id, 0)).last().unwrap()["seq"].as_u64().unwrap()
+    };
+    let before: Vec<_> = others.iter().map(|id| (*id, seen(&cluster, *id))).collect();
+    let sender = cluster.service(old).server().identity();
+    let append = Request::AppendEntries(AppendEntries {
+        sender,
+        receiver: None,
+        prev_log: Position::default(),
+        entries: Vec::new(),
+        leader_commit: LogIndex::default(),
+        round: Round::default(),
+        has_majority: true,
+    });
+    for (id, before) in before {
+        cluster.send(id, &protocol::write_request(&append));
+        let view = view(&cluster, id, before);
+        let is_of_old = |event: &&Json| event["sent"] == false && event["peer"] == old;
+        assert_eq!(events(&view).iter().find(is_of_old), None, "at server {id}");
+    }
+}
+
+#[test]
+fn a_crashed_server_records_nothing_but_that_it_is() {
+    let (mut cluster, leader) = Cluster::led(3, WAITING_MAX);
+    let crashed = (leader + 1) % 3;
+    cluster.answer(crashed, &Ask::Crash).unwrap();
+    let before = events(&view(&cluster, crashed, 0)).last().unwrap()["seq"].as_u64().unwrap();
+    cluster.pass(Duration::from_secs(2));
+    cluster.disconnect(leader, crashed);
+    assert_eq!(events(&view(&cluster, crashed, before)), [] as [Json; 0]);
+}
+
+#[test]
 fn a_snapshot_is_recorded_where_it_is_sent_and_where_it_is_installed() {
     let (mut cluster, leader) = Cluster::led(3, WAITING_MAX);
     let lagging = (leader + 1) % 3;
@@ -190,7 +229,10 @@ fn a_snapshot_is_recorded_where_it_is_sent_and_where_it_is_installed() {
     // More than a leader keeps of the updates of a small map.
     let long = Value::Array(["h".repeat(1 << 20).as_str().into()].into());
     for version in 1..=12 {
-        cluster.send(leader, &Ask::Update("a", version, &long).document());
+        // Two files are more than a piece of a snapshot.
+        for name in ["a", "b"] {
+            cluster.send(leader, &Ask::Update(name, version, &long).document());
+        }
     }
     let before = view(&cluster, leader, 0);
     assert!(1 < before["lastIncluded"].as_u64().unwrap(), "{before}");
