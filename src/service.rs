@@ -329,7 +329,7 @@ impl Service {
                 let progress = &server.progress();
                 shell.monitor.page(path, Moment { progress, process: process(), ..moment })
             }
-            "/" if request.prefers_json => shell.monitor.page("/status", moment),
+            "/" if request.prefers_json => Some(shell.monitor.root_for_programs(moment)),
             path => shell.monitor.page(path, moment),
         }
     }

@@ -117,6 +117,18 @@ fn the_dashboard_loads_only_its_own_parts_and_asks_only_the_servers() {
     }
 }
 
+/// A policy cannot name a host with an underscore, and a browser ignores a source that it cannot read.
+#[test]
+fn a_server_that_a_policy_cannot_name_is_allowed_by_its_port() {
+    let now = Instant::now();
+    let config = Config::parse("M: 1\nmetadata0: meta_1.example:9001\n").unwrap();
+    let monitor = Monitor::new(ServerId(0), config, now, led_by(0, 1));
+    let page = monitor.page("/", moment(now, false)).unwrap();
+    let policy = page.fields.iter().find(|(name, _)| *name == "Content-Security-Policy");
+    let policy = &policy.expect("the page has a policy").1;
+    assert!(policy.contains("connect-src 'self' http://*:9001;"), "{policy}");
+}
+
 #[test]
 fn the_dashboard_has_at_most_60_kib() {
     let now = Instant::now();

@@ -12,12 +12,8 @@ pub(super) fn part(path: &str, config: &Config) -> Option<Page> {
         "/page.js" => ("text/javascript; charset=utf-8", include_str!("../dashboard/page.js")),
         _ => return None,
     };
-    let mut fields = fields();
+    let mut fields = if path == "/" { root_fields() } else { fields() };
     fields.push(("Content-Security-Policy", security_policy(config)));
-    if path == "/" {
-        // Programs get the status there.
-        fields.push(("Vary", "Accept".to_owned()));
-    }
     Some(Page { status: 200, content_type, fields, body: body.to_owned() })
 }
 
@@ -33,6 +29,13 @@ pub(super) fn fields() -> Vec<(&'static str, String)> {
     .into()
 }
 
+/// The header fields of `/`. Programs get the status there.
+pub(super) fn root_fields() -> Vec<(&'static str, String)> {
+    let mut fields = fields();
+    fields.push(("Vary", "Accept".to_owned()));
+    fields
+}
+
 /// The page loads its own parts, asks the servers of the configuration, and does nothing else.
 fn security_policy(config: &Config) -> String {
     let servers: String = config.servers.iter().map(sources).collect();
@@ -42,11 +45,11 @@ fn security_policy(config: &Config) -> String {
     )
 }
 
-/// A server as sources of the policy, each after a space. A policy cannot name an IPv6 address, so a server that has
-/// one is allowed as any host with its port.
+/// A server as sources of the policy, each after a space. A policy can name neither an IPv6 address nor a host with an
+/// underscore, so a server that has one is allowed as any host with its port.
 fn sources(server: &Address) -> String {
     let Address { host, port } = server;
-    let by_name = if host.contains(':') {
+    let by_name = if host.contains([':', '_']) {
         format!(" http://*:{port}")
     } else {
         format!(" http://{host}:{port}")

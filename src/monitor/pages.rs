@@ -50,12 +50,7 @@ impl Monitor {
     pub fn page(&self, target: &str, moment: Moment<'_>) -> Option<Page> {
         let path = target.split('?').next().unwrap_or_default();
         Some(match path {
-            "/status" => Page {
-                status: 200,
-                content_type: "application/json",
-                fields: Vec::new(),
-                body: format!("{}\n", self.json(moment)),
-            },
+            "/status" => self.status_page(moment, Vec::new()),
             "/metrics" => Page {
                 status: 200,
                 content_type: "text/plain; version=0.0.4",
@@ -67,6 +62,16 @@ impl Monitor {
             "/readyz" => self.readiness(moment),
             _ => return dashboard::part(path, &self.config),
         })
+    }
+
+    /// The page `/` for programs: the status, with the header fields of the page for people.
+    pub fn root_for_programs(&self, moment: Moment<'_>) -> Page {
+        self.status_page(moment, dashboard::root_fields())
+    }
+
+    fn status_page(&self, moment: Moment<'_>, fields: Vec<(&'static str, String)>) -> Page {
+        let body = format!("{}\n", self.json(moment));
+        Page { status: 200, content_type: "application/json", fields, body }
     }
 
     fn json(&self, moment: Moment<'_>) -> serde_json::Value {

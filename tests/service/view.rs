@@ -355,7 +355,14 @@ fn the_root_is_the_page_for_people_and_the_status_for_programs() {
     assert_eq!((page.status, page.content_type), (200, "text/html; charset=utf-8"));
     request.prefers_json = true;
     let status = cluster.service(leader).page(&request, Process::default, cluster.now).unwrap();
-    assert_eq!(Some(status), cluster.page(leader, "/status"));
+    let plain = cluster.page(leader, "/status").unwrap();
+    assert_eq!((status.content_type, &status.body), (plain.content_type, &plain.body));
+    for field in ["Vary: Accept", "Cache-Control: no-cache", "X-Content-Type-Options: nosniff"] {
+        for page in [&page, &status] {
+            let has = page.fields.iter().any(|(name, value)| format!("{name}: {value}") == field);
+            assert!(has, "{field} in {:?}", page.fields);
+        }
+    }
     let may_crash = |may_call| {
         let request = surfstore::monitor::PageRequest { may_call, ..page_request("/view") };
         let view = cluster.service(leader).page(&request, Process::default, cluster.now).unwrap();
