@@ -237,7 +237,7 @@ fn each_foreign_library_is_named_where_it_belongs_and_nowhere_else() {
         ("smol", &["dial", "client", "runtime", "cli/cluster.rs", "cli/interrupt.rs"]),
         ("async_io", &["dial", "client", "runtime"]),
         ("async_signal", &["cli/cluster.rs", "cli/interrupt.rs", "runtime/signals.rs"]),
-        ("crc32c", &["storage"]),
+        ("crc32c", &["monitor/view.rs", "storage"]),
         ("clap", &["chaos/options.rs", "cli.rs", "cli/arguments.rs"]),
         ("tz::", &["cli/clock.rs"]),
         ("async_h1", &["runtime/head_codec.rs"]),

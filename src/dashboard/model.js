@@ -27,9 +27,8 @@ const HEARD = 2000;
 // The page says why a server is silent only after this time. Before, the others may not have noticed.
 const SETTLED = 2500;
 
-// How many events are kept of all servers, and how many samples of a server's clock.
+// How many events are kept of all servers.
 const EVENTS_MAX = 512;
-const CLOCKS_MAX = 8;
 export const COLUMNS = 32;
 
 // The topic of each kind of event, and the event in words.
@@ -54,6 +53,7 @@ const KINDS = {
   silent: ["peers", ({ peer, failure }) => `${peer} ${SILENCES[failure] ?? "does not answer"}`],
   back: ["peers", ({ peer }) => `${peer} answers again`],
   closed: ["peers", ({ peer }) => `connections of ${peer} closed`],
+  missing: ["peers", () => "some events are missing"],
 };
 const TIMEOUTS = {
   silence: "leader silent",
@@ -70,15 +70,10 @@ export const textOf = (event) => KINDS[event.kind]?.[1](event) ?? event.kind;
 const ballotOf = ({ ballot }) => (ballot === "preVote" ? "pre-vote" : "vote");
 const passed = ({ sent, peer }, what) => (sent === false ? `has ${what} from ${peer}` : `sends ${peer} ${what}`);
 
-export const isLoopback = (host) => /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/i.test(host);
+export const isLoopback = (host) => /^(localhost|127\.0\.0\.1|\[::1\])$/i.test(host);
 
-// The URL at which the page asks a server. All loopback names are one machine, so the page's own is used: a browser
-// may know only one of them.
-export function urlOf(address, pageHost) {
-  // An IPv6 address is in brackets.
-  const [, host, port] = /^(.*):(\d+)$/.exec(address);
-  return `http://${isLoopback(host) && isLoopback(pageHost) ? pageHost : host}:${port}`;
-}
+// Of a process that has not answered: the bounds of its clock's offset, its newest event, the time of its newest item.
+const UNKNOWN = { least: -Infinity, most: Infinity, seq: 0, told: 0 };
 
 export class Model {
   // `servers` and `id` are those of the first answer, which came from the server that gave the page.
@@ -88,9 +83,7 @@ export class Model {
       id,
       address,
       view: null,
-      clocks: [],
-      offset: 0,
-      seq: 0, // of the newest event that is known: the next answer has those after it
+      ...UNKNOWN,
       seen: null,
       began: null,
       failure: null,
@@ -112,6 +105,14 @@ export class Model {
     return failures ? Math.min(POLL * 2 ** (failures - 1), BACK_OFF_MAX) : POLL;
   }
 
+  // The origin at which the page asks a server: its own if that server gave it. All loopback names are one machine, of
+  // which a browser may know only that of the page. The policy of the page names no IPv6 address.
+  origin(id, pageHost) {
+    const [, host, port] = /^(.*):(\d+)$/.exec(this.servers[id].address);
+    const isAlias = isLoopback(host) && isLoopback(pageHost) && pageHost !== "[::1]";
+    return id === this.givenBy ? "" : `http://${isAlias ? pageHost : host}:${port}`;
+  }
+
   began(id, now) {
     this.servers[id].began = now;
   }
@@ -121,8 +122,8 @@ export class Model {
     this.resumed = now;
   }
 
-  // `reason` is `refused` if there was no answer because the connection failed, `timeout` if the time was up, or
-  // `nonsense` if what answered is no such server.
+  // `reason` is `refused` if there was no answer because the connection failed, `timeout` if the time was up,
+  // `nonsense` if what answered is no such server, or a text.
   failed(id, reason) {
     const server = this.servers[id];
     server.began = null;
@@ -141,29 +142,35 @@ export class Model {
     // A new process counts its events from 1. If it was asked for those after another's, all are asked for next time.
     const isWhole = isSame || server.seq === 0;
     if (!isSame) {
-      Object.assign(server, { clocks: [], seq: 0 });
+      Object.assign(server, UNKNOWN);
     }
-    // The server read its clock between the two moments. Each request narrows what its clock's offset may be.
-    server.clocks.push({ least: began - view.milliseconds, most: ended - view.milliseconds });
-    server.clocks.splice(0, server.clocks.length - CLOCKS_MAX);
-    const least = Math.max(...server.clocks.map((clock) => clock.least));
-    const most = Math.min(...server.clocks.map((clock) => clock.most));
-    server.offset = (least + most) / 2;
+    // The server read its clock, and cut it, between the two moments. Each request narrows what its clock's offset may
+    // be, except after a machine has slept.
+    const range = { least: began - view.milliseconds - 1, most: ended - view.milliseconds };
+    const least = Math.max(server.least, range.least);
+    const most = Math.min(server.most, range.most);
+    Object.assign(server, least <= most ? { least, most } : range);
+    server.offset = (server.least + server.most) / 2;
     server.committedBefore = isSame ? server.view.commitIndex : 0;
     server.lacks = view.role === "leader" && !view.hasMajority ? server.lacks + 1 : 0;
     Object.assign(server, { began: null, failure: null, failures: 0, seen: ended });
 
-    for (const event of isWhole ? view.events : []) {
+    const [first] = view.events;
+    const missing = view.dropped && server.view && first ? [{ ...first, seq: first.seq - 1, kind: "missing" }] : [];
+    // A server's items stay in its order, also if its offset has changed.
+    const timeOf = (at) => Math.max(server.told, at + server.offset);
+    for (const event of isWhole ? [...missing, ...view.events] : []) {
       if (server.seq < event.seq) {
-        server.seq = event.seq;
-        const time = event.at + server.offset;
-        const key = `${id} ${view.boot} ${event.seq}`;
-        this.queue.push({ time, id, event: { ...event, id, time, key } });
+        const time = timeOf(event.at);
+        Object.assign(server, { seq: event.seq, told: time });
+        this.queue.push({ time, id, event: { ...event, id, time, key: `${id} ${view.boot} ${event.seq}` } });
       }
     }
     // The events are queued; only the last view itself is kept.
     server.view = { ...view, events: [] };
-    this.queue.push({ time: view.milliseconds + server.offset, id, view: server.view });
+    const time = timeOf(view.milliseconds);
+    server.told = isWhole ? time : 0;
+    this.queue.push({ time, id, view: server.view });
     this.queue.sort((left, right) => left.time - right.time);
     this.queue.splice(0, this.queue.length - this.servers.length * EVENTS_MAX);
   }
@@ -236,7 +243,7 @@ export class Model {
     const age = view ? now - seen : Infinity;
     const old = view ? `values of ${seconds(age)} ago` : "has never answered this page";
     const silent = (state, up, ...detail) => ({ state, up, detail: [...detail, old] });
-    const how = FAILURES[failure ?? "timeout"];
+    const how = FAILURES[failure ?? "timeout"] ?? failure;
     const witnesses = this.witnesses(id, now);
     const hearing = witnesses.filter((other) => hears(other.view, id));
     if (age < SETTLED) {
@@ -266,22 +273,19 @@ export class Model {
     const term = Math.max(0, ...answering.map(({ view }) => view.term));
     const total = servers.length;
     const down = servers.filter((server) => server.up === false).length;
-    const isLost = total - this.majority < down || (boss !== null && !boss.view.hasMajority && up < this.majority);
+    const isLost = total - this.majority < down || (boss?.view.hasMajority === false && up < this.majority);
     const state = { servers, leader: leader?.id ?? null, term, up, total, alert: "" };
-    const isSure = this.majority <= up;
-    state.calm = isSure ? "A majority is up." : "This browser cannot tell whether a majority is up.";
+    state.calm = this.majority <= up ? "A majority is up." : "This browser cannot tell whether a majority is up.";
 
     if (!answering.length) {
       const asking = servers.some((server) => server.state === "asking");
       state.headline = asking ? "Asking the servers" : "No server answers";
       state.calm = "";
       state.alert = asking ? "" : "No server answers this browser. What is shown is what they said last.";
-    } else if (isLost) {
+    } else if (isLost || 1 < boss?.lacks) {
       state.headline = boss ? `Server ${boss.id} leads, without a majority` : "No leader";
-      state.alert = `No majority is up (${up} of ${total}; ${this.majority} are needed): updates and reads wait.`;
-    } else if (boss && 1 < boss.lacks) {
-      state.headline = `Server ${boss.id} leads, without a majority`;
-      state.alert = "No majority answers the leader: updates and reads wait.";
+      const why = isLost ? `is up (${up} of ${total}; ${this.majority} are needed)` : "answers the leader";
+      state.alert = `No majority ${why}: updates and reads wait.`;
     } else if (leader) {
       state.headline = `Server ${leader.id} leads`;
     } else {
@@ -356,6 +360,7 @@ const FAILURES = {
 };
 
 const ROLES = new Set(["follower", "candidate", "leader", "crashed"]);
+const NAMED = new Set(["asking", "browser", "stale"]);
 
 const WORDS = {
   asking: "Asking …",
@@ -368,12 +373,12 @@ const WORDS = {
   stale: "Stale",
 };
 
-// The leader of the highest term; one that this browser cannot reach if those that hear it name it.
+// The leader of the highest term; one that has not answered this browser if those that hear it name it.
 function leading(servers) {
   const answering = servers.filter(({ state }) => ROLES.has(state) && state !== "crashed");
   const term = Math.max(...answering.map(({ view }) => view.term));
   const newest = answering.filter(({ view }) => view.term === term);
-  const named = newest.map(({ view }) => servers[view.leader]).find((server) => server?.state === "browser");
+  const named = newest.map(({ view }) => servers[view.leader]).find((server) => NAMED.has(server?.state));
   return newest.find(({ state }) => state === "leader") ?? named ?? null;
 }
 
@@ -396,7 +401,6 @@ function still(view, time) {
     granted: ballot?.granted ?? [],
   };
 }
-
 
 // A server after an event.
 function moved(before, event, time) {
@@ -453,9 +457,9 @@ function gridOf(servers, leader) {
   return { first, last, rows };
 }
 
-// A cell of the log grid in words.
+// A cell of the log grid in words. A name that runs from right to left turns nothing else around.
 export function cellText(id, { index, entry, isCommitted, match, next }) {
-  const what = entry?.kind === "update" ? `${entry.name} version ${entry.version}` : entry?.kind;
+  const what = entry?.kind === "update" ? `\u2068${entry.name}\u2069 version ${entry.version}` : entry?.kind;
   const about = entry
     ? [entry.term === null ? "not told" : `term ${entry.term}, ${what}`, isCommitted ? "committed" : "not committed"]
     : ["no entry"];
@@ -464,18 +468,19 @@ export function cellText(id, { index, entry, isCommitted, match, next }) {
   return `Server ${id}, index ${index}: ${[...about, ...marks].filter(Boolean).join(", ")}`;
 }
 
-// The versions of the files at each server, and the blocks.
+// The versions of the files at each server, and the blocks. Servers cut names differently: the longest is shown.
 function filesOf(servers) {
-  const shown = servers.map(({ view }) => new Map((view?.files.shown ?? []).map((file) => [file.name, file])));
-  const names = [...new Set(shown.flatMap((files) => [...files.keys()]))].sort().slice(0, 50);
-  const rows = names.map((name) => {
-    const files = shown.map((files) => files.get(name));
+  const shown = servers.map(({ view }) => new Map((view?.files.shown ?? []).map((file) => [file.key, file])));
+  const all = shown.flatMap((files) => [...files.values()]).sort((a, b) => a.name.length - b.name.length);
+  const names = [...new Map(all.map(({ key, name }) => [key, name]))].sort(([, a], [, b]) => (a < b ? -1 : 1));
+  const rows = names.slice(0, 50).map(([key, name]) => {
+    const files = shown.map((files) => files.get(key));
     const newest = Math.max(...files.map((file) => file?.version ?? 0));
     const cells = files.map((file, id) => {
       const { view } = servers[id];
       // Beyond the last file that a server shows, it may have more.
-      const isCut = shown[id].size < (view?.files.count ?? 0) && [...shown[id].keys()].at(-1) < name;
-      const isUnknown = !view || (!file && isCut);
+      const last = [...shown[id].values()].at(-1)?.name.replace(/…$/, "") ?? "";
+      const isUnknown = !view || (!file && shown[id].size < view.files.count && last <= name);
       return {
         text: file ? String(file.version) + (file.deleted ? " deleted" : "") : isUnknown ? "?" : "–",
         isBehind: !isUnknown && (file?.version ?? 0) < newest,
@@ -502,7 +507,4 @@ function seconds(milliseconds) {
   return whole < 120 ? `${whole} s` : `${Math.round(whole / 60)} min`;
 }
 
-function list(ids) {
-  const [last, ...others] = [...ids].reverse();
-  return others.length ? `${others.reverse().join(", ")} and ${last}` : String(last);
-}
+const list = (ids) => ids.join(", ").replace(/, (\d+)$/, " and $1");

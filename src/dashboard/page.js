@@ -3,12 +3,13 @@
 
 import {
   COLUMNS, FLIGHT, Model, POLL, REPLAY_LATE, TIMEOUT, TOPICS,
-  cellText, count, isLoopback, number, textOf, topicOf, urlOf,
+  cellText, count, isLoopback, number, textOf, topicOf,
 } from "./model.js";
 
 const EVENT_ROWS_MAX = 300;
 const MESSAGES_MAX = 64;
 const TEST_FILE = "dashboard.txt";
+const TEST_KEY = "ede4cd3c";
 const TEST_HASH = "dashboard";
 
 const byId = (id) => document.getElementById(id);
@@ -18,8 +19,8 @@ const now = () => performance.now();
 // Writing.
 
 function make(name, attributes = {}, ...children) {
-  const isSvg = ["svg", "g", "circle", "path", "text"].includes(name);
-  const element = isSvg ? document.createElementNS("http://www.w3.org/2000/svg", name) : document.createElement(name);
+  const type = ["svg", "g", "circle", "path", "text"].includes(name) ? "2000/svg" : "1999/xhtml";
+  const element = document.createElementNS(`http://www.w3.org/${type}`, name);
   for (const [attribute, value] of Object.entries(attributes)) {
     element.setAttribute(attribute, value);
   }
@@ -60,13 +61,12 @@ const termClass = (term) => (Number.isInteger(term) ? `t${term % 7}` : "");
 
 // Asking.
 
-async function view(address, since, signal) {
-  const answer = await fetch(`${urlOf(address, location.hostname)}/view?since=${since}`, {
-    cache: "no-store",
-    credentials: "omit",
-    signal,
-  });
-  return answer.json();
+const originOf = ({ id }) => model.origin(id, location.hostname);
+
+async function view(origin, since, ...signals) {
+  const signal = AbortSignal.any([AbortSignal.timeout(TIMEOUT), ...signals]);
+  const answer = await fetch(`${origin}/view?since=${since}`, { cache: "no-store", credentials: "omit", signal });
+  return answer.ok ? answer.json() : Promise.reject({ reason: `it answers HTTP ${answer.status}` });
 }
 
 // Asks one server, never twice at a time, and never while the tab is hidden.
@@ -100,22 +100,17 @@ class Poll {
     }
     const { id } = this;
     const server = model.servers[id];
-    const request = new AbortController();
-    this.request = request;
+    const request = (this.request = new AbortController());
     const began = now();
-    const timeout = setTimeout(() => request.abort("timeout"), TIMEOUT);
     model.began(id, began);
     try {
-      const answer = await view(server.address, server.seq, request.signal);
+      const answer = await view(originOf(server), server.seq, request.signal);
       model.answered(id, began, now(), answer);
-    } catch (error) {
-      if (request.signal.reason === "timeout") {
-        model.failed(id, "timeout");
-      } else if (!request.signal.aborted) {
-        model.failed(id, error instanceof SyntaxError ? "nonsense" : "refused");
+    } catch ({ name, reason }) {
+      if (!request.signal.aborted) {
+        model.failed(id, reason ?? { TimeoutError: "timeout", SyntaxError: "nonsense" }[name] ?? "refused");
       }
     }
-    clearTimeout(timeout);
     this.request = null;
     write();
     this.wait(this.isHurried ? 0 : Math.max(0, began + model.pause(id) - now()));
@@ -129,7 +124,7 @@ class Poll {
 // has text of a server.
 async function call(server, method, ...values) {
   const params = values.map((value) => `<param><value>${value}</value></param>`).join("");
-  const answer = await fetch(`${urlOf(server.address, location.hostname)}/RPC2`, {
+  const answer = await fetch(`${originOf(server)}/RPC2`, {
     method: "POST",
     headers: { "Content-Type": "text/xml" },
     body: `<methodCall><methodName>surfstore.${method}</methodName><params>${params}</params></methodCall>`,
@@ -157,17 +152,16 @@ function confirmed(command) {
   });
 }
 
-byId("yes").addEventListener("click", () => byId("question").close("yes"));
-byId("no").addEventListener("click", () => byId("question").close());
-
 const tested = (text) => say(byId("tested"), text);
 
-// What `command` does: the call of all these servers.
-async function run(command, method, servers) {
+// What `command` does: the call of all servers that `find` finds once it is confirmed.
+async function run(command, method, find) {
   if (await confirmed(command)) {
+    const servers = find();
     const answers = await Promise.allSettled(servers.map((server) => call(server, method)));
     const failures = answers.map(({ reason }, place) => reason && `server ${servers[place].id}: ${reason.message}`);
-    say(byId("outcome"), `${command}: ${failures.filter(Boolean).join("; ") || "done"}`);
+    const done = servers.length ? "done" : "there is no such server now";
+    say(byId("outcome"), `${command}: ${failures.filter(Boolean).join("; ") || done}`);
     servers.forEach(({ id }) => polls[id].hurry());
   }
 }
@@ -187,12 +181,12 @@ async function testUpdate() {
     try {
       tested(await updated(began));
       isTesting = false;
-    } catch ({ message, fault }) {
+    } catch ({ message, fault, isOpen }) {
       // No leader, or not any more: the update had no effect, and another server will lead.
       if (fault === 1 || fault === 2) {
         await new Promise((resolve) => setTimeout(resolve, POLL / 2));
       } else {
-        tested(`Test update, version ${testVersion}: ${message}. It may have taken effect.`);
+        tested(`Test update, version ${testVersion}: ${message}.${isOpen ? " It may have taken effect." : ""}`);
         isTesting = false;
       }
     }
@@ -209,7 +203,10 @@ async function updated(began) {
   const name = `<string>${TEST_FILE}</string>`;
   testVersion = Number(await call(leader, "tester_getversion", name)) + 1;
   const hashes = `<array><data><value><string>${TEST_HASH}</string></value></data></array>`;
-  const answer = await call(leader, "updatefile", name, `<int>${testVersion}</int>`, hashes);
+  const answer = await call(leader, "updatefile", name, `<int>${testVersion}</int>`, hashes).catch((error) => {
+    // All other faults are definite.
+    throw Object.assign(error, { isOpen: [undefined, 3].includes(error.fault) });
+  });
   const fate = answer === "1" ? "a majority holds it" : "refused, another update was quicker";
   return `Test update, version ${testVersion}: ${fate}; ${(now() - began).toFixed(0)} ms.`;
 }
@@ -218,7 +215,7 @@ const leaderNow = () => model.servers[model.state(now()).leader];
 
 function testCommand() {
   const files = model.servers.flatMap(({ view }) => view?.files.shown ?? []);
-  const seen = files.map(({ name, version }) => (name === TEST_FILE ? version : 0));
+  const seen = files.map(({ key, version }) => (key === TEST_KEY ? version : 0));
   return `surfstore update ${TEST_FILE} ${Math.max(testVersion, ...seen) + 1} ${TEST_HASH}`;
 }
 
@@ -243,7 +240,7 @@ function writeHeader(state) {
   set(term, "class", `term ${termClass(state.term)}`);
   const { id, address } = model.servers[model.givenBy];
   say(byId("source"), `Page from server ${id}, ${address}`);
-  set(byId("header"), "class", state.alert ? "panel alert" : "panel");
+  byId("header").classList.toggle("alert", state.alert !== "");
   say(byId("calm"), state.alert ? "" : state.calm);
   say(byId("alert"), state.alert);
   // A screen reader says this once.
@@ -256,7 +253,7 @@ function writeHeader(state) {
 function serverRow(id) {
   const span = (name) => make("span", { class: name });
   const cell = (name, ...children) => make("td", { class: name }, ...children);
-  const act = (command) => run(command, command.split(" ")[1], [model.servers[id]]);
+  const act = (command) => run(command, command.split(" ")[1], () => [model.servers[id]]);
   return make(
     "tr",
     { id: `server-${id}` },
@@ -268,8 +265,6 @@ function serverRow(id) {
     cell("act", action(act)),
   );
 }
-
-const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
 function writeServers({ servers }) {
   fit(byId("servers"), servers.length, serverRow).forEach((row, id) => {
@@ -286,18 +281,19 @@ function writeServers({ servers }) {
     const { updates = 0, reads = 0 } = view?.waiting ?? {};
     const waiting = `${count(updates, "update", "updates")}, ${count(reads, "read", "reads")}`;
     say(waits, updates + reads ? waiting : view ? "0" : "–");
-    const method = state === "crashed" ? "restore" : "crash";
+    const deed = state === "crashed" ? "Restore" : "Crash";
     const [button, command] = act.firstChild.children;
     show(act.firstChild, mayCrash(servers[id]));
-    say(button, capital(method));
-    set(button, "aria-label", `${capital(method)} server ${id}`);
-    say(command, `surfstore ${method} ${id}`);
+    say(button, deed);
+    set(button, "aria-label", `${deed} server ${id}`);
+    say(command, `surfstore ${deed.toLowerCase()} ${id}`);
   });
 }
 
 const crashed = () => model.servers.filter(({ view }) => view?.role === "crashed");
-const crashLeader = action((line) => run(line, "crash", [leaderNow()]), "Crash the leader", "surfstore crash leader");
-const restoreAll = action((line) => run(line, "restore", crashed()), "Restore all", "surfstore restore all");
+const leaders = () => [leaderNow()].filter(Boolean);
+const crashLeader = action((line) => run(line, "crash", leaders), "Crash the leader", "surfstore crash leader");
+const restoreAll = action((line) => run(line, "restore", crashed), "Restore all", "surfstore restore all");
 const update = action(testUpdate, "Test update");
 byId("actions").append(crashLeader, restoreAll, update);
 
@@ -377,8 +373,8 @@ function writeRing(at) {
     const [track, arc, shape, , , label, votes] = group.children;
     set(group, "class", `node ${state} ${termClass(term)}`);
     set(shape, "d", SHAPES[state] ?? SHAPES.round);
-    set(track, "visibility", timer === null ? "hidden" : null);
-    set(arc, "visibility", timer ? null : "hidden");
+    show(track, timer !== null);
+    show(arc, timer);
     set(arc, "stroke-dasharray", `${timer?.toFixed(3) ?? 0} 1`);
     say(label, LABELS[state] ?? (isCrowded() ? state : `${state}, term ${term}`));
     // A dot for each server's vote, on an arc above the candidate.
@@ -406,13 +402,13 @@ function writeMessages(at) {
     const { from, to, kind, start } = flights[place];
     const [begin, end] = [position(from), position(to)];
     const length = Math.hypot(end.x - begin.x, end.y - begin.y) || 1;
-    // From edge to edge of the nodes, on the right of the line: a message and its reply do not meet.
-    const part = 40 / length + (1 - 80 / length) * Math.min(1, (at - start) / FLIGHT);
     const [dx, dy] = [(end.x - begin.x) / length, (end.y - begin.y) / length];
+    // From edge to edge of the nodes, on the right of the line: a message and its reply do not meet.
+    const way = 40 + (length - 80) * Math.min(1, (at - start) / FLIGHT);
     set(dot, "class", `message ${kind}`);
     set(dot, "r", kind === "heartbeat" ? 4 : 6);
-    set(dot, "cx", (begin.x + dx * length * part - dy * 6).toFixed(1));
-    set(dot, "cy", (begin.y + dy * length * part + dx * 6).toFixed(1));
+    set(dot, "cx", (begin.x + dx * way - dy * 6).toFixed(1));
+    set(dot, "cy", (begin.y + dy * way + dx * 6).toFixed(1));
   });
 }
 
@@ -526,9 +522,12 @@ function writeEvents(events) {
   const chosen = events.filter(isChosen);
   missed = isPaused ? missed + chosen.length : 0;
   say(byId("missed"), missed ? count(missed, "new event", "new events") : "");
-  if (isPaused || !chosen.length) {
-    return;
+  if (!isPaused && chosen.length) {
+    list(chosen);
   }
+}
+
+function list(chosen) {
   const frame = byId("events");
   const isAtEnd = frame.scrollHeight - frame.scrollTop - frame.clientHeight < 32;
   const rows = byId("event-rows");
@@ -545,10 +544,7 @@ function writeEvents(events) {
 function rewriteEvents() {
   byId("event-rows").replaceChildren();
   missed = 0;
-  const wasPaused = isPaused;
-  isPaused = false;
-  writeEvents(model?.events ?? []);
-  isPaused = wasPaused;
+  list((model?.events ?? []).filter(isChosen));
 }
 
 // The files.
@@ -631,9 +627,8 @@ document.addEventListener("visibilitychange", () => {
 
 async function start() {
   try {
-    const signal = AbortSignal.timeout(TIMEOUT);
     const began = now();
-    const first = await view(location.host, 0, signal);
+    const first = await view("", 0);
     model = new Model(first.servers, first.id, began);
     model.answered(first.id, began, now(), first);
   } catch {

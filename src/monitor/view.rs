@@ -1,11 +1,12 @@
 //! The page `/view`: what a dashboard shows of a server, beyond its status.
 //!
 //! Every open dashboard asks for it once a second. So its size is bounded, and its cost does not grow with the map, the
-//! log, or the names and hash lists in them.
+//! log, or the hash lists in them.
 
 use std::ptr;
 use std::time::{Duration, Instant};
 
+use crc32c::crc32c;
 use serde_json::{Value as Json, json};
 
 use super::pages::Page;
@@ -57,21 +58,24 @@ pub struct Sight<'a> {
 
 impl Monitor {
     /// The view as JSON, with the events after the one with the number `since`. It has at most [`VIEW_BYTES_MAX`]: if
-    /// that is not enough for all, names are cut, and old events, old entries and the last files are left out.
+    /// that is not enough for all, names are cut, and old events, old entries and the last files are left out. The
+    /// entries and the files are told again next time, the events are not: up to half of the room is theirs first.
     pub fn view(&self, since: u64, sight: &Sight<'_>) -> Page {
         let looked_up = missing_blocks(sight);
         let mut text = self.scalars(sight, &looked_up).to_string();
         text.pop();
         let mut left = VIEW_BYTES_MAX.saturating_sub(text.len() + FRAME_BYTES);
-        // What both lists leave is for the events.
-        let list_bytes_max = left / 5 * 2;
+        let records = self.recorder.after(since).map(|record| self.event(record).to_string());
+        let records: Vec<_> = records.collect();
+        let reserved = records.iter().map(|record| record.len() + 1).sum::<usize>().min(left / 2);
+        let list_bytes_max = (left - reserved) / 2;
         let mut log = fitted(list_bytes_max, |chars| entries(sight.server, chars));
         log.reverse();
         let shown = fitted(list_bytes_max, |chars| files(sight.server, &looked_up, chars));
         left -=
             [&log, &shown].into_iter().flatten().map(|element| element.len() + 1).sum::<usize>();
-        let records = self.recorder.after(since).map(|record| self.event(record).to_string());
-        let mut events = as_fit(left, records);
+        // What both lists leave is for the events as well.
+        let mut events = as_fit(left, records.into_iter());
         events.reverse();
         let dropped = (events.len() as u64) < self.recorder.last().saturating_sub(since);
         text += &format!(
@@ -276,6 +280,8 @@ fn files(server: &Server, looked_up: &[Option<usize>], name_chars_max: usize) ->
     let file = |(file, missing): (&Update, &Option<usize>)| {
         let deleted = file.hashes.is_tombstone();
         json!({
+            // Servers cut names differently, or to the same text: by this, a page knows which file it is.
+            "key": format!("{:08x}", crc32c(file.name.as_bytes())),
             "name": cut(&file.name, name_chars_max),
             "version": file.version,
             "deleted": deleted,

@@ -224,7 +224,7 @@ test("7: an isolated leader's entries are dashed, then overwritten; 100,000 entr
   const cell = page.locator(`#log tbody tr:nth-child(${old + 1}) td[aria-label*="index ${lastIndex}:"]`);
   const style = () => cell.evaluate((cell) => getComputedStyle(cell).borderTopStyle);
   await eventually(async () => (await style()) === "dashed", 3, "the entry is dashed");
-  assert.match(await cell.getAttribute("aria-label"), new RegExp(`term ${term}, lost.txt version 1, not committed`));
+  assert.match(await cell.getAttribute("aria-label"), new RegExp(`term ${term}, \\u2068lost.txt\\u2069 version 1, not committed`));
   await servers.call(old, "crash");
   await lost;
   await Promise.all(others.map((id) => servers.call(id, "restore")));
@@ -479,6 +479,19 @@ test("a page that is not on this machine asks before it crashes a server", async
   await button(page, "Crash server 0").click();
   await button(page, "Do it").click();
   await shows(page, "#server-0 .state strong", "Crashed", 2);
+});
+
+test("a page that was opened by address shows the server that gave it, and can crash it", async () => {
+  const servers = await start(1, "member.example");
+  const page = await open(servers.url(0));
+  await ready(page, 1);
+  page.asked.length = 0;
+  await eventually(() => 2 <= page.asked.length, 4, "it is asked again");
+  await shows(page, "#server-0 .state strong", "Leader", 1);
+  await button(page, "Crash the leader").click();
+  await shows(page, "#server-0 .state strong", "Crashed", 2);
+  await shows(page, "#outcome", "surfstore crash leader: done", 1);
+  assert.deepEqual(page.complaints, []);
 });
 
 if (process.env.CHAOS_MINUTES) {

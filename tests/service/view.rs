@@ -304,12 +304,50 @@ fn a_file_shows_its_version_its_blocks_and_those_that_are_missing() {
     let view = view(&cluster, leader, 0);
     let file = |name: &str, deleted: bool, blocks: u8, missing: u8| {
         serde_json::json!({
-            "name": name, "version": 1, "deleted": deleted, "blocks": blocks, "missing": missing
+            "key": format!("{:08x}", crc32c::crc32c(name.as_bytes())), "name": name, "version": 1,
+            "deleted": deleted, "blocks": blocks, "missing": missing
         })
     };
     let expected = [file("a", false, 3, 1), file("b", true, 0, 0), file("c", false, 0, 0)];
     assert_eq!(view["files"], serde_json::json!({ "count": 3, "shown": expected }));
     assert_eq!(view["blocks"], serde_json::json!({ "count": 1, "bytes": 259, "missing": 1 }));
+}
+
+/// The page knows its test file by the key, because servers may cut its name.
+#[test]
+fn files_whose_names_are_cut_to_the_same_text_have_different_keys() {
+    let (mut cluster, leader) = Cluster::led(1, WAITING_MAX);
+    let long = |end: &str| "long".repeat(100) + end;
+    for name in ["dashboard.txt", &long("a"), &long("b")] {
+        cluster.send(leader, &update(name, 1));
+    }
+    let view = view(&cluster, leader, 0);
+    let shown = view["files"]["shown"].as_array().unwrap();
+    assert_eq!(shown[1]["name"], shown[2]["name"]);
+    assert_ne!(shown[1]["key"], shown[2]["key"]);
+    let of_page = format!("TEST_KEY = {};", shown[0]["key"]);
+    assert!(include_str!("../../src/dashboard/page.js").contains(&of_page), "{of_page}");
+}
+
+/// Long names of files leave room for what happened meanwhile: it is told once, and the files again next time.
+#[test]
+fn long_names_take_no_more_than_half_of_the_view_from_events() {
+    let (mut cluster, leader) = Cluster::led(3, WAITING_MAX);
+    for file in 0..60 {
+        cluster.send(leader, &update(&format!("{file:03}{}", "x".repeat(300)), 1));
+    }
+    let seen = events(&view(&cluster, leader, 0)).last().unwrap()["seq"].as_u64().unwrap();
+    cluster.pass(Duration::from_secs(60));
+    let late = view(&cluster, leader, seen);
+    let bytes = late["events"].to_string().len();
+    let (log, files) = (late["log"].to_string().len(), late["files"].to_string().len());
+    assert!(
+        log + files <= bytes + 2 * 512,
+        "{bytes} bytes of events, {log} of entries, {files} of files"
+    );
+    let idle = view(&cluster, leader, events(&late).last().unwrap()["seq"].as_u64().unwrap());
+    assert_eq!(idle["files"]["shown"].as_array().unwrap().len(), 50);
+    assert_eq!(idle["log"].as_array().unwrap().len(), 32);
 }
 
 /// Names are cut between characters, and what programs take for the end of a line or a tag is only text.
