@@ -182,7 +182,7 @@ async function testUpdate() {
       tested(await updated(began));
       isTesting = false;
     } catch ({ message, fault, isOpen }) {
-      // No leader, or not any more: the update had no effect, and another server will lead.
+      // No leader: the update had no effect, and another server will lead.
       if (fault === 1 || fault === 2) {
         await new Promise((resolve) => setTimeout(resolve, POLL / 2));
       } else {
@@ -219,7 +219,7 @@ function testCommand() {
   return `surfstore update ${TEST_FILE} ${Math.max(testVersion, ...seen) + 1} ${TEST_HASH}`;
 }
 
-// A button with the command line that does the same. If it cannot be used, it stays where it is and keeps the focus.
+// A button with the command line that does the same. Without use, it stays and keeps the focus.
 function action(onClick, text = "", line = "") {
   const button = make("button", { type: "button" }, text);
   const command = make("code", {}, line);
@@ -403,7 +403,7 @@ function writeMessages(at) {
     const [begin, end] = [position(from), position(to)];
     const length = Math.hypot(end.x - begin.x, end.y - begin.y) || 1;
     const [dx, dy] = [(end.x - begin.x) / length, (end.y - begin.y) / length];
-    // From edge to edge of the nodes, on the right of the line: a message and its reply do not meet.
+    // On the right of the line, so that a message and its reply do not meet.
     const way = 40 + (length - 80) * Math.min(1, (at - start) / FLIGHT);
     set(dot, "class", `message ${kind}`);
     set(dot, "r", kind === "heartbeat" ? 4 : 6);
