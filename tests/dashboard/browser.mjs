@@ -224,7 +224,8 @@ test("7: an isolated leader's entries are dashed, then overwritten; 100,000 entr
   const cell = page.locator(`#log tbody tr:nth-child(${old + 1}) td[aria-label*="index ${lastIndex}:"]`);
   const style = () => cell.evaluate((cell) => getComputedStyle(cell).borderTopStyle);
   await eventually(async () => (await style()) === "dashed", 3, "the entry is dashed");
-  assert.match(await cell.getAttribute("aria-label"), new RegExp(`term ${term}, \\u2068lost.txt\\u2069 version 1, not committed`));
+  const told = new RegExp(`term ${term}, \\u2068lost.txt\\u2069 version 1, not committed`);
+  assert.match(await cell.getAttribute("aria-label"), told);
   await servers.call(old, "crash");
   await lost;
   await Promise.all(others.map((id) => servers.call(id, "restore")));

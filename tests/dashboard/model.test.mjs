@@ -409,8 +409,9 @@ test("the server that gave the page is asked at the page's own address, whatever
   assert.equal(model.origin(0, "192.0.2.7"), "http://localhost:9001");
 });
 
-test("another loopback server is asked at the name in the address bar if the policy has it, other hosts at theirs", () => {
-  const model = new Model(["a.example:1", "localhost:9002", "[::1]:9003", "127.0.0.2:9004", "store.example:9005"], 0, 0);
+test("another loopback server is asked at the page's own name if the policy has it, other hosts at theirs", () => {
+  const addresses = ["a.example:1", "localhost:9002", "[::1]:9003", "127.0.0.2:9004", "store.example:9005"];
+  const model = new Model(addresses, 0, 0);
   const asked = (pageHost) => [1, 2, 3, 4].map((id) => model.origin(id, pageHost));
   const others = ["http://127.0.0.2:9004", "http://store.example:9005"];
   assert.deepEqual(asked("127.0.0.1"), ["http://127.0.0.1:9002", "http://127.0.0.1:9003", ...others]);
@@ -455,7 +456,7 @@ test("the events of a server stay in its order when what is known of its clock c
   assert.deepEqual(model.advance(30_000).map(({ seq }) => seq), [1, 2]);
 });
 
-test("that a server could not tell all its events is told before those that it tells, but not of its first answer", () => {
+test("that some events are missing is told before those that follow, but not of a first answer", () => {
   const model = new Model(SERVERS, 1, 0);
   const events = (...seqs) => seqs.map((seq) => ({ seq, at: 9000 + seq + clockOf(1), kind: "timeout", term: 1 }));
   answer(model, 10_000, view(1, 10_000, { dropped: true, events: events(7, 8) }));
@@ -474,7 +475,8 @@ test("files are told apart by their keys, although their names are cut to the sa
   answer(model, 10_500, leaderView(10_500, shown(file("01", "photo-of-a-cat", 3), file("02", "photo-of-a-dog", 1))));
   answer(model, 10_500, view(1, 10_500, shown(file("01", "photo-of…", 3), file("02", "photo-of…", 1))));
   answer(model, 10_500, view(2, 10_500, { files: { count: 9, shown: [file("03", "photo-of…", 1)] } }));
-  const rows = model.state(10_600).files.rows.map(({ name, cells }) => [name, ...cells.slice(0, 3).map(({ text }) => text)]);
+  const texts = (cells) => cells.slice(0, 3).map(({ text }) => text);
+  const rows = model.state(10_600).files.rows.map(({ name, cells }) => [name, ...texts(cells)]);
   assert.deepEqual(rows, [
     ["photo-of-a-cat", "3", "3", "?"], ["photo-of-a-dog", "1", "1", "?"], ["photo-of…", "–", "–", "1"],
   ]);
@@ -488,7 +490,8 @@ test("what else answers is told by its HTTP status", () => {
 
 test("the text of a cell keeps a name that runs from right to left to itself", () => {
   const entry = { term: 1, kind: "update", name: "\u202Etxt.exe", version: 2 };
-  assert.match(cellText(1, { index: 3, entry, isCommitted: true }), /, \u2068\u202Etxt.exe\u2069 version 2, committed$/);
+  const text = cellText(1, { index: 3, entry, isCommitted: true });
+  assert.match(text, /, \u2068\u202Etxt.exe\u2069 version 2, committed$/);
 });
 
 test("a set of one and a set of ten have the right majorities", () => {
