@@ -76,9 +76,12 @@ pub(super) fn recover(disk: &impl Disk, meta: &Meta) -> Result<Recovered, OpenEr
     let Some(tail) = tail.filter(|_| segments.len() == numbers.len()) else {
         return damaged(&Segment::name(next), 0, "it is missing");
     };
+    let first = numbers.first().copied().unwrap_or_default();
     if !replay.is_whole() {
-        let first = numbers.first().copied().unwrap_or_default();
         return damaged(&Segment::name(first), 0, "entries are missing before it");
+    }
+    if next == first && 1 < first {
+        return damaged(&Segment::name(first), 0, "all records are missing");
     }
     let snapshot = replay.known.snapshot.map(|it| it.load(disk, meta.incarnation)).transpose()?;
     let last_index = replay.last_index();

@@ -197,11 +197,13 @@ impl<F: DiskFile> Segments<F> {
     }
 
     /// Removes the oldest segment if the snapshot includes all of its entries. Returns whether it did.
+    ///
+    /// The last record is never removed: the hard state and the snapshot in force are in it, or in records before it. It
+    /// is not in the last segment if that was empty at the start.
     pub(super) fn purge<D: Disk<File = F>>(&mut self, disk: &mut D) -> io::Result<bool> {
         let base = self.known.base();
-        let Some(oldest) =
-            self.all.front().filter(|it| 1 < self.all.len() && it.last_index <= base)
-        else {
+        let may_go = 0 < self.end && 1 < self.all.len();
+        let Some(oldest) = self.all.front().filter(|it| may_go && it.last_index <= base) else {
             return Ok(false);
         };
         disk.remove(&Segment::name(oldest.first))?;

@@ -134,6 +134,16 @@ fn no_missing_file_goes_unnoticed_except_the_last_segment() {
 }
 
 #[test]
+fn a_folder_that_has_lost_all_of_its_records_is_not_taken_for_a_new_one() {
+    let disk = MemoryDisk::default();
+    let (_, state) = open(disk.clone()).unwrap();
+    let mut files = disk.files();
+    let empty = files.remove("0000000000000001.log").expect("the first segment");
+    files.insert("0000000000000005.log".to_owned(), empty);
+    assert!(is_refused(files, &state, "all records are missing"));
+}
+
+#[test]
 fn a_large_segment_that_is_truncated_to_the_usual_size_is_refused() {
     let disk = MemoryDisk::default();
     let (mut store, mut state) = open(disk.clone()).unwrap();
