@@ -61,7 +61,8 @@ silences = [sample.value for sample in families["surfstore_raft_peer_silence_sec
 assert len(silences) == 2 and 0 <= min(silences) < 5, silences
 
 assert 0 <= time.time() + 1 - values["process_start_time_seconds"] < 600
-assert 0 < values["process_cpu_seconds_total"] < 600
+# The kernel tells hundredths of a second, and a young server may have used less than one.
+assert 0 <= values["process_cpu_seconds_total"] < 600
 assert 1 << 20 < values["process_resident_memory_bytes"] < 1 << 30
 assert 10 < values["process_open_fds"] < values["process_max_fds"]
 
