@@ -23,8 +23,8 @@ pub const SILENCE_MS: u64 = 750;
 /// The maximum random part of an election timeout (§5.2), in milliseconds.
 pub const ELECTION_SPREAD_MS: u64 = 750;
 
-/// The minimum time before a newly started server stands for election, in milliseconds. A leader's heartbeat arrives
-/// earlier.
+/// The minimum time before a server that has started without a founded log stands for election, in milliseconds. A
+/// leader's heartbeat arrives earlier.
 pub const START_MS: u64 = HEARTBEAT_MS + 50;
 
 /// How long an update waits for its outcome after its leader has lost its role, in milliseconds.
@@ -107,7 +107,8 @@ pub enum Timer {
     /// A follower's second phase, random up to [`ELECTION_SPREAD_MS`] (§5.2): at its end the follower stands for
     /// election.
     Election,
-    /// Both phases of a server that has just started: [`START_MS`], and up to [`ELECTION_SPREAD_MS`] more.
+    /// Both phases of a server that has just started and is in no hurry: [`START_MS`], and up to [`ELECTION_SPREAD_MS`]
+    /// more.
     Start,
     /// How long a candidate waits before it starts a new ballot: both phases together.
     Campaign,
