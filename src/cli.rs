@@ -5,6 +5,7 @@
 //! - `values` parses and prints the values of calls as people type them.
 //! - `who` reports conflicts between the servers: histories, which servers count, which ones elections wait for, and
 //!   which ones keep nothing on disk.
+//! - `completions` writes scripts for shells, and `man` writes manual pages, both from `arguments`.
 //! - `ports` knows which ports the system may give to outgoing connections.
 //! - The other modules are the commands.
 //!
@@ -15,12 +16,14 @@ mod arguments;
 mod call;
 mod clock;
 mod cluster;
+mod completions;
 mod doctor;
 mod error;
 mod files;
 mod import;
 mod interrupt;
 mod live;
+mod man;
 mod ports;
 mod roles;
 mod screen;
@@ -79,11 +82,10 @@ fn obey(arguments: &Arguments, screen: &Screen) -> Result<(), CommandError> {
         }
         CliCommand::Server { set, id } => return server::run(set, id),
         CliCommand::Completions { shell } => {
-            // Generate into memory first, because the library panics if it cannot write.
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Arguments::completed(), "surfstore", &mut script);
-            return screen.show(String::from_utf8_lossy(&script).trim_end());
+            return screen.show(completions::script(*shell).trim_end());
         }
+        CliCommand::Man { page, all: None } => return man::show(screen, page.as_deref()),
+        CliCommand::Man { all: Some(folder), .. } => return man::write_all(screen, folder),
         _ => {}
     }
     let named = match command {
@@ -135,9 +137,10 @@ fn call_servers(
             call::run(screen, client, *at, method, arguments)
         }
         CliCommand::Doctor { output, .. } => doctor::run(screen, config, limits, output.output),
-        CliCommand::Cluster { .. } | CliCommand::Server { .. } | CliCommand::Completions { .. } => {
-            Ok(())
-        }
+        CliCommand::Cluster { .. }
+        | CliCommand::Server { .. }
+        | CliCommand::Completions { .. }
+        | CliCommand::Man { .. } => Ok(()),
     }
 }
 

@@ -238,7 +238,10 @@ fn each_foreign_library_is_named_where_it_belongs_and_nowhere_else() {
         ("async_io", &["dial", "client", "runtime"]),
         ("async_signal", &["cli/cluster.rs", "cli/interrupt.rs", "runtime/signals.rs"]),
         ("crc32c", &["monitor/view.rs", "storage"]),
-        ("clap", &["chaos/options.rs", "cli.rs", "cli/arguments.rs"]),
+        (
+            "clap",
+            &["chaos/options.rs", "cli.rs", "cli/arguments.rs", "cli/completions.rs", "cli/man.rs"],
+        ),
         ("tz::", &["cli/clock.rs"]),
         ("async_h1", &["runtime/head_codec.rs"]),
         ("http_types", &["runtime/head_codec.rs"]),

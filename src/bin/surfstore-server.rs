@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use surfstore::config::ServerArguments;
+use surfstore::config::{SERVER_HELP, ServerArguments};
 use surfstore::runtime::{self, disk, memory_limit, output, signals};
 use surfstore::storage::{self, Folder};
 
@@ -20,25 +20,13 @@ const EXIT_FAILED: u8 = 1;
 /// How long to wait for the last log lines.
 const LAST_FLUSH: Duration = Duration::from_millis(200);
 
-const HELP: &str = "\
-usage: surfstore-server CONFIG ID
-       surfstore-server --check DIR
-Runs one server of the set in the file CONFIG, in the foreground. ID is its number, counted from 0.
-With --check, verifies the data folder DIR of a stopped server, says what is in it, and changes nothing.
-SURFSTORE_DATA_DIR names the folder in which the server keeps its data; it is created if it is missing. Each server
-needs its own. Without it, the server keeps everything in memory.
-SURFSTORE_LOG sets the log level: error, warn, info, debug or trace.
-SURFSTORE_MEMORY_MAX bounds its memory: a number of bytes, or a number with a unit such as 512M or 3G. Above the bound,
-updates that need more are answered with busy. By default it is three quarters of what the process can have.
-";
-
 const CHECK_USAGE: &str = "wrong number of arguments; usage: surfstore-server --check DIR, \
     or surfstore-server CONFIG ID to start a server";
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = env::args_os().skip(1).collect();
     match arguments.as_slice() {
-        [only] if only == "--help" || only == "-h" => return show(HELP),
+        [only] if only == "--help" || only == "-h" => return show(SERVER_HELP),
         [only] if only == "--version" || only == "-V" => {
             return show(concat!("surfstore-server ", env!("CARGO_PKG_VERSION"), "\n"));
         }

@@ -19,9 +19,13 @@ const WORKERS_MAX: i64 = 256;
 /// Crashes and restores the servers of a running set at random while its own workers update and read, and checks what
 /// the servers answer.
 ///
-/// Exit code: 0 if there was no violation, 1 if there was one or if the run proves nothing, 2 for wrong arguments, 4 if
-/// the set cannot be reached. Ctrl-C ends the run early: the servers are restored, and what was seen is checked and
-/// reported. A second Ctrl-C ends it at once.
+/// Ctrl-C ends the run early: the servers are restored, and what was seen is checked and reported. A second Ctrl-C ends
+/// it at once.
+///
+/// Environment: SURFSTORE_CONFIG names the configuration if -f does not.
+///
+/// Exit codes: 0 no violation; 1 a violation, or the run proves nothing; 2 wrong arguments or configuration; 4 the set
+/// cannot be reached; 130 ended by a second Ctrl-C.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "chaos-monkey", version)]
 pub struct Options {

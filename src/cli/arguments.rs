@@ -13,16 +13,18 @@ use clap::{
 use crate::client::Limits;
 use crate::terminal::help_columns;
 
-/// The text below the list of commands.
-const EXIT_CODES: &str = "\
+/// The text below the list of commands. `man` makes sections of its lists.
+const AFTER_COMMANDS: &str = "\
 Results go to stdout, everything else to stderr.
+
+Environment: SURFSTORE_CONFIG names the configuration if -f does not; NO_COLOR switches colours off if it is not empty.
 
 Exit codes: 0 success; 1 error; 2 wrong command line or configuration; 3 refused by a server, or a version conflict; \
 4 no leader or no majority within the timeout; 130 ended by Ctrl-C.";
 
 /// SurfStore's fault-tolerant metadata store: starts servers, shows their status, and calls them.
 #[derive(Debug, Parser)]
-#[command(name = "surfstore", version, after_help = EXIT_CODES)]
+#[command(name = "surfstore", version, after_help = AFTER_COMMANDS)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: CliCommand,
@@ -37,6 +39,9 @@ pub(super) struct Arguments {
     pub(super) timeout: Option<Duration>,
 }
 
+/// The other programs that have a page.
+pub(super) const PROGRAMS: [&str; 2] = ["surfstore-server", "chaos-monkey"];
+
 /// How long to wait for servers that may be about to start: a process needs a fraction of it.
 const REFUSALS: Duration = Duration::from_secs(1);
 
@@ -46,7 +51,7 @@ impl Arguments {
     pub(super) fn read(
         command_line: impl IntoIterator<Item = OsString>,
     ) -> Result<Arguments, clap::Error> {
-        let command = Arguments::command().term_width(help_columns());
+        let command = Arguments::definition().term_width(help_columns());
         Arguments::from_arg_matches(&command.try_get_matches_from(command_line)?)
     }
 
@@ -58,15 +63,45 @@ impl Arguments {
         Limits { deadline, attempt: usual.attempt.min(deadline), refusals }
     }
 
-    /// The commands and options that shells complete: those that the help shows.
-    pub(super) fn completed() -> clap::Command {
+    /// The definition of the command line. `man` takes the names of the pages, which only the whole definition knows.
+    pub(super) fn definition() -> clap::Command {
         let all = Arguments::command();
         let shown = all.get_subcommands().filter(|command| !command.is_hide_set());
-        clap::Command::new("surfstore")
-            .version(env!("CARGO_PKG_VERSION"))
-            .args(all.get_arguments())
-            .subcommands(shown)
+        let pages: Vec<_> = shown
+            .map(|command| command.get_name().to_owned())
+            .chain(PROGRAMS.map(str::to_owned))
+            .collect();
+        all.mut_subcommand("man", |man| man.mut_arg("page", |page| page.value_parser(pages)))
     }
+
+    /// The commands and options that the help shows, without those that it hides.
+    pub(super) fn shown() -> clap::Command {
+        let all = Arguments::definition();
+        let shown = all.get_subcommands().filter(|command| !command.is_hide_set());
+        let mut program = clap::Command::new("surfstore")
+            .version(env!("CARGO_PKG_VERSION"))
+            .subcommand_required(true)
+            .after_help(AFTER_COMMANDS)
+            .args(all.get_arguments())
+            .subcommands(shown.map(without_hidden));
+        if let Some(about) = all.get_about() {
+            program = program.about(about.clone());
+        }
+        program
+    }
+}
+
+/// The command without the options that its help hides.
+fn without_hidden(command: &clap::Command) -> clap::Command {
+    let mut shown = clap::Command::new(command.get_name().to_owned())
+        .args(command.get_arguments().filter(|argument| !argument.is_hide_set()));
+    if let Some(about) = command.get_about() {
+        shown = shown.about(about.clone());
+    }
+    if let Some(text) = command.get_after_help() {
+        shown = shown.after_help(text.clone());
+    }
+    shown
 }
 
 #[derive(Debug, Subcommand)]
@@ -80,7 +115,10 @@ Examples:
   surfstore cluster --data DIR                servers that keep their state, in DIR/0 to DIR/4
 
 Without a configuration it writes one, shows its path, and removes it at the end. With N or --first-port it always \
-does, whatever SURFSTORE_CONFIG names.")]
+does, whatever SURFSTORE_CONFIG names.
+
+Environment: SURFSTORE_LOG sets the log level of the servers; SURFSTORE_MEMORY_MAX bounds the memory of each \
+server.")]
     Cluster {
         /// The number of servers, 1 to 10, if there is no configuration [default: 5]
         #[arg(value_name = "N", value_parser = value_parser!(u8).range(1..=10))]
@@ -288,6 +326,26 @@ Examples:
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+    },
+
+    /// Write a manual page for `man`
+    #[command(after_help = "\
+Examples:
+  surfstore man | man -l -
+  surfstore man status | man -l -
+  surfstore man --all /usr/local/share/man/man1
+
+With --all it writes the pages of surfstore, of each of its commands, of surfstore-server and of chaos-monkey. DIR is \
+created if it is missing, and pages of the same names are overwritten.
+
+Environment: SOURCE_DATE_EPOCH gives the pages a date: it is a number of seconds since 1970.")]
+    Man {
+        /// A command, `surfstore-server` or `chaos-monkey` [default: the page of surfstore]
+        #[arg(hide_possible_values = true, conflicts_with = "all")]
+        page: Option<String>,
+        /// Write every page to a file in DIR
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        all: Option<PathBuf>,
     },
 
     /// Run one server until stdin is closed; `cluster` starts these

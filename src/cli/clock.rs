@@ -3,7 +3,7 @@
 use std::env;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use tz::TimeZone;
+use tz::{TimeZone, UtcDateTime};
 
 /// The seconds of a day.
 const DAY: i64 = 86400;
@@ -39,6 +39,12 @@ impl Clock {
         let utc = if offset.is_none() { " UTC" } else { "" };
         format!("{:02}:{:02}:{:02}{utc}", time / 3600, time / 60 % 60, time % 60)
     }
+}
+
+/// The date in UTC, as `YYYY-MM-DD`, so many seconds after 1970 began.
+pub(super) fn date(seconds: i64) -> Option<String> {
+    let date = UtcDateTime::from_timespec(seconds, 0).ok()?;
+    Some(format!("{:04}-{:02}-{:02}", date.year(), date.month(), date.month_day()))
 }
 
 #[cfg(test)]

@@ -14,5 +14,6 @@ mod faults;
 mod files;
 mod foreground;
 mod interrupts;
+mod pages;
 mod terminal;
 mod usage;

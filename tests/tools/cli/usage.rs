@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::program::{CALLS, program, run};
 
-const COMMANDS: [&str; 14] = [
+pub(crate) const COMMANDS: [&str; 15] = [
     "cluster",
     "status",
     "leader",
@@ -21,6 +21,7 @@ const COMMANDS: [&str; 14] = [
     "call",
     "doctor",
     "completions",
+    "man",
 ];
 
 #[test]
@@ -96,6 +97,12 @@ fn a_wrong_command_line_is_told_on_stderr_with_exit_code_2() {
         "cluster --first-port 0",
         "cluster 3 --first-port 65534",
         "completions cobol",
+        "man nobody",
+        "man server",
+        "man help",
+        "man status ls",
+        "man status --all absent",
+        "man --all",
     ] {
         let config = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/config2.txt");
         let ended = run(program().env("SURFSTORE_CONFIG", config).args(line.split_whitespace()));
@@ -171,6 +178,46 @@ fn completions_know_every_command_and_option_that_help_shows_and_no_others() {
             }
         }
         assert!(!script.contains("`cluster` starts these"), "{shell}: it is not for people");
+        for hidden in ["--json", "-l json"] {
+            assert!(!script.contains(hidden), "{shell}: {hidden} is hidden");
+        }
+    }
+}
+
+/// What the script says of a command: from its beginning to the next end.
+fn said_of<'a>(script: &'a str, begin: &str, end: &str) -> &'a str {
+    let (_, rest) =
+        script.split_once(begin).unwrap_or_else(|| panic!("{begin} is not in {script}"));
+    rest.split_once(end).unwrap_or_else(|| panic!("no {end} after {begin}")).0
+}
+
+/// The other shells are asked themselves: bash below, zsh and fish by `tests/interop/run`.
+#[test]
+fn elvish_and_powershell_know_the_values_of_arguments() {
+    let elvish = run(program().args(["completions", "elvish"])).shown();
+    let powershell = run(program().args(["completions", "powershell"])).shown();
+    for (command, known, unknown) in [
+        ("crash", &["leader", "all", "0", "9"][..], "10"),
+        ("restore", &["all", "0", "9"], "leader"),
+        ("completions", &["bash", "zsh", "fish", "elvish", "powershell"], "cobol"),
+        ("man", &["status", "surfstore-server", "chaos-monkey"], "server"),
+        ("help", &["status", "crash"], "server"),
+    ] {
+        let in_elvish = said_of(&elvish, &format!("&'surfstore;{command}'= {{"), "}");
+        let in_powershell = said_of(&powershell, &format!("'surfstore;{command}' {{"), "break");
+        let knows = |value: &&str| {
+            let candidate = format!("new('{value}', '{value}'");
+            let knows = in_elvish.contains(&format!("cand {value} "));
+            assert_eq!(in_powershell.contains(&candidate), knows, "{command} {value}");
+            knows
+        };
+        assert!(known.iter().all(knows), "{command}: {in_elvish}");
+        assert!(!knows(&unknown), "{command}: {in_elvish}");
+    }
+    for (shell, script) in [("elvish", elvish), ("powershell", powershell)] {
+        for far in ["surfstore;help;crash;leader", "surfstore;crash;help"] {
+            assert!(!script.contains(far), "{shell}: no command takes {far}");
+        }
     }
 }
 
@@ -194,6 +241,7 @@ echo \"${COMPREPLY[*]}\"";
         (&["crash", "l"], "leader"),
         (&["restore", "a"], "all"),
         (&["restore", "l"], ""),
+        (&["man", "surfstore-"], "surfstore-server"),
         (&["call", "--at", "9"], "9"),
         (&["ls", "--config", LOCK_PREFIX], LOCK),
     ] {
