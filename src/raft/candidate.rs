@@ -92,7 +92,12 @@ impl Role for Candidate {
     }
 
     fn waits_for(&self, core: &Core) -> Vec<ServerId> {
-        core.cluster.servers().filter(|id| !self.accounts_for(*id, core)).collect()
+        let servers = || core.cluster.servers();
+        let may_win_without = |id| {
+            let others = servers().filter(|other| *other != id && self.may_count(*other, core));
+            core.cluster.majority() <= others.count()
+        };
+        servers().filter(|id| !self.accounts_for(*id, core) && !may_win_without(*id)).collect()
     }
 
     fn check(&self, core: &Core) {
@@ -213,6 +218,18 @@ impl Candidate {
             VoteOutcome::Ended => is_empty || !core.may_come_back(id),
             VoteOutcome::Crashed { is_better, .. } => !is_better,
             VoteOutcome::Refused(_) | VoteOutcome::Silent => false,
+        })
+    }
+
+    /// Whether the vote of that server may still count without everybody's: it lives, or may come back, in the
+    /// incarnation that the roster names.
+    fn may_count(&self, id: ServerId, core: &Core) -> bool {
+        // Every empty server may help to found a history.
+        let Some(roster) = core.log.roster() else { return true };
+        roster.members.get(&id).is_some_and(|named| match self.answers.get(&id) {
+            Some(VoteOutcome::Ended) => named.is_on_disk(),
+            Some(VoteOutcome::Silent) | None => true,
+            Some(answer) => answer.incarnation() == Some(*named),
         })
     }
 

@@ -45,9 +45,9 @@
 //! # Histories
 //!
 //! A server that is not founded accepts any leader's log in place of its own, and votes for a founded candidate of
-//! another history whatever its log. A founded server refuses another history. If histories meet, the one without
-//! updates gives way ([`Core::starts_anew_for`](super::core::Core)). One with updates never does, because somebody's
-//! data is in it: people must choose, and the servers say so.
+//! another history whatever its log. A founded server refuses another history. If histories meet, a candidate without
+//! updates gives way ([`Core::starts_anew_for`](super::core::Core)); a leader goes on while a majority follows it. One
+//! with updates never gives way, because somebody's data is in it: people must choose, and the servers say so.
 //!
 //! # Everybody's vote
 //!

@@ -273,7 +273,8 @@ impl Server {
         self.core().identity()
     }
 
-    /// The servers that hold up a candidate's election, as far as its ballot has shown; empty in other roles.
+    /// The servers without which a candidate cannot be elected, as far as its ballot has shown; empty in other roles. If
+    /// any of several servers would do, none of them is named.
     pub fn waits_for(&self) -> Vec<ServerId> {
         in_any_role!(self, node => node.role.waits_for(&node.core))
     }

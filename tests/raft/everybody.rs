@@ -126,6 +126,32 @@ fn a_silent_server_one_that_refuses_and_a_crashed_one_with_a_better_log_hold_eve
     assert_eq!(server.current_term(), Term(1), "crashed with another founded history");
 }
 
+/// A server is only named if neither a majority of the roster nor everybody's vote is possible without it.
+#[test]
+fn a_candidate_waits_for_the_servers_without_which_it_cannot_win() {
+    type Answer = fn(u8, &RequestVote) -> Event;
+    let silent: Answer = |id, request| without_vote(id, request, Failure::Silent);
+    let crashed: Answer = |id, request| crashed_holding(id, at(1, 2), request);
+    let refusing: Answer =
+        |id, request| refuses(id, request.sender.by(id).holding(at(1, 2)), request);
+    let table: [(&str, [Answer; 4], &[u8]); 7] = [
+        ("any of three would do", [granted, silent, silent, silent], &[]),
+        ("so would a crashed one", [granted, crashed, crashed, silent], &[]),
+        ("one of two relaunched ones cannot", [granted, silent, silent, granted_anew], &[]),
+        ("a member can give the majority", [granted, silent, granted_anew, granted_anew], &[2]),
+        ("an ended process cannot", [granted, silent, ended, ended], &[2]),
+        ("two are needed for it", [silent, crashed, ended, granted_anew], &[1, 2]),
+        ("a server refuses", [granted, refusing, ended, ended], &[2]),
+    ];
+    for (what, answers, expected) in table {
+        let (server, request) = standing(5);
+        let events = (1..).zip(answers).map(|(id, answer)| answer(id, &request));
+        let server = after(server, events);
+        let expected: Vec<_> = expected.iter().copied().map(ServerId).collect();
+        assert_eq!((server.role(), server.waits_for()), (RoleName::Candidate, expected), "{what}");
+    }
+}
+
 /// A majority is one of all servers here as well.
 #[test]
 fn everybody_s_vote_needs_the_grants_of_a_majority_of_all_servers() {

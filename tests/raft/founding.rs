@@ -77,6 +77,17 @@ fn a_silent_server_is_awaited_until_the_time_of_the_ballot_is_over() {
     assert_eq!(roster(&server), first_lives(&[0, 1]));
 }
 
+/// Without a majority, any server that is started helps.
+#[test]
+fn an_empty_candidate_waits_for_no_server_in_particular_unless_it_needs_all() {
+    for (of, expected) in [(2, vec![ServerId(1)]), (3, vec![])] {
+        let (server, pre_vote) = stand_at_once(of);
+        let silent = (1..of).map(|id| without_vote(id, &pre_vote, Failure::Silent));
+        let server = after(server, silent);
+        assert_eq!(server.waits_for(), expected, "{of} servers");
+    }
+}
+
 #[test]
 fn the_vote_waits_for_those_that_answered_the_pre_vote_until_its_time_is_over() {
     let (server, pre_vote) = stand_at_once(3);

@@ -350,6 +350,22 @@ fn everybodys_vote_waits_for_an_ended_server_that_may_have_a_disk() {
     }
 }
 
+/// Any of them would give it a majority, because it comes back as the roster names it.
+#[test]
+fn a_candidate_waits_for_no_ended_server_in_particular_if_any_of_several_would_do() {
+    let disk = |id| Incarnation::on_disk(u64::from(id));
+    let members = [0, 1, 2, 3, 4].map(|id| (id, disk(id)));
+    let mut founding = append(1, at(0, 0), vec![naming(1, &members)]).committing(1);
+    founding.sender.incarnation = disk(1);
+    let begun = recovered(5, Saved::new(disk(0)));
+    let (server, _) = synced(after(begun, [appends(founding), timeout(Timer::Silence)]));
+    let (server, request) = ask_again(server, timeout(Timer::Election));
+    let grants = grants(1, request.sender.by(1).in_life(disk(1)), &request);
+    let server =
+        after(server, [grants, ended(2, &request), ended(3, &request), ended(4, &request)]);
+    assert_eq!((server.role(), server.waits_for()), (RoleName::Candidate, vec![]));
+}
+
 #[test]
 fn a_snapshot_of_a_leader_is_on_disk_before_it_is_acknowledged() {
     let request = snapshot(2, at(2, 9), &[&leaf(&[("a", 3)])]);
