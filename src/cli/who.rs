@@ -63,13 +63,16 @@ fn doubled(first: &Statuses, later: &Statuses) -> Vec<String> {
 /// Histories that conflict.
 fn histories(statuses: &Statuses) -> Option<String> {
     let mut servers: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
-    let mut files: BTreeMap<&str, i64> = BTreeMap::new();
+    // The most files and, beyond them, the most entries that a server has in its log. Until a leader commits them, a
+    // server that has read its log back from a disk has applied few of them.
+    let mut most: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
     // Until an entry is committed, a server gives up its history for any other.
     for (id, status) in answered(statuses).filter(|(_, status)| 0 < status.commit_index) {
         let Some(history) = &status.history else { continue };
         servers.entry(history).or_default().push(id);
-        let most = files.entry(history).or_default();
-        *most = status.files.max(*most);
+        let (files, entries) = most.entry(history).or_default();
+        *files = status.files.max(*files);
+        *entries = (status.last_log_index - status.last_applied).max(*entries);
     }
     if servers.len() < 2 {
         let (id, status) =
@@ -80,9 +83,13 @@ fn histories(statuses: &Statuses) -> Option<String> {
     let mut servers: Vec<_> = servers.into_iter().collect();
     servers.sort_by_key(|(_, servers)| Reverse(servers.len()));
     let told = servers.iter().map(|(history, servers)| {
-        let count = usize::try_from(files.get(history).copied().unwrap_or_default());
-        let files = counted(count.unwrap_or_default(), "file");
-        format!("{history} with {files} at {}", list(servers))
+        let (files, entries) = most.get(history).copied().unwrap_or_default();
+        let files = counted(files.try_into().unwrap_or_default(), "file");
+        let later = match entries.try_into().unwrap_or_default() {
+            0 => String::new(),
+            entries => format!(" and up to {} not yet applied", counted(entries, "update")),
+        };
+        format!("{history} with {files}{later} at {}", list(servers))
     });
     let told: Vec<_> = told.collect();
     Some(format!(

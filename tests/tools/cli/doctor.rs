@@ -76,10 +76,13 @@ fn nothing_is_wrong_with_servers_that_have_one_history_and_all_count() {
 #[test]
 fn histories_that_differ_are_told_with_their_servers_and_files_and_what_to_do() {
     let follows: &[Member] = &[("role", "follower".into())];
+    // It has been restarted from its folder, and has met no leader that commits all of its log.
+    let log = [("lastApplied", 4.into()), ("lastLogIndex", 6.into())];
     let other = [("history", "0b".into()), ("role", "follower".into()), ("files", 3.into())];
+    let other = [&other[..], &log].concat();
     let expected = "the servers have different histories, which never mix: 0a with one file at servers 0 and 1, 0b \
-                    with 3 files at server 2; choose one to keep, stop the servers that have another one, and start \
-                    them again, with empty data folders if they have any";
+                    with 3 files and up to 2 updates not yet applied at server 2; choose one to keep, stop the \
+                    servers that have another one, and start them again, with empty data folders if they have any";
     assert_eq!(problems([always(&[]), always(follows), always(&other)]), [expected]);
     // It has no committed entry yet, so it will be given up.
     let unfounded = [&other[..], &[("commitIndex", 0.into())]].concat();
