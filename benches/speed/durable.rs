@@ -8,6 +8,7 @@ use std::env;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Instant;
 
 use tempfile::TempDir;
@@ -51,13 +52,16 @@ struct Stage {
     memory: (Cluster, Files),
     disk: (Cluster, Files),
     tmpfs: Option<(Cluster, Files)>,
-    sync: Sync,
+    /// A file for each of the servers that share the disk.
+    syncs: [Sync; 3],
 }
 
 /// The figures of one round.
 struct Round {
     /// What the disk takes for a sync, in microseconds.
     sync: f64,
+    /// The same while three files of the disk are synced at once, as three servers do.
+    shared_sync: f64,
     memory: Figures,
     disk: Figures,
     tmpfs: Option<Figures>,
@@ -73,7 +77,7 @@ impl Stage {
             memory: (Cluster::start(3), files()),
             disk: on(&place()),
             tmpfs: memory.is_dir().then(|| on(memory)),
-            sync: Sync::new(),
+            syncs: [(); 3].map(|()| Sync::new()),
         }
     }
 
@@ -82,7 +86,8 @@ impl Stage {
             cluster.load(files, Work::Update, clients, Until::Over(settings.turn))
         };
         Round {
-            sync: self.sync.time(),
+            sync: self.syncs[0].time(),
+            shared_sync: Sync::time_together(&mut self.syncs),
             memory: turn(&mut self.memory),
             disk: turn(&mut self.disk),
             tmpfs: self.tmpfs.as_mut().map(turn),
@@ -117,6 +122,15 @@ impl Sync {
             micros(began.elapsed())
         };
         median((0..SYNCS).map(sync))
+    }
+
+    /// The same, while each of these files is synced by a thread of its own.
+    fn time_together(files: &mut [Sync]) -> f64 {
+        let times = thread::scope(|scope| {
+            let threads: Vec<_> = files.iter_mut().map(|it| scope.spawn(|| it.time())).collect();
+            threads.into_iter().map(|it| it.join().expect("times")).collect::<Vec<_>>()
+        });
+        median(times)
     }
 }
 
@@ -175,9 +189,13 @@ const SUBJECTS: [Subject; 4] = [
 /// A name, and a figure of a round.
 type Ratio = (&'static str, fn(&Round) -> Option<f64>);
 
-const RATIOS: [Ratio; 4] = [
+const RATIOS: [Ratio; 6] = [
     ("a sync of the disk alone, µs", |round| Some(round.sync)),
+    ("a sync of the disk while three files are synced, µs", |round| Some(round.shared_sync)),
     ("p50 on a disk / (a sync + p50 in memory)", WAIT),
+    ("the same / (a sync of three + p50 in memory)", |round| {
+        Some(round.disk.p50 / (round.shared_sync + round.memory.p50))
+    }),
     ("on a disk / etcd's", OF_ETCD),
     ("in folders in memory / in memory", OF_MEMORY),
 ];
