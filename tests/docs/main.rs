@@ -6,4 +6,6 @@
 
 mod containerfile;
 mod handout;
+mod place;
 mod readme;
+mod terminal;

@@ -1,17 +1,14 @@
 //! Runs the commands of README.md from top to bottom, as a newcomer would, and compares the output with what the README
 //! says.
-//!
-//! They run unchanged, except for what other programs on this machine may be using: the ports, and the build folder.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use support::programs::target;
-use support::turns::free_port;
 use support::wait::{PATIENCE, wait_until};
 use surfstore::protocol::METHODS;
 use surfstore::raft::{ELECTION_SPREAD_MS, FATE_MS, HEARTBEAT_MS, SILENCE_MS, START_MS};
-use tempfile::TempDir;
+
+use super::place::Place;
 
 const TEXT: &str = include_str!("../../README.md");
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -29,68 +26,12 @@ fn blocks() -> impl Iterator<Item = (&'static str, &'static str)> {
     TEXT.split("```").skip(1).step_by(2).map(|block| block.split_once('\n').unwrap())
 }
 
-/// The first of five ports in a row on which no program listens.
-fn five_ports() -> u16 {
-    loop {
-        let ports = [(); 5].map(|()| free_port());
-        if ports[0] + 4 == ports[4] {
-            return ports[0];
-        }
-    }
-}
-
-/// The folder in which the commands run.
-struct Place {
-    folder: TempDir,
-    first_port: u16,
-}
-
-impl Place {
-    fn new() -> Place {
-        let first_port = five_ports();
-        let folder = tempfile::tempdir().unwrap();
-        let config = std::fs::read_to_string(format!("{ROOT}/configs/config5.txt")).unwrap();
-        let place = Place { folder, first_port };
-        std::fs::write(place.config(), place.elsewhere(&config)).unwrap();
-        place
-    }
-
-    fn config(&self) -> String {
-        self.folder.path().join("config5.txt").to_str().unwrap().to_owned()
-    }
-
-    /// The text with other ports.
-    fn elsewhere(&self, text: &str) -> String {
-        let moved = |text: String, port: u16| {
-            text.replace(&port.to_string(), &(self.first_port + port - 9001).to_string())
-        };
-        (9001..=9006).fold(text.to_owned(), moved)
-    }
-
-    fn command(&self, program: &str, text: &str) -> Command {
-        let target = target();
-        let text = self.elsewhere(text).replace("configs/config5.txt", &self.config());
-        let text = text.replace("$PWD/target", target.to_str().unwrap());
-        let mut command = Command::new(program);
-        command.args(["-c", &text]).current_dir(ROOT).stdin(Stdio::null());
-        command.env("CARGO_TARGET_DIR", target).env_remove("SURFSTORE_CONFIG");
-        command
-    }
-
-    /// Whether every server reports the file at that version: the last column of each line except the headings.
-    fn has_everywhere(&self, version: &str) -> bool {
-        let text = format!("{PROGRAMS} surfstore version -f configs/config5.txt a.txt");
-        let shown = self.run("sh", &text);
-        let versions = shown.lines().skip(1).map(|line| line.split_whitespace().next_back());
-        versions.eq([Some(version); 5])
-    }
-
-    /// The output of a command, which must succeed.
-    fn run(&self, program: &str, text: &str) -> String {
-        let output = self.command(program, text).output().unwrap();
-        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    }
+/// Whether every server reports the file at that version: the last column of each line except the headings.
+fn is_everywhere(place: &Place, version: &str) -> bool {
+    let text = format!("{PROGRAMS} surfstore version -f configs/config5.txt a.txt");
+    let shown = place.run("sh", &text);
+    let versions = shown.lines().skip(1).map(|line| line.split_whitespace().next_back());
+    versions.eq([Some(version); 5])
 }
 
 /// The servers, which are stopped as with Ctrl-C.
@@ -140,7 +81,7 @@ fn every_command_of_the_readme_does_what_is_said_of_it() {
                 let shown = place.run("sh", &format!("set -e\n{text}"));
                 if text.contains("surfstore version") {
                     assert!(shown.contains("a.txt is at version 2"), "{shown}");
-                    wait_until(PATIENCE, "every server has it", || place.has_everywhere("2"));
+                    wait_until(PATIENCE, "every server has it", || is_everywhere(&place, "2"));
                 }
             }
             ("python", _) => {
