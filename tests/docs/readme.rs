@@ -97,12 +97,18 @@ fn every_command_of_the_readme_does_what_is_said_of_it() {
 }
 
 #[test]
-fn every_file_that_the_readme_names_is_there() {
+fn every_file_and_heading_that_the_readme_names_is_there() {
     let links = TEXT.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
-    let files: Vec<_> = links.filter(|link| !link.starts_with("https://")).collect();
-    assert!(5 < files.len(), "{files:?}");
-    for file in files {
+    let (headings, links): (Vec<_>, Vec<_>) =
+        links.filter(|link| !link.starts_with("https://")).partition(|link| link.starts_with('#'));
+    assert!(5 < links.len(), "{links:?}");
+    for file in links {
         assert!(Path::new(ROOT).join(file).exists(), "{file}");
+    }
+    let titles = TEXT.lines().filter_map(|line| line.strip_prefix("## "));
+    let anchors: Vec<_> = titles.map(|title| title.to_lowercase().replace(' ', "-")).collect();
+    for heading in headings {
+        assert!(anchors.iter().any(|anchor| *anchor == heading[1..]), "{heading} of {anchors:?}");
     }
 }
 
