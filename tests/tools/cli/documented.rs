@@ -14,7 +14,7 @@ const TEXT: &str = include_str!("../../../docs/cli.md");
 fn commands() -> Vec<(&'static str, i32)> {
     let blocks = TEXT.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let code = |line: &str| {
-        let told = line.split("exit code ").nth(1).and_then(|told| told.split_whitespace().next());
+        let told = line.split("exit code ").nth(1).and_then(|told| told.split(':').next());
         told.map_or(0, |code| code.parse().unwrap())
     };
     blocks.flat_map(str::lines).map(|line| (line, code(line))).collect()
