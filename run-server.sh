@@ -38,7 +38,7 @@ root=$(CDPATH='' cd -- "$(dirname -- "$script")" && pwd -P)
 
 # A relative folder is relative to the caller's folder, as for cargo itself.
 target=${CARGO_TARGET_DIR:-$root/target}
-# Cargo puts what it builds for another target into a folder of that name, also if it is this machine's own.
+# Cargo puts what it builds for another target into a folder of that name, even if it is this machine's own.
 triple=${CARGO_BUILD_TARGET:-}
 triple=${triple##*/}
 binary=$target/${triple:+${triple%.json}/}release/surfstore-server

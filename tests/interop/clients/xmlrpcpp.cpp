@@ -30,7 +30,7 @@ static XmlRpcValue update(XmlRpcClient &server, const std::string &name, int ver
     XmlRpcValue params;
     params[0] = name;
     params[1] = version;
-    params[2].setSize(0); // An array, also if it stays empty.
+    params[2].setSize(0); // An array, even if it stays empty.
     for (auto &hash : hashes) params[2][params[2].size()] = hash;
     return call(server, "updatefile", params);
 }
