@@ -13,6 +13,7 @@
 //! The one exception is the server that `cluster` starts, which is this program too.
 
 mod arguments;
+mod bench;
 mod call;
 mod clock;
 mod cluster;
@@ -93,7 +94,10 @@ fn obey(arguments: &Arguments, screen: &Screen) -> Result<(), CommandError> {
         _ => config.as_ref(),
     };
     let config = read_config(named, screen)?;
-    interrupt::watch(command, screen)?;
+    // A benchmark undoes what it has done before it ends.
+    if !matches!(command, CliCommand::Bench { .. }) {
+        interrupt::watch(command, screen)?;
+    }
     let mut client = Client::new(&config.servers, limits);
     call_servers(command, screen, &config, &mut client, limits).map_err(|error| {
         if !error.nothing_runs {
@@ -137,6 +141,9 @@ fn call_servers(
             call::run(screen, client, *at, method, arguments)
         }
         CliCommand::Doctor { output, .. } => doctor::run(screen, config, limits, output.output),
+        CliCommand::Bench { plan, output } => {
+            bench::run(screen, config, limits, *plan, output.output)
+        }
         CliCommand::Cluster { .. }
         | CliCommand::Server { .. }
         | CliCommand::Completions { .. }

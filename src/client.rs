@@ -89,6 +89,8 @@ pub struct Client {
     limits: Limits,
     /// The server to send the next call for the leader to: an index into `servers`, unless that is empty.
     guess: usize,
+    /// The number of attempts that failed.
+    failed_attempts: u64,
 }
 
 impl Client {
@@ -96,12 +98,18 @@ impl Client {
     /// demand.
     pub fn new(addresses: &[Address], limits: Limits) -> Client {
         let servers = addresses.iter().map(|address| RemoteServer::new(address, limits)).collect();
-        Client { servers, limits, guess: 0 }
+        Client { servers, limits, guess: 0, failed_attempts: 0 }
     }
 
     /// The servers, in the order of their ids.
     pub fn servers(&mut self) -> &mut [RemoteServer] {
         &mut self.servers
+    }
+
+    /// How many attempts at a call for the leader have failed since the client was made. If the number is the same
+    /// before and after a call, its first attempt was answered.
+    pub fn failed_attempts(&self) -> u64 {
+        self.failed_attempts
     }
 
     /// Asks all servers concurrently, and returns their answers.

@@ -318,6 +318,32 @@ Exit code 0 if nothing is wrong, 4 if there is no leader, no majority is up, or 
         output: Output,
     },
 
+    /// Measure how fast a set of servers is
+    #[command(after_help = "\
+Examples:
+  surfstore bench
+  surfstore bench --clients 64 --seconds 5 -o json
+  surfstore bench --seconds 2 --failovers 5    also crashes the leader five times, and restores it
+
+It measures updates and reads by one client, and then by --clients. Each client sends its next call as soon as the last \
+one is answered (a closed loop). Before each measurement, the same calls are made for a second that does not count, or \
+for a fifth of --seconds if that is shorter.
+
+The updates are written to the real map, to files whose names begin with surfstore-bench/. Files of an earlier run get \
+their next versions. No other file is changed. At the end, also after Ctrl-C, these files are marked as deleted, but \
+remain in the map as every deleted file does. A read returns the whole map, so it is slow if the map is large.
+
+With --failovers, it measures the time from the crash of the leader to the next acknowledged update, and then restores \
+that server, also after Ctrl-C. A majority must remain without the leader.
+
+If an answer is wrong, an update is refused, or its outcome is unknown, the benchmark ends with an error.")]
+    Bench {
+        #[command(flatten)]
+        plan: BenchPlan,
+        #[command(flatten)]
+        output: Output,
+    },
+
     /// Write the completion script of a shell
     #[command(after_help = "\
 Examples:
@@ -351,6 +377,26 @@ Environment: SOURCE_DATE_EPOCH gives the pages a date: it is a number of seconds
     /// Run one server until stdin is closed; `cluster` starts these
     #[command(hide = true)]
     Server { set: OsString, id: OsString },
+}
+
+/// What `bench` measures.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct BenchPlan {
+    /// The number of clients that call at the same time, 1 to 256
+    #[arg(long, value_name = "N", default_value = "16", value_parser = value_parser!(u16).range(1..=256))]
+    pub(super) clients: u16,
+    /// How long each of the four measurements takes, at most 3600
+    #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds_of_load)]
+    pub(super) seconds: Duration,
+    /// The number of files that are updated, at most 10000 [default: one for each client]
+    #[arg(long, value_name = "F", value_parser = value_parser!(u16).range(1..=10000))]
+    pub(super) files: Option<u16>,
+    /// The number of hashes of each file, each of 64 digits, 1 to 10000
+    #[arg(long, value_name = "H", default_value = "2", value_parser = value_parser!(u16).range(1..=10000))]
+    pub(super) hashes: u16,
+    /// How often to crash the leader, at most 1000
+    #[arg(long, value_name = "K", default_value = "0", value_parser = value_parser!(u16).range(..=1000))]
+    pub(super) failovers: u16,
 }
 
 /// The form of what is shown: for people, or for programs.
@@ -439,8 +485,16 @@ fn which(text: &str) -> Result<Which, &'static str> {
 
 /// A time: more than 0, and at most a day.
 fn seconds(text: &str) -> Result<Duration, &'static str> {
-    let seconds = text.parse().ok().filter(|seconds| (0.001..=86400.0).contains(seconds));
-    seconds
-        .map(Duration::from_secs_f64)
+    seconds_up_to(86400.0, text)
         .ok_or("expected a number of seconds, more than 0 and at most 86400")
+}
+
+/// A time: more than 0, and at most an hour.
+fn seconds_of_load(text: &str) -> Result<Duration, &'static str> {
+    seconds_up_to(3600.0, text).ok_or("expected a number of seconds, more than 0 and at most 3600")
+}
+
+fn seconds_up_to(most: f64, text: &str) -> Option<Duration> {
+    let seconds = text.parse().ok().filter(|seconds| (0.001..=most).contains(seconds));
+    seconds.map(Duration::from_secs_f64)
 }

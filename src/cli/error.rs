@@ -11,6 +11,8 @@ pub(super) const USAGE: u8 = 2;
 const REFUSED: u8 = 3;
 /// There was no leader or no majority in time.
 const NO_LEADER: u8 = 4;
+/// Ctrl-C ended the program; the convention of shells.
+pub(super) const INTERRUPTED: u8 = 130;
 
 /// The exit code, and the message for stderr.
 #[derive(Debug)]
@@ -42,6 +44,10 @@ impl CommandError {
         CommandError::new(NO_LEADER, message)
     }
 
+    pub(super) fn interrupted() -> CommandError {
+        CommandError::new(INTERRUPTED, "interrupted")
+    }
+
     /// The error of a command that needs an answer of each server, if none runs.
     pub(super) fn none_runs(servers: usize) -> CommandError {
         CommandError::error(Error::NoServer(servers).to_string()).because_nothing_runs()
@@ -55,6 +61,11 @@ impl CommandError {
     /// The same error, with a prefix that says what it is about.
     pub(super) fn at(self, what: &str) -> CommandError {
         CommandError { message: format!("{what}: {}", self.message), ..self }
+    }
+
+    /// The same error, with the reason at the end.
+    pub(super) fn because(self, reason: &str) -> CommandError {
+        CommandError { message: format!("{}; {reason}", self.message), ..self }
     }
 
     /// The same error, with a prefix that says what was done nevertheless.

@@ -1,21 +1,21 @@
 //! Ctrl-C during calls to servers, and SIGTERM in process 1 of a container, to which the kernel applies no default
 //! action.
 
-use std::io;
+use std::convert::Infallible;
+use std::io::{self, IsTerminal};
 use std::process;
 use std::thread;
 
 use async_signal::{Signal, Signals};
+use smol::channel::{self, Receiver};
+use smol::future;
 use smol::stream::StreamExt;
 
 use super::arguments::CliCommand;
-use super::error::CommandError;
+use super::error::{CommandError, INTERRUPTED};
 use super::live::CLEAR_REST;
 use super::screen::Screen;
 use crate::terminal::write_whole;
-
-/// The exit code after Ctrl-C, by the convention of shells.
-const INTERRUPTED: i32 = 130;
 
 /// From now on Ctrl-C ends the program, with one sentence about what is known of the command.
 pub(super) fn watch(command: &CliCommand, screen: &Screen) -> Result<(), CommandError> {
@@ -26,7 +26,7 @@ pub(super) fn watch(command: &CliCommand, screen: &Screen) -> Result<(), Command
             }
             Ok(signals)
         })
-        .map_err(|error| CommandError::error(format!("signals cannot be watched: {error}")))?;
+        .map_err(|error| unwatched(&error))?;
     let (code, last_word) = last_word(command);
     let is_live = screen.with_cursor().is_some()
         && matches!(command, CliCommand::Status { watch: Some(_), .. });
@@ -39,13 +39,61 @@ pub(super) fn watch(command: &CliCommand, screen: &Screen) -> Result<(), Command
         if !last_word.is_empty() {
             let _ = write_whole(&mut io::stderr(), format!("surfstore: {last_word}\n").as_bytes());
         }
-        process::exit(code);
+        process::exit(code.into());
     });
     Ok(())
 }
 
+fn unwatched(error: &io::Error) -> CommandError {
+    CommandError::error(format!("signals cannot be watched: {error}"))
+}
+
+/// Ctrl-C, SIGTERM or a hang-up of the terminal, for a command that has to undo something before it ends. The first
+/// signal interrupts the calls that are made through this, and the second ends the program.
+#[derive(Debug)]
+pub(super) struct Interruption {
+    /// Closed by the first signal.
+    interrupted: Receiver<Infallible>,
+}
+
+impl Interruption {
+    /// Watches signals from now on. `left` is the message of the second signal: what is not undone then.
+    pub(super) fn watch(left: &'static str) -> Result<Interruption, CommandError> {
+        // Asked now, because a terminal that has hung up is none.
+        let has_terminal = io::stdin().is_terminal();
+        let signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup]);
+        let signals = signals.map_err(|error| unwatched(&error))?;
+        let mut signals = signals.filter(move |signal| match signal {
+            Ok(Signal::Hup) => has_terminal,
+            _ => true,
+        });
+        let (sender, interrupted) = channel::bounded(1);
+        thread::spawn(move || {
+            smol::block_on(signals.next());
+            drop(sender);
+            // What ends a session may send a hang-up as well.
+            smol::block_on(signals.find(|signal| !matches!(signal, Ok(Signal::Hup))));
+            let _ = write_whole(&mut io::stderr(), format!("surfstore: {left}\n").as_bytes());
+            process::exit(INTERRUPTED.into());
+        });
+        Ok(Interruption { interrupted })
+    }
+
+    /// Does the work, unless a signal interrupts it.
+    pub(super) async fn or<T>(
+        &self,
+        work: impl Future<Output = Result<T, CommandError>>,
+    ) -> Result<T, CommandError> {
+        let interrupted = async {
+            let Err(_) = self.interrupted.recv().await;
+            Err(CommandError::interrupted())
+        };
+        future::or(work, interrupted).await
+    }
+}
+
 /// The exit code and the message.
-fn last_word(command: &CliCommand) -> (i32, &'static str) {
+fn last_word(command: &CliCommand) -> (u8, &'static str) {
     match command {
         // It ends in no other way.
         CliCommand::Status { watch: Some(_), .. } => (0, ""),

@@ -28,6 +28,14 @@ impl Live {
         };
         begin + &lines.join("\n")
     }
+
+    /// What must be written, without a line ending, to remove the text.
+    pub(super) fn removal(&mut self) -> String {
+        match self.drawn.take() {
+            Some((_, count @ 1..)) => format!("\u{1b}[{count}A{CLEAR_REST}"),
+            _ => String::new(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -43,5 +51,7 @@ mod tests {
         assert_eq!(live.frame(size, "d\ne\nf"), "\u{1b}[1A\r\u{1b}[Jd\ne");
         let narrower = Size { columns: 60, ..size };
         assert_eq!(live.frame(narrower, "g"), format!("{CLEAR}g"));
+        assert_eq!(live.removal(), "\u{1b}[1A\r\u{1b}[J");
+        assert_eq!((live.removal(), live.frame(size, "h")), (String::new(), "h".to_owned()));
     }
 }

@@ -72,6 +72,11 @@ impl Screen {
         }
     }
 
+    /// Writes what moves the cursor. If stdout is closed, it is lost.
+    pub(super) fn steer(&self, text: &str) {
+        let _ = write_whole(&mut io::stdout().lock(), text.as_bytes());
+    }
+
     /// Prints a result that is a sentence on each line.
     pub(super) fn show_sentences(&self, text: &str) -> Result<(), CommandError> {
         let columns = terminal::size(io::stdout()).map_or(usize::MAX, |size| size.columns);

@@ -20,6 +20,11 @@ impl Client {
         self.0.servers()
     }
 
+    /// How many attempts have failed, like [`super::Client::failed_attempts`].
+    pub fn failed_attempts(&self) -> u64 {
+        self.0.failed_attempts()
+    }
+
     /// Asks all servers concurrently, like [`super::Client::at_each`].
     pub fn at_each<T>(&mut self, ask: impl AsyncFn(&mut RemoteServer) -> T) -> Vec<T> {
         block_on(self.0.at_each(ask))

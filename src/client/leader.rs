@@ -128,6 +128,7 @@ impl Client {
                 Ok(value) => return Ok(Sought::Answered(value)),
                 Err(error) => error,
             };
+            self.failed_attempts = self.failed_attempts.saturating_add(1);
             let address = server.address().clone();
             search.note(&address, &error);
             search.count_refusals(usize::from(matches!(error, AttemptError::Refused(_))));

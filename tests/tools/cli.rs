@@ -7,6 +7,7 @@
 mod program;
 mod strangers;
 
+mod bench;
 mod doctor;
 mod documented;
 mod endings;

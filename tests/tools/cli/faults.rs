@@ -178,7 +178,7 @@ fn the_doctor_compares_every_file_of_the_map() {
 }
 
 /// The status of a leader.
-fn status() -> Value {
+pub(super) fn status() -> Value {
     let text = |name: &str, text: &str| (name.into(), text.into());
     let texts = [text("address", "a:1"), text("leader", "a:1"), text("role", "leader")];
     let number = |name: &str| (name.into(), 1.into());

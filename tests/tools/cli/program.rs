@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use support::harness::Cluster;
 
 /// The commands that call servers, as they are typed.
-pub(crate) const CALLS: [&str; 25] = [
+pub(crate) const CALLS: [&str; 27] = [
     "status",
     "status -o json",
     "leader",
@@ -32,6 +32,8 @@ pub(crate) const CALLS: [&str; 25] = [
     "call ping --at 0 -o json",
     "doctor",
     "doctor -o json",
+    "bench --seconds 0.01",
+    "bench --seconds 0.01 -o json",
 ];
 
 /// How the program ended.

@@ -28,6 +28,8 @@ fn tables_help_and_messages_fit_every_terminal() {
             "call --help",
             "update --help",
             "crash 9",
+            "bench --help",
+            "bench --clients 3 --seconds 0.05",
         ] {
             let mut command = program();
             command.args(line.split_whitespace()).env("SURFSTORE_CONFIG", config(&cluster));

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::program::{CALLS, program, run};
 
-pub(crate) const COMMANDS: [&str; 15] = [
+pub(crate) const COMMANDS: [&str; 16] = [
     "cluster",
     "status",
     "leader",
@@ -20,6 +20,7 @@ pub(crate) const COMMANDS: [&str; 15] = [
     "restore",
     "call",
     "doctor",
+    "bench",
     "completions",
     "man",
 ];
@@ -103,6 +104,20 @@ fn a_wrong_command_line_is_told_on_stderr_with_exit_code_2() {
         "man status ls",
         "man status --all absent",
         "man --all",
+        "bench extra",
+        "bench --clients 0",
+        "bench --clients 257",
+        "bench --clients x",
+        "bench --seconds 0",
+        "bench --seconds 3600.1",
+        "bench --seconds NaN",
+        "bench --files 0",
+        "bench --files 10001",
+        "bench --hashes 0",
+        "bench --hashes 10001",
+        "bench --failovers -1",
+        "bench --failovers 1001",
+        "bench -o yaml",
     ] {
         let config = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/config2.txt");
         let ended = run(program().env("SURFSTORE_CONFIG", config).args(line.split_whitespace()));
