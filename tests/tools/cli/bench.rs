@@ -226,6 +226,8 @@ fn a_terminal_shows_what_is_being_done_and_then_only_the_report() {
     // What removes a line of progress comes before the report, which stays.
     let report = shown.split("\u{1b}[1A\r\u{1b}[J").last().unwrap();
     assert!(report.starts_with("one server, "), "{shown}");
+    let header = "CALL    CLIENTS  CALLS/S  P50 ms  P90 ms  P99 ms  MAX ms";
+    assert!(report.contains(header), "CALLS alone is left out: {shown}");
     let last = bare(&shown);
     assert!(last.trim_end().ends_with("marked as deleted"), "{shown}");
 }
