@@ -330,11 +330,11 @@ one is answered (a closed loop). Before each measurement, the same calls are mad
 for a fifth of --seconds if that is shorter.
 
 The updates are written to the real map, to files whose names begin with surfstore-bench/. Files of an earlier run get \
-their next versions. No other file is changed. At the end, also after Ctrl-C, these files are marked as deleted, but \
+their next versions. No other file is changed. At the end, and after Ctrl-C, these files are marked as deleted, but \
 remain in the map as every deleted file does. A read returns the whole map, so it is slow if the map is large.
 
 With --failovers, it measures the time from the crash of the leader to the next acknowledged update, and then restores \
-that server, also after Ctrl-C. A majority must remain without the leader.
+that server, after Ctrl-C too. A majority must remain without the leader.
 
 If an answer is wrong, an update is refused, or its outcome is unknown, the benchmark ends with an error.")]
     Bench {
