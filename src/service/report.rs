@@ -18,6 +18,9 @@ use crate::raft::{
 #[derive(Debug)]
 pub(super) struct Reporter {
     logged: LoggedState,
+    /// The last role, and whether it leads, that a line has told to operators. Ballots that are lost change the role
+    /// many times in a row, and tell nothing new.
+    told: (RoleName, bool),
     /// The flaws of forged requests that were logged. Each is logged once, because such requests may come in floods.
     warned: BTreeSet<Flaw>,
     /// The peer's request in the current event, if a log line has already said why it is refused.
@@ -94,7 +97,8 @@ impl Reporter {
     pub(super) fn new(server: &Server) -> Reporter {
         let incarnation = server.identity().incarnation;
         let logged = LoggedState { role: RoleName::Follower, leads: false, incarnation };
-        Reporter { logged, warned: BTreeSet::new(), explained: None }
+        let told = (logged.role, logged.leads);
+        Reporter { logged, told, warned: BTreeSet::new(), explained: None }
     }
 }
 
@@ -250,17 +254,24 @@ impl Shell {
     }
 
     /// Publishes the state after a step to the monitor, and logs and records each change of role. A candidate that
-    /// starts a new ballot has not changed its role.
+    /// starts a new ballot has not changed its role. One that goes back to a follower without a leader soon stands
+    /// again: operators are told as soon as it follows a leader.
     pub(super) fn report(&mut self, server: &Server, now: Instant) {
         let status = server.status();
         self.monitor.observe(status, server.files().len(), server.log().roster());
-        let Reporter { logged: before, .. } = self.reporter;
+        let Reporter { logged: before, told, .. } = self.reporter;
         let after = LoggedState {
             role: status.role,
             leads: server.leads(),
             incarnation: status.incarnation,
         };
-        if before == after {
+        let role = (after.role, after.leads);
+        let is_changed = (before.role, before.leads) != role;
+        let is_between_ballots = role == (RoleName::Follower, false)
+            && told.0 == RoleName::Candidate
+            && status.leader.is_none();
+        let is_new = told != role && !is_between_ballots;
+        if before == after && !is_new {
             return;
         }
         self.reporter.logged = after;
@@ -270,17 +281,23 @@ impl Shell {
                 format!("server {id} gives up its history, which has no updates, for another");
             self.log(Level::Info, line);
         }
-        if (before.role, before.leads) == (after.role, after.leads) {
+        if is_changed {
+            let recorded = match after.role {
+                RoleName::Leader if !after.leads => Recorded::Founds,
+                RoleName::Follower if before.role == RoleName::Crashed => Recorded::Restored,
+                role => Recorded::Role(role),
+            };
+            self.monitor.record(recorded, now);
+        }
+        if !is_changed && !is_new {
             return;
         }
-        let recorded = match after.role {
-            RoleName::Leader if !after.leads => Recorded::Founds,
-            RoleName::Follower if before.role == RoleName::Crashed => Recorded::Restored,
-            role => Recorded::Role(role),
-        };
-        self.monitor.record(recorded, now);
+        let level = if is_new { Level::Info } else { Level::Debug };
+        if is_new {
+            self.reporter.told = role;
+        }
         self.log(
-            Level::Info,
+            level,
             match after.role {
                 RoleName::Leader if after.leads => {
                     format!("server {id} is the leader of term {term}")

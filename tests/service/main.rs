@@ -269,6 +269,33 @@ fn every_call_is_counted_those_of_a_multicall_too() {
     assert_eq!(cluster.page(0, "/nothing"), None);
 }
 
+/// Ballots that are lost at once make a server a candidate and a follower several times in a row.
+#[test]
+fn repeated_ballots_without_a_leader_in_between_are_told_once() {
+    let (mut cluster, leader) = Cluster::led(5, WAITING_MAX);
+    let up = [(leader + 1) % 5, (leader + 2) % 5];
+    let crashed = [leader, (leader + 3) % 5, (leader + 4) % 5];
+    crashed.iter().for_each(|id| _ = cluster.answer(*id, &Ask::Crash).unwrap());
+    (cluster.lines, cluster.details) = (Vec::new(), Vec::new());
+    up.iter().for_each(|at| cluster.disconnect(leader, *at));
+    cluster.pass(Duration::from_secs(2));
+    let stands = |line: &&String| line.contains("stands for election");
+    let follows = |line: &&String| line.contains("is a follower");
+    assert!(2 < cluster.details.iter().filter(stands).count(), "{:?}", cluster.details);
+    assert!(2 < cluster.details.iter().filter(follows).count(), "{:?}", cluster.details);
+    assert_eq!(cluster.lines.iter().filter(stands).count(), 2, "{:?}", cluster.lines);
+    assert_eq!(cluster.lines.iter().filter(follows).count(), 0, "{:?}", cluster.lines);
+
+    crashed.iter().for_each(|id| _ = cluster.answer(*id, &Ask::Restore).unwrap());
+    cluster.lines.clear();
+    cluster.pass(Duration::from_secs(5));
+    let next = cluster.leader().expect("a majority is back");
+    for id in up.into_iter().filter(|id| *id != next) {
+        let line = format!("server {id} is a follower in term ");
+        assert!(cluster.lines.iter().any(|told| told.starts_with(&line)), "{:?}", cluster.lines);
+    }
+}
+
 #[test]
 fn a_deadline_that_has_not_come_changes_nothing() {
     let mut cluster = Cluster::start(3, WAITING_MAX, 1);
