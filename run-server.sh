@@ -13,8 +13,12 @@ say() {
 
 if [ $# -eq 1 ] && { [ "$1" = --help ] || [ "$1" = -h ]; }; then
     echo "usage: run-server.sh CONFIG ID"
-    echo "Runs one server of the set in the file CONFIG, in the foreground. ID is its number, counted from 0."
-    echo "It keeps its state in the folder that SURFSTORE_DATA_DIR names or, without that variable, in memory only."
+    echo
+    echo "Runs one server of the set in the file CONFIG, in the"
+    echo "foreground. ID is its number, counted from 0."
+    echo
+    echo "It keeps its state in the folder that SURFSTORE_DATA_DIR"
+    echo "names or, without that variable, in memory only."
     exit 0
 fi
 

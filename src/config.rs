@@ -36,18 +36,30 @@ const QUOTE_CHARS_MAX: usize = 60;
 const USAGE: &str = "wrong number of arguments; usage: run-server.sh CONFIG ID \
     (the configuration file, and the number of this server, counted from 0)";
 
-/// What `surfstore-server --help` prints. Its manual page is made from it.
+/// What `surfstore-server --help` prints: its lines fit 60 columns. Its manual page is made from it.
 pub const SERVER_HELP: &str = "\
 usage: surfstore-server CONFIG ID
        surfstore-server --check DIR
-Runs one server of the set in the file CONFIG, in the foreground. ID is its number, counted from 0.
-With --check, verifies the data folder DIR of a stopped server, says what is in it, and changes nothing.
-SURFSTORE_DATA_DIR names the folder in which the server keeps its data; it is created if it is missing. Each server
-needs its own. Without it, the server keeps everything in memory.
-SURFSTORE_LOG sets the log level: error, warn, info, debug or trace.
-SURFSTORE_MEMORY_MAX bounds its memory: a number of bytes, or a number with a unit such as 512M or 3G. Above the bound,
-updates that need more are answered with busy. By default it is three quarters of what the process can have.
-Exit codes: 1 the server cannot be started, or --check finds a flaw; 2 wrong arguments, configuration or environment.
+
+Runs one server of the set in the file CONFIG, in the
+foreground. ID is its number, counted from 0.
+
+With --check, verifies the data folder DIR of a stopped
+server, says what is in it, and changes nothing.
+
+SURFSTORE_DATA_DIR names the folder in which the server
+keeps its data; it is created if it is missing. Each server
+needs its own. Without it, the server keeps everything in
+memory.
+SURFSTORE_LOG sets the log level: error, warn, info, debug
+or trace.
+SURFSTORE_MEMORY_MAX bounds its memory: a number of bytes,
+or a number with a unit such as 512M or 3G. Above the bound,
+updates that need more are answered with busy. By default it
+is three quarters of what the process can have.
+
+Exit codes: 1 the server cannot be started, or --check finds
+a flaw; 2 wrong arguments, configuration or environment.
 ";
 
 /// A set of servers.

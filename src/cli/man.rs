@@ -103,18 +103,21 @@ fn server() -> Command {
     let (forms, rest): (Vec<_>, Vec<_>) = SERVER_HELP.lines().partition(is_form);
     let forms: Vec<_> = forms.iter().map(|line| line.trim_start_matches("usage:").trim()).collect();
     let rest = rest.join("\n");
-    let (description, lists) = rest.split_once("\nSURFSTORE_").unwrap_or((&rest, ""));
-    let (variables, exit_codes) = lists.split_once("\nExit codes: ").unwrap_or((lists, ""));
-    let variables = variables.replace("\nSURFSTORE_", "; SURFSTORE_").replace('\n', " ");
-    let (about, description) = description.split_once(". ").unwrap_or((description, ""));
+    let (description, lists) = rest.split_once("\n\nSURFSTORE_").unwrap_or((&rest, ""));
+    let (variables, exit_codes) = lists.split_once("\n\nExit codes: ").unwrap_or((lists, ""));
+    let variables = variables.replace("\nSURFSTORE_", "; SURFSTORE_");
+    // A page has its own lines.
+    let paragraphs = description.trim().split("\n\n").map(|lines| lines.replace('\n', " "));
+    let description = paragraphs.collect::<Vec<_>>().join("\n\n");
+    let (about, description) = description.split_once(". ").unwrap_or((&description, ""));
     Command::new("surfstore-server")
         .version(env!("CARGO_PKG_VERSION"))
         .override_usage(forms.join("\n"))
         .about(about.to_owned())
         .after_help(format!(
-            "{}\n\nEnvironment: SURFSTORE_{variables}\n\nExit codes: {}",
-            description.replace('\n', "\n\n"),
-            exit_codes.replace('\n', " ")
+            "{description}\n\nEnvironment: SURFSTORE_{}\n\nExit codes: {}",
+            variables.replace('\n', " "),
+            exit_codes.trim_end().replace('\n', " ")
         ))
 }
 
