@@ -132,7 +132,8 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Report { calls, blows, .. } = self;
-        writeln!(f, "{} servers, {:.1} s", self.servers, self.duration.as_secs_f64())?;
+        let servers = counted(self.servers, "server");
+        writeln!(f, "{servers}, {:.1} s", self.duration.as_secs_f64())?;
         writeln!(
             f,
             "updates    {} applied, {} refused, {} failed, {} unknown",
@@ -142,18 +143,20 @@ impl fmt::Display for Report {
         writeln!(f, "longest    {:.3} s for a call", calls.longest.as_secs_f64())?;
         writeln!(
             f,
-            "crashes    {}, {} of them of leaders; {} restores",
-            blows.crashes, blows.crashes_of_leaders, blows.restores
+            "crashes    {}, {} of the leader; {}",
+            blows.crashes,
+            blows.crashes_of_leaders,
+            counted(blows.restores, "restore")
         )?;
-        writeln!(f, "majority   lost {} times", blows.majorities_lost)?;
-        writeln!(f, "leaders    {} changes", self.leader_changes)?;
+        writeln!(f, "majority   lost {}", counted(blows.majorities_lost, "time"))?;
+        writeln!(f, "leaders    {}", counted(self.leader_changes, "change"))?;
         write_elections(f, &self.elections)?;
         for violation in &self.violations {
             writeln!(f, "\nVIOLATION: {violation}")?;
         }
         writeln!(f)?;
         match (self.void(), self.violations.len()) {
-            (_, count) if 0 < count => writeln!(f, "{count} violations")?,
+            (_, count) if 0 < count => writeln!(f, "{}", counted(count, "violation"))?,
             (Some(reason), _) => writeln!(f, "void: {reason}, so the run proves nothing")?,
             (None, _) => writeln!(f, "no violation")?,
         }
@@ -178,11 +181,18 @@ fn write_elections(f: &mut fmt::Formatter<'_>, elections: &[Duration]) -> fmt::R
     }
     let most = rows.iter().map(|(_, _, count)| *count).max().unwrap_or(1).max(1);
     for (from, to, count) in rows {
-        let to = if to == u128::MAX { "     ".to_owned() } else { format!("{to:5}") };
+        let times = match to {
+            u128::MAX => format!("over {from} ms"),
+            to => format!("{from:5}–{to:5} ms"),
+        };
         let bar = "#".repeat((count * BAR_MAX).div_ceil(most));
-        writeln!(f, "  {from:5}–{to} ms {count:6} {bar}")?;
+        writeln!(f, "  {times:>14} {count:6} {bar}")?;
     }
     Ok(())
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The smallest value that `percent` percent of the values do not exceed.
@@ -202,5 +212,52 @@ mod tests {
         assert_eq!(quantile(&times, 99), 198);
         assert_eq!(quantile(&[7], 50), 7);
         assert_eq!(quantile(&[7], 99), 7);
+    }
+
+    #[test]
+    fn a_report_counts_as_people_count() {
+        let report = |count: usize| Report {
+            command: String::new(),
+            seed: 0,
+            servers: count,
+            duration: Duration::ZERO,
+            calls: Calls { applied: 1, ..Calls::default() },
+            blows: Blows {
+                crashes: 3,
+                crashes_of_leaders: count,
+                restores: count,
+                majorities_lost: count,
+            },
+            leader_changes: count,
+            elections: vec![Duration::from_secs(7); count],
+            violations: Vec::new(),
+        };
+        for (count, told) in [
+            (
+                1,
+                [
+                    "1 server, 0.0 s",
+                    "crashes    3, 1 of the leader; 1 restore",
+                    "majority   lost 1 time",
+                    "leaders    1 change",
+                    "    over 5000 ms      1 ################################",
+                ],
+            ),
+            (
+                2,
+                [
+                    "2 servers, 0.0 s",
+                    "crashes    3, 2 of the leader; 2 restores",
+                    "majority   lost 2 times",
+                    "leaders    2 changes",
+                    "   2500– 5000 ms      0",
+                ],
+            ),
+        ] {
+            let report = report(count).to_string();
+            for line in told {
+                assert!(report.lines().any(|found| found.trim_end() == line), "{line}: {report}");
+            }
+        }
     }
 }
