@@ -56,10 +56,10 @@ pub fn run(command_line: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(arguments) => obey(&arguments, &screen),
         // Help is a result; other messages here are not.
         Err(message) if message.use_stderr() => {
-            screen.say(&message.to_string());
+            screen.say(&arguments::text(&message));
             return ExitCode::from(error::USAGE);
         }
-        Err(help) => screen.show(help.to_string().trim_end()),
+        Err(help) => screen.show(arguments::text(&help).trim_end()),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,7 +1,7 @@
 //! What the command-line programs know of terminals: their size, text that fits, and streams that are written as a
 //! whole.
 //!
-//! The module knows nothing of what is written. Widths are counted in characters.
+//! The module knows nothing of what is written. Widths are columns: many characters of East Asia take two.
 
 use std::env;
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -9,6 +9,7 @@ use std::os::fd::AsFd;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::termios::tcgetwinsize;
+use unicode_width::UnicodeWidthChar;
 
 /// The size of a terminal that does not tell its own.
 const UNKNOWN: Size = Size { columns: 80, rows: 24 };
@@ -49,34 +50,61 @@ pub fn help_columns() -> usize {
     size(io::stdout()).map_or(HELP_COLUMNS, |size| size.columns.min(HELP_COLUMNS))
 }
 
+/// How many columns the text takes.
+pub fn width(text: &str) -> usize {
+    text.chars().map(width_of).sum()
+}
+
+/// How many columns a character takes; marks that are put on the one before it take none.
+fn width_of(character: char) -> usize {
+    character.width().unwrap_or_default()
+}
+
+/// The text in at least so many columns: spaces follow it.
+pub fn pad(text: &str, columns: usize) -> String {
+    let missing = columns.saturating_sub(width(text));
+    text.to_owned() + &" ".repeat(missing)
+}
+
 /// The text in at most so many columns: its end is cut.
 pub fn cut_end(text: &str, columns: usize) -> String {
-    if text.chars().count() <= columns {
-        return text.to_owned();
+    match columns.checked_sub(1) {
+        _ if width(text) <= columns => text.to_owned(),
+        None => String::new(),
+        Some(kept) => fitting(text.chars(), kept).chain([ELLIPSIS]).collect(),
     }
-    let kept = text.chars().take(columns.saturating_sub(1));
-    kept.chain([ELLIPSIS]).take(columns).collect()
 }
 
 /// The text in at most so many columns: its middle is cut, because addresses and names differ at their ends.
 pub fn cut_middle(text: &str, columns: usize) -> String {
-    let count = text.chars().count();
-    if count <= columns {
+    if width(text) <= columns {
         return text.to_owned();
     }
-    let kept = columns.saturating_sub(1);
-    let (begin, end) = (kept / 2, kept - kept / 2);
-    let kept = text.chars().take(begin).chain([ELLIPSIS]).chain(text.chars().skip(count - end));
-    kept.take(columns).collect()
+    let Some(kept) = columns.checked_sub(1) else { return String::new() };
+    let begin = fitting(text.chars(), kept / 2);
+    let end: Vec<_> = fitting(text.chars().rev(), kept - kept / 2).collect();
+    // A mark stays with its character.
+    let end = end.into_iter().rev().skip_while(|character| width_of(*character) == 0);
+    begin.chain([ELLIPSIS]).chain(end).collect()
 }
 
-/// The text in lines of at most so many columns, broken between words. Only a longer word has a longer line. All lines
-/// but the first begin with so many spaces.
+/// The first characters, as many as fit.
+fn fitting(characters: impl Iterator<Item = char>, columns: usize) -> impl Iterator<Item = char> {
+    let mut used = 0;
+    characters.take_while(move |character| {
+        used += width_of(*character);
+        used <= columns
+    })
+}
+
+/// The text in lines of at most so many columns, broken between words. A command in backquotes is one word, because a
+/// line break would be copied with it. Only a longer word has a longer line. All lines but the first begin with so many
+/// spaces.
 pub fn wrap(text: &str, columns: usize, indent: usize) -> String {
     let mut wrapped = String::with_capacity(text.len());
     let mut used = 0;
-    for (place, word) in text.split(' ').enumerate() {
-        let width = word.chars().count();
+    for (place, word) in words(text).iter().enumerate() {
+        let width = width(word);
         // The first word is empty if the text begins with a space.
         if place == 0 {
             used = width;
@@ -91,6 +119,22 @@ pub fn wrap(text: &str, columns: usize, indent: usize) -> String {
         wrapped.push_str(word);
     }
     wrapped
+}
+
+/// The words of a text. A backquote that no other one closes is a character like any other.
+fn words(text: &str) -> Vec<String> {
+    let marks = |text: &str| text.matches('`').count();
+    let (all, mut seen) = (marks(text), 0);
+    let mut words: Vec<String> = Vec::new();
+    for part in text.split(' ') {
+        let is_open = seen % 2 == 1 && seen < all;
+        match words.last_mut().filter(|_| is_open) {
+            Some(word) => word.extend([" ", part]),
+            None => words.push(part.to_owned()),
+        }
+        seen += marks(part);
+    }
+    words
 }
 
 /// Writes everything. A stream may be non-blocking because another process that shares it has made it so. If it is
@@ -146,6 +190,26 @@ mod tests {
     }
 
     #[test]
+    fn a_wide_character_takes_two_columns_and_a_mark_none() {
+        assert_eq!([width("文件.txt"), width("e\u{301}a")], [8, 2]);
+        for (columns, end, middle) in [
+            (8, "文件文件", "文件文件"),
+            (7, "文件文…", "文…件"),
+            (6, "文件…", "文…件"),
+            (4, "文…", "…件"),
+            (2, "…", "…"),
+            (0, "", ""),
+        ] {
+            assert_eq!(cut_end("文件文件", columns), end, "{columns}");
+            assert_eq!(cut_middle("文件文件", columns), middle, "{columns}");
+        }
+        assert_eq!(cut_end("e\u{301}ab", 2), "e\u{301}…", "a mark stays with its character");
+        assert_eq!(cut_middle("abce\u{301}d", 3), "a…d", "nor does it go to another one");
+        assert_eq!(pad("文", 3) + "|", "文 |");
+        assert_eq!(wrap("文件 文件", 8, 0), "文件\n文件");
+    }
+
+    #[test]
     fn lines_are_broken_between_words_and_later_ones_are_indented() {
         assert_eq!(wrap("one two three", 13, 2), "one two three");
         assert_eq!(wrap("one two three", 12, 2), "one two\n  three");
@@ -154,6 +218,19 @@ mod tests {
         assert_eq!(wrap("  one two", 80, 0), "  one two", "spaces at the beginning stay");
         assert_eq!(wrap("  one two", 7, 2), "  one\n  two");
         assert_eq!(wrap("a longest-word b", 5, 1), "a\n longest-word\n b");
+    }
+
+    #[test]
+    fn a_command_in_backquotes_is_never_broken() {
+        assert_eq!(wrap("try `a b c`; done", 9, 2), "try\n  `a b c`;\n  done");
+        assert_eq!(wrap("`a b` or `c d`", 8, 0), "`a b` or\n`c d`");
+        assert_eq!(wrap("a longer `b c` d", 4, 1), "a\n longer\n `b c`\n d");
+        assert_eq!(
+            wrap("no ` one `a b` it", 7, 0),
+            "no\n` one `a\nb` it",
+            "marks are paired in order"
+        );
+        assert_eq!(wrap("a ` b c", 3, 0), "a `\nb c", "nothing closes it");
     }
 
     #[test]

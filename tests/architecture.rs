@@ -244,6 +244,7 @@ fn each_foreign_library_is_named_where_it_belongs_and_nowhere_else() {
         ),
         ("hdrhistogram", &["cli/bench/figures.rs"]),
         ("tz::", &["cli/clock.rs"]),
+        ("unicode_width", &["terminal.rs"]),
         ("async_h1", &["runtime/head_codec.rs"]),
         ("http_types", &["runtime/head_codec.rs"]),
         ("fastrand", &["chaos", "client/leader.rs", "service", "runtime.rs"]),

@@ -11,7 +11,7 @@ use clap::{
 };
 
 use crate::client::Limits;
-use crate::terminal::help_columns;
+use crate::terminal::{help_columns, wrap};
 
 /// The text below the list of commands. `man` makes sections of its lists.
 const AFTER_COMMANDS: &str = "\
@@ -51,7 +51,10 @@ impl Arguments {
     pub(super) fn read(
         command_line: impl IntoIterator<Item = OsString>,
     ) -> Result<Arguments, clap::Error> {
-        let command = Arguments::definition().term_width(help_columns());
+        let columns = help_columns();
+        let command = Arguments::definition()
+            .term_width(columns)
+            .mut_subcommands(|command| with_whole_examples(command, columns));
         Arguments::from_arg_matches(&command.try_get_matches_from(command_line)?)
     }
 
@@ -89,6 +92,37 @@ impl Arguments {
         }
         program
     }
+}
+
+/// Stands for a space at which the library must not break a line.
+const NO_BREAK: char = '\u{a0}';
+
+/// The text of help, or of an error in the command line, with usual spaces.
+pub(super) fn text(message: &clap::Error) -> String {
+    message.to_string().replace(NO_BREAK, " ")
+}
+
+/// The command with examples that are never broken, because they are copied.
+fn with_whole_examples(command: clap::Command, columns: usize) -> clap::Command {
+    let Some(help) = command.get_after_help().map(ToString::to_string) else { return command };
+    let paragraphs = help.split("\n\n").map(|text| match text.starts_with("Example") {
+        true => whole_examples(text, columns),
+        false => text.to_owned(),
+    });
+    command.after_help(paragraphs.collect::<Vec<_>>().join("\n\n"))
+}
+
+/// The examples: if a line is too long, each says below its command what it does.
+fn whole_examples(text: &str, columns: usize) -> String {
+    let are_short = text.lines().all(|line| line.chars().count() <= columns);
+    let line = |line: &str| match line.trim_start().split_once("  ") {
+        Some((command, what)) if !are_short => {
+            let what = wrap(&format!("      {}", what.trim_start()), columns, 6);
+            format!("  {command}\n{what}")
+        }
+        _ => line.to_owned(),
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n").replace(' ', &NO_BREAK.to_string())
 }
 
 /// The command without the options that its help hides.
@@ -230,7 +264,8 @@ Example:
     #[command(after_help = "\
 Examples:
   surfstore import map.json
-  surfstore export -f old.txt | surfstore import --versions - -f new.txt
+  surfstore import --versions map.json
+  surfstore export -f a.txt | surfstore import - -f b.txt
 
 A file whose hashes differ from the stored ones gets the next version, and a new file gets version 1. With \
 --versions, a file is updated repeatedly until it has its exported version. Versions that cannot be kept are \
@@ -280,7 +315,7 @@ Examples:
 Examples:
   surfstore call system.listMethods
   surfstore call tester_getversion string:a.txt --at 2
-  surfstore call updatefile string:a.txt int:1 'json:[\"hash1\", 2]'
+  surfstore call updatefile string:a int:1 'json:[\"h1\", 2]'
 
 Each argument is TYPE:TEXT. TYPE is string, int, double, bool (1, 0, true, false), base64, \
 datetime (as in 19980717T14:08:55) or json. In JSON, whole numbers become int, other numbers double. In an answer, \
@@ -455,6 +490,15 @@ impl Ids {
     fn and(words: &'static [&'static str]) -> Ids {
         Ids { words }
     }
+
+    /// What to type.
+    fn expected(self) -> String {
+        let words: Vec<_> = self.words.iter().map(|word| format!("`{word}`")).collect();
+        match words.as_slice() {
+            [word] => format!("expected a server id or {word}"),
+            _ => format!("expected a server id, {}", words.join(" or ")),
+        }
+    }
 }
 
 impl TypedValueParser for Ids {
@@ -466,20 +510,19 @@ impl TypedValueParser for Ids {
         argument: Option<&Arg>,
         value: &OsStr,
     ) -> Result<Which, clap::Error> {
-        which.parse_ref(command, argument, value)
+        // The commands refuse the words that they do not take, and say why.
+        let ids = *self;
+        let parse = move |text: &str| match text {
+            "leader" => Ok(Which::Leader),
+            "all" => Ok(Which::All),
+            id => id.parse().map(Which::Id).map_err(|_| ids.expected()),
+        };
+        parse.parse_ref(command, argument, value)
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
         const IDS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
         Some(Box::new(self.words.iter().chain(&IDS).map(|value| PossibleValue::new(*value))))
-    }
-}
-
-fn which(text: &str) -> Result<Which, &'static str> {
-    match text {
-        "leader" => Ok(Which::Leader),
-        "all" => Ok(Which::All),
-        id => id.parse().map(Which::Id).map_err(|_| "expected a server id, `leader` or `all`"),
     }
 }
 

@@ -133,10 +133,14 @@ async fn keep_running(
         .map_err(|error| CommandError::error(format!("signals cannot be watched: {error}")))?;
     let addresses: Vec<_> = config.servers.iter().map(ToString::to_string).collect();
     screen.show_sentences(&format!(
-        "{}, at {}; Ctrl-C stops them all\nin another terminal: export SURFSTORE_CONFIG={}",
+        "{}, at {}; Ctrl-C stops them all\nin another terminal:",
         counted(addresses.len(), "server"),
         addresses.join(" "),
-        fs::canonicalize(path).unwrap_or(path.to_path_buf()).display(),
+    ))?;
+    // It is copied, so it is never broken.
+    screen.show(&format!(
+        "  export SURFSTORE_CONFIG={}",
+        fs::canonicalize(path).unwrap_or(path.to_path_buf()).display()
     ))?;
     let executor = LocalExecutor::new();
     let _ready = executor.spawn(tell_ready(screen, config));

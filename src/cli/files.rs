@@ -35,7 +35,7 @@ pub(super) fn list(
         Row::new([file.version.to_string(), blocks, plain(name)])
     });
     let rows: Vec<_> = [Row::new(["VERSION", "BLOCKS", "NAME"])].into_iter().chain(rows).collect();
-    screen.show(&screen.table(&Layout { cut: 2, spare: &[] }, &rows))
+    screen.show(&screen.table(&Layout { cut: 2, spare: &[], least: &[] }, &rows))
 }
 
 /// `get`
@@ -101,7 +101,7 @@ fn version_of(
                 let cells = [id.to_string(), server.address().to_string(), shown];
                 rows.push(Row::new(cells).coloured(colour));
             }
-            screen.show(&screen.table(&Layout { cut: 1, spare: &[] }, &rows))?;
+            screen.show(&screen.table(&Layout { cut: 1, spare: &[], least: &[] }, &rows))?;
         }
         Format::Json => {
             screen.show_json(&each_to_json(client, &versions, |version| {
@@ -138,7 +138,7 @@ fn versions(screen: &Screen, client: &mut Client, output: Format) -> Result<(), 
         let cells = [plain(name), file.version.to_string()].into_iter().chain(cells);
         rows.push(Row::new(cells).coloured(lags.then_some(YELLOW)));
     }
-    screen.show(&screen.table(&Layout { cut: 0, spare: &[] }, &rows))?;
+    screen.show(&screen.table(&Layout { cut: 0, spare: &[], least: &[] }, &rows))?;
     let left_out = files.len().saturating_sub(names.len());
     if 0 < left_out {
         screen.say(&format!(

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::error::CommandError;
 use super::values;
-use crate::terminal::{self, Size, cut_end, cut_middle, wrap, write_whole};
+use crate::terminal::{self, Size, cut_end, cut_middle, pad, wrap, write_whole};
 use crate::value::is_visible;
 
 /// The space between two columns.
@@ -16,6 +16,9 @@ const GAP: &str = "  ";
 
 /// The width to which a column is cut at most: the port and a part of the host remain.
 const CUT_MIN: usize = 12;
+
+/// The width below which a column is not cut as long as others can be left out: that of most addresses.
+const WHOLE_MAX: usize = 24;
 
 /// Where results and messages go.
 #[derive(Debug)]
@@ -93,7 +96,7 @@ impl Screen {
     ) -> Result<(), CommandError> {
         let text = format!("{mark} {}", plain(sentence));
         let text = match terminal::size(io::stdout()) {
-            Some(size) => wrap(&text, size.columns, mark.chars().count() + 1),
+            Some(size) => wrap(&text, size.columns, terminal::width(mark) + 1),
             None => text,
         };
         let rest = text.strip_prefix(mark).unwrap_or_default();
@@ -130,7 +133,7 @@ impl Screen {
         self.table_within(columns, layout, rows)
     }
 
-    fn table_within(&self, columns: usize, layout: &Layout, rows: &[Row]) -> String {
+    pub(super) fn table_within(&self, columns: usize, layout: &Layout, rows: &[Row]) -> String {
         let shown = layout.fit(columns, widths(rows));
         let line = |row: &Row| {
             let cells = shown.iter().filter_map(|(column, width)| {
@@ -138,7 +141,7 @@ impl Screen {
                 // The last cell of a short row may be longer than its column.
                 let is_cut = *column == layout.cut;
                 let cell = if is_cut { cut_middle(cell, *width) } else { cell.clone() };
-                Some(format!("{cell:<width$}"))
+                Some(pad(&cell, *width))
             });
             let line = cells.collect::<Vec<_>>().join(GAP);
             self.paint(row.colour, &cut_end(line.trim_end(), columns))
@@ -150,30 +153,37 @@ impl Screen {
 /// How a table is made to fit.
 #[derive(Debug)]
 pub(super) struct Layout {
-    /// The column whose cells are cut in the middle. This comes first.
+    /// The column whose cells are cut in the middle.
     pub(super) cut: usize,
-    /// The columns that are left out, in this order, if that does not help.
+    /// The columns that are left out, in this order, before a cell of usual length is cut.
     pub(super) spare: &'static [usize],
+    /// The least widths of columns, so that a table that is redrawn keeps its layout while its values change.
+    pub(super) least: &'static [(usize, usize)],
 }
 
 impl Layout {
     /// The columns that are shown, each with its width.
     fn fit(&self, columns: usize, widths: Vec<usize>) -> Vec<(usize, usize)> {
-        let mut shown: Vec<_> = widths.into_iter().enumerate().collect();
+        let least =
+            |column| self.least.iter().find(|(of, _)| *of == column).map(|(_, least)| *least);
+        let widths = widths.into_iter().enumerate();
+        let mut shown: Vec<_> = widths
+            .map(|(column, width)| (column, width.max(least(column).unwrap_or_default())))
+            .collect();
         let total = |shown: &[(usize, usize)]| {
             shown.iter().map(|(_, width)| width + GAP.len()).sum::<usize>() - GAP.len()
         };
-        let can_cut = |shown: &[(usize, usize)]| {
+        let can_cut = |shown: &[(usize, usize)], rest: usize| {
             let cut = shown.iter().find(|(column, _)| *column == self.cut);
-            cut.map_or(0, |(_, width)| width.saturating_sub(CUT_MIN))
+            cut.map_or(0, |(_, width)| width.saturating_sub(rest))
         };
         for spare in self.spare {
-            if total(&shown) - can_cut(&shown) <= columns {
+            if total(&shown) - can_cut(&shown, WHOLE_MAX) <= columns {
                 break;
             }
             shown.retain(|(column, _)| column != spare);
         }
-        let excess = total(&shown).saturating_sub(columns).min(can_cut(&shown));
+        let excess = total(&shown).saturating_sub(columns).min(can_cut(&shown, CUT_MIN));
         for (_, width) in shown.iter_mut().filter(|(column, _)| *column == self.cut) {
             *width -= excess;
         }
@@ -187,7 +197,7 @@ fn widths(rows: &[Row]) -> Vec<usize> {
     let width = |column| {
         let has_column = |row: &&Row| column + 1 < row.cells.len() || row.cells.len() == columns;
         let cells = rows.iter().filter(has_column).filter_map(|row| row.cells.get(column));
-        cells.map(|cell: &String| cell.chars().count()).max().unwrap_or_default()
+        cells.map(|cell: &String| terminal::width(cell)).max().unwrap_or_default()
     };
     (0..columns).map(width).collect()
 }
@@ -230,7 +240,7 @@ mod tests {
         Screen { has_cursor: true, has_colours }
     }
 
-    const LAYOUT: Layout = Layout { cut: 1, spare: &[3, 2] };
+    const LAYOUT: Layout = Layout { cut: 1, spare: &[3, 2], least: &[] };
 
     #[test]
     fn columns_line_up_whatever_their_colours() {
@@ -241,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_is_too_wide_is_cut_first_and_then_loses_columns() {
+    fn a_table_that_is_too_wide_loses_columns_first_and_is_then_cut() {
         let rows = [
             Row::new(["ID", "ADDRESS", "ROLE", "TERM"]),
             Row::new(["0", "localhost:9001", "follower", "7"]),
@@ -259,14 +269,6 @@ mod tests {
             (
                 33,
                 [
-                    "ID  ADDRESS        ROLE      TERM",
-                    "0   localh…t:9001  follower  7",
-                    "1   localh…t:9002  unreachable",
-                ],
-            ),
-            (
-                31,
-                [
                     "ID  ADDRESS         ROLE",
                     "0   localhost:9001  follower",
                     "1   localhost:9002  unreachable",
@@ -278,6 +280,24 @@ mod tests {
             let table = screen(false).table_within(columns, &LAYOUT, &rows);
             assert_eq!(table.lines().collect::<Vec<_>>(), lines, "{columns}");
         }
+    }
+
+    #[test]
+    fn a_long_cell_is_cut_before_columns_are_left_out() {
+        let address = "a-host-with-a-long-name.example.org:9001";
+        let rows = [Row::new(["0", address, "follower", "7"])];
+        let table = |columns| screen(false).table_within(columns, &LAYOUT, &rows);
+        assert_eq!(table(40), "0  a-host-with…ple.org:9001  follower  7");
+        assert_eq!(table(39), "0  a-host-with-…mple.org:9001  follower");
+    }
+
+    #[test]
+    fn wide_characters_and_least_widths_count_as_columns() {
+        let rows = [Row::new(["NAME", "VERSION"]), Row::new(["文件名", "1"]), Row::new(["a", "2"])];
+        let table = |layout| screen(false).table_within(80, layout, &rows);
+        assert_eq!(table(&LAYOUT), "NAME    VERSION\n文件名  1\na       2");
+        let layout = Layout { least: &[(0, 7)], ..LAYOUT };
+        assert_eq!(table(&layout), "NAME     VERSION\n文件名   1\na        2");
     }
 
     #[test]

@@ -22,7 +22,9 @@ const HEADER: [&str; 11] =
     ["ID", "ADDRESS", "ROLE", "TERM", "COMMIT", "APPLIED", "LOG", "LAG", "HEARD", "UPTIME", "DISK"];
 
 /// On a narrow terminal, COMMIT, LOG, UPTIME, DISK and HEARD are left out, in this order.
-const LAYOUT: Layout = Layout { cut: 1, spare: &[4, 6, 9, 10, 8] };
+/// ROLE, HEARD, UPTIME and DISK have room for `candidate`, `999 ms`, `119 min` and `999 MiB`.
+const LAYOUT: Layout =
+    Layout { cut: 1, spare: &[4, 6, 9, 10, 8], least: &[(2, 9), (8, 6), (9, 7), (10, 7)] };
 
 /// The answers of the servers, in the order of their ids.
 pub(super) type Statuses = Vec<Result<ServerStatus, Error>>;
@@ -259,6 +261,38 @@ fn milliseconds(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The first row of a table on a terminal of that width.
+    fn header(columns: usize, status: &ServerStatus) -> String {
+        let rows = [Row::new(HEADER), row(0, "localhost:9001", status, 0)];
+        let table = Screen::new().table_within(columns, &LAYOUT, &rows);
+        assert!(columns < 60 || table.contains("localhost:9001"), "{table}");
+        table.lines().next().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn the_columns_stay_where_they_are_while_times_sizes_and_roles_change() {
+        let roles = [RoleName::Follower, RoleName::Candidate, RoleName::Leader, RoleName::Crashed];
+        for columns in [50, 60, 80, 100, 120] {
+            let first = header(columns, &ServerStatus::default());
+            for role in roles {
+                for millis in [0, 9, 59, 114, 999, 9999, 59_000, 119_000] {
+                    for disk_bytes in [None, Some(0), Some(32 << 20), Some(999 << 20)] {
+                        let time = Duration::from_millis(millis);
+                        let (last_heard, uptime) = (Some(time), time * 60);
+                        let status = ServerStatus {
+                            role,
+                            last_heard,
+                            uptime,
+                            disk_bytes,
+                            ..Default::default()
+                        };
+                        assert_eq!(header(columns, &status), first, "{columns}: {status:?}");
+                    }
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_size_is_shown_in_the_largest_unit_of_which_it_has_ten() {

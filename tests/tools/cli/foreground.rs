@@ -118,7 +118,7 @@ fn servers_are_started_without_a_file_and_end_with_the_program_however_it_ends()
             assert!(servers.is_clean(), "the configuration is left behind");
             assert_eq!(servers.said("stderr").lines().count(), 1, "{}", servers.said("stderr"));
         }
-        for line in servers.said("stdout").lines().skip(2) {
+        for line in servers.said("stdout").lines().skip(3) {
             let begins = ["[0] ", "[1] ", "[2] ", "ready: localhost:"];
             assert!(begins.iter().any(|begin| line.starts_with(begin)), "{line:?}");
         }

@@ -2,13 +2,15 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
 use support::harness::Cluster;
 use support::turns::free_port;
 use support::wait::{PATIENCE, wait_until};
 
-use super::program::{config, program};
+use super::program::{config, program, run};
+use super::usage::COMMANDS;
 use crate::pty::{Terminal, bare, widest};
 
 #[test]
@@ -52,6 +54,60 @@ fn help_is_broken_between_words() {
         let help =
             |columns| bare(&Terminal::new(columns).shown(program().args(line.split_whitespace())));
         assert_eq!(words(&help(60)), words(&help(100)), "{line}");
+    }
+}
+
+#[test]
+fn an_example_is_never_broken() {
+    for name in COMMANDS {
+        let help = |columns| bare(&Terminal::new(columns).shown(program().args([name, "--help"])));
+        let (wide, narrow) = (help(100), help(60));
+        let is_example = |line: &&str| line.starts_with("  surfstore ") || line.contains(" <(");
+        let examples: Vec<_> = wide.lines().filter(is_example).collect();
+        assert!(!examples.is_empty(), "{name}: {wide}");
+        for example in examples {
+            let command = example.trim_start().split("  ").next().unwrap();
+            let is_whole = |line: &str| line.trim_start().split("  ").next() == Some(command);
+            assert!(narrow.lines().any(is_whole), "{command} is broken in {narrow}");
+        }
+        assert!(widest(&narrow) <= 60, "{narrow}");
+    }
+}
+
+#[test]
+fn a_command_in_an_error_is_never_broken() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a-configuration-of-a-set-of-servers");
+    fs::write(&file, format!("M: 1\nmetadata0: 127.0.0.1:{}\n", free_port())).unwrap();
+    for columns in [40, 60, 80] {
+        let shown = Terminal::new(columns).shown(program().args(["ls", "-f"]).arg(&file));
+        let command = format!("`surfstore cluster -f {}`", file.display());
+        assert!(bare(&shown).contains(&command), "{columns}: {shown}");
+    }
+}
+
+#[test]
+fn help_that_nothing_wraps_fits_a_narrow_terminal() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/run-server.sh");
+    for path in [env!("CARGO_BIN_EXE_surfstore-server"), script] {
+        let help = run(Command::new(path).arg("--help")).shown();
+        assert!(3 < help.lines().count() && widest(&help) <= 60, "{help}");
+    }
+}
+
+#[test]
+fn a_name_of_wide_characters_takes_no_more_columns_than_there_are() {
+    let (cluster, leader) = Cluster::led(1);
+    cluster.agree(leader, &[0], &"文件".repeat(40), 1);
+    for (line, columns) in [("ls", 60), ("version", 60), ("version", 80)] {
+        let mut command = program();
+        command.arg(line).env("SURFSTORE_CONFIG", config(&cluster));
+        let shown = bare(&Terminal::new(columns).shown(&mut command));
+        let columns = usize::from(columns);
+        let is_wide = |c: &char| ('\u{4e00}'..='\u{9fff}').contains(c);
+        let taken = |line: &str| line.chars().count() + line.chars().filter(is_wide).count();
+        assert!(shown.contains("件…") || shown.contains("文…"), "{shown}");
+        assert!(shown.lines().all(|line| taken(line) <= columns), "{line}, {columns}: {shown}");
     }
 }
 
@@ -108,7 +164,8 @@ fn servers_end_when_their_terminal_hangs_up() {
 #[test]
 fn lines_of_servers_fit_the_terminal() {
     let folder = tempfile::tempdir().unwrap();
-    let (file, port) = (folder.path().join("config"), free_port());
+    let name = "a-configuration-whose-path-is-longer-than-the-terminal-is-wide";
+    let (file, port) = (folder.path().canonicalize().unwrap().join(name), free_port());
     fs::write(&file, format!("M: 1\nmetadata0: 127.0.0.1:{port}\n")).unwrap();
     let mut command = program();
     command.args(["cluster", "-f"]).arg(&file);
@@ -120,7 +177,10 @@ fn lines_of_servers_fit_the_terminal() {
     kill_process(Pid::from_child(&servers), Signal::INT).unwrap();
     wait_until(PATIENCE, "they end", || servers.try_wait().unwrap().is_some());
     shown.extend(read.iter());
-    assert!(widest(&shown) <= 60, "{shown}");
     let shown = bare(&shown);
+    let export = format!("in another terminal:\n  export SURFSTORE_CONFIG={}\n", file.display());
+    assert!(shown.contains(&export), "what is copied is a line of its own: {shown}");
+    let shown = shown.replace(&export, "");
+    assert!(widest(&shown) <= 60, "{shown}");
     assert!(shown.contains("\n    "), "the rest of a line is below its beginning: {shown}");
 }

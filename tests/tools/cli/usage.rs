@@ -272,3 +272,22 @@ echo \"${COMPREPLY[*]}\"";
         assert_eq!(String::from_utf8(bash.stdout).unwrap().trim(), completed, "{typed:?}");
     }
 }
+
+#[test]
+fn a_wrong_server_is_refused_with_what_the_argument_takes() {
+    for (line, expected) in [
+        ("crash foo", "expected a server id, `leader` or `all`\n"),
+        ("restore foo", "expected a server id or `all`\n"),
+        ("call ping --at foo", "expected a server id or `leader`\n"),
+        (
+            "restore leader",
+            "`restore` takes a server id or `all`, because a leader is not crashed\n",
+        ),
+        ("call ping --at all", "`--at` takes one server: an id or `leader`\n"),
+    ] {
+        let config = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/config2.txt");
+        let ended = run(program().env("SURFSTORE_CONFIG", config).args(line.split_whitespace()));
+        assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{line}: {ended:?}");
+        assert!(ended.stderr.contains(expected), "{line}: {ended:?}");
+    }
+}
