@@ -156,10 +156,11 @@ fn how_to_start(config: &Config, named: Option<&PathBuf>) -> String {
     let is_here = |host: &str| {
         host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
     };
+    let them = if config.servers.len() == 1 { "the server" } else { "them" };
     match named {
-        _ if !config.servers.iter().all(|server| is_here(&server.host)) => "start them".to_owned(),
-        Some(path) => format!("start them with `surfstore cluster -f {}`", path.display()),
-        None => "start them with `surfstore cluster`".to_owned(),
+        _ if !config.servers.iter().all(|server| is_here(&server.host)) => format!("start {them}"),
+        Some(path) => format!("start {them} with `surfstore cluster -f {}`", path.display()),
+        None => format!("start {them} with `surfstore cluster`"),
     }
 }
 

@@ -4,7 +4,7 @@ use std::env;
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind, IsTerminal};
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -82,6 +82,7 @@ pub(super) fn run(
         let found = found?;
         check_free(address, &found).map_err(|error| match &written {
             Some(_) => with_free_ports(error, &config, &found),
+            None if is_taken(address.port, &found) => with_other_ports(error, &config, data),
             None => error,
         })?;
     }
@@ -246,22 +247,48 @@ fn check_free(address: &Address, found: &[IpAddr]) -> Result<(), CommandError> {
     }
 }
 
+/// Whether a program listens on the port, at one of the addresses.
+fn is_taken(port: u16, found: &[IpAddr]) -> bool {
+    found.iter().any(|ip| {
+        let bound = TcpListener::bind((*ip, port));
+        bound.is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
+    })
+}
+
 /// The same error, with a suggestion of free ports if some are nearby. All servers are at these addresses.
 fn with_free_ports(error: CommandError, config: &Config, found: &[IpAddr]) -> CommandError {
-    let ports = config.servers.iter().map(|server| server.port);
-    let Some((first, last)) = ports.clone().min().zip(ports.max()) else { return error };
-    let Some(server) = config.servers.first() else { return error };
-    let span = last - first;
-    let is_free = |port| check_free(&Address { port, ..server.clone() }, found).is_ok();
-    let are_free =
-        |first: &u16| first.checked_add(span).is_some_and(|last| (*first..=last).all(is_free));
-    let mut others = (1..FREE_MAX).map_while(|step| first.checked_add(step * FREE_STEP));
-    match others.find(are_free) {
+    match free_ports(config, found) {
         Some(port) => {
             CommandError { message: format!("{}; try --first-port {port}", error.message), ..error }
         }
         None => error,
     }
+}
+
+/// The same error, with the command that starts as many servers on other ports of this machine. The ports of a
+/// configuration are not this program's to change.
+fn with_other_ports(error: CommandError, config: &Config, data: Option<&Path>) -> CommandError {
+    let servers = config.servers.len();
+    let localhost = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+    let data = data.map(|data| format!(" --data {}", data.display())).unwrap_or_default();
+    match free_ports(config, &localhost) {
+        Some(port) => {
+            let how = format!("try `surfstore cluster {servers} --first-port {port}{data}`");
+            CommandError { message: format!("{}; {how}", error.message), ..error }
+        }
+        None => error,
+    }
+}
+
+/// The first of as many ports in a row as the servers have, all of them free at these addresses.
+fn free_ports(config: &Config, found: &[IpAddr]) -> Option<u16> {
+    let first = config.servers.iter().map(|server| server.port).min()?;
+    let span = u16::try_from(config.servers.len()).ok()?.checked_sub(1)?;
+    let is_free = |port| check_free(&Address { host: "localhost".to_owned(), port }, found).is_ok();
+    let are_free =
+        |first: &u16| first.checked_add(span).is_some_and(|last| (*first..=last).all(is_free));
+    let mut others = (1..FREE_MAX).map_while(|step| first.checked_add(step * FREE_STEP));
+    others.find(are_free)
 }
 
 /// A temporary configuration, deleted when it is dropped.
@@ -315,8 +342,6 @@ impl Drop for TemporaryConfig {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use super::*;
 
     #[test]

@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use super::arguments::Format;
 use super::error::CommandError;
 use super::ports;
-use super::screen::{Colour, GREEN, RED, Screen, YELLOW};
+use super::screen::{Colour, GREEN, RED, Screen, YELLOW, shown_name};
 use super::status::{Statuses, health, newest};
 use super::who;
 use crate::client::blocking::Client;
@@ -46,23 +46,32 @@ fn examine(
         .good(&format!("the configuration names {}", counted(config.servers.len(), "server")))?;
     let mut client = Client::new(&config.servers, limits);
     let hosts = client.at_each(async |server| server.host_addresses().await);
+    let is_found: Vec<_> = hosts.iter().map(Result::is_ok).collect();
     for ((id, address), found) in config.servers.iter().enumerate().zip(hosts) {
         findings.check_host(id, address, found)?;
     }
-    let statuses = client.at_each(async |server| server.status().await);
-    for (id, status) in statuses.iter().enumerate() {
+    let mut statuses = client.at_each(async |server| server.status().await);
+    for ((id, status), is_found) in statuses.iter().enumerate().zip(is_found) {
         match status {
             Ok(status) => findings.check_server(id, config, status)?,
-            Err(error) => findings.bad(&format!("server {id} returns no status: {error}"))?,
+            // A host that is not found has been reported.
+            Err(_) if !is_found => {}
+            Err(error) => findings.bad(&format!(
+                "server {id} returns no status: {error}; if its process has ended, start it with `run-server.sh CONFIG \
+                 {id}`, otherwise make it reachable"
+            ))?,
         }
     }
+    leave_out_strangers(&mut statuses, config);
     // State that changes all the time is compared after a pause, so that temporary differences are not reported.
     thread::sleep(SETTLE);
-    let later = client.at_each(async |server| server.status().await);
+    let mut later = client.at_each(async |server| server.status().await);
+    let is_healthy = health(&later);
+    leave_out_strangers(&mut later, config);
     findings.compare(&later, newest(&statuses))?;
     who::problems(&statuses, &later).iter().try_for_each(|problem| findings.bad(problem))?;
     who::without_disk(&later).iter().try_for_each(|advice| findings.advise(advice))?;
-    health(&later)?;
+    is_healthy?;
     let files = client.files()?;
     findings
         .good(&format!("a majority confirms the map; it has {}", counted(files.len(), "file")))?;
@@ -77,6 +86,9 @@ fn examine(
 
 /// The advice if configurations differ.
 const SAME: &str = "start all servers of a set with the same file";
+
+/// The advice if servers differ that are in touch soon.
+const CONNECT: &str = "if `surfstore doctor` still says so after a few seconds, check that every server can reach every other one";
 
 struct Findings<'a> {
     screen: &'a Screen,
@@ -140,7 +152,9 @@ impl Findings<'_> {
                     None => Ok(()),
                 }
             }
-            Err(error) => self.bad(&format!("server {id} is not found: {error}")),
+            Err(error) => self.bad(&format!(
+                "server {id} is not found: {error}; correct its name in the configuration, or make the name resolve"
+            )),
         }
     }
 
@@ -152,9 +166,7 @@ impl Findings<'_> {
         status: &ServerStatus,
     ) -> Result<(), CommandError> {
         let expected = config.servers.get(id).map(ToString::to_string).unwrap_or_default();
-        let is_id = i64::try_from(id) == Ok(status.id);
-        let is_count = i64::try_from(config.servers.len()) == Ok(status.servers);
-        if !is_id || !is_count || status.address != expected {
+        if !has_place(id, config, status) {
             return self.bad(&format!(
                 "the server at {expected} was started with another configuration: it is server {} of {}, at {}; {SAME}",
                 status.id,
@@ -171,7 +183,9 @@ impl Findings<'_> {
         if status.role == RoleName::Crashed {
             return self.bad(&format!("server {id} is crashed; run `surfstore restore {id}`"));
         }
-        self.good(&format!("server {id} is a {} in term {}", status.role.as_str(), status.term))
+        let article = if status.leads() { "the" } else { "a" };
+        let role = status.role.as_str();
+        self.good(&format!("server {id} is {article} {role} in term {}", status.term))
     }
 
     /// Checks that the servers that are not crashed agree on the leader and the term, and have applied the entries
@@ -180,18 +194,28 @@ impl Findings<'_> {
         let terms: BTreeSet<_> = takes_part(statuses).map(|(_, status)| status.term).collect();
         if 1 < terms.len() {
             let terms: Vec<_> = terms.iter().map(ToString::to_string).collect();
-            self.bad(&format!("the servers are in different terms: {}", terms.join(", ")))?;
+            self.bad(&format!(
+                "the servers are in different terms: {}; {CONNECT}",
+                terms.join(", ")
+            ))?;
         }
         let leaders: BTreeSet<_> = takes_part(statuses).map(|(_, status)| &status.leader).collect();
         if 1 < leaders.len() {
             let names = leaders.iter().map(|leader| leader.as_deref().unwrap_or("none"));
             let names: Vec<_> = names.collect();
-            self.bad(&format!("the servers follow different leaders: {}", names.join(", ")))?;
+            self.bad(&format!(
+                "the servers follow different leaders: {}; {CONNECT}",
+                names.join(", ")
+            ))?;
         }
         for (id, status) in takes_part(statuses) {
             if status.last_applied < committed {
                 let behind = committed.saturating_sub(status.last_applied);
-                self.bad(&format!("server {id} is behind by {behind} entries"))?;
+                let entries = if behind == 1 { "entry" } else { "entries" };
+                self.bad(&format!(
+                    "server {id} is behind by {behind} {entries}; run `surfstore doctor` again: if it does not catch up, \
+                     check that the leader and server {id} can reach each other"
+                ))?;
             }
         }
         Ok(())
@@ -218,7 +242,9 @@ impl Findings<'_> {
                 _ if takes_part(statuses).all(|(other, _)| other != id) => {}
                 Ok(Some(versions)) => self.compare_map(id, files, &versions)?,
                 Ok(None) => {}
-                Err(error) => self.bad(&format!("server {id} returns no versions: {error}"))?,
+                Err(error) => self.bad(&format!(
+                    "server {id} returns no versions: {error}; run `surfstore doctor` again"
+                ))?,
             }
         }
         Ok(())
@@ -237,11 +263,35 @@ impl Findings<'_> {
                 .good(&format!("server {id} has applied every file of the map at its version"));
         };
         self.bad(&format!(
-            "server {id} has older versions of {}; it has version {had} of {}, the map has version {}",
+            "server {id} has older versions of {}; it has version {had} of {}, the map has version {}; run `surfstore \
+             doctor` again: if it does not catch up, check that the leader and server {id} can reach each other",
             counted(older.len(), "file"),
-            name,
+            shown_name(name),
             file.version
         ))
+    }
+}
+
+/// Whether the server has this place in the configuration, as far as it says.
+fn has_place(id: usize, config: &Config, status: &ServerStatus) -> bool {
+    let address = config.servers.get(id).map(ToString::to_string);
+    i64::try_from(id) == Ok(status.id)
+        && i64::try_from(config.servers.len()) == Ok(status.servers)
+        && address.is_some_and(|address| address == status.address)
+}
+
+/// Whether the server has this place in the set of this configuration, as far as it says.
+fn is_of(id: usize, config: &Config, status: &ServerStatus) -> bool {
+    has_place(id, config, status) && status.may_be_of(config)
+}
+
+/// Takes the statuses of servers with another configuration for no answers: they have been reported, and take no part
+/// in this set.
+fn leave_out_strangers(statuses: &mut Statuses, config: &Config) {
+    for (id, status) in statuses.iter_mut().enumerate() {
+        if status.as_ref().is_ok_and(|status| !is_of(id, config, status)) {
+            *status = Err(Error::NoAnswer(format!("server {id} has another configuration")));
+        }
     }
 }
 

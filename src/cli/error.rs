@@ -78,7 +78,9 @@ impl From<Error> for CommandError {
     fn from(error: Error) -> CommandError {
         let message = error.to_string();
         match error {
-            Error::NoLeader(_) => CommandError::no_leader(message),
+            Error::NoLeader(_) => {
+                CommandError::no_leader(format!("{message}; see `surfstore status`"))
+            }
             Error::NoServer(_) => CommandError::no_leader(message).because_nothing_runs(),
             // It may have taken effect, or may do so later, so this is not a refusal.
             Error::Fault(fault) if fault.code == OUTCOME_UNKNOWN => {

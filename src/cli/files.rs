@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json, json};
 use super::arguments::Format;
 use super::doctor::counted;
 use super::error::CommandError;
-use super::screen::{Layout, RED, Row, Screen, YELLOW, plain};
+use super::screen::{Layout, RED, Row, Screen, YELLOW, plain, shown_name};
 use super::status::nothing_runs;
 use super::values;
 use crate::client::blocking::Client;
@@ -32,7 +32,7 @@ pub(super) fn list(
         } else {
             file.hashes.elements().len().to_string()
         };
-        Row::new([file.version.to_string(), blocks, plain(name)])
+        Row::new([file.version.to_string(), blocks, shown_name(name)])
     });
     let rows: Vec<_> = [Row::new(["VERSION", "BLOCKS", "NAME"])].into_iter().chain(rows).collect();
     screen.show(&screen.table(&Layout { cut: 2, spare: &[], least: &[] }, &rows))
@@ -135,7 +135,7 @@ fn versions(screen: &Screen, client: &mut Client, output: Format) -> Result<(), 
         let at_each = at_each.iter().map(|versions| versions.as_ref().ok()?.get(place));
         let lags = at_each.clone().any(|version| version.is_some_and(|had| *had < file.version));
         let cells = at_each.map(|version| version.map_or("-".to_owned(), ToString::to_string));
-        let cells = [plain(name), file.version.to_string()].into_iter().chain(cells);
+        let cells = [shown_name(name), file.version.to_string()].into_iter().chain(cells);
         rows.push(Row::new(cells).coloured(lags.then_some(YELLOW)));
     }
     screen.show(&screen.table(&Layout { cut: 0, spare: &[], least: &[] }, &rows))?;
@@ -186,7 +186,7 @@ pub(super) fn update(
     let hashes = hashes.iter().map(|hash| hash.as_str().into()).collect();
     let told = client.update(&FileUpdate { name: name.into(), version, hashes })?;
     outcome(told, version)?;
-    let done = format!("{} is at version {version}", plain(name));
+    let done = format!("{} is at version {version}", shown_name(name));
     let shown = match output {
         Format::Table => screen.show(&done),
         Format::Json => screen.show_json(&json!({ "name": name, "version": version })),

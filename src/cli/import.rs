@@ -15,7 +15,7 @@ use super::arguments::Format;
 use super::doctor::counted;
 use super::error::CommandError;
 use super::files::outcome;
-use super::screen::{Screen, plain};
+use super::screen::{Screen, shown_name};
 use super::values;
 use crate::client::blocking::Client;
 use crate::client::{FileInfo, FileInfoMap, FileUpdate};
@@ -58,7 +58,7 @@ pub(super) fn run(
                 true => String::new(),
                 false => format!(", not {}", file.version),
             };
-            screen.show(&format!("{} is at version {last}{instead}", plain(name)))?;
+            screen.show(&format!("{} is at version {last}{instead}", shown_name(name)))?;
         }
     }
     match output {
@@ -88,18 +88,18 @@ fn versions(
 
 /// The map in a file, or on stdin if that is named `-`.
 fn read(path: &Path) -> Result<FileInfoMap, CommandError> {
-    let text = if path == Path::new("-") {
-        io::read_to_string(io::stdin())
+    let (text, source) = if path == Path::new("-") {
+        (io::read_to_string(io::stdin()), "stdin".to_owned())
     } else {
-        fs::read_to_string(path)
+        (fs::read_to_string(path), format!("{path:?}"))
     };
-    let text = text.map_err(|error| CommandError::usage(format!("{path:?}: {error}")))?;
+    let text = text.map_err(|error| CommandError::usage(format!("{source}: {error}")))?;
     let files: BTreeMap<String, Json> = serde_json::from_str(&text)
-        .map_err(|error| CommandError::usage(format!("{path:?} is no map of files: {error}")))?;
+        .map_err(|error| CommandError::usage(format!("{source} is not a map of files: {error}")))?;
     let file = |(name, file): (String, Json)| match info(&file) {
         Some(info) => Ok((name, info)),
         None => Err(CommandError::usage(format!(
-            "{path:?}: {name:?} has no version from 1 to {VERSION_MAX}, or no hashes"
+            "{source}: {name:?} has no version from 1 to {VERSION_MAX}, or no hashes"
         ))),
     };
     files.into_iter().map(file).collect()

@@ -113,13 +113,15 @@ fn each(
                 objects.push(json!({ "id": id, "changed": is_new }));
                 continue;
             }
-            Err(error) => error,
+            Err(error) => {
+                objects.push(json!({ "id": id, "error": error.to_string() }));
+                CommandError::from(error).at(&format!("server {id}"))
+            }
         };
-        objects.push(json!({ "id": id, "error": failed.to_string() }));
         if none_runs {
             continue;
         }
-        if let Err(error) = std::mem::replace(&mut ended, Err(CommandError::from(failed))) {
+        if let Err(error) = std::mem::replace(&mut ended, Err(failed)) {
             screen.say(&format!("surfstore: {}", plain(&error.message)));
         }
     }

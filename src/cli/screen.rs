@@ -232,6 +232,11 @@ pub(super) fn plain(text: &str) -> String {
     shown
 }
 
+/// The name of a file on one line. The empty name is one too.
+pub(super) fn shown_name(name: &str) -> String {
+    if name.is_empty() { "\"\"".to_owned() } else { plain(name) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -129,7 +129,9 @@ pub(super) fn health(statuses: &Statuses) -> Result<(), CommandError> {
     let up = answered().filter(|status| status.role != RoleName::Crashed).count();
     if up <= statuses.len() / 2 {
         let all = statuses.len();
-        return Err(CommandError::no_leader(format!("no majority: {up} of {all} servers are up")));
+        let are = if up == 1 { "is" } else { "are" };
+        let what = format!("no majority: {up} of {all} servers {are} up");
+        return Err(CommandError::no_leader(what));
     }
     let leads = |status: &&ServerStatus| status.leads();
     match answered().filter(leads).max_by_key(|status| status.term) {

@@ -31,6 +31,8 @@ pub(super) struct Search {
     pause: Duration,
     /// The last failure; empty at first.
     trouble: String,
+    /// The same, if it is that a server is busy.
+    busy: Option<Fault>,
     /// How long to go on while every server refuses the connection.
     refusals: Duration,
     /// The number of refusals in a row, and when the first of them came.
@@ -47,6 +49,7 @@ impl Search {
             tried: 0,
             pause: PAUSE,
             trouble: String::new(),
+            busy: None,
             refusals,
             refused: 0,
             refused_since: Instant::now(),
@@ -76,6 +79,10 @@ impl Search {
         let is_cut_short = matches!(error, AttemptError::Unsent(_)) && self.until <= Instant::now();
         if !is_cut_short || self.trouble.is_empty() {
             self.trouble = format!("{address}: {error}");
+            self.busy = match error {
+                AttemptError::Fault(fault) if fault.code == fault::BUSY => Some(fault.clone()),
+                _ => None,
+            };
         }
     }
 
@@ -112,8 +119,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If the deadline passes, if every server refuses the connection for long enough, or if a server reports that the
-    /// call itself is invalid. In all cases the document had no effect.
+    /// If the deadline passes, also because a server is busy, if every server refuses the connection for long enough, or
+    /// if a server reports that the call itself is invalid. In all cases the document had no effect.
     pub(super) async fn seek(
         &mut self,
         document: &[u8],
@@ -158,7 +165,10 @@ impl Client {
             }
         }
         search.check_refusals(self.servers.len().max(1))?;
-        Err(Error::NoLeader(search.trouble.clone()))
+        Err(match &search.busy {
+            Some(fault) => Error::Fault(fault.clone()),
+            None => Error::NoLeader(search.trouble.clone()),
+        })
     }
 
     /// Moves to the next server after one has left the outcome of a call open.

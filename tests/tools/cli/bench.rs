@@ -427,7 +427,7 @@ fn bench_of(config: &Path, output: &str) -> Ended {
 #[test]
 fn a_map_without_an_acknowledged_update_is_a_wrong_answer() {
     let forgetful = Stage::new(|method, _| match method {
-        "status" => Act::Answer(status()),
+        "status" => Act::Answer(status("")),
         "getfileinfomap" => stage::empty_map(),
         _ => stage::TRUE,
     });
@@ -444,7 +444,7 @@ fn a_read_of_an_older_version_is_a_wrong_answer() {
     let version = Arc::new(AtomicI64::new(0));
     let last = Arc::clone(&version);
     let stale = Stage::new(move |method, before| match method {
-        "status" => Act::Answer(status()),
+        "status" => Act::Answer(status("")),
         "getfileinfomap" => match (before, last.load(SeqCst)) {
             (0, _) => stage::empty_map(),
             // The first read after the updates; at the end the map is right.
@@ -470,7 +470,7 @@ fn a_map_with_other_hashes_than_those_acknowledged_is_a_wrong_answer() {
     let version = Arc::new(AtomicI64::new(0));
     let last = Arc::clone(&version);
     let forger = Stage::new(move |method, _| match method {
-        "status" => Act::Answer(status()),
+        "status" => Act::Answer(status("")),
         "getfileinfomap" => match last.load(SeqCst) {
             0 => stage::empty_map(),
             version => map("surfstore-bench/0", version, "other"),
@@ -493,7 +493,7 @@ fn calls_that_had_to_be_sent_again_are_told() {
     let version = Arc::new(AtomicI64::new(0));
     let last = Arc::clone(&version);
     let busy = Stage::new(move |method, before| match (method, last.load(SeqCst)) {
-        ("status", _) => Act::Answer(status()),
+        ("status", _) => Act::Answer(status("")),
         ("getfileinfomap", 0) => stage::empty_map(),
         ("getfileinfomap", version) => map("surfstore-bench/0", version, "other"),
         _ if before % 2 == 1 => Act::Fault(BUSY, "too busy".to_owned()),
@@ -518,7 +518,7 @@ fn a_file_that_is_near_its_last_version_is_not_used() {
     let version = Arc::new(AtomicI64::new(0));
     let last = Arc::clone(&version);
     let old = Stage::new(move |method, _| match method {
-        "status" => Act::Answer(status()),
+        "status" => Act::Answer(status("")),
         "getfileinfomap" => {
             let info = |version: i64, hash: &str| list([version.into(), list([hash.into()])]);
             let old = ("surfstore-bench/0".into(), info(1 << 30, "old"));

@@ -1,5 +1,7 @@
 //! What `doctor` reports about servers that do not count, have conflicting histories, or are waited for.
 
+use std::sync::{Arc, OnceLock};
+
 use rustix::process::Signal;
 use support::harness::Cluster;
 use support::stage::{Act, Stage, empty_map};
@@ -33,21 +35,26 @@ fn status(id: i64, address: &str, members: &[Member]) -> Value {
 fn problems(servers: [[&[Member]; 2]; 3]) -> Vec<String> {
     let ended = doctor_at(servers);
     let bad = ended.stdout.lines().filter_map(|line| line.strip_prefix("bad "));
-    let others = bad.filter(|line| !line.contains("was started with another configuration"));
-    others.map(str::to_owned).collect()
+    bad.map(str::to_owned).collect()
 }
 
 /// How `doctor` ends with these servers.
 fn doctor_at(servers: [[&[Member]; 2]; 3]) -> Ended {
     let stage = |(id, statuses): (usize, [&[Member]; 2])| {
         let statuses = statuses.map(<[Member]>::to_vec);
-        Stage::new(move |method, before| match method {
-            // Another test checks the address.
-            "status" => Act::Answer(status(id as i64, "", &statuses[before.min(1)])),
+        let own = Arc::new(OnceLock::new());
+        let address = Arc::clone(&own);
+        let stage = Stage::new(move |method, before| match method {
+            "status" => {
+                let address: &String = address.wait();
+                Act::Answer(status(id as i64, address, &statuses[before.min(1)]))
+            }
             "isCrashed" => Act::Answer(false.into()),
             "getfileinfomap" => empty_map(),
             _ => Act::Answer(Value::Array([].into())),
-        })
+        });
+        own.set(stage.address.to_string()).unwrap();
+        stage
     };
     let stages: Vec<_> = servers.into_iter().enumerate().map(stage).collect();
     let addresses = stages.iter().enumerate();
@@ -243,4 +250,40 @@ fn a_server_with_another_size_of_configuration_is_told_with_what_to_do() {
         few[0]
     );
     assert!(ended.stdout.contains(&expected), "{ended:?}");
+    for wrong in ["does not count", "server 0 has applied", "server 0 is "] {
+        assert!(!ended.stdout.contains(wrong), "it takes no part: {ended:?}");
+    }
+    assert!(ended.stdout.contains("server 1 has applied every file"), "{ended:?}");
+}
+
+#[test]
+fn what_may_pass_and_what_may_not_are_told_with_what_to_do() {
+    let follows: &[Member] = &[("role", "follower".into())];
+    let apart: &[Member] = &[("role", "follower".into()), ("term", 2.into())];
+    let found = problems([always(&[]), always(follows), always(apart)]);
+    let connect = "if `surfstore doctor` still says so after a few seconds, check that every server can reach every \
+                   other one";
+    assert_eq!(found, [format!("the servers are in different terms: 1, 2; {connect}")]);
+    let other: &[Member] = &[("role", "follower".into()), ("leader", "a.test:1".into())];
+    let found = problems([always(&[]), always(follows), always(other)]);
+    let begin = "the servers follow different leaders: ";
+    assert!(found.len() == 1 && found[0].starts_with(begin), "{found:?}");
+    assert!(found[0].ends_with(connect), "{found:?}");
+    for (applied, entries) in [(0, "1 entry"), (-1, "2 entries")] {
+        let behind: &[Member] = &[("role", "follower".into()), ("lastApplied", applied.into())];
+        let found = problems([always(&[]), always(follows), always(behind)]);
+        let expected = format!("server 2 is behind by {entries}; run `surfstore doctor` again: ");
+        assert!(found.len() == 1 && found[0].starts_with(&expected), "{found:?}");
+    }
+}
+
+#[test]
+fn a_name_that_is_not_found_is_told_once() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("config");
+    std::fs::write(&file, "M: 1\nmetadata0: no-such-host.invalid:9001\n").unwrap();
+    let ended = run(program().args(["--timeout", "1", "doctor"]).arg(&file));
+    let bad: Vec<_> = ended.stdout.lines().filter(|line| line.starts_with("bad ")).collect();
+    assert!(bad.len() == 1 && bad[0].starts_with("bad server 0 is not found: "), "{ended:?}");
+    assert!(bad[0].ends_with("; correct its name in the configuration, or make the name resolve"));
 }

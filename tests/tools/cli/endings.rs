@@ -56,6 +56,8 @@ fn a_dead_set_is_told_in_one_line_and_no_update_is_in_doubt() {
         let ended = run(soon(line).env("SURFSTORE_CONFIG", config(&cluster)));
         assert_ends(line, &ended, unreached(line));
         assert!(!ended.stderr.contains("unknown"), "{line}: {ended:?}");
+        let how = "connection refused at the only address; start the server with `surfstore ";
+        assert!(ended.stderr.contains(how), "{line}: {ended:?}");
     }
 }
 
@@ -63,7 +65,7 @@ fn a_dead_set_is_told_in_one_line_and_no_update_is_in_doubt() {
 fn if_no_server_runs_every_command_says_so_soon_and_how_to_start_them() {
     let cluster = Cluster::stopped(3);
     let path = config(&cluster);
-    let how = "connection refused at all of 3 addresses; start them with `surfstore cluster";
+    let how = "connection refused at all 3 addresses; start them with `surfstore cluster";
     for line in CALLS {
         let start = Instant::now();
         let words = || line.split_whitespace();
@@ -122,11 +124,11 @@ fn without_a_majority_every_command_ends_in_time_and_says_what_is_known() {
     cluster.others(leader).iter().for_each(|id| cluster.kill(*id));
     let at_leader = format!("call ping --at {leader}");
     for (line, code, what) in [
-        ("status", 4, "no majority: 1 of 3 servers are up"),
-        ("status -o json", 4, "no majority: 1 of 3 servers are up"),
-        ("doctor", 4, "no majority: 1 of 3 servers are up"),
-        ("ls", 4, "no leader confirmed the call in time"),
-        ("get a.txt", 4, "no leader confirmed the call in time"),
+        ("status", 4, "no majority: 1 of 3 servers is up"),
+        ("status -o json", 4, "no majority: 1 of 3 servers is up"),
+        ("doctor", 4, "no majority: 1 of 3 servers is up"),
+        ("ls", 4, "no leader with a majority confirmed the call in time"),
+        ("get a.txt", 4, "no leader with a majority confirmed the call in time"),
         ("version a.txt", 1, "cannot be reached"),
         ("call getfileinfomap", 1, "did not answer in time"),
         (
@@ -147,6 +149,8 @@ fn without_a_majority_every_command_ends_in_time_and_says_what_is_known() {
             _ => assert_eq!(lines, 0, "{line}: {ended:?}"),
         }
     }
+    let ended = run(within("1", "ls").env("SURFSTORE_CONFIG", config(&cluster)));
+    assert!(ended.stderr.ends_with("; see `surfstore status`\n"), "{ended:?}");
     let ended = at(&cluster, "leader");
     ended.assert_failed(
         4,

@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 use support::client::{TRUE, hash};
 use support::harness::Cluster;
+use support::wait::{PATIENCE, wait_until};
 
 use super::program::{at, config, program, run};
 
@@ -85,6 +86,8 @@ fn a_scalar_in_a_lists_place_is_shown_as_one_hash_and_is_itself_in_json() {
 #[test]
 fn a_name_cannot_steer_the_terminal_and_an_option_goes_before_the_environment() {
     let (cluster, _) = Cluster::led(1);
+    assert_eq!(at(&cluster, &["update", "", "1", "h"]).shown(), "\"\" is at version 1\n");
+    assert!(at(&cluster, &["ls"]).shown().ends_with("1        1       \"\"\n"));
     assert_eq!(cluster.at(0).update("a\tb\n\u{9b}c", 1, &hash("x\u{7f}y")), TRUE);
     assert!(at(&cluster, &["ls"]).shown().ends_with("a\\tb\\n\\u{9b}c\n"));
     assert_eq!(at(&cluster, &["get", "a\tb\n\u{9b}c"]).shown(), "version 1\nx\\u{7f}y\n");
@@ -166,8 +169,8 @@ fn an_exported_map_is_imported_with_or_without_its_versions() {
     assert_eq!(json(&told), json!({ "a": 4 }), "a version that cannot be kept is told");
 
     for (text, reason) in [
-        ("", "is no map of files"),
-        ("[]", "is no map of files"),
+        ("", "is not a map of files"),
+        ("[]", "is not a map of files"),
         (r#"{"a\u001b": {"version": 0, "hashes": []}}"#, "has no version from 1 to"),
         (r#"{"a": {"version": 1, "hashes": {"x": 1}}}"#, "or no hashes"),
         (r#"{"a": {"version": 1}}"#, "or no hashes"),
@@ -176,6 +179,7 @@ fn an_exported_map_is_imported_with_or_without_its_versions() {
         at(&new, &["import", path]).assert_refused(reason);
     }
     at(&new, &["import", "/absent"]).assert_refused("No such file");
+    at(&new, &["import", "-"]).assert_refused("stdin is not a map of files: ");
     let text = r#"{"a": {"version": 1, "hashes": []}, "b\u0001": {"version": 1, "hashes": []}}"#;
     std::fs::write(&file, text).unwrap();
     at(&new, &["import", path]).assert_failed(
@@ -198,7 +202,10 @@ fn any_method_can_be_called_with_typed_values() {
     assert_eq!(json(&call(&["getblock", sha]).shown()), json!({ "base64": "aGk=" }));
 
     let other = cluster.others(leader)[0].to_string();
-    call(&["getfileinfomap", "--at", &other]).assert_failed(3, "fault 2: not the leader");
+    let told = format!("fault 2: not the leader; the leader is {}", cluster.at(leader).address());
+    let refused = || call(&["getfileinfomap", "--at", &other]);
+    wait_until(PATIENCE, "the follower knows its leader", || refused().stderr.contains(&told));
+    refused().assert_failed(3, &told);
     call(&["frob"]).assert_failed(3, "fault -32601");
     call(&["ping", "--at", "2"]).assert_failed(2, "the configuration has 0 to 1");
 }

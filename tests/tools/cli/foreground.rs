@@ -293,6 +293,29 @@ fn a_port_that_is_taken_is_refused_in_one_sentence_before_any_server_is_started(
 }
 
 #[test]
+fn if_a_port_of_a_configuration_is_taken_the_command_for_free_ones_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, data) = (folder.path().join("config"), folder.path().join("data"));
+    let first = three_ports();
+    let servers = (0..3).map(|id| format!("metadata{id}: 127.0.0.1:{}\n", first + id));
+    fs::write(&file, format!("M: 3\n{}", servers.collect::<String>())).unwrap();
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, first + 2)).unwrap();
+    let mut servers = Foreground::start_with(&["--data", data.to_str().unwrap()], Some(&file));
+    assert_eq!(servers.end(), Some(1));
+    let said = servers.said("stderr");
+    let (_, command) = said.split_once("; try `surfstore cluster ").unwrap();
+    let (command, rest) = command.split_once('`').unwrap();
+    assert_eq!(rest, "\n");
+    assert!(command.starts_with("3 --first-port "), "{said}");
+    assert!(command.ends_with(&format!(" --data {}", data.display())), "{said}");
+    assert!(!data.exists(), "nothing is done");
+    drop(servers);
+    let servers = Foreground::start_with(&command.split(' ').collect::<Vec<_>>(), Some(&file));
+    servers.await_said("server 2 of 3 listens on");
+    drop(taken);
+}
+
+#[test]
 fn a_configuration_in_the_environment_is_used_unless_the_servers_are_counted() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config");

@@ -115,6 +115,18 @@ fn a_busy_leader_is_asked_again() {
 }
 
 #[test]
+fn a_leader_that_stays_busy_is_told_as_what_it_is() {
+    let busy = || Act::Fault(4, "busy: this server's memory is used up".to_owned());
+    let stage = Stage::new(move |_, _| busy());
+    let follower = refusing(2, format!("not the leader: {} is", stage.address));
+    let mut client = client(&[&follower.address, &stage.address]);
+    for error in [client.update(&update("a", 1)).unwrap_err(), client.files().unwrap_err()] {
+        let told = "fault 4: busy: this server's memory is used up";
+        assert!(matches!(error, Error::Fault(_)) && error.to_string() == told, "{error:?}");
+    }
+}
+
+#[test]
 fn servers_that_name_each_other_are_not_asked_without_a_pause() {
     let addresses = [dead(), dead()];
     let stages = addresses.clone().map(|_| refusing(2, "not the leader".to_owned()));
