@@ -230,7 +230,7 @@ fn the_core_the_service_the_gate_and_the_client_side_fail_only_by_assertions() {
 
 #[test]
 fn each_foreign_library_is_named_where_it_belongs_and_nowhere_else() {
-    let homes: [(&str, &[&str]); 13] = [
+    let homes: [(&str, &[&str]); 14] = [
         ("quick_xml", &["xmlrpc"]),
         ("httparse", &["gate/headers.rs", "gate/response.rs"]),
         ("memmap2", &["gate/body.rs"]),

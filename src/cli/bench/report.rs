@@ -16,7 +16,7 @@ const HEADER: [&str; 8] =
     ["CALL", "CLIENTS", "CALLS", "CALLS/S", "P50 ms", "P90 ms", "P99 ms", "MAX ms"];
 
 /// On a narrow terminal CALLS is left out.
-const LAYOUT: Layout = Layout { cut: 0, spare: &[2] };
+const LAYOUT: Layout = Layout { cut: 0, spare: &[2], least: &[] };
 
 /// The set, as it was found.
 #[derive(Debug)]
