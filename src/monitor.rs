@@ -224,7 +224,8 @@ impl Monitor {
     fn awaited(&self) -> String {
         let servers = self.waits.servers().iter();
         let named: Vec<_> = servers.map(|id| status::named(&self.config, *id)).collect();
-        named.join(" and ")
+        // Without at least one of them it cannot be elected.
+        named.join(" or ")
     }
 
     /// A peer has sent a request.

@@ -775,7 +775,7 @@ fn the_servers_that_elections_wait_for_are_logged_after_two_ballots_in_a_row_and
     let (one, both) = (vec![ServerId(1)], vec![ServerId(0), ServerId(1)]);
     let line = "server 0 cannot be elected without server 1 at [::1]:9002, which does not answer, is crashed, or \
                 refuses its vote";
-    let line_of_both = "server 0 cannot be elected without server 0 at localhost:9001 and server 1 at [::1]:9002, \
+    let line_of_both = "server 0 cannot be elected without server 0 at localhost:9001 or server 1 at [::1]:9002, \
                         which do not answer, are crashed, or refuse their votes";
     for (ended, expected) in [
         (&one, None),

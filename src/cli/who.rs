@@ -78,7 +78,9 @@ fn histories(statuses: &Statuses) -> Option<String> {
         let (id, status) =
             answered(statuses).find(|(_, status)| !status.other_histories.is_empty())?;
         let others = list(&status.other_histories);
-        return Some(format!("server {id} reports another history at {others}"));
+        return Some(format!(
+            "server {id} reports another history at {others}: run `doctor` again once all of them answer"
+        ));
     }
     let mut servers: Vec<_> = servers.into_iter().collect();
     servers.sort_by_key(|(_, servers)| Reverse(servers.len()));
@@ -127,7 +129,7 @@ fn guests(statuses: &Statuses) -> Vec<String> {
         .collect()
 }
 
-/// Servers without which no leader can be elected.
+/// Servers that elections wait for.
 fn waits(statuses: &Statuses) -> Vec<String> {
     if answered(statuses).any(|(_, status)| status.leads()) {
         return Vec::new();
@@ -139,14 +141,14 @@ fn waits(statuses: &Statuses) -> Vec<String> {
         let status = answered(statuses).find(|(other, _)| other == id);
         let what = match status.map(|(_, status)| status.role) {
             Some(RoleName::Crashed) => format!("is crashed: run `surfstore restore {id}`"),
-            Some(_) => "does not grant its vote".to_owned(),
+            Some(_) => "refuses its vote, and may win itself: run `doctor` again".to_owned(),
             None if is_durable => "does not answer: make it reachable or, if its process has ended, start it with its \
                                    data folder; only if everything that it knew may be lost, start it with an empty one"
                 .to_owned(),
             None => "does not answer: make it reachable or, if everything that it knew may be lost, restart it"
                 .to_owned(),
         };
-        format!("no leader can be elected without server {id}, which {what}")
+        format!("the election waits for server {id}, which {what}")
     });
     told.collect()
 }
@@ -177,7 +179,7 @@ mod tests {
             })
         };
         let silent = || Err(Error::NoAnswer(String::new()));
-        let begin = "no leader can be elected without server 1, which does not answer: make it reachable or";
+        let begin = "the election waits for server 1, which does not answer: make it reachable or";
         for (disk_bytes, advice) in [
             (None, ", if everything that it knew may be lost, restart it"),
             (

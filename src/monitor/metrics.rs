@@ -124,7 +124,7 @@ fn write_servers(monitor: &Monitor, moment: Moment<'_>, text: &mut Text) {
     for (name, help, servers) in [
         ("members", "Servers that count, according to the log's last roster.", &status.roster),
         ("guests", "Servers that are up but do not count.", &status.guests),
-        ("waits_for", "Servers without which this one cannot be elected.", &status.waits_for),
+        ("waits_for", "Servers that the election of this one waits for.", &status.waits_for),
         ("other_histories", "Peers that have another history.", &status.other_histories),
         ("doubled", "Peers for which two processes answer.", &status.doubled),
     ] {

@@ -93,11 +93,16 @@ impl Role for Candidate {
 
     fn waits_for(&self, core: &Core) -> Vec<ServerId> {
         let servers = || core.cluster.servers();
+        let majority = core.cluster.majority();
         let may_win_without = |id| {
             let others = servers().filter(|other| *other != id && self.may_count(*other, core));
-            core.cluster.majority() <= others.count()
+            majority <= others.count()
         };
-        servers().filter(|id| !self.accounts_for(*id, core) && !may_win_without(*id)).collect()
+        let all: Vec<_> = servers().filter(|id| self.is_held_up_by(*id, core)).collect();
+        let needed: Vec<_> = all.iter().copied().filter(|id| !may_win_without(*id)).collect();
+        // If no majority is up, nobody is surprised that there is no leader.
+        let is_surprising = needed.is_empty() && majority <= self.granted().count();
+        if is_surprising { all } else { needed }
     }
 
     fn check(&self, core: &Core) {
@@ -198,15 +203,31 @@ impl Candidate {
     /// Whether all servers are accounted for, and the roster either can give no majority any more or was never
     /// confirmed by one. In the vote, the account must equal that of the pre-vote.
     fn has_everybodys_vote(&self, core: &Core) -> bool {
-        let Some(roster) = core.log.roster() else { return false };
-        let lives = |(id, named): (&ServerId, &Incarnation)| self.incarnation(*id) == Some(*named);
-        let majority = core.cluster.majority();
-        let nobody_is_founded = !self.meets_founded && !core.is_founded();
-        core.cluster.servers().all(|id| self.accounts_for(id, core))
-            && majority <= self.granted().count()
-            && (nobody_is_founded
-                || roster.members.iter().filter(|it| lives(*it)).count() < majority)
+        core.log.roster().is_some()
+            && core.cluster.servers().all(|id| self.accounts_for(id, core))
+            && core.cluster.majority() <= self.granted().count()
+            && !self.may_give_majority(core)
             && (self.kind == BallotKind::PreVote || self.account == Some(self.account(core)))
+    }
+
+    /// Whether a majority of a roster that was confirmed lives, crashed or not. Then everybody's vote does not apply.
+    fn may_give_majority(&self, core: &Core) -> bool {
+        let lives = |id: &ServerId| self.lives_as_named(*id, core);
+        (self.meets_founded || core.is_founded())
+            && core.cluster.majority() <= core.cluster.servers().filter(lives).count()
+    }
+
+    /// Whether that server has answered in the incarnation that the roster names.
+    fn lives_as_named(&self, id: ServerId, core: &Core) -> bool {
+        let named = core.log.roster().and_then(|roster| roster.members.get(&id).copied());
+        named.is_some() && self.incarnation(id) == named
+    }
+
+    /// Whether the ballot would go on if that server granted its vote.
+    fn is_held_up_by(&self, id: ServerId, core: &Core) -> bool {
+        let grants = self.answers.get(&id).is_some_and(|answer| answer.is_granted());
+        let is_member = self.may_give_majority(core) && self.lives_as_named(id, core);
+        !self.accounts_for(id, core) || (is_member && !grants)
     }
 
     /// Whether everybody's vote has nothing to wait for from that server. If a process has ended, what it knew is gone,
@@ -224,8 +245,8 @@ impl Candidate {
     /// Whether the vote of that server may still count without everybody's: it lives, or may come back, in the
     /// incarnation that the roster names.
     fn may_count(&self, id: ServerId, core: &Core) -> bool {
-        // Every empty server may help to found a history.
-        let Some(roster) = core.log.roster() else { return true };
+        // Every empty server may help to found a history, unless there is one.
+        let Some(roster) = core.log.roster() else { return !self.meets_founded };
         roster.members.get(&id).is_some_and(|named| match self.answers.get(&id) {
             Some(VoteOutcome::Ended) => named.is_on_disk(),
             Some(VoteOutcome::Silent) | None => true,

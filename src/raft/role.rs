@@ -61,7 +61,7 @@ pub trait Role: Sized {
         0
     }
 
-    /// The servers without which a candidate cannot be elected, as far as its ballot has shown; empty in other roles.
+    /// The servers that a candidate waits for, as far as its ballot has shown; empty in other roles.
     fn waits_for(&self, core: &Core) -> Vec<ServerId> {
         let _ = core;
         Vec::new()

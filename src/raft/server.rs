@@ -274,7 +274,8 @@ impl Server {
     }
 
     /// The servers without which a candidate cannot be elected, as far as its ballot has shown; empty in other roles. If
-    /// any of several servers would do, none of them is named.
+    /// any of several servers would do, all of them are named, but only if a majority has granted its vote and too few
+    /// of it count: otherwise it is plain that a majority is missing.
     pub fn waits_for(&self) -> Vec<ServerId> {
         in_any_role!(self, node => node.role.waits_for(&node.core))
     }

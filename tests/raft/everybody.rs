@@ -132,16 +132,23 @@ fn a_candidate_waits_for_the_servers_without_which_it_cannot_win() {
     type Answer = fn(u8, &RequestVote) -> Event;
     let silent: Answer = |id, request| without_vote(id, request, Failure::Silent);
     let crashed: Answer = |id, request| crashed_holding(id, at(1, 2), request);
+    let equal: Answer = |id, request| crashed_holding(id, at(1, 1), request);
     let refusing: Answer =
         |id, request| refuses(id, request.sender.by(id).holding(at(1, 2)), request);
-    let table: [(&str, [Answer; 4], &[u8]); 7] = [
+    let table: [(&str, [Answer; 4], &[u8]); 9] = [
         ("any of three would do", [granted, silent, silent, silent], &[]),
         ("so would a crashed one", [granted, crashed, crashed, silent], &[]),
-        ("one of two relaunched ones cannot", [granted, silent, silent, granted_anew], &[]),
+        (
+            "a majority is up, but a relaunched one does not count",
+            [granted, silent, silent, granted_anew],
+            &[2, 3],
+        ),
         ("a member can give the majority", [granted, silent, granted_anew, granted_anew], &[2]),
         ("an ended process cannot", [granted, silent, ended, ended], &[2]),
         ("two are needed for it", [silent, crashed, ended, granted_anew], &[1, 2]),
         ("a server refuses", [granted, refusing, ended, ended], &[2]),
+        ("a crashed member makes the majority", [granted, equal, granted_anew, ended], &[2]),
+        ("any crashed member would", [granted, equal, equal, granted_anew], &[2, 3]),
     ];
     for (what, answers, expected) in table {
         let (server, request) = standing(5);

@@ -86,6 +86,12 @@ fn an_empty_candidate_waits_for_no_server_in_particular_unless_it_needs_all() {
         let server = after(server, silent);
         assert_eq!(server.waits_for(), expected, "{of} servers");
     }
+    // This one has what the others have lost.
+    let (server, pre_vote) = stand_at_once(3);
+    let crashed =
+        is_crashed(identity(2, 5).holding(at(1, 1)).of_history(HISTORY).founded(), &pre_vote);
+    let server = after(server, [granted(1, &pre_vote), crashed]);
+    assert_eq!((server.role(), server.waits_for()), (RoleName::Candidate, vec![ServerId(2)]));
 }
 
 #[test]

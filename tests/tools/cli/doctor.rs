@@ -95,7 +95,8 @@ fn histories_that_differ_are_told_with_their_servers_and_files_and_what_to_do() 
     let unfounded = [&other[..], &[("commitIndex", 0.into())]].concat();
     assert_eq!(problems([always(&[]), always(follows), always(&unfounded)]), [""; 0]);
     let tells = [("otherHistories", ids(&[2]))];
-    let expected = "server 0 reports another history at server 2";
+    let expected =
+        "server 0 reports another history at server 2: run `doctor` again once all of them answer";
     assert_eq!(problems([always(&tells), always(follows), always(follows)]), [expected]);
 }
 
@@ -181,10 +182,10 @@ fn of_a_server_that_is_waited_for_it_is_told_what_to_do() {
     let (crashed, follows) = ([("role", "crashed".into())], [("role", "follower".into())]);
     for (state, expected) in [
         (&crashed, "which is crashed: run `surfstore restore 2`"),
-        (&follows, "which does not grant its vote"),
+        (&follows, "which refuses its vote, and may win itself: run `doctor` again"),
     ] {
         let found = problems([always(&waits), always(&waits), always(state)]);
-        let expected = format!("no leader can be elected without server 2, {expected}");
+        let expected = format!("the election waits for server 2, {expected}");
         assert!(found.contains(&expected), "{found:?}");
     }
     let found = problems([always(&[]), always(&waits), always(&crashed)]);
@@ -228,8 +229,7 @@ fn a_guest_and_then_a_silent_server_are_told_in_words() {
     });
     let ended = doctor(&cluster);
     ended.assert_failed(4, "there is no leader");
-    let waits =
-        format!("bad no leader can be elected without server {silent}, which does not answer: ");
+    let waits = format!("bad the election waits for server {silent}, which does not answer: ");
     assert!(ended.stdout.contains(&waits), "{ended:?}");
 }
 
