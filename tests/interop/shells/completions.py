@@ -154,7 +154,7 @@ def check_fish(folder):
 def main():
     """Writes the scripts, and lets the shells use them."""
     program = ["cargo", "run", "-q", "--release", "--locked", "--bin", "surfstore", "--", "completions"]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         folder = pathlib.Path(folder)
         (folder / "functions").mkdir()
         (folder / "pages").mkdir()

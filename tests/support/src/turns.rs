@@ -4,30 +4,40 @@ use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::process;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Condvar, LazyLock, Mutex};
+use std::thread::{self, ThreadId};
 
 /// How many tests may have running servers at once, so that the load causes no election.
 const TURNS_MAX: usize = 3;
 
-static TAKEN: Mutex<usize> = Mutex::new(0);
+/// The threads that have turns, one for each turn.
+static TAKEN: Mutex<Vec<ThreadId>> = Mutex::new(Vec::new());
 static GIVEN_BACK: Condvar = Condvar::new();
 
 /// The right to run servers; returned when it is dropped.
-pub struct Turn(());
+pub struct Turn {
+    /// The thread that has taken it.
+    by: ThreadId,
+}
 
 impl Turn {
-    /// Waits for its turn.
+    /// Waits for its turn. A thread that has one already does not wait: tests that all have one and wait for a second
+    /// would wait forever.
     pub fn take() -> Turn {
-        let mut taken =
-            GIVEN_BACK.wait_while(TAKEN.lock().unwrap(), |taken| *taken == TURNS_MAX).unwrap();
-        *taken += 1;
-        Turn(())
+        let by = thread::current().id();
+        let waits = |taken: &mut Vec<_>| TURNS_MAX <= taken.len() && !taken.contains(&by);
+        let mut taken = GIVEN_BACK.wait_while(TAKEN.lock().unwrap(), waits).unwrap();
+        taken.push(by);
+        Turn { by }
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        *TAKEN.lock().unwrap() -= 1;
-        GIVEN_BACK.notify_one();
+        let mut taken = TAKEN.lock().unwrap();
+        if let Some(place) = taken.iter().position(|by| *by == self.by) {
+            taken.swap_remove(place);
+            GIVEN_BACK.notify_one();
+        }
     }
 }
 
