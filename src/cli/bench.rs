@@ -23,11 +23,11 @@ use super::screen::{Screen, plain};
 use super::status::majority;
 use crate::client::blocking::wait;
 use crate::client::{Client, FileInfoMap, Limits};
-use crate::config::Config;
+use crate::config::{Address, Config};
 use crate::metadata::VERSION_MAX;
 use crate::raft::RoleName;
 use crate::terminal::cut_end;
-use failover::{Failover, restore, statuses};
+use failover::{Failovers, restore, statuses};
 use figures::Figures;
 use load::{Call, Crew, File};
 use report::{Report, Set};
@@ -44,6 +44,9 @@ const VERSION_USED_MAX: i64 = VERSION_MAX / 2;
 
 /// The maximum number of hashes in all files, because every server keeps them in memory.
 const HASHES_MAX: usize = 1_000_000;
+
+/// The maximum number of hashes in memory while the clients read, because each of them holds the whole map.
+const HELD_MAX: usize = 4_000_000;
 
 /// The smallest set in which a majority is left without the leader.
 const FAILOVER_SERVERS_MIN: usize = 3;
@@ -76,9 +79,9 @@ pub(super) fn run(
         clients,
         limits,
         files: choose(&map, files),
-        crashed: None,
+        silent: set.silent.clone(),
         loads: Vec::new(),
-        failovers: Vec::new(),
+        failovers: Failovers::default(),
         progress: Progress::new(screen, output),
     };
     screen.say(&announcement(plan, files));
@@ -97,7 +100,7 @@ pub(super) fn run(
         warm_up: warm_up(plan.seconds),
         time: plan.seconds,
         loads: bench.loads,
-        failovers: bench.failovers,
+        failovers: bench.failovers.measured,
         acknowledged,
         deleted: crew.acknowledged().saturating_sub(acknowledged),
     };
@@ -127,6 +130,13 @@ fn check_plan(plan: BenchPlan, files: usize, config: &Config) -> Result<(), Comm
             "{files} files with {hashes} hashes each have {in_all} hashes; at most {HASHES_MAX} are allowed"
         )));
     }
+    let held = in_all.saturating_mul(clients.into());
+    if HELD_MAX < held {
+        return Err(CommandError::usage(format!(
+            "{clients} clients that each read {in_all} hashes hold {held} hashes in memory; at most {HELD_MAX} are \
+             allowed"
+        )));
+    }
     let servers = config.servers.len();
     if 0 < failovers && servers < FAILOVER_SERVERS_MIN {
         return Err(CommandError::usage(format!(
@@ -144,14 +154,18 @@ fn find(crew: &Crew<'_>, plan: BenchPlan) -> Result<(Set, FileInfoMap), CommandE
     crew.wait(async {
         let (_, leader) = client.leader().await?;
         majority(&leader)?;
-        let statuses = statuses(&mut client).await;
+        let statuses = statuses(&mut client, &[]).await;
         if 0 < plan.failovers {
             failover::check(&statuses, &leader)?;
         }
         let map = client.files().await?;
+        check_map(&map, plan.clients.into())?;
+        let all = client.servers().iter().zip(&statuses);
+        let silent = all.filter(|(_, status)| status.is_err());
         let answered = || statuses.iter().flatten();
         let set = Set {
             servers: statuses.len(),
+            silent: silent.map(|(server, _)| server.address().clone()).collect(),
             up: answered().filter(|status| status.role != RoleName::Crashed).count(),
             on_disk: answered().filter(|status| status.disk_bytes.is_some()).count(),
             leader: leader.address,
@@ -161,12 +175,27 @@ fn find(crew: &Crew<'_>, plan: BenchPlan) -> Result<(Set, FileInfoMap), CommandE
     })
 }
 
+/// Checks that the clients can hold the map while all of them read it. One client has just read it.
+fn check_map(map: &FileInfoMap, clients: usize) -> Result<(), CommandError> {
+    let hashes: usize = map.values().map(|stored| stored.hashes.len()).sum();
+    let held = hashes.saturating_mul(clients);
+    if clients == 1 || held <= HELD_MAX {
+        return Ok(());
+    }
+    let few = (HELD_MAX / hashes.max(1)).max(1);
+    Err(CommandError::error(format!(
+        "the map has {hashes} hashes, and {clients} clients that each read it hold {held} hashes in memory; at most \
+         {HELD_MAX} are allowed, so use --clients {few}{}",
+        if few == 1 { "" } else { " or fewer" }
+    )))
+}
+
 /// The files that are updated.
 fn choose(map: &FileInfoMap, count: usize) -> Vec<File> {
     let files = (0..).map(|number: u64| {
         let name = format!("{PREFIX}{number}");
         let version = map.get(&name).map_or(0, |stored| stored.version);
-        File { name: name.into(), version }
+        File { name: name.into(), version, is_open: false }
     });
     files.filter(|file| file.version <= VERSION_USED_MAX).take(count).collect()
 }
@@ -208,10 +237,10 @@ struct Bench<'a> {
     clients: usize,
     limits: Limits,
     files: Vec<File>,
-    /// The server that this benchmark has crashed and not restored.
-    crashed: Option<usize>,
+    /// The addresses of the servers that did not answer before.
+    silent: Vec<Address>,
     loads: Vec<Figures>,
-    failovers: Vec<Failover>,
+    failovers: Failovers,
     progress: Progress<'a>,
 }
 
@@ -242,8 +271,7 @@ impl Bench<'_> {
             self.progress.show(&format!("failover {number} of {}", plan.failovers));
             if let Some(file) = self.files.first_mut() {
                 let patience = self.limits.deadline;
-                let failover = failover::fail(self.crew, file, &mut self.crashed, patience);
-                self.failovers.push(failover?);
+                failover::fail(self.crew, &self.silent, file, &mut self.failovers, patience)?;
             }
         }
         Ok(())
@@ -270,7 +298,7 @@ impl Bench<'_> {
     /// Restores the crashed server, and marks the files as deleted. If nothing failed before, it also checks that the
     /// map has what was acknowledged.
     fn undo(&mut self, is_sound: bool) -> Result<(), CommandError> {
-        let restored = match self.crashed {
+        let restored = match self.failovers.crashed {
             None => Ok(()),
             Some(id) => wait(restore(&mut self.crew.client(), id)).map_err(|error| {
                 error.at(&format!("server {id} is still crashed; run `surfstore restore {id}`"))
@@ -294,8 +322,11 @@ impl Bench<'_> {
             }
             let mut left = Vec::new();
             for file in &mut self.files {
-                if let Some(stored) = map.get(&*file.name).filter(|stored| !stored.is_deleted()) {
-                    file.version = stored.version;
+                let stored = map.get(&*file.name);
+                // An open update may come at any time, even if the map shows no file to delete. Either it or the
+                // deletion at the same version is refused, and then the map of the next round is final.
+                if file.is_open || stored.is_some_and(|stored| !stored.is_deleted()) {
+                    file.version = stored.map_or(0, |stored| stored.version);
                     left.push(file);
                 }
             }

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use super::load::{Crew, File};
 use crate::cli::error::CommandError;
 use crate::cli::status::Statuses;
-use crate::client::{Client, ServerStatus};
+use crate::client::blocking::wait;
+use crate::client::{Client, Error, RemoteServer, ServerStatus};
+use crate::config::Address;
 use crate::raft::RoleName;
 
 /// The time between two looks at the servers.
@@ -19,13 +21,27 @@ pub(super) struct Failover {
     pub(super) server: usize,
     /// From the crash to the next acknowledged update.
     pub(super) took: Duration,
-    /// From the restore until the server had applied all that was committed.
-    pub(super) caught_up: Duration,
+    /// From the restore until the server had applied all that was committed, if that was seen.
+    pub(super) caught_up: Option<Duration>,
 }
 
-/// The status of every server.
-pub(super) async fn statuses(client: &mut Client) -> Statuses {
-    client.at_each(async |server| server.status().await).await
+/// The failovers of a benchmark.
+#[derive(Debug, Default)]
+pub(super) struct Failovers {
+    /// The server that was crashed and not restored.
+    pub(super) crashed: Option<usize>,
+    pub(super) measured: Vec<Failover>,
+}
+
+/// The status of every server. Those at the `silent` addresses are not asked, so that nothing waits for them.
+pub(super) async fn statuses(client: &mut Client, silent: &[Address]) -> Statuses {
+    let ask = async |server: &mut RemoteServer| {
+        if silent.contains(server.address()) {
+            return Err(Error::Unreachable(format!("{} did not answer before", server.address())));
+        }
+        server.status().await
+    };
+    client.at_each(ask).await
 }
 
 /// Checks that a majority remains if the leader crashes.
@@ -52,41 +68,45 @@ fn voters<'a>(
     })
 }
 
-/// Lets the leader crash once, with a client that updates the file at once at any server that leads. `crashed` names
-/// the server as long as it is crashed.
+/// Lets the leader crash once, with a client that updates the file at once at any server that leads.
 pub(super) fn fail(
     crew: &Crew<'_>,
+    silent: &[Address],
     file: &mut File,
-    crashed: &mut Option<usize>,
+    failovers: &mut Failovers,
     patience: Duration,
-) -> Result<Failover, CommandError> {
+) -> Result<(), CommandError> {
     let mut client = crew.client();
-    let leader = await_settled(crew, &mut client, None, patience)?;
+    let look = |client: &mut Client| crew.wait(async { Ok(statuses(client, silent).await) });
+    let leader = await_settled(|| look(&mut client), None, patience)?;
     // The client is connected to the leader before it crashes, as one that has been calling.
     let hashes = crew.hashes(file.version.saturating_add(1));
     crew.wait(crew.update(&mut client, file, hashes))?;
-    *crashed = Some(leader);
+    failovers.crashed = Some(leader);
     let hashes = crew.hashes(file.version.saturating_add(1));
     let attempts = client.failed_attempts();
-    let took = crew.wait(async {
-        let began = Instant::now();
-        if let Some(server) = client.servers().get_mut(leader) {
-            server.crash().await?;
-        }
-        crew.update(&mut client, file, hashes).await?;
-        Ok(began.elapsed())
-    })?;
+    let began = Instant::now();
+    if let Some(server) = client.servers().get_mut(leader) {
+        // A crash that was interrupted could come after the restore.
+        wait(server.crash())?;
+    }
+    crew.wait(crew.update(&mut client, file, hashes))?;
+    let took = began.elapsed();
     if attempts == client.failed_attempts() {
         // The first attempt went to the crashed server, unless the client has learned of another leader before.
         return Err(CommandError::error(format!(
             "server {leader} no longer led when it was crashed, so no failover was measured; repeat the command"
         )));
     }
+    failovers.measured.push(Failover { server: leader, took, caught_up: None });
     let began = Instant::now();
     crew.wait(restore(&mut client, leader))?;
-    *crashed = None;
-    await_settled(crew, &mut client, Some(leader), patience)?;
-    Ok(Failover { server: leader, took, caught_up: began.elapsed() })
+    failovers.crashed = None;
+    await_settled(|| look(&mut client), Some(leader), patience)?;
+    if let Some(failover) = failovers.measured.last_mut() {
+        failover.caught_up = Some(began.elapsed());
+    }
+    Ok(())
 }
 
 /// Restores a server.
@@ -100,23 +120,22 @@ pub(super) async fn restore(client: &mut Client, id: usize) -> Result<(), Comman
 /// Waits until a server leads, every server that is up counts and has applied all that was committed, and no election
 /// waits for another server; the `needed` one must be up. Returns the leader's id.
 fn await_settled(
-    crew: &Crew<'_>,
-    client: &mut Client,
+    mut look: impl FnMut() -> Result<Statuses, CommandError>,
     needed: Option<usize>,
     patience: Duration,
 ) -> Result<usize, CommandError> {
     let began = Instant::now();
     loop {
-        let statuses = crew.wait(async { Ok(statuses(client).await) })?;
-        let problem = match settled(&statuses, needed) {
+        let problem = match settled(&look()?, needed) {
             Ok(leader) => return Ok(leader),
             Err(problem) => problem,
         };
         if patience <= began.elapsed() {
-            return Err(CommandError::no_leader(format!(
-                "no failover is possible after {} s: {problem}",
-                patience.as_secs_f64()
-            )));
+            let seconds = patience.as_secs_f64();
+            return Err(CommandError::no_leader(match needed {
+                Some(id) => format!("server {id} had not caught up after {seconds} s: {problem}"),
+                None => format!("no failover is possible after {seconds} s: {problem}"),
+            }));
         }
         thread::sleep(LOOKS);
     }

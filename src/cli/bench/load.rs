@@ -19,7 +19,7 @@ use crate::value::Value;
 /// The time between two looks at a load that runs.
 const LOOKS: Duration = Duration::from_millis(200);
 
-/// The reason why an update is refused.
+/// The reason why an update is refused, or a version is higher than the one written last.
 const OTHERS: &str = "another program updates this file, such as a second `surfstore bench`";
 
 /// A kind of call.
@@ -44,11 +44,20 @@ pub(super) struct File {
     pub(super) name: Arc<str>,
     /// The last version that was acknowledged or, before the first update, read.
     pub(super) version: i64,
+    /// Whether an update was begun and its outcome is unknown, so that it may still take effect.
+    pub(super) is_open: bool,
 }
 
 impl File {
-    /// The error if a map has another version than the acknowledged one.
-    fn wrong(&self, stored: i64) -> CommandError {
+    /// The error if a map has another version than the acknowledged one. No other program makes it lower.
+    fn differs(&self, stored: i64) -> CommandError {
+        if self.version < stored {
+            return CommandError::refused(format!(
+                "{:?} has version {stored} in the map, but version {} was written last",
+                self.name, self.version
+            ))
+            .because(OTHERS);
+        }
         CommandError::error(format!(
             "wrong answer: version {} of {:?} is acknowledged, but the map has version {stored}",
             self.version, self.name
@@ -127,13 +136,13 @@ impl<'a> Crew<'a> {
     /// Checks that the map has these files exactly as this run has written them last.
     pub(super) fn check(&self, map: &FileInfoMap, files: &[File]) -> Result<(), CommandError> {
         files.iter().try_for_each(|file| match map.get(&*file.name) {
-            Some(stored) if stored.version != file.version => Err(file.wrong(stored.version)),
+            Some(stored) if stored.version != file.version => Err(file.differs(stored.version)),
             Some(stored) if stored.hashes.value() == self.hashes(file.version) => Ok(()),
             Some(_) => Err(CommandError::error(format!(
                 "wrong answer: version {} of {:?} has other hashes than those acknowledged",
                 file.version, file.name
             ))),
-            None => Err(file.wrong(0)),
+            None => Err(file.differs(0)),
         })
     }
 
@@ -147,7 +156,10 @@ impl<'a> Crew<'a> {
         let version = file.version.saturating_add(1);
         let update = FileUpdate { name: Arc::clone(&file.name), version, hashes };
         let began = Instant::now();
+        // It stays open if this call is interrupted.
+        file.is_open = true;
         let ended = client.update(&update).await;
+        file.is_open = matches!(ended, Ok(Outcome::Unknown { .. }));
         let took = began.elapsed();
         let is_refused = matches!(ended, Ok(Outcome::Refused { .. }));
         let ended = ended.map_err(CommandError::from).and_then(|ended| outcome(ended, version));
@@ -271,7 +283,7 @@ impl<'a> Crew<'a> {
 fn check(map: &FileInfoMap, files: &[&mut File]) -> Result<(), CommandError> {
     files.iter().try_for_each(|file| {
         let stored = map.get(&*file.name).map_or(0, |stored| stored.version);
-        if stored == file.version { Ok(()) } else { Err(file.wrong(stored)) }
+        if stored == file.version { Ok(()) } else { Err(file.differs(stored)) }
     })
 }
 

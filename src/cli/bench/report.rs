@@ -10,6 +10,7 @@ use super::plot::{digits, distribution, millis, rate};
 use crate::cli::doctor::counted;
 use crate::cli::error::CommandError;
 use crate::cli::screen::{Layout, Row, Screen, plain};
+use crate::config::Address;
 
 /// The table of the loads.
 const HEADER: [&str; 8] =
@@ -22,6 +23,8 @@ const LAYOUT: Layout = Layout { cut: 0, spare: &[2], least: &[] };
 #[derive(Debug)]
 pub(super) struct Set {
     pub(super) servers: usize,
+    /// The addresses of those that did not answer.
+    pub(super) silent: Vec<Address>,
     /// The servers that answered and were not crashed.
     pub(super) up: usize,
     /// The servers that said that they keep their state on disk.
@@ -70,11 +73,13 @@ impl Report {
 
     /// What was measured.
     fn setting(&self) -> String {
-        let Set { servers, up, on_disk, leader, term } = &self.set;
+        let Set { servers, silent, up, on_disk, leader, term } = &self.set;
+        let answered = servers.saturating_sub(silent.len());
+        let that_answered = if silent.is_empty() { "" } else { " that answered" };
         let disk = match *on_disk {
-            0 => "all keep their state in memory only".to_owned(),
-            count if count == *servers => "all keep their state on disk".to_owned(),
-            count => format!("{count} of {servers} keep their state on disk"),
+            0 => format!("all{that_answered} keep their state in memory only"),
+            count if count == answered => format!("all{that_answered} keep their state on disk"),
+            count => format!("{count} of {answered}{that_answered} keep their state on disk"),
         };
         // The address is what a server said.
         let leader = plain(leader);
@@ -113,19 +118,23 @@ impl Report {
             ));
         }
         if !self.failovers.is_empty() {
-            let of = |time: fn(&Failover) -> Duration| {
-                let mut times: Vec<_> = self.failovers.iter().map(time).collect();
+            let of = |time: fn(&Failover) -> Option<Duration>| {
+                let mut times: Vec<_> = self.failovers.iter().filter_map(time).collect();
                 times.sort_unstable();
                 let at = |place: usize| times.get(place).copied().map(millis).unwrap_or_default();
                 let last = times.len().saturating_sub(1);
                 format!("median {} ms, longest {} ms", at(last / 2), at(last))
             };
+            let caught_up = if self.failovers.iter().any(|failover| failover.caught_up.is_some()) {
+                of(|failover| failover.caught_up)
+            } else {
+                "not measured".to_owned()
+            };
             lines.push(format!(
                 "{}: from crash() of the leader to the next acknowledged update {}; from restore() until the server \
-                 had caught up {}",
+                 had caught up {caught_up}",
                 counted(self.failovers.len(), "failover"),
-                of(|failover| failover.took),
-                of(|failover| failover.caught_up)
+                of(|failover| Some(failover.took)),
             ));
         }
         lines.push(format!(
@@ -138,12 +147,12 @@ impl Report {
 
     /// The report for programs.
     pub(super) fn json(&self) -> Json {
-        let Set { servers, up, on_disk, leader, term } = &self.set;
+        let Set { servers, silent: _, up, on_disk, leader, term } = &self.set;
         let failover = |failover: &Failover| {
             json!({
                 "server": failover.server,
                 "milliseconds": to_millis(failover.took),
-                "caughtUpMilliseconds": to_millis(failover.caught_up),
+                "caughtUpMilliseconds": failover.caught_up.map(to_millis),
             })
         };
         json!({
