@@ -366,8 +366,8 @@ for a fifth of --seconds if that is shorter.
 
 The updates are written to the real map, to files whose names begin with surfstore-bench/. Files of an earlier run get \
 their next versions. No other file is changed. At the end, and after Ctrl-C, these files are marked as deleted, but \
-remain in the map as every deleted file does. A read returns the whole map, so it is slow if the map is large. Every client holds the map that it reads: the \
-hashes in the map times --clients may be at most 4000000.
+remain in the map as every deleted file does. A read returns the whole map, so it is slow if the map is large. \
+Every client holds the map that it reads: the hashes in the map times --clients may be at most 4000000.
 
 With --failovers, it measures the time from the crash of the leader to the next acknowledged update, and then restores \
 that server, after Ctrl-C too. A majority must remain without the leader.

@@ -159,7 +159,7 @@ fn find(crew: &Crew<'_>, plan: BenchPlan) -> Result<(Set, FileInfoMap), CommandE
             failover::check(&statuses, &leader)?;
         }
         let map = client.files().await?;
-        check_map(&map, plan.clients.into())?;
+        check_map(&map, plan)?;
         let all = client.servers().iter().zip(&statuses);
         let silent = all.filter(|(_, status)| status.is_err());
         let answered = || statuses.iter().flatten();
@@ -175,17 +175,20 @@ fn find(crew: &Crew<'_>, plan: BenchPlan) -> Result<(Set, FileInfoMap), CommandE
     })
 }
 
-/// Checks that the clients can hold the map while all of them read it. One client has just read it.
-fn check_map(map: &FileInfoMap, clients: usize) -> Result<(), CommandError> {
-    let hashes: usize = map.values().map(|stored| stored.hashes.len()).sum();
+/// Checks that the clients can hold the map while all of them read it. One client can, because it has read it.
+fn check_map(map: &FileInfoMap, plan: BenchPlan) -> Result<(), CommandError> {
+    let clients = usize::from(plan.clients);
+    let files = plan.files.map_or(clients, usize::from);
+    let stored: usize = map.values().map(|stored| stored.hashes.len()).sum();
+    let hashes = stored.saturating_add(files.saturating_mul(plan.hashes.into()));
     let held = hashes.saturating_mul(clients);
     if clients == 1 || held <= HELD_MAX {
         return Ok(());
     }
     let few = (HELD_MAX / hashes.max(1)).max(1);
     Err(CommandError::error(format!(
-        "the map has {hashes} hashes, and {clients} clients that each read it hold {held} hashes in memory; at most \
-         {HELD_MAX} are allowed, so use --clients {few}{}",
+        "the map will have {hashes} hashes, and {clients} clients that each read it hold {held} hashes in memory; at \
+         most {HELD_MAX} are allowed, so use --clients {few}{}",
         if few == 1 { "" } else { " or fewer" }
     )))
 }
