@@ -6,6 +6,7 @@ use std::process::{self, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use async_signal::{Signal, Signals};
@@ -27,6 +28,10 @@ const EXIT_UNREACHABLE: u8 = 4;
 
 /// The exit code after a second Ctrl-C, by the convention of shells.
 const EXIT_INTERRUPTED: i32 = 130;
+
+/// Signals within this time of the first count as the same: `timeout` of coreutils signals the process and then its
+/// process group, so that one timeout sends two.
+const SAME: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     let command = <Options as CommandFactory>::command().term_width(help_columns());
@@ -80,7 +85,8 @@ fn interruption() -> io::Result<Arc<AtomicBool>> {
             say(
                 "chaos-monkey: stopping early to restore and check; press Ctrl-C again to exit at once",
             );
-            signals.next().await;
+            let began = Instant::now();
+            signals.find(|_| SAME <= began.elapsed()).await;
             process::exit(EXIT_INTERRUPTED);
         });
     });
