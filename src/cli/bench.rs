@@ -209,10 +209,8 @@ fn announcement(plan: BenchPlan, files: usize) -> String {
     let time = (plan.seconds + warm_up(plan.seconds)).saturating_mul(loads);
     let crashes = match plan.failovers {
         0 => String::new(),
-        count => format!(
-            " It also crashes the leader, {}, and restores it.",
-            counted(count.into(), "time")
-        ),
+        1 => " It also crashes the leader once, and restores it.".to_owned(),
+        count => format!(" It also crashes the leader {count} times, and restores it."),
     };
     format!(
         "surfstore: updating {} of this set, with names that begin with {PREFIX}, for about {:.0} s. At the end they \
