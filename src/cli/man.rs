@@ -267,14 +267,16 @@ fn examples(roff: &mut Roff, examples: &[(String, String)]) {
         }
         roff.text([roman(command)]);
         if !what.is_empty() {
+            // After an example, groff hyphenates again.
             roff.control("EE", [])
+                .control("nh", [])
                 .control("RS", [])
                 .text([roman(what)])
                 .control("RE", [])
                 .control("EX", []);
         }
     }
-    roff.control("EE", []);
+    roff.control("EE", []).control("nh", []);
 }
 
 /// Writes the possible values of an argument as its help does, at the end of the text. The library would write a list

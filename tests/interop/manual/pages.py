@@ -8,7 +8,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 # Examples keep their lines, however narrow the terminal is.
-EXAMPLE = "surfstore export -f old.txt | surfstore import --versions - -f new.txt"
+EXAMPLE = "surfstore export -f a.txt | surfstore import - -f b.txt"
 
 # The mark of a broken word. The pages themselves have only the ASCII character, as in names of options.
 HYPHEN = "\u2010"
