@@ -100,9 +100,9 @@ impl Role for Candidate {
         };
         let all: Vec<_> = servers().filter(|id| self.is_held_up_by(*id, core)).collect();
         let needed: Vec<_> = all.iter().copied().filter(|id| !may_win_without(*id)).collect();
-        // If no majority is up, nobody is surprised that there is no leader.
-        let is_surprising = needed.is_empty() && majority <= self.granted().count();
-        if is_surprising { all } else { needed }
+        // If a majority is up, only these servers explain why there is no leader.
+        let is_majority_up = majority <= self.granted().count();
+        if needed.is_empty() && is_majority_up { all } else { needed }
     }
 
     fn check(&self, core: &Core) {
