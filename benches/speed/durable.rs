@@ -189,13 +189,21 @@ const SUBJECTS: [Subject; 4] = [
 /// A name, and a figure of a round.
 type Ratio = (&'static str, fn(&Round) -> Option<f64>);
 
-const RATIOS: [Ratio; 6] = [
+const RATIOS: [Ratio; 7] = [
     ("a sync of the disk alone, µs", |round| Some(round.sync)),
     ("a sync of the disk while three files are synced, µs", |round| Some(round.shared_sync)),
     ("p50 on a disk / (a sync + p50 in memory)", WAIT),
     ("the same / (a sync of three + p50 in memory)", |round| {
         Some(round.disk.p50 / (round.shared_sync + round.memory.p50))
     }),
+    // The disk that the three share, and what is left of a data folder without a disk: its thread.
+    (
+        "the least: (a sync of three + p50 in folders in memory) / (a sync + p50 in memory)",
+        |round| {
+            let least = round.shared_sync + round.tmpfs.as_ref()?.p50;
+            Some(least / (round.sync + round.memory.p50))
+        },
+    ),
     ("on a disk / etcd's", OF_ETCD),
     ("in folders in memory / in memory", OF_MEMORY),
 ];
