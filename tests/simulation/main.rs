@@ -97,7 +97,7 @@ use std::time::Instant;
 use crate::plan::Plan;
 use crate::run::{run, run_all};
 
-/// How many seeds are run unless the variable `SEEDS` says otherwise.
+/// How many seeds are run, from 0 on, unless the variables `SEEDS` and `FIRST` say otherwise.
 const SEEDS: u64 = if cfg!(debug_assertions) { 200 } else { 10_000 };
 
 /// The number of seeds from which on every coverage mark must be hit. Fewer seeds may miss the rarest marks.
@@ -138,8 +138,9 @@ fn whatever_fails_nothing_committed_is_lost_and_service_comes_back() {
         return;
     }
     let start = Instant::now();
-    let seeds = number("SEEDS").unwrap_or(SEEDS);
-    let total = run_all(seeds, sized).unwrap_or_else(|plan| panic!("{}", shrink::told(&plan)));
+    let (first, seeds) = (number("FIRST").unwrap_or(0), number("SEEDS").unwrap_or(SEEDS));
+    let total = run_all(first..first + seeds, sized)
+        .unwrap_or_else(|plan| panic!("{}", shrink::told(&plan)));
     // Not by `eprintln!`, whose output the test harness hides.
     let _ = writeln!(std::io::stderr(), "simulation: {}", total.summary(start));
     let missing = total.marks.missing();
@@ -164,6 +165,6 @@ fn a_seed_gives_the_same_run_to_the_byte() {
 
 #[test]
 fn what_many_runs_amount_to_does_not_depend_on_the_threads() {
-    let once = run_all(100, Plan::drawn).expect("nothing fails");
-    assert!(once == run_all(100, Plan::drawn).expect("nothing fails"));
+    let once = run_all(0..100, Plan::drawn).expect("nothing fails");
+    assert!(once == run_all(0..100, Plan::drawn).expect("nothing fails"));
 }

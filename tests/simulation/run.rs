@@ -1,6 +1,7 @@
 //! One run of a plan, and many of them on all cores.
 
 use std::cell::{Cell, RefCell};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -80,13 +81,13 @@ pub(crate) fn run(plan: &Plan, traced: bool, afterwards: fn(&mut World) -> u64) 
 /// Runs the plans of many seeds on all cores; of those that fail, the one with the smallest seed is returned.
 ///
 /// Which seeds are run before the first failure stops them differs, but all smaller ones are: they were begun before.
-pub(crate) fn run_all(seeds: u64, planned: fn(u64) -> Plan) -> Result<Report, Plan> {
-    let (next, failed) = (AtomicU64::new(0), AtomicBool::new(false));
+pub(crate) fn run_all(seeds: Range<u64>, planned: fn(u64) -> Plan) -> Result<Report, Plan> {
+    let (next, failed) = (AtomicU64::new(seeds.start), AtomicBool::new(false));
     let work = || {
         let (mut total, mut failing) = (Report::none(), None);
         while !failed.load(Ordering::Relaxed) {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seeds <= seed {
+            if seeds.end <= seed {
                 break;
             }
             let plan = planned(seed);
