@@ -1,43 +1,41 @@
-// What the dashboard knows. Pure: the answers of GET /view and the page's clock go in, the state to show comes out.
+// Pure: the answers of GET /view and the page's clock go in, the state to show comes out.
 // Times are the page's milliseconds; `at` is a server's.
 
-// The ring and the events are shown this much later, when every server has been asked for its part.
+// The ring and the events are shown this much later: then every server has told its part.
 export const REPLAY_LATE = 1200;
 
-// How long a message is drawn. Events that a vote's message causes wait for its arrival, but never longer than
-// SLOW_MAX: elections are replayed in slow motion.
+// How long a message is drawn. What a vote's message causes waits for its arrival, at most SLOW_MAX.
 export const FLIGHT = 450;
 const SLOW_MAX = 4000;
 
-// The maximum error between two clocks after their alignment.
+// The maximum error between two aligned clocks.
 const CLOCK_ERROR = 50;
 
-// A server is asked once in this time, and later if it did not answer.
+// The time between two polls of a server that answers.
 export const POLL = 1000;
 const BACK_OFF_MAX = 4000;
 
-// A request that takes longer than this makes its server silent, and is given up after TIMEOUT.
+// A request makes its server silent after this time, and is given up after TIMEOUT.
 const PATIENCE = 1500;
 export const TIMEOUT = 2000;
 
-// The maximum age of a server's values, and of the last message by which a server is said to hear another one.
+// The maximum age of a server's values, and of a message by which it is said to hear another.
 const FRESH = 3000;
 const HEARD = 2000;
 
-// The page says why a server is silent only after this time. Before, the others may not have noticed.
+// Before this time, the others may not have noticed a silence.
 const SETTLED = 2500;
 
-// How many events are kept of all servers.
 const EVENTS_MAX = 512;
 export const COLUMNS = 32;
 
-// The topic of each kind of event, and the event in words.
+// Each kind's topic, and the event in words.
 const KINDS = {
   timeout: ["timers", ({ timer }) => `timeout: ${TIMEOUTS[timer] ?? timer}`],
   preVote: ["votes", ({ to }) => `asks ${list(to ?? [])} for pre-votes`],
   vote: ["votes", ({ to, term }) => `asks ${list(to ?? [])} for votes, term ${term}`],
-  granted: ["votes", (event) => `grants ${event.peer} its ${ballotOf(event)}`],
-  refused: ["votes", (event) => `refuses ${event.peer} its ${ballotOf(event)}`],
+  granted: ["votes", (event) => `grants its ${ballotOf(event)} to ${event.peer}`],
+  refused: ["votes", (event) => `refuses its ${ballotOf(event)} to ${event.peer}`],
   grantedBy: ["votes", (event) => `has the ${ballotOf(event)} of ${event.peer}`],
   refusedBy: ["votes", (event) => `is refused the ${ballotOf(event)} of ${event.peer}`],
   follower: ["roles", ({ term }) => `is a follower, term ${term}`],
@@ -60,6 +58,7 @@ const TIMEOUTS = {
   start: "no leader since the start",
   hurry: "leader gone",
   campaign: "no winner",
+  patience: "no new leader",
 };
 const SILENCES = { ended: "refuses connections", crashed: "says it is crashed" };
 
@@ -68,12 +67,12 @@ export const topicOf = ({ kind }) => KINDS[kind]?.[0] ?? "peers";
 export const textOf = (event) => KINDS[event.kind]?.[1](event) ?? event.kind;
 
 const ballotOf = ({ ballot }) => (ballot === "preVote" ? "pre-vote" : "vote");
-const passed = ({ sent, peer }, what) => (sent === false ? `has ${what} from ${peer}` : `sends ${peer} ${what}`);
+const passed = ({ sent, peer }, what) => (sent === false ? `has ${what} from ${peer}` : `sends ${what} to ${peer}`);
 
 export const isLoopback = (host) => /^(localhost|127\.0\.0\.1|\[::1\])$/i.test(host);
 
 // Of a process that has not answered: the bounds of its clock's offset, its newest event, the time of its newest item.
-const UNKNOWN = { least: -Infinity, most: Infinity, seq: 0, told: 0 };
+const UNKNOWN = { least: -Infinity, most: Infinity, seq: 0, told: -Infinity };
 
 export class Model {
   // `servers` and `id` are those of the first answer, which came from the server that gave the page.
@@ -99,7 +98,7 @@ export class Model {
     this.arrival = servers.map(() => 0);
   }
 
-  // How long after the beginning of a poll the next one begins.
+  // The time from one poll's beginning to the next one's.
   pause(id) {
     const { failures } = this.servers[id];
     return failures ? Math.min(POLL * 2 ** (failures - 1), BACK_OFF_MAX) : POLL;
@@ -117,7 +116,7 @@ export class Model {
     this.servers[id].began = now;
   }
 
-  // The tab was hidden, so nobody was asked: that says nothing about the servers.
+  // Nobody was asked while the tab was hidden.
   resume(now) {
     this.resumed = now;
   }
@@ -166,10 +165,9 @@ export class Model {
         this.queue.push({ time, id, event: { ...event, id, time, key: `${id} ${view.boot} ${event.seq}` } });
       }
     }
-    // The events are queued; only the last view itself is kept.
     server.view = { ...view, events: [] };
     const time = timeOf(view.milliseconds);
-    server.told = isWhole ? time : 0;
+    server.told = isWhole ? time : UNKNOWN.told;
     this.queue.push({ time, id, view: server.view });
     this.queue.sort((left, right) => left.time - right.time);
     this.queue.splice(0, this.queue.length - this.servers.length * EVENTS_MAX);
@@ -177,7 +175,6 @@ export class Model {
 
   // Replays everything up to REPLAY_LATE ago, and returns the events among it, oldest first.
   advance(now) {
-    // At first, every server needs the time to tell its part.
     if (now - this.resumed < REPLAY_LATE) {
       return [];
     }
@@ -201,8 +198,9 @@ export class Model {
         }
       }
     }
-    this.events.push(...events);
-    this.events.splice(0, this.events.length - EVENTS_MAX);
+    // Old heartbeats displace nothing.
+    const isKept = ({ kind, time }) => kind !== "heartbeat" || now - time < 9000;
+    this.events = [...this.events, ...events].filter(isKept).slice(-EVENTS_MAX);
     return events;
   }
 
@@ -216,7 +214,6 @@ export class Model {
     return Boolean(sent) && near.some(({ event }) => event && isSent(event) && (event.ballot ?? ballot) === ballot);
   }
 
-  // Whether the server has answered lately.
   answers(server, now) {
     if (!server.view || server.failure) {
       return false;
@@ -225,12 +222,16 @@ export class Model {
     return waited < PATIENCE && now - Math.max(server.seen, this.resumed) < FRESH;
   }
 
-  // The servers that say something about this one: they run and answer this page.
+  // The servers that can say something about this one: a follower knows of its leader only.
   witnesses(id, now) {
-    return this.servers.filter((other) => other.id !== id && this.answers(other, now) && other.view.role !== "crashed");
+    return this.servers.filter((other) => {
+      const { role, leader } = other.view ?? {};
+      const isAsked = role !== "follower" || (leader ?? id) === id;
+      return other.id !== id && this.answers(other, now) && role !== "crashed" && isAsked;
+    });
   }
 
-  // What is known about each server, as one of the states `asking`, `follower`, `candidate`, `leader`, `crashed`,
+  // The states are `asking`, `follower`, `candidate`, `leader`, `crashed`,
   // `browser` (unreachable from this browser), `all` (unreachable from all) and `stale`.
   statusOf(server, now) {
     const { id, view, failure, seen } = server;
@@ -258,7 +259,7 @@ export class Model {
     return silent(failure === "refused" || !view ? "all" : "stale", false, how, "no other server hears it");
   }
 
-  // Everything that is shown of this moment, except the events and the ring.
+  // What is shown of this moment, except the events and the ring.
   state(now) {
     const servers = this.servers.map((server) => ({ ...server, ...this.statusOf(server, now) }));
     const leader = leading(servers);
@@ -284,7 +285,7 @@ export class Model {
       state.alert = asking ? "" : "No server answers this browser. What is shown is what they said last.";
     } else if (isLost || 1 < boss?.lacks) {
       state.headline = boss ? `Server ${boss.id} leads, without a majority` : "No leader";
-      const why = isLost ? `is up (${up} of ${total}; ${this.majority} are needed)` : "answers the leader";
+      const why = isLost ? `is up (${up} of ${total}; ${this.majority} needed)` : "answers the leader";
       state.alert = `No majority ${why}: updates and reads wait.`;
     } else if (leader) {
       state.headline = `Server ${leader.id} leads`;
@@ -298,7 +299,6 @@ export class Model {
     return state;
   }
 
-  // What is remarkable about a server that answers.
   notes(server, leader) {
     if (server.isOld) {
       return [];
@@ -307,9 +307,10 @@ export class Model {
     const notes = [];
     if (leader && leader.id !== server.id && view.role !== "crashed") {
       const { match } = leader.view.peers.find((peer) => peer.id === server.id) ?? {};
-      // Entries that were committed a poll ago should be here by now.
-      if (Number.isInteger(match) && match < leader.committedBefore) {
-        server.lag = leader.view.commitIndex - match;
+      // Until a new leader knows the match, it is 0. Entries that were committed a poll ago should be here by now.
+      const stored = match === 0 ? view.commitIndex : match;
+      if (Number.isInteger(stored) && stored < leader.committedBefore) {
+        server.lag = leader.view.commitIndex - stored;
         notes.push(`lagging: ${count(server.lag, "entry", "entries")} behind`);
       }
       if (view.history && leader.view.history && view.history !== leader.view.history) {
@@ -373,7 +374,7 @@ const WORDS = {
   stale: "Stale",
 };
 
-// The leader of the highest term; one that has not answered this browser if those that hear it name it.
+// The leader of the highest term; a silent one if those that hear it name it.
 function leading(servers) {
   const answering = servers.filter(({ state }) => ROLES.has(state) && state !== "crashed");
   const term = Math.max(...answering.map(({ view }) => view.term));
@@ -382,7 +383,6 @@ function leading(servers) {
   return newest.find(({ state }) => state === "leader") ?? named ?? null;
 }
 
-// Whether this server has heard the other one lately.
 function hears(view, id) {
   const reply = view.peers.find((peer) => peer.id === id)?.lastReply;
   const isAnswered = Number.isFinite(reply) && view.milliseconds - reply < HEARD;
@@ -390,7 +390,6 @@ function hears(view, id) {
   return isAnswered || (view.role === "follower" && view.leader === id && view.timer?.kind === "silence");
 }
 
-// A server as its answer of this time shows it.
 function still(view, time) {
   const { role, term, leader, timer, ballot } = view;
   return {
@@ -402,7 +401,6 @@ function still(view, time) {
   };
 }
 
-// A server after an event.
 function moved(before, event, time) {
   const { kind, peer } = event;
   const after = before && { ...before, term: event.term ?? before.term };
@@ -425,13 +423,13 @@ const SENT = {
   heartbeat: "heartbeat", entries: "entries", snapshot: "entries",
 };
 
-// The messages that an event shows: `{from, to, kind}` each, told by the sender.
+// The messages that an event shows, told by the sender.
 export function messagesOf({ id, kind, peer, to, sent }) {
   const isSent = kind in SENT && sent !== false;
   return isSent ? (to ?? [peer]).map((to) => ({ from: id, to, kind: SENT[kind] })) : [];
 }
 
-// The last entries of each server, in columns of indexes, and one more column for what comes next.
+// The last entries of each server, and one more column for what comes next.
 function gridOf(servers, leader) {
   const known = servers.filter(({ view }) => view);
   const answering = known.filter(({ isOld }) => !isOld);
@@ -457,7 +455,7 @@ function gridOf(servers, leader) {
   return { first, last, rows };
 }
 
-// A cell of the log grid in words. A name that runs from right to left turns nothing else around.
+// A cell in words. A name that runs from right to left turns nothing else around.
 export function cellText(id, { index, entry, isCommitted, match, next }) {
   const what = entry?.kind === "update" ? `\u2068${entry.name}\u2069 version ${entry.version}` : entry?.kind;
   const about = entry
@@ -468,7 +466,7 @@ export function cellText(id, { index, entry, isCommitted, match, next }) {
   return `Server ${id}, index ${index}: ${[...about, ...marks].filter(Boolean).join(", ")}`;
 }
 
-// The versions of the files at each server, and the blocks. Servers cut names differently: the longest is shown.
+// Servers cut names differently: the longest is shown.
 function filesOf(servers) {
   const shown = servers.map(({ view }) => new Map((view?.files.shown ?? []).map((file) => [file.key, file])));
   const all = shown.flatMap((files) => [...files.values()]).sort((a, b) => a.name.length - b.name.length);

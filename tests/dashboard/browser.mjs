@@ -176,7 +176,7 @@ test("5: three of five crashed: an alert within 2 s, and a test update waits unt
   for (const id of (await servers.followers()).slice(0, 3)) {
     await button(page, `Crash server ${id}`).click();
   }
-  await shows(page, "[role=alert]", "No majority is up (2 of 5; 3 are needed): updates and reads wait.", 2);
+  await shows(page, "[role=alert]", "No majority is up (2 of 5; 3 needed): updates and reads wait.", 2);
   await button(page, "Test update").click();
   await shows(page, "#tested", "The test update waits for a majority.", 3);
   await button(page, "Restore all").click();
@@ -453,7 +453,7 @@ test("11d: with forced colours, at 200 % and 360 pixels wide, everything can be 
   ];
   for (const setting of settings) {
     const page = await open(servers.url(0), setting);
-    await shows(page, "[role=alert]", /No majority is up \(4 of 10; 6 are needed\)/, 4);
+    await shows(page, "[role=alert]", /No majority is up \(4 of 10; 6 needed\)/, 4);
     const excess = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     assert.ok(excess <= 0, `${JSON.stringify(setting)}: nothing is wider than the window`);
     const beyond = await page.evaluate(() => [...document.querySelectorAll("main button")].filter((button) => {

@@ -94,6 +94,18 @@ test("the four states of a silent server have four words", () => {
   assert.equal(new Set(states.map(({ word }) => word)).size, 4);
 });
 
+test("a page that reaches a follower alone does not say that a majority is down", () => {
+  const model = new Model(SERVERS, 1, 0);
+  for (let now = 1000; now <= 6000; now += POLL) {
+    answer(model, now, view(1, now));
+    [0, 2, 3, 4].forEach((id) => model.failed(id, "refused"));
+  }
+  const { headline, alert, calm, servers } = model.state(6010);
+  const seen = [headline, alert, calm];
+  assert.deepEqual(seen, ["Server 0 leads", "", "This browser cannot tell whether a majority is up."]);
+  assert.match(servers[2].detail.join("; "), /^the connection fails; no other server can say more/);
+});
+
 test("the age of old values is told", () => {
   assert.match(silent(1, "timeout", false).servers[1].detail.join("; "), /values of 6 s ago/);
 });
@@ -145,7 +157,7 @@ test("three crashed servers of five raise the alert, two do not", () => {
   assert.equal(model.state(10_600).alert, "");
   crash(3);
   const { alert, headline } = model.state(10_600);
-  assert.equal(alert, "No majority is up (2 of 5; 3 are needed): updates and reads wait.");
+  assert.equal(alert, "No majority is up (2 of 5; 3 needed): updates and reads wait.");
   assert.equal(headline, "Server 0 leads, without a majority");
 });
 
@@ -179,6 +191,20 @@ test("a server lags if it lacks what was committed a poll ago, not what was comm
   assert.equal(leader(11_000, 1000, 990), "");
   assert.equal(leader(12_000, 2000, 1000), "");
   assert.equal(leader(13_000, 3000, 1001), "lagging: 1,999 entries behind");
+});
+
+test("after an election, a server that the new leader has not reached yet lags by what it has not committed", () => {
+  const lagging = (commitIndex) => {
+    const model = settled();
+    const unreached = peers(0, { 1: { next: 3001, match: 0, lastReply: null } });
+    for (const now of [11_000, 12_000]) {
+      answer(model, now, view(1, now, { commitIndex }));
+      answer(model, now, leaderView(now, { commitIndex: 3000, lastIndex: 3000, peers: unreached }));
+    }
+    return model.state(12_010).servers[1].detail.join();
+  };
+  assert.equal(lagging(3000), "");
+  assert.equal(lagging(2990), "lagging: 10 entries behind");
 });
 
 test("a server that does not count, and one of another history, are named", () => {
@@ -275,6 +301,31 @@ test("at first, nothing is told before every server had the time to tell its par
   answer(model, 10_100, view(1, 10_100, { events: [{ seq: 1, at: 2000 + clockOf(1), kind: "timeout", term: 1 }] }));
   assert.deepEqual(model.advance(10_000 + REPLAY_LATE - 1), []);
   assert.equal(model.advance(10_000 + REPLAY_LATE).length, 1);
+});
+
+test("what happened before the page was opened has its own times, in their order", () => {
+  const opened = 500;
+  const model = new Model(SERVERS, 1, opened);
+  const event = (id, time) => ({ seq: 1, at: time + clockOf(id), kind: "timeout", term: 1 });
+  answer(model, opened, view(1, opened, { events: [event(1, -2000)] }));
+  answer(model, opened, view(2, opened, { events: [event(2, -3000)] }));
+  const told = model.advance(opened + REPLAY_LATE).map(({ id, time }) => [id, Math.round(time / 100) * 100]);
+  assert.deepEqual(told, [[2, -3000], [1, -2000]]);
+});
+
+test("heartbeats displace no other events", () => {
+  const model = settled();
+  const beat = (seq, time) => ({ seq, at: time + clockOf(1), kind: "heartbeat", sent: false, peer: 0, term: 1 });
+  const role = { seq: 1, at: 10_000 + clockOf(1), kind: "follower", term: 1 };
+  answer(model, 10_500, view(1, 10_500, { events: [role] }));
+  for (let now = 11_000, seq = 2; now <= 40_000; now += POLL, seq += 40) {
+    const events = Array.from({ length: 40 }, (_, place) => beat(seq + place, now - POLL + 25 * place));
+    answer(model, now, view(1, now, { events }));
+    model.advance(now);
+  }
+  const [first, ...beats] = model.events;
+  assert.equal(first.kind, "follower");
+  assert.ok(0 < beats.length && beats.length < 500, `${beats.length} heartbeats`);
 });
 
 test("the ring follows the replay, not the newest answer", () => {
@@ -486,6 +537,12 @@ test("what else answers is told by its HTTP status", () => {
   const model = settled();
   model.failed(1, "it answers HTTP 503");
   assert.match(model.state(10_100).servers[1].detail.join(), /^it answers HTTP 503,/);
+});
+
+test("an event names the other server after what is sent, granted or refused", () => {
+  assert.equal(textOf({ kind: "entries", sent: true, peer: 0, count: 1 }), "sends 1 entry to 0");
+  assert.equal(textOf({ kind: "granted", peer: 1, ballot: "preVote" }), "grants its pre-vote to 1");
+  assert.equal(textOf({ kind: "refused", peer: 1, ballot: "vote" }), "refuses its vote to 1");
 });
 
 test("the text of a cell keeps a name that runs from right to left to itself", () => {
