@@ -10,13 +10,10 @@ const EVENT_ROWS_MAX = 300;
 const MESSAGES_MAX = 64;
 const TEST_FILE = "dashboard.txt";
 const TEST_KEY = "ede4cd3c";
-const TEST_HASH = "dashboard";
 
 const byId = (id) => document.getElementById(id);
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const now = () => performance.now();
-
-// Writing.
 
 function make(name, attributes = {}, ...children) {
   const type = ["svg", "g", "circle", "path", "text"].includes(name) ? "2000/svg" : "1999/xhtml";
@@ -28,7 +25,7 @@ function make(name, attributes = {}, ...children) {
   return element;
 }
 
-// Each of these writes only what differs, so that nothing is read out again.
+// Only what differs is written: nothing is read out again.
 function say(element, text) {
   if (element.textContent !== text) {
     element.textContent = text;
@@ -45,7 +42,6 @@ function set(element, name, value) {
 
 const show = (element, isShown) => set(element, "hidden", isShown ? null : "");
 
-// As many children as there are items, each made once.
 function fit(parent, length, create) {
   const { children } = parent;
   while (length < children.length) {
@@ -58,8 +54,6 @@ function fit(parent, length, create) {
 }
 
 const termClass = (term) => (Number.isInteger(term) ? `t${term % 7}` : "");
-
-// Asking.
 
 const originOf = ({ id }) => model.origin(id, location.hostname);
 
@@ -79,7 +73,6 @@ class Poll {
     this.timer = setTimeout(() => this.ask(), pause);
   }
 
-  // Asks at once, or as soon as the request under way has ended.
   hurry() {
     clearTimeout(this.timer);
     if (this.request) {
@@ -118,27 +111,24 @@ class Poll {
   }
 }
 
-// Calling.
-
-// The answer to an XML-RPC call as text: all that are called here answer a boolean or an int. The values are XML; none
-// has text of a server.
+// The answer, a boolean or an int, as text. The values are XML; none has text of a server.
 async function call(server, method, ...values) {
+  const fail = (text, fault) => Promise.reject({ message: `server ${server.id}: ${text}`, fault });
   const params = values.map((value) => `<param><value>${value}</value></param>`).join("");
   const answer = await fetch(`${originOf(server)}/RPC2`, {
     method: "POST",
     headers: { "Content-Type": "text/xml" },
     body: `<methodCall><methodName>surfstore.${method}</methodName><params>${params}</params></methodCall>`,
     credentials: "omit",
-  });
+  }).catch(() => fail("the connection fails"));
   const xml = new DOMParser().parseFromString(await answer.text(), "text/xml");
   const text = (selector) => xml.querySelector(selector)?.textContent.trim();
   if (text("fault")) {
-    throw Object.assign(new Error(text("fault string")), { fault: Number(text("fault int")) });
+    return fail(text("fault string"), Number(text("fault int")));
   }
-  return text("params value") ?? Promise.reject(new Error(`the answer is not XML-RPC (HTTP ${answer.status})`));
+  return text("params value") ?? fail(`the answer is not XML-RPC (HTTP ${answer.status})`);
 }
 
-// What is asked before an action that is not on this machine.
 function confirmed(command) {
   const dialog = byId("question");
   if (isLoopback(location.hostname)) {
@@ -154,12 +144,12 @@ function confirmed(command) {
 
 const tested = (text) => say(byId("tested"), text);
 
-// What `command` does: the call of all servers that `find` finds once it is confirmed.
+// Calls all servers that `find` finds once it is confirmed.
 async function run(command, method, find) {
   if (await confirmed(command)) {
     const servers = find();
     const answers = await Promise.allSettled(servers.map((server) => call(server, method)));
-    const failures = answers.map(({ reason }, place) => reason && `server ${servers[place].id}: ${reason.message}`);
+    const failures = answers.map(({ reason }) => reason?.message);
     const done = servers.length ? "done" : "there is no such server now";
     say(byId("outcome"), `${command}: ${failures.filter(Boolean).join("; ") || done}`);
     servers.forEach(({ id }) => polls[id].hurry());
@@ -169,7 +159,6 @@ async function run(command, method, find) {
 let isTesting = false;
 let testVersion = 0;
 
-// One update of the test file, at whichever server leads, until it is answered.
 async function testUpdate() {
   if (isTesting || !(await confirmed(testCommand()))) {
     return;
@@ -202,8 +191,8 @@ async function updated(began) {
   }
   const name = `<string>${TEST_FILE}</string>`;
   testVersion = Number(await call(leader, "tester_getversion", name)) + 1;
-  const hashes = `<array><data><value><string>${TEST_HASH}</string></value></data></array>`;
-  const answer = await call(leader, "updatefile", name, `<int>${testVersion}</int>`, hashes).catch((error) => {
+  const version = `<int>${testVersion}</int>`;
+  const answer = await call(leader, "updatefile", name, version, "<array><data/></array>").catch((error) => {
     // All other faults are definite.
     throw Object.assign(error, { isOpen: [undefined, 3].includes(error.fault) });
   });
@@ -216,10 +205,10 @@ const leaderNow = () => model.servers[model.state(now()).leader];
 function testCommand() {
   const files = model.servers.flatMap(({ view }) => view?.files.shown ?? []);
   const seen = files.map(({ key, version }) => (key === TEST_KEY ? version : 0));
-  return `surfstore update ${TEST_FILE} ${Math.max(testVersion, ...seen) + 1} ${TEST_HASH}`;
+  return `surfstore update ${TEST_FILE} ${Math.max(testVersion, ...seen) + 1}`;
 }
 
-// A button with the command line that does the same. Without use, it stays and keeps the focus.
+// A button with its command line. Without use, it stays and keeps the focus.
 function action(onClick, text = "", line = "") {
   const button = make("button", { type: "button" }, text);
   const command = make("code", {}, line);
@@ -228,8 +217,6 @@ function action(onClick, text = "", line = "") {
 }
 
 const mayCrash = ({ view }) => view?.mayCrash;
-
-// The panels.
 
 function writeHeader(state) {
   say(byId("headline"), state.headline);
@@ -306,7 +293,7 @@ function writeActions({ servers, leader }) {
   say(update.lastChild, testCommand());
 }
 
-// The ring. Server 0 is at the top, the others follow clockwise.
+// Server 0 is at the top, the others follow clockwise.
 
 const CENTER = 220;
 const RADIUS = 155;
@@ -317,7 +304,7 @@ function position(id) {
   return { x: CENTER + radius * Math.cos(angle), y: CENTER + radius * Math.sin(angle) };
 }
 
-// The labels have no room for the term then; its colour remains.
+// The labels have no room for the term then.
 const isCrowded = () => 7 < model.servers.length;
 
 const SHAPES = {
@@ -344,7 +331,6 @@ function node(id) {
   );
 }
 
-// The legend uses the same shapes and classes as the ring.
 const MESSAGES = {
   ask: "asks for a vote", grant: "grants it", refuse: "refuses", entries: "entries", heartbeat: "heartbeat",
 };
@@ -357,6 +343,7 @@ byId("legend").append(
     const cross = make("path", { class: "cross", d: CROSS });
     return sample(state, make("g", { class: `node ${state}` }, shape, cross));
   }),
+  sample("timer", make("path", { class: "arc", d: "M0 -26A26 26 0 1 1 -26 0" })),
   ...Object.entries(MESSAGES).map(([kind, text]) => {
     return sample(text, make("circle", { class: `message ${kind}`, r: kind === "heartbeat" ? 12 : 18 }));
   }),
@@ -377,7 +364,6 @@ function writeRing(at) {
     show(arc, timer);
     set(arc, "stroke-dasharray", `${timer?.toFixed(3) ?? 0} 1`);
     say(label, LABELS[state] ?? (isCrowded() ? state : `${state}, term ${term}`));
-    // A dot for each server's vote, on an arc above the candidate.
     const dots = fit(votes, state === "candidate" ? nodes.length : 0, (voter) => {
       const angle = 16 * (voter - (nodes.length - 1) / 2);
       return make("circle", { r: 4.5, transform: `rotate(${angle}) translate(0 -47)` });
@@ -403,7 +389,7 @@ function writeMessages(at) {
     const [begin, end] = [position(from), position(to)];
     const length = Math.hypot(end.x - begin.x, end.y - begin.y) || 1;
     const [dx, dy] = [(end.x - begin.x) / length, (end.y - begin.y) / length];
-    // On the right of the line, so that a message and its reply do not meet.
+    // On the right of the line: a message and its reply do not meet.
     const way = 40 + (length - 80) * Math.min(1, (at - start) / FLIGHT);
     set(dot, "class", `message ${kind}`);
     set(dot, "r", kind === "heartbeat" ? 4 : 6);
@@ -412,9 +398,10 @@ function writeMessages(at) {
   });
 }
 
-// The log grid: one stop of the tab key, arrows move in it.
+// One stop of the tab key; arrows move in the log.
 
 let chosen = { row: 0, column: COLUMNS - 1 };
+let inSight = 0;
 
 function writeGrid({ grid, servers }) {
   const { tHead, tBodies } = byId("log");
@@ -424,7 +411,7 @@ function writeGrid({ grid, servers }) {
     const index = grid.first + column;
     const [label] = fit(titles[column + 1], 1, () => make("span"));
     say(label, String(index));
-    set(label, "class", index % 4 ? "unseen" : "quiet");
+    set(label, "class", index % 4 || column === COLUMNS ? "unseen" : "quiet");
   }
   const rows = fit(tBodies[0], grid.rows.length, () => make("tr"));
   grid.rows.forEach((row, place) => {
@@ -452,6 +439,13 @@ function writeGrid({ grid, servers }) {
       set(cells[column], "aria-label", cell ? cellText(row.id, cell) : `Server ${row.id}: unknown`);
     });
   });
+  // The last entries are in sight until the reader scrolls.
+  const frame = byId("log").parentElement;
+  const end = titles[grid.last - grid.first + 2];
+  if (Math.abs(frame.scrollLeft - Math.min(inSight, frame.scrollWidth - frame.clientWidth)) < 2) {
+    frame.scrollLeft = end.offsetLeft + end.offsetWidth - frame.clientWidth;
+    inSight = frame.scrollLeft;
+  }
 }
 
 function cellAt({ row, column }) {
@@ -477,8 +471,6 @@ byId("log").addEventListener("focusin", (event) => {
   told(event);
 });
 
-// The events.
-
 const topics = new Map();
 for (const topic of TOPICS) {
   const box = make("input", { type: "checkbox" });
@@ -490,6 +482,7 @@ for (const topic of TOPICS) {
 
 let isPaused = false;
 let missed = 0;
+let isFollowed = true;
 
 byId("pause").addEventListener("click", () => {
   isPaused = !isPaused;
@@ -529,25 +522,26 @@ function writeEvents(events) {
 
 function list(chosen) {
   const frame = byId("events");
-  const isAtEnd = frame.scrollHeight - frame.scrollTop - frame.clientHeight < 32;
+  isFollowed = frame.scrollHeight - frame.scrollTop - frame.clientHeight < 32;
   const rows = byId("event-rows");
   rows.append(...chosen.slice(-EVENT_ROWS_MAX).map(eventRow));
   while (EVENT_ROWS_MAX < rows.children.length) {
     rows.firstElementChild.remove();
   }
   // A reader who has scrolled back stays there.
-  if (isAtEnd) {
+  if (isFollowed) {
     frame.scrollTop = frame.scrollHeight;
   }
 }
+
+// Another width changes the heights of the rows.
+addEventListener("resize", () => isFollowed && (byId("events").scrollTop = byId("events").scrollHeight));
 
 function rewriteEvents() {
   byId("event-rows").replaceChildren();
   missed = 0;
   list((model?.events ?? []).filter(isChosen));
 }
-
-// The files.
 
 function writeFiles({ files, servers }) {
   const shown = files.rows.length;
@@ -608,7 +602,7 @@ function frame() {
   requestAnimationFrame(frame);
 }
 
-// Also without answers: values grow old by themselves.
+// Values grow old without answers.
 function tick() {
   if (!document.hidden) {
     replay();

@@ -448,6 +448,8 @@ test("11d: with forced colours, at 200 % and 360 pixels wide, everything can be 
   const settings = [
     { viewport: { width: 360, height: 740 } },
     { viewport: { width: 640, height: 450 }, deviceScaleFactor: 2 },
+    { viewport: { width: 1024, height: 768 } },
+    { viewport: { width: 1216, height: 768 } },
     { viewport: { width: 1280, height: 900 }, forcedColors: "active" },
     { viewport: { width: 2560, height: 1440 } },
   ];
@@ -466,6 +468,50 @@ test("11d: with forced colours, at 200 % and 360 pixels wide, everything can be 
     }
     await page.close();
   }
+});
+
+test("11e: a long address widens nothing", async () => {
+  const servers = await start(1, `${"metadata-of-".repeat(5)}0.example`);
+  for (const width of [360, 768, 1216, 1280]) {
+    const page = await open(servers.url(0), { viewport: { width, height: 740 } });
+    await ready(page, 1);
+    const excess = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(excess <= 0, `${width} pixels wide: ${excess} too many`);
+    await page.close();
+  }
+});
+
+test("11f: in a narrow window, the newest entries and events are in sight until the reader scrolls", async () => {
+  const servers = await start(3);
+  const leader = await servers.leader();
+  const page = await open(servers.url(0));
+  await ready(page, 3);
+  const update = async (from, to) => {
+    for (let version = from; version <= to; version++) {
+      await servers.call(leader, "updatefile", "a.txt", version, ["hash"]);
+    }
+    const entry = page.locator(`#log td[aria-label^="Server 0, index ${to + 1}: term"]`);
+    await entry.waitFor({ state: "attached", timeout: 3000 });
+    return entry.evaluate((cell) => {
+      const frame = cell.closest(".scroll").getBoundingClientRect();
+      const { left, right } = cell.getBoundingClientRect();
+      return frame.left <= left && right <= frame.right;
+    });
+  };
+  const isAtEnd = () => page.locator("#events").evaluate((list) => {
+    return list.scrollHeight - list.scrollTop - list.clientHeight < 2 && list.clientHeight < list.scrollHeight;
+  });
+  assert.ok(await update(1, 20));
+  await eventually(isAtEnd, 5, "the newest event is in sight");
+  await page.setViewportSize({ width: 360, height: 740 });
+  assert.ok(await update(21, 24), "the newest entry is in sight");
+  await eventually(isAtEnd, 5, "the newest event is in sight again");
+  await page.locator(".scroll:has(#log)").evaluate((frame) => (frame.scrollLeft = 0));
+  await page.locator("#events").evaluate((list) => (list.scrollTop = 0));
+  const rows = await page.locator("#event-rows tr").count();
+  assert.equal(await update(25, 28), false, "a reader who has scrolled back stays there");
+  await eventually(async () => rows < await page.locator("#event-rows tr").count(), 5, "events are added");
+  assert.equal(await page.locator("#events").evaluate((list) => list.scrollTop), 0);
 });
 
 test("a page that is not on this machine asks before it crashes a server", async () => {
