@@ -2,7 +2,7 @@
 //! between two polls.
 //!
 //! A record is a few numbers, and text is only made of it when someone asks. Of the appends, which may be thousands a
-//! second, only some are recorded: see `traffic`.
+//! second, only some are recorded (see `traffic`), and of these only the last are kept.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -12,10 +12,13 @@ use crate::raft::{BallotKind, Failure, LogIndex, RoleName, ServerId, Term, Timer
 /// The number of events that are kept.
 pub const RECORDED_MAX: usize = 256;
 
+/// How many of them may be appends. Appends never stop, and would soon displace everything else.
+const APPENDS_MAX: usize = 64;
+
 /// A recorded event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Record {
-    /// Its number, from 1 without gaps.
+    /// Its number, from 1. Those of forgotten appends are missing.
     pub(super) number: u64,
     pub(super) at: Instant,
     pub(super) term: Term,
@@ -106,18 +109,40 @@ impl Servers {
 pub(super) struct Recorder {
     /// At most [`RECORDED_MAX`], oldest first.
     records: VecDeque<Record>,
+    /// How many of them are appends.
+    appends: usize,
     /// The number of the last record; 0 if there is none.
     last: u64,
+    /// The number of the last forgotten record that was not an append; 0 if there is none.
+    forgotten: u64,
+}
+
+impl Record {
+    fn is_append(&self) -> bool {
+        matches!(self.what, Recorded::Append { .. })
+    }
 }
 
 impl Recorder {
-    /// Records an event, and forgets the oldest one if there are too many.
+    /// Records an event, and forgets the oldest append if there are too many appends, or else the oldest event if there
+    /// are too many events.
     pub(super) fn record(&mut self, what: Recorded, term: Term, at: Instant) {
-        if self.records.len() == RECORDED_MAX {
-            self.records.pop_front();
-        }
         self.last += 1;
-        self.records.push_back(Record { number: self.last, at, term, what });
+        let record = Record { number: self.last, at, term, what };
+        if record.is_append() {
+            self.appends += 1;
+        }
+        let oldest = if APPENDS_MAX < self.appends {
+            self.records.iter().position(Record::is_append)
+        } else {
+            (self.records.len() == RECORDED_MAX).then_some(0)
+        };
+        match oldest.and_then(|place| self.records.remove(place)) {
+            Some(oldest) if oldest.is_append() => self.appends -= 1,
+            Some(oldest) => self.forgotten = oldest.number,
+            None => {}
+        }
+        self.records.push_back(record);
     }
 
     /// Records that a peer is asked for its vote: in the record of the other peers that are asked at the same time, if
@@ -138,9 +163,9 @@ impl Recorder {
         self.records.iter().rev().take_while(move |record| number < record.number)
     }
 
-    /// The number of the last record; 0 if there is none.
-    pub(super) fn last(&self) -> u64 {
-        self.last
+    /// Whether a record after the one with that number was forgotten that was not an append.
+    pub(super) fn has_forgotten(&self, number: u64) -> bool {
+        number < self.forgotten
     }
 }
 
@@ -158,6 +183,34 @@ mod tests {
         assert_eq!(numbers, (300 - RECORDED_MAX as u64 + 1..=300).rev().collect::<Vec<_>>());
         assert!(recorder.after(0).all(|it| it.what == Recorded::Conflict(LogIndex(it.number))));
         assert_eq!((recorder.after(299).count(), recorder.after(300).count()), (1, 0));
+    }
+
+    #[test]
+    fn appends_displace_one_another_and_nothing_else() {
+        let (mut recorder, now) = (Recorder::default(), Instant::now());
+        let append = |entries| {
+            let (peer, direction) = (ServerId(1), Direction::Sent);
+            Recorded::Append { peer, direction, entries }
+        };
+        recorder.record(append(0), Term(1), now);
+        recorder.record(Recorded::Role(RoleName::Leader), Term(1), now);
+        (0..1000).for_each(|entries| recorder.record(append(entries % 2), Term(1), now));
+        let numbers: Vec<_> = recorder.after(0).map(|record| record.number).collect();
+        let last = 1002;
+        let kept = (last - APPENDS_MAX as u64 + 1..=last).rev().chain([2]);
+        assert_eq!(numbers, kept.collect::<Vec<_>>());
+        assert!(!recorder.has_forgotten(0), "only appends");
+
+        (0..300).for_each(|_| recorder.record(Recorded::Founds, Term(1), now));
+        assert_eq!(recorder.after(0).count(), RECORDED_MAX);
+        assert!(recorder.after(0).all(|record| record.what == Recorded::Founds));
+        // The last of the others gives way too, and then the first of these.
+        let forgotten = last + 300 - RECORDED_MAX as u64;
+        assert!(recorder.has_forgotten(forgotten - 1) && !recorder.has_forgotten(forgotten));
+        // No append of before counts.
+        (0..100).for_each(|_| recorder.record(append(0), Term(1), now));
+        let appends = recorder.after(0).filter(|record| record.is_append()).count();
+        assert_eq!((appends, recorder.after(0).count()), (APPENDS_MAX, RECORDED_MAX));
     }
 
     #[test]

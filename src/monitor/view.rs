@@ -59,7 +59,8 @@ pub struct Sight<'a> {
 impl Monitor {
     /// The view as JSON, with the events after the one with the number `since`. It has at most [`VIEW_BYTES_MAX`]: if
     /// that is not enough for all, names are cut, and old events, old entries and the last files are left out. The
-    /// entries and the files are told again next time, the events are not: up to half of the room is theirs first.
+    /// entries and the files are told again next time, the events are not: up to half of the room is theirs first. It
+    /// says if events are missing, except for appends.
     pub fn view(&self, since: u64, sight: &Sight<'_>) -> Page {
         let looked_up = missing_blocks(sight);
         let mut text = self.scalars(sight, &looked_up).to_string();
@@ -67,6 +68,7 @@ impl Monitor {
         let mut left = VIEW_BYTES_MAX.saturating_sub(text.len() + FRAME_BYTES);
         let records = self.recorder.after(since).map(|record| self.event(record).to_string());
         let records: Vec<_> = records.collect();
+        let records_count = records.len();
         let reserved = records.iter().map(|record| record.len() + 1).sum::<usize>().min(left / 2);
         let list_bytes_max = (left - reserved) / 2;
         let mut log = fitted(list_bytes_max, |chars| entries(sight.server, chars));
@@ -77,7 +79,7 @@ impl Monitor {
         // What both lists leave is for the events as well.
         let mut events = as_fit(left, records.into_iter());
         events.reverse();
-        let dropped = (events.len() as u64) < self.recorder.last().saturating_sub(since);
+        let dropped = events.len() < records_count || self.recorder.has_forgotten(since);
         text += &format!(
             ",\"log\":[{}],\"files\":{{\"count\":{},\"shown\":[{}]}},\"events\":[{}]{}}}\n",
             log.join(","),
