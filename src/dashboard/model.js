@@ -156,7 +156,7 @@ export class Model {
 
     const [first] = view.events;
     const missing = view.dropped && server.view && first ? [{ ...first, seq: first.seq - 1, kind: "missing" }] : [];
-    // A server's items stay in its order, also if its offset has changed.
+    // A server's items stay in order, also if its offset changes.
     const timeOf = (at) => Math.max(server.told, at + server.offset);
     for (const event of isWhole ? [...missing, ...view.events] : []) {
       if (server.seq < event.seq) {
@@ -173,7 +173,7 @@ export class Model {
     this.queue.splice(0, this.queue.length - this.servers.length * EVENTS_MAX);
   }
 
-  // Replays everything up to REPLAY_LATE ago, and returns the events among it, oldest first.
+  // Replays everything up to REPLAY_LATE ago, and returns its events, oldest first.
   advance(now) {
     if (now - this.resumed < REPLAY_LATE) {
       return [];
@@ -259,7 +259,7 @@ export class Model {
     return silent(failure === "refused" || !view ? "all" : "stale", false, how, "no other server hears it");
   }
 
-  // What is shown of this moment, except the events and the ring.
+  // What is shown now, except the events and the ring.
   state(now) {
     const servers = this.servers.map((server) => ({ ...server, ...this.statusOf(server, now) }));
     const leader = leading(servers);
@@ -307,7 +307,7 @@ export class Model {
     const notes = [];
     if (leader && leader.id !== server.id && view.role !== "crashed") {
       const { match } = leader.view.peers.find((peer) => peer.id === server.id) ?? {};
-      // Until a new leader knows the match, it is 0. Entries that were committed a poll ago should be here by now.
+      // Until a new leader knows the match, it is 0. Entries committed a poll ago should be here by now.
       const stored = match === 0 ? view.commitIndex : match;
       if (Number.isInteger(stored) && stored < leader.committedBefore) {
         server.lag = leader.view.commitIndex - stored;
@@ -475,13 +475,14 @@ function filesOf(servers) {
     const files = shown.map((files) => files.get(key));
     const newest = Math.max(...files.map((file) => file?.version ?? 0));
     const cells = files.map((file, id) => {
-      const { view } = servers[id];
-      // Beyond the last file that a server shows, it may have more.
+      const { view, isOld, lag, state } = servers[id];
+      // Beyond the last file that it shows, a server may have more.
       const last = [...shown[id].values()].at(-1)?.name.replace(/…$/, "") ?? "";
       const isUnknown = !view || (!file && shown[id].size < view.files.count && last <= name);
       return {
         text: file ? String(file.version) + (file.deleted ? " deleted" : "") : isUnknown ? "?" : "–",
-        isBehind: !isUnknown && (file?.version ?? 0) < newest,
+        // Others are asked at other moments.
+        isBehind: (lag || isOld || state === "crashed") && !isUnknown && (file?.version ?? 0) < newest,
       };
     });
     return { name, cells };

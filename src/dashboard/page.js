@@ -1,5 +1,5 @@
-// The page: asks the servers, and writes what the model says into the document, as text only. Elements are made once
-// and kept, so that the focus, a selection and the scroll position survive an update.
+// Asks the servers, and writes what the model says into the page, as text only. Elements are made once and kept, so
+// that the focus, a selection and the scroll position survive.
 
 import {
   COLUMNS, FLIGHT, Model, POLL, REPLAY_LATE, TIMEOUT, TOPICS,
@@ -63,7 +63,7 @@ async function view(origin, since, ...signals) {
   return answer.ok ? answer.json() : Promise.reject({ reason: `it answers HTTP ${answer.status}` });
 }
 
-// Asks one server, never twice at a time, and never while the tab is hidden.
+// Asks one server, never twice at a time, nor while the tab is hidden.
 class Poll {
   constructor(id) {
     this.id = id;
@@ -389,7 +389,7 @@ function writeMessages(at) {
     const [begin, end] = [position(from), position(to)];
     const length = Math.hypot(end.x - begin.x, end.y - begin.y) || 1;
     const [dx, dy] = [(end.x - begin.x) / length, (end.y - begin.y) / length];
-    // On the right of the line: a message and its reply do not meet.
+    // On the right: a message and its reply do not meet.
     const way = 40 + (length - 80) * Math.min(1, (at - start) / FLIGHT);
     set(dot, "class", `message ${kind}`);
     set(dot, "r", kind === "heartbeat" ? 4 : 6);

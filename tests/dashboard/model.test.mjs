@@ -442,16 +442,27 @@ test("the log grid marks what the leader knows to be stored, and what it sends n
   assert.equal(cellText(1, cells[3]), "Server 1, index 4: no entry, sent next");
 });
 
-test("a version is behind only if the server surely has an older one", () => {
-  const model = settled();
+test("a version is behind only if the server lags or is crashed, and surely has an older one", () => {
   const shown = (...names) => names.map(([name, version]) => ({ key: name, name, version, deleted: false }));
   const cellsOf = ({ cells }) => cells.slice(0, 3).map(({ text, isBehind }) => [text, isBehind]);
-  answer(model, 10_500, leaderView(10_500, { files: { count: 2, shown: shown(["a", 2], ["b", 1]) } }));
-  answer(model, 10_500, view(1, 10_500, { files: { count: 2, shown: shown(["a", 1]) } }));
-  answer(model, 10_500, view(2, 10_500, { files: { count: 1, shown: shown(["a", 2]) } }));
-  const [a, b] = model.state(10_600).files.rows;
-  assert.deepEqual(cellsOf(a), [["2", false], ["1", true], ["2", false]]);
-  assert.deepEqual(cellsOf(b), [["1", false], ["?", false], ["–", true]]);
+  const rows = (changes) => {
+    const model = settled();
+    const peer = { next: 4, match: 3, lastReply: 0 };
+    const lagging = peers(0, { 1: peer, 2: peer });
+    for (const now of [11_000, 12_000]) {
+      const files = { count: 2, shown: shown(["a", 2], ["b", 1]) };
+      answer(model, now, leaderView(now, { files, peers: lagging, ...changes.leader }));
+      answer(model, now, view(1, now, { files: { count: 2, shown: shown(["a", 1]) }, ...changes.others }));
+      answer(model, now, view(2, now, { files: { count: 1, shown: shown(["a", 2]) }, ...changes.others }));
+    }
+    return model.state(12_010).files.rows.map(cellsOf);
+  };
+  const behind = [[["2", false], ["1", true], ["2", false]], [["1", false], ["?", false], ["–", true]]];
+  assert.deepEqual(rows({ leader: { commitIndex: 9, lastIndex: 9 } }), behind);
+  assert.deepEqual(rows({ others: { role: "crashed" } }), behind);
+  // Just asked at another moment.
+  const level = behind.map((cells) => cells.map(([text]) => [text, false]));
+  assert.deepEqual(rows({}), level);
 });
 
 test("the server that gave the page is asked at the page's own address, whatever that is called", () => {
