@@ -3,6 +3,7 @@
 use std::path::Path;
 
 const TEXT: &str = include_str!("../../Containerfile");
+const IGNORED: &str = include_str!("../../.dockerignore");
 const MANIFEST: &str = include_str!("../../Cargo.toml");
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -46,6 +47,15 @@ fn the_image_is_built_from_files_that_exist_and_that_cargo_needs() {
         assert!(MANIFEST.contains(by), "{by}");
         assert!(sources.contains(&needed), "{needed}");
     }
+}
+
+#[test]
+fn the_builder_reads_what_is_copied_and_no_builds_of_the_machine() {
+    let patterns: Vec<_> = IGNORED.lines().filter(|line| !line.starts_with('#')).collect();
+    let copied = copied(false).into_iter().map(|source| format!("!{source}"));
+    // The last pattern that fits a path decides.
+    let expected = ["*".to_owned()].into_iter().chain(copied).chain(["**/target".to_owned()]);
+    assert_eq!(patterns, expected.collect::<Vec<_>>());
 }
 
 #[test]
