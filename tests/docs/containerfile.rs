@@ -5,6 +5,7 @@ use std::path::Path;
 const TEXT: &str = include_str!("../../Containerfile");
 const IGNORED: &str = include_str!("../../.dockerignore");
 const MANIFEST: &str = include_str!("../../Cargo.toml");
+const GUIDE: &str = include_str!("../../docs/operating.md");
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The words of each instruction of that name.
@@ -70,6 +71,31 @@ fn the_image_has_the_programs_that_are_built_and_starts_one_of_them() {
     let entry: Vec<_> = instructions("ENTRYPOINT").collect();
     assert_eq!(entry, [["[\"surfstore-server\"]"]]);
     assert!(programs.contains(&"surfstore-server"));
+}
+
+#[test]
+fn the_guide_names_the_user_and_the_paths_of_the_image() {
+    let variable =
+        |name: &str| instructions("ENV").find_map(|words| words[0].strip_prefix(name)).unwrap();
+    let config = variable("SURFSTORE_CONFIG=");
+    let data = variable("SURFSTORE_DATA_DIR=");
+    let volume = instructions("VOLUME").next().unwrap()[0];
+    assert_eq!(data.strip_prefix(volume), Some("/data"));
+    let (user, group) = instructions("USER").next().unwrap()[0].split_once(':').unwrap();
+    assert!(user.parse::<u32>().is_ok_and(|user| 0 < user), "{user}");
+    let created = format!("install -d -m 700 -o {user} -g {group} {volume}");
+    assert!(instructions("RUN").any(|words| words.join(" ") == created), "{created}");
+    let section = GUIDE.split("\n## ").find(|section| section.starts_with("Containers\n")).unwrap();
+    for named in [
+        format!("runs as user {user},"),
+        format!("belong to user {user}:"),
+        format!("servers.txt:{config}:ro\""),
+        format!("surfstore-0:{volume} surfstore {config} 0\n"),
+        format!("surfstore-0:{volume} surfstore --check {data}\n"),
+        format!("surfstore-0:{volume}:U`"),
+    ] {
+        assert!(section.contains(&named), "{named}");
+    }
 }
 
 #[test]
