@@ -63,8 +63,9 @@ const WAIT_MAX: Duration = Duration::from_secs(365 * 86400);
 pub struct Limits {
     /// The timeout of an operation, including all its attempts.
     pub deadline: Duration,
-    /// The timeout of one attempt, because another server may have become the leader in the meantime. After an attempt
-    /// that takes all of its time, the next one has twice as much, because a large map may need it.
+    /// The timeout of one attempt, because another server may have become the leader in the meantime. The first attempt
+    /// at the leader takes at most a quarter of the deadline if there is another server. After an attempt that takes all
+    /// of its time, the next one at the same server has twice as much, because a large map may need it.
     pub attempt: Duration,
     /// How long to look for a leader while every server refuses the connection, so that no process listens: they may be
     /// about to start. By default as long as the deadline.
@@ -133,7 +134,7 @@ impl Client {
     ///
     /// If no leader confirms it in time.
     pub async fn files(&mut self) -> Result<FileInfoMap, Error> {
-        self.read_files(&mut Search::new(self.limits)).await
+        self.read_files(&mut Search::new(self.limits, self.servers.len())).await
     }
 
     async fn read_files(&mut self, search: &mut Search) -> Result<FileInfoMap, Error> {

@@ -19,12 +19,17 @@ const PAUSE: Duration = Duration::from_millis(3);
 /// The longest pause, without its random part: a fraction of an election time.
 const PAUSE_MAX: Duration = Duration::from_millis(25);
 
+/// The first attempt at a server of several takes at most this fraction of the operation's time, so that one server that
+/// has stopped does not use it up. The second attempt at the same server has twice as much, and both together leave a
+/// quarter for the others: until a follower notices that its leader has stopped, it still names that leader.
+const ATTEMPTS: u32 = 4;
+
 /// The search of one operation for a leader that executes it.
 pub(super) struct Search {
     /// The deadline of the operation.
     pub(super) until: Instant,
-    /// The timeout of the next attempt.
-    attempt: Duration,
+    /// What is known of each server.
+    turns: Vec<Turn>,
     /// The number of servers asked without success since the last pause.
     tried: usize,
     /// The next pause, without its random part.
@@ -40,20 +45,53 @@ pub(super) struct Search {
     refused_since: Instant,
 }
 
+/// When to ask a server, and for how long.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    /// The timeout of the next attempt.
+    attempt: Duration,
+    /// Until then, other servers are asked before this one, unless one of them names it as the leader.
+    rests_until: Instant,
+}
+
 impl Search {
-    pub(super) fn new(limits: Limits) -> Search {
-        let Limits { deadline, attempt, refusals } = limits;
+    /// A search among so many servers.
+    pub(super) fn new(limits: Limits, servers: usize) -> Search {
+        let attempt = first_attempt(limits, servers);
         Search {
-            until: after(deadline),
-            attempt,
+            until: after(limits.deadline),
+            turns: vec![Turn { attempt, rests_until: Instant::now() }; servers],
             tried: 0,
             pause: PAUSE,
             trouble: String::new(),
             busy: None,
-            refusals,
+            refusals: limits.refusals,
             refused: 0,
             refused_since: Instant::now(),
         }
+    }
+
+    /// When the next attempt at this server ends.
+    fn attempt_until(&self, server: usize) -> Instant {
+        let attempt = self.turns.get(server).map_or(Duration::ZERO, |turn| turn.attempt);
+        self.until.min(after(attempt))
+    }
+
+    /// Records an attempt that failed. The server rests for as long as the attempt took. If that was all of its time, the
+    /// next one has more, because a large map may need it.
+    fn count_failure(&mut self, server: usize, began: Instant, until: Instant) {
+        let Some(turn) = self.turns.get_mut(server) else { return };
+        let now = Instant::now();
+        turn.rests_until = now + now.saturating_duration_since(began);
+        if until <= now {
+            turn.attempt = turn.attempt.saturating_mul(2);
+        }
+    }
+
+    /// The first of these servers that does not rest, or the one that rests for the shortest time.
+    fn first_of(&self, servers: impl Iterator<Item = usize>) -> Option<usize> {
+        let now = Instant::now();
+        servers.min_by_key(|id| self.turns.get(*id).map(|turn| turn.rests_until.max(now)))
     }
 
     /// Records that this many more servers have refused the connection, or, with 0, that one has not. An attempt that
@@ -94,6 +132,12 @@ impl Search {
     }
 }
 
+/// The timeout of the first attempt at one of so many servers. Without others there is none to leave time for.
+fn first_attempt(limits: Limits, servers: usize) -> Duration {
+    let share = if servers <= 1 { limits.deadline } else { limits.deadline / ATTEMPTS };
+    limits.attempt.min(share)
+}
+
 /// The result of a call to the leader.
 pub(super) enum Sought {
     /// The leader has answered.
@@ -127,7 +171,7 @@ impl Client {
         search: &mut Search,
     ) -> Result<Sought, Error> {
         while Instant::now() < search.until {
-            let until = search.until.min(after(search.attempt));
+            let (began, until) = (Instant::now(), search.attempt_until(self.guess));
             let Some(server) = self.servers.get_mut(self.guess) else {
                 return Err(Error::NoLeader("there are no servers".to_owned()));
             };
@@ -138,15 +182,11 @@ impl Client {
             self.failed_attempts = self.failed_attempts.saturating_add(1);
             let address = server.address().clone();
             search.note(&address, &error);
+            search.count_failure(self.guess, began, until);
             search.count_refusals(usize::from(matches!(error, AttemptError::Refused(_))));
             search.check_refusals(self.servers.len())?;
             match error {
-                AttemptError::Lost(_) => {
-                    if until <= Instant::now() {
-                        search.attempt = search.attempt.saturating_mul(2);
-                    }
-                    return Ok(self.leave(search, Sought::Lost).await);
-                }
+                AttemptError::Lost(_) => return Ok(self.leave(search, Sought::Lost).await),
                 AttemptError::Refused(_) | AttemptError::Unsent(_) | AttemptError::NotServed(_) => {
                     self.go_on(search, NextServer::Elsewhere(None)).await;
                 }
@@ -173,7 +213,7 @@ impl Client {
 
     /// Moves to the next server after one has left the outcome of a call open.
     async fn leave(&mut self, search: &mut Search, sought: Sought) -> Sought {
-        self.guess = self.after_guess();
+        self.guess = self.after_guess(search);
         search.pause().await;
         sought
     }
@@ -183,7 +223,7 @@ impl Client {
         let is_round = self.servers.len() <= search.tried;
         match next {
             NextServer::Elsewhere(named) => {
-                self.guess = named.unwrap_or_else(|| self.after_guess())
+                self.guess = named.unwrap_or_else(|| self.after_guess(search))
             }
             NextServer::Later => search.pause().await,
         }
@@ -192,8 +232,11 @@ impl Client {
         }
     }
 
-    fn after_guess(&self) -> usize {
-        (self.guess + 1) % self.servers.len().max(1)
+    /// The next server.
+    fn after_guess(&self, search: &Search) -> usize {
+        let count = self.servers.len().max(1);
+        let others = (1..count).map(|step| (self.guess + step) % count);
+        search.first_of(others).unwrap_or(self.guess)
     }
 
     /// The leader that a fault names. An address outside this set is ignored.
@@ -212,17 +255,21 @@ impl Client {
     ///
     /// If no server claims to lead in time.
     pub async fn leader(&mut self) -> Result<(usize, ServerStatus), Error> {
-        let mut search = Search::new(self.limits);
+        let mut search = Search::new(self.limits, self.servers.len());
+        let mut attempt = first_attempt(self.limits, self.servers.len());
         // The first error of the last round for which there was time.
         let mut trouble = None;
         loop {
-            let until = search.until;
+            let until = search.until.min(after(attempt));
             let statuses = self.at_each(async |server| server.status_before(until).await).await;
             let refused = statuses.iter().filter(|status| matches!(status, Err(Error::Refused(_))));
             let refused = refused.count();
             search.count_refusals(if refused == statuses.len() { refused } else { 0 });
             search.check_refusals(statuses.len().max(1))?;
-            let is_over = until <= Instant::now();
+            let is_over = search.until <= Instant::now();
+            if until <= Instant::now() {
+                attempt = attempt.saturating_mul(2);
+            }
             if !is_over || trouble.is_none() {
                 trouble = Some(statuses.iter().find_map(|status| status.as_ref().err().cloned()));
             }

@@ -73,7 +73,7 @@ impl Client {
         check_text(&update.name)?;
         check(&update.hashes)?;
         let document = written(&Ask::Update(&update.name, update.version, &update.hashes))?;
-        let mut search = Search::new(self.limits);
+        let mut search = Search::new(self.limits, self.servers.len());
         let mut doubt = Doubt::None;
         loop {
             let is_refused = match self.seek(&document, &mut search).await {

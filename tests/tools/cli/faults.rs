@@ -1,16 +1,18 @@
 //! What is shown about servers that are crashed, dead or without a majority, and how the program then ends.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
+use rustix::process::Signal;
 use serde_json::{Value as Json, json};
 use support::client::{TRUE, hash};
 use support::harness::Cluster;
 use support::stage::{Act, Stage};
-use support::wait::{PATIENCE, wait_until};
+use support::wait::{ELECTION, PATIENCE, wait_until};
 use surfstore::value::Value;
 
 use super::program::{Ended, at, config, program, run};
@@ -58,6 +60,52 @@ fn every_server_has_its_line_in_the_status_also_when_it_is_crashed_or_dead() {
         let changed = (id != dead).then_some(id == crashed);
         assert_eq!(restored["changed"].as_bool(), changed, "{restored}");
     }
+}
+
+/// Server 0 is the one that a command asks first.
+#[test]
+fn a_suspended_server_leaves_time_to_find_the_leader() {
+    for led in [false, true] {
+        let (mut cluster, mut leader) = Cluster::led(3);
+        while (leader == 0) != led {
+            cluster.crash(&[leader]);
+            wait_until(PATIENCE, "another server leads", || !cluster.leaders().is_empty());
+            cluster.restore(&[leader]);
+            leader = cluster.leader();
+        }
+        cluster.signal(0, Signal::STOP);
+        wait_until(ELECTION, "another server leads", || {
+            [1, 2].into_iter().any(|id| cluster.at(id).is_leader())
+        });
+        let address = |id| cluster.at(id).address().to_owned();
+        let leaders = [address(1), address(2)];
+        let with = |line: &str| {
+            let words = [&["--timeout", "3"], &*line.split(' ').collect::<Vec<_>>()].concat();
+            at(&cluster, &words).shown()
+        };
+        assert_eq!(with("update a.txt 1 h"), "a.txt is at version 1\n");
+        assert_eq!(with("get a.txt"), "version 1\nh\n");
+        assert!(leaders.contains(&with("leader").trim().to_owned()));
+        assert_eq!(with("call updatefile string:a.txt int:2 json:[\"i\"]"), "true\n");
+        cluster.signal(0, Signal::CONT);
+        // The update that it got while it was suspended has no effect.
+        cluster.await_version(&[0, 1, 2], "a.txt", 2);
+    }
+}
+
+#[test]
+fn a_silent_server_leaves_time_for_a_leader_that_is_elected_meanwhile() {
+    let silent = Stage::new(|_, _| Act::Silence);
+    let leader = Stage::new(|_, before| match before {
+        0 => Act::Fault(1, "isCrashed: this server is crashed".to_owned()),
+        _ => Act::Answer(status("")),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config");
+    let set = format!("M: 2\nmetadata0: {}\nmetadata1: {}\n", silent.address, leader.address);
+    fs::write(&path, set).unwrap();
+    let ended = run(program().args(["--timeout", "2", "leader", "-o", "json", "-f"]).arg(&path));
+    assert_eq!(serde_json::from_str::<Json>(&ended.shown()).unwrap()["id"], 1);
 }
 
 #[test]

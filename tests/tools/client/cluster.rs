@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use support::client::{Files, list};
 use support::harness::Cluster;
 use support::stage::{soon, update};
-use support::wait::PATIENCE;
+use support::wait::{ELECTION, PATIENCE, wait_until};
 use surfstore::client::blocking::{Client, wait};
 use surfstore::client::{Error, FileUpdate, Limits, Outcome};
 use surfstore::config::Address;
@@ -42,6 +43,26 @@ fn updates_go_on_through_a_change_of_leader() {
     assert_eq!(wait(client.servers()[next].version("a")), Ok(2));
     assert_eq!(wait(client.servers()[leader].version("a")), Ok(1));
     assert_eq!(wait(client.servers()[leader].is_crashed()), Ok(true));
+}
+
+#[test]
+fn a_known_leader_that_is_suspended_leaves_time_for_its_successor() {
+    let (mut cluster, leader) = Cluster::led(3);
+    let limits = Limits { deadline: Duration::from_secs(3), ..Limits::default() };
+    let mut client = client(&cluster, limits);
+    assert_eq!(client.leader().unwrap().0, leader);
+    // The connection is kept.
+    assert_eq!(client.update(&update("a", 1)), Ok(Outcome::Applied));
+    cluster.signal(leader, Signal::STOP);
+    wait_until(ELECTION, "another server leads", || {
+        let others = (0..3).filter(|id| *id != leader);
+        others.into_iter().any(|id| cluster.at(id).is_leader())
+    });
+    assert_eq!(client.update(&update("a", 2)), Ok(Outcome::Applied));
+    cluster.signal(leader, Signal::CONT);
+    // The copy that it got while it was suspended has no effect.
+    cluster.await_version(&[leader], "a", 2);
+    assert_eq!(client.update(&update("a", 2)), Ok(Outcome::Refused { stored: Some(2) }));
 }
 
 #[test]

@@ -126,6 +126,35 @@ fn a_leader_that_stays_busy_is_told_as_what_it_is() {
     }
 }
 
+/// A second attempt at one of them has more time, but the first one at another has not.
+#[test]
+fn several_silent_servers_leave_time_for_the_leader() {
+    let (silent, leader) = (Stage::new(|_, _| Act::Silence), leader());
+    let limits = Limits { deadline: Duration::from_secs(4), ..Limits::default() };
+    let mut all = vec![silent.address.clone(); 3];
+    all.push(leader.address.clone());
+    let mut client = Client::new(&all, limits);
+    assert_eq!(client.update(&update("a", 1)), Ok(Outcome::Applied));
+    assert_eq!((silent.heard("updatefile"), silent.heard("getfileinfomap")), (1, 2));
+    assert_eq!((leader.heard("updatefile"), leader.heard("getfileinfomap")), (1, 1));
+}
+
+#[test]
+fn a_silent_server_rests_while_the_others_elect_a_leader() {
+    let begin = Instant::now();
+    let silent = Stage::new(|_, _| Act::Silence);
+    let follower = refusing(2, "not the leader".to_owned());
+    let limits = Limits { deadline: Duration::from_secs(4), ..Limits::default() };
+    let elected = limits.deadline * 3 / 8;
+    let leader = Stage::new(move |_, _| match begin.elapsed() < elected {
+        true => Act::Fault(2, "not the leader".to_owned()),
+        false => empty_map(),
+    });
+    let all = [&silent, &follower, &leader].map(|stage| stage.address.clone());
+    assert_eq!(Client::new(&all, limits).files(), Ok([].into()));
+    assert_eq!(silent.heard("getfileinfomap"), 1);
+}
+
 #[test]
 fn servers_that_name_each_other_are_not_asked_without_a_pause() {
     let addresses = [dead(), dead()];
