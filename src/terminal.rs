@@ -1,15 +1,20 @@
-//! What the command-line programs know of terminals: their size, text that fits, and streams that are written as a
-//! whole.
+//! What the command-line programs know of terminals: their size, text that fits, streams that are written as a whole,
+//! and signals that count as one.
 //!
 //! The module knows nothing of what is written. Widths are columns: many characters of East Asia take two.
 
 use std::env;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::termios::tcgetwinsize;
 use unicode_width::UnicodeWidthChar;
+
+/// Signals within this time of the first count as the same: `timeout` of coreutils signals the process and then its
+/// process group, so that one timeout sends two.
+pub const SAME_SIGNAL: Duration = Duration::from_millis(500);
 
 /// The size of a terminal that does not tell its own.
 const UNKNOWN: Size = Size { columns: 80, rows: 24 };

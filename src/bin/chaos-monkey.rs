@@ -6,7 +6,7 @@ use std::process::{self, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::anyhow;
 use async_signal::{Signal, Signals};
@@ -14,7 +14,7 @@ use clap::{CommandFactory, FromArgMatches};
 use smol::stream::StreamExt;
 use surfstore::chaos::options::{CONFIG_VARIABLE, Options};
 use surfstore::chaos::run::run;
-use surfstore::terminal::{help_columns, write_whole};
+use surfstore::terminal::{SAME_SIGNAL, help_columns, write_whole};
 use surfstore::value::is_visible;
 
 /// The exit code for a violation, for a run that proves nothing, and for a report that cannot be written.
@@ -28,10 +28,6 @@ const EXIT_UNREACHABLE: u8 = 4;
 
 /// The exit code after a second Ctrl-C, by the convention of shells.
 const EXIT_INTERRUPTED: i32 = 130;
-
-/// Signals within this time of the first count as the same: `timeout` of coreutils signals the process and then its
-/// process group, so that one timeout sends two.
-const SAME: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     let command = <Options as CommandFactory>::command().term_width(help_columns());
@@ -86,7 +82,7 @@ fn interruption() -> io::Result<Arc<AtomicBool>> {
                 "chaos-monkey: stopping early to restore and check; press Ctrl-C again to exit at once",
             );
             let began = Instant::now();
-            signals.find(|_| SAME <= began.elapsed()).await;
+            signals.find(|_| SAME_SIGNAL <= began.elapsed()).await;
             process::exit(EXIT_INTERRUPTED);
         });
     });

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::io::{self, IsTerminal};
 use std::process;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_signal::{Signal, Signals};
 use smol::channel::{self, Receiver};
@@ -16,11 +16,7 @@ use super::arguments::CliCommand;
 use super::error::{CommandError, INTERRUPTED};
 use super::live::CLEAR_REST;
 use super::screen::Screen;
-use crate::terminal::write_whole;
-
-/// Signals within this time of the first count as the same: `timeout` of coreutils signals the process and then its
-/// process group, so that one timeout sends two.
-const SAME: Duration = Duration::from_millis(500);
+use crate::terminal::{SAME_SIGNAL, write_whole};
 
 /// From now on Ctrl-C ends the program, with one sentence about what is known of the command.
 pub(super) fn watch(command: &CliCommand, screen: &Screen) -> Result<(), CommandError> {
@@ -54,7 +50,7 @@ fn unwatched(error: &io::Error) -> CommandError {
 }
 
 /// Ctrl-C, SIGTERM or a hang-up of the terminal, for a command that has to undo something before it ends. The first
-/// signal interrupts the calls that are made through this, and the next one after [`SAME`] ends the program.
+/// signal interrupts the calls that are made through this, and the next one after [`SAME_SIGNAL`] ends the program.
 #[derive(Debug)]
 pub(super) struct Interruption {
     /// Closed by the first signal.
@@ -79,7 +75,7 @@ impl Interruption {
             let first = Instant::now();
             // What ends a session may send a hang-up as well.
             let is_second =
-                |signal: &_| !matches!(signal, Ok(Signal::Hup)) && SAME <= first.elapsed();
+                |signal: &_| !matches!(signal, Ok(Signal::Hup)) && SAME_SIGNAL <= first.elapsed();
             smol::block_on(signals.find(is_second));
             let _ = write_whole(&mut io::stderr(), format!("surfstore: {left}\n").as_bytes());
             process::exit(INTERRUPTED.into());
