@@ -27,7 +27,7 @@ use crate::config::{Address, Config};
 use crate::metadata::VERSION_MAX;
 use crate::raft::RoleName;
 use crate::terminal::cut_end;
-use failover::{Failovers, restore, statuses};
+use failover::{Failovers, Watch, restore, statuses};
 use figures::Figures;
 use load::{Call, Crew, File};
 use report::{Report, Set};
@@ -268,11 +268,11 @@ impl Bench<'_> {
             let times = (warm_up(plan.seconds), plan.seconds);
             self.loads.push(self.crew.measure(*load, times, &mut self.files, look)?);
         }
+        let mut watch = Watch::new(self.crew, &self.silent, self.limits);
         for number in 1..=plan.failovers {
             self.progress.show(&format!("failover {number} of {}", plan.failovers));
             if let Some(file) = self.files.first_mut() {
-                let patience = self.limits.deadline;
-                failover::fail(self.crew, &self.silent, file, &mut self.failovers, patience)?;
+                failover::fail(self.crew, &mut watch, file, &mut self.failovers)?;
             }
         }
         Ok(())
@@ -302,7 +302,7 @@ impl Bench<'_> {
         let restored = match self.failovers.crashed {
             None => Ok(()),
             Some(id) => wait(restore(&mut self.crew.client(), id)).map_err(|error| {
-                error.at(&format!("server {id} is still crashed; run `surfstore restore {id}`"))
+                error.at(&format!("server {id} may still be crashed; run `surfstore restore {id}`"))
             }),
         };
         let deleted = self.delete(is_sound);

@@ -83,6 +83,11 @@ impl Interruption {
         Ok(Interruption { interrupted })
     }
 
+    /// Fails if a signal has come: after a call that must not be interrupted.
+    pub(super) fn check(&self) -> Result<(), CommandError> {
+        if self.interrupted.is_closed() { Err(CommandError::interrupted()) } else { Ok(()) }
+    }
+
     /// Does the work, unless a signal interrupts it.
     pub(super) async fn or<T>(
         &self,

@@ -7,12 +7,18 @@ use super::load::{Crew, File};
 use crate::cli::error::CommandError;
 use crate::cli::status::Statuses;
 use crate::client::blocking::wait;
-use crate::client::{Client, Error, RemoteServer, ServerStatus};
+use crate::client::{Client, Error, Limits, RemoteServer, ServerStatus};
 use crate::config::Address;
 use crate::raft::RoleName;
 
 /// The time between two looks at the servers.
 const LOOKS: Duration = Duration::from_millis(20);
+
+/// A look waits this fraction of the timeout for a server, so that there are several even if one has stopped.
+const LOOKS_MIN: u32 = 8;
+
+/// After a look at all servers, those that did not answer are left out for this many times as long as it took.
+const REST: u32 = 4;
 
 /// One crash of the leader.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +50,74 @@ pub(super) async fn statuses(client: &mut Client, silent: &[Address]) -> Statuse
     client.at_each(ask).await
 }
 
+/// Looks at the servers again and again.
+pub(super) struct Watch<'a> {
+    crew: &'a Crew<'a>,
+    client: Client,
+    /// The addresses of the servers that are never asked.
+    silent: &'a [Address],
+    /// The addresses of the servers that did not answer at the last look.
+    unheard: Vec<Address>,
+    /// When to ask all servers again.
+    all_at: Instant,
+    /// How long to wait until the set has settled.
+    patience: Duration,
+}
+
+impl<'a> Watch<'a> {
+    pub(super) fn new(crew: &'a Crew<'a>, silent: &'a [Address], limits: Limits) -> Watch<'a> {
+        let patience = limits.deadline;
+        let attempt = limits.attempt.min(patience / LOOKS_MIN);
+        Watch {
+            crew,
+            client: crew.client_with(Limits { attempt, ..limits }),
+            silent,
+            unheard: Vec::new(),
+            all_at: Instant::now(),
+            patience,
+        }
+    }
+
+    /// The status of every server that answers. A server that has stopped is waited for at a few looks only, so that the
+    /// others are seen as often as without it.
+    fn look(&mut self) -> Result<Statuses, CommandError> {
+        let began = Instant::now();
+        if self.all_at <= began {
+            self.unheard = self.silent.to_vec();
+        }
+        let Watch { crew, client, unheard, .. } = self;
+        let statuses = crew.wait(async { Ok(statuses(client, unheard).await) })?;
+        let all = self.client.servers().iter().zip(&statuses);
+        let unheard = all.filter(|(_, status)| status.is_err());
+        self.unheard = unheard.map(|(server, _)| server.address().clone()).collect();
+        self.all_at = self.all_at.max(Instant::now() + REST * began.elapsed());
+        Ok(statuses)
+    }
+
+    /// Waits until a server leads, every server that is up counts and has applied all that was committed, and no
+    /// election waits for another server. The `needed` server must be up; without one, a majority must remain if the
+    /// leader crashes. Returns the leader's id.
+    fn await_settled(&mut self, needed: Option<usize>) -> Result<usize, CommandError> {
+        let began = Instant::now();
+        loop {
+            let problem = match settled(&self.look()?, needed) {
+                Ok(leader) => return Ok(leader),
+                Err(problem) => problem,
+            };
+            if self.patience <= began.elapsed() {
+                let seconds = self.patience.as_secs_f64();
+                return Err(CommandError::no_leader(match needed {
+                    Some(id) => {
+                        format!("server {id} had not caught up after {seconds} s: {problem}")
+                    }
+                    None => format!("no failover is possible after {seconds} s: {problem}"),
+                }));
+            }
+            thread::sleep(LOOKS);
+        }
+    }
+}
+
 /// Checks that a majority remains if the leader crashes.
 pub(super) fn check(statuses: &Statuses, leader: &ServerStatus) -> Result<(), CommandError> {
     let others = voters(statuses, leader).count().saturating_sub(1);
@@ -71,14 +145,12 @@ fn voters<'a>(
 /// Lets the leader crash once, with a client that updates the file at once at any server that leads.
 pub(super) fn fail(
     crew: &Crew<'_>,
-    silent: &[Address],
+    watch: &mut Watch<'_>,
     file: &mut File,
     failovers: &mut Failovers,
-    patience: Duration,
 ) -> Result<(), CommandError> {
+    let leader = watch.await_settled(None)?;
     let mut client = crew.client();
-    let look = |client: &mut Client| crew.wait(async { Ok(statuses(client, silent).await) });
-    let leader = await_settled(|| look(&mut client), None, patience)?;
     // The client is connected to the leader before it crashes, as one that has been calling.
     let hashes = crew.hashes(file.version.saturating_add(1));
     crew.wait(crew.update(&mut client, file, hashes))?;
@@ -88,7 +160,9 @@ pub(super) fn fail(
     let began = Instant::now();
     if let Some(server) = client.servers().get_mut(leader) {
         // A crash that was interrupted could come after the restore.
-        wait(server.crash())?;
+        let crashed = wait(server.crash());
+        crew.interruption().check()?;
+        crashed?;
     }
     crew.wait(crew.update(&mut client, file, hashes))?;
     let took = began.elapsed();
@@ -102,7 +176,7 @@ pub(super) fn fail(
     let began = Instant::now();
     crew.wait(restore(&mut client, leader))?;
     failovers.crashed = None;
-    await_settled(|| look(&mut client), Some(leader), patience)?;
+    watch.await_settled(Some(leader))?;
     if let Some(failover) = failovers.measured.last_mut() {
         failover.caught_up = Some(began.elapsed());
     }
@@ -114,30 +188,6 @@ pub(super) async fn restore(client: &mut Client, id: usize) -> Result<(), Comman
     match client.servers().get_mut(id) {
         Some(server) => Ok(server.restore().await?),
         None => Ok(()),
-    }
-}
-
-/// Waits until a server leads, every server that is up counts and has applied all that was committed, and no election
-/// waits for another server; the `needed` one must be up. Returns the leader's id.
-fn await_settled(
-    mut look: impl FnMut() -> Result<Statuses, CommandError>,
-    needed: Option<usize>,
-    patience: Duration,
-) -> Result<usize, CommandError> {
-    let began = Instant::now();
-    loop {
-        let problem = match settled(&look()?, needed) {
-            Ok(leader) => return Ok(leader),
-            Err(problem) => problem,
-        };
-        if patience <= began.elapsed() {
-            let seconds = patience.as_secs_f64();
-            return Err(CommandError::no_leader(match needed {
-                Some(id) => format!("server {id} had not caught up after {seconds} s: {problem}"),
-                None => format!("no failover is possible after {seconds} s: {problem}"),
-            }));
-        }
-        thread::sleep(LOOKS);
     }
 }
 
@@ -164,7 +214,9 @@ fn settled(statuses: &Statuses, needed: Option<usize>) -> Result<usize, String> 
             return Err(format!("an election of server {id} waits for servers that are not up"));
         }
     }
-    check(statuses, leader).map_err(|error| error.message)?;
+    if needed.is_none() {
+        check(statuses, leader).map_err(|error| error.message)?;
+    }
     let is_leader = |status: &Result<ServerStatus, _>| {
         status.as_ref().is_ok_and(|status| status.id == leader.id)
     };

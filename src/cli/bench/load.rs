@@ -102,7 +102,12 @@ impl<'a> Crew<'a> {
 
     /// A client of the set.
     pub(super) fn client(&self) -> Client {
-        Client::new(&self.config.servers, self.limits)
+        self.client_with(self.limits)
+    }
+
+    /// A client with other timeouts.
+    pub(super) fn client_with(&self, limits: Limits) -> Client {
+        Client::new(&self.config.servers, limits)
     }
 
     /// Does the work, unless Ctrl-C interrupts it.

@@ -1,5 +1,8 @@
 //! `surfstore bench`: its figures agree with the map, and it leaves the set as it was.
 
+mod failovers;
+
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -42,16 +45,30 @@ fn bench(cluster: &Cluster, arguments: &[&str]) -> Ended {
     at(cluster, &[&["bench"], arguments].concat())
 }
 
-/// Starts a benchmark that takes very long.
+/// Starts a benchmark with four clients.
 fn start(cluster: &Cluster, arguments: &[&str]) -> Child {
+    start_with(config(cluster), arguments)
+}
+
+/// The same, with this configuration.
+fn start_with(config: impl AsRef<OsStr>, arguments: &[&str]) -> Child {
     program()
-        .env("SURFSTORE_CONFIG", config(cluster))
+        .env("SURFSTORE_CONFIG", config)
         .args(["bench", "--clients", "4"])
         .args(arguments)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap()
+}
+
+/// A set of three servers with its leader, and a benchmark that has written its files and takes very long.
+#[track_caller]
+fn begun(arguments: &[&str]) -> (Cluster, usize, Child) {
+    let (cluster, leader) = Cluster::led(3);
+    let process = start(&cluster, &[&["--seconds", "3600"], arguments].concat());
+    await_begin(&cluster, leader, 0);
+    (cluster, leader, process)
 }
 
 /// The version of the last file of a benchmark with four clients.
@@ -342,9 +359,7 @@ fn a_signal_during_a_failover_restores_the_leader() {
 /// `timeout` of coreutils sends one signal to the process, and one to its process group.
 #[test]
 fn two_signals_at_once_count_as_one() {
-    let (cluster, leader) = Cluster::led(3);
-    let process = start(&cluster, &["--seconds", "3600"]);
-    await_begin(&cluster, leader, 0);
+    let (cluster, _, process) = begun(&[]);
     // Both are pending when the process goes on.
     for name in [Signal::STOP, Signal::INT, Signal::TERM, Signal::CONT] {
         signal(&process, name);
@@ -357,9 +372,7 @@ fn two_signals_at_once_count_as_one() {
 
 #[test]
 fn a_second_signal_ends_it_at_once_and_says_what_may_be_left() {
-    let (mut cluster, leader) = Cluster::led(3);
-    let mut process = start(&cluster, &["--seconds", "3600", "--timeout", "600"]);
-    await_begin(&cluster, leader, 0);
+    let (mut cluster, leader, mut process) = begun(&["--timeout", "600"]);
     for other in cluster.others(leader) {
         cluster.kill(other);
     }
@@ -409,9 +422,7 @@ fn without_a_majority_it_ends_with_exit_code_4_and_writes_nothing() {
 
 #[test]
 fn if_the_majority_is_lost_meanwhile_it_ends_with_exit_code_4() {
-    let (mut cluster, leader) = Cluster::led(3);
-    let process = start(&cluster, &["--seconds", "3600", "--timeout", "1"]);
-    await_begin(&cluster, leader, 0);
+    let (mut cluster, leader, process) = begun(&["--timeout", "1"]);
     for other in cluster.others(leader) {
         cluster.kill(other);
     }
@@ -425,9 +436,7 @@ fn if_the_majority_is_lost_meanwhile_it_ends_with_exit_code_4() {
 
 #[test]
 fn an_update_that_is_refused_ends_it_with_exit_code_3() {
-    let (cluster, leader) = Cluster::led(3);
-    let process = start(&cluster, &["--seconds", "3600"]);
-    await_begin(&cluster, leader, 0);
+    let (cluster, leader, process) = begun(&[]);
     let name = format!("{PREFIX}2");
     wait_until(PATIENCE, "the file is updated by another program", || {
         let next = cluster.at(leader).version(&name) + 1;
@@ -460,6 +469,20 @@ fn set(stage: &Stage) -> (PathBuf, TempDir) {
     (path, folder)
 }
 
+/// A server that acknowledges every update. Its answer to a read depends on how many reads came before, and on the
+/// number of updates.
+fn acknowledging(read: impl Fn(usize, i64) -> Act + Send + Sync + 'static) -> Stage {
+    let updates = AtomicI64::new(0);
+    Stage::new(move |method, before| match method {
+        "status" => Act::Answer(status("")),
+        "getfileinfomap" => read(before, updates.load(SeqCst)),
+        _ => {
+            updates.fetch_add(1, SeqCst);
+            stage::TRUE
+        }
+    })
+}
+
 fn bench_of(config: &Path, output: &str) -> Ended {
     let options = ["bench", "--clients", "1", "-o", output, "-f"];
     run(program().args(options).arg(config).args(SHORT))
@@ -467,11 +490,7 @@ fn bench_of(config: &Path, output: &str) -> Ended {
 
 #[test]
 fn a_map_without_an_acknowledged_update_is_a_wrong_answer() {
-    let forgetful = Stage::new(|method, _| match method {
-        "status" => Act::Answer(status("")),
-        "getfileinfomap" => stage::empty_map(),
-        _ => stage::TRUE,
-    });
+    let forgetful = acknowledging(|_, _| stage::empty_map());
     let (config, _folder) = set(&forgetful);
     let ended = bench_of(&config, "table");
     assert_eq!(ended.code, Some(1), "{ended:?}");
@@ -514,16 +533,9 @@ fn a_file_is_deleted_if_its_first_update_is_open_when_a_signal_comes() {
 
 #[test]
 fn a_read_of_a_newer_version_is_an_update_of_another_program() {
-    let version = Arc::new(AtomicI64::new(0));
-    let last = Arc::clone(&version);
-    let shared = Stage::new(move |method, before| match (method, before) {
-        ("status", _) => Act::Answer(status("")),
-        ("getfileinfomap", 0) => stage::empty_map(),
-        ("getfileinfomap", _) => map("surfstore-bench/0", last.load(SeqCst) + 1, "other"),
-        _ => {
-            last.fetch_add(1, SeqCst);
-            stage::TRUE
-        }
+    let shared = acknowledging(|before, version| match before {
+        0 => stage::empty_map(),
+        _ => map("surfstore-bench/0", version + 1, "other"),
     });
     let (config, _folder) = set(&shared);
     let ended = bench_of(&config, "table");
@@ -558,20 +570,11 @@ fn a_map_that_is_too_large_for_so_many_clients_is_refused() {
 
 #[test]
 fn a_read_of_an_older_version_is_a_wrong_answer() {
-    let version = Arc::new(AtomicI64::new(0));
-    let last = Arc::clone(&version);
-    let stale = Stage::new(move |method, before| match method {
-        "status" => Act::Answer(status("")),
-        "getfileinfomap" => match (before, last.load(SeqCst)) {
-            (0, _) => stage::empty_map(),
-            // The first read after the updates; at the end the map is right.
-            (1, version) => map("surfstore-bench/0", version - 1, "other"),
-            (_, version) => map("surfstore-bench/0", version, "other"),
-        },
-        _ => {
-            last.fetch_add(1, SeqCst);
-            stage::TRUE
-        }
+    let stale = acknowledging(|before, version| match before {
+        0 => stage::empty_map(),
+        // The first read after the updates; at the end the map is right.
+        1 => map("surfstore-bench/0", version - 1, "other"),
+        _ => map("surfstore-bench/0", version, "other"),
     });
     let (config, _folder) = set(&stale);
     let ended = bench_of(&config, "table");
@@ -584,18 +587,9 @@ fn a_read_of_an_older_version_is_a_wrong_answer() {
 
 #[test]
 fn a_map_with_other_hashes_than_those_acknowledged_is_a_wrong_answer() {
-    let version = Arc::new(AtomicI64::new(0));
-    let last = Arc::clone(&version);
-    let forger = Stage::new(move |method, _| match method {
-        "status" => Act::Answer(status("")),
-        "getfileinfomap" => match last.load(SeqCst) {
-            0 => stage::empty_map(),
-            version => map("surfstore-bench/0", version, "other"),
-        },
-        _ => {
-            last.fetch_add(1, SeqCst);
-            stage::TRUE
-        }
+    let forger = acknowledging(|_, version| match version {
+        0 => stage::empty_map(),
+        _ => map("surfstore-bench/0", version, "other"),
     });
     let (config, _folder) = set(&forger);
     let ended = bench_of(&config, "table");
@@ -632,21 +626,12 @@ fn calls_that_had_to_be_sent_again_are_told() {
 
 #[test]
 fn a_file_that_is_near_its_last_version_is_not_used() {
-    let version = Arc::new(AtomicI64::new(0));
-    let last = Arc::clone(&version);
-    let old = Stage::new(move |method, _| match method {
-        "status" => Act::Answer(status("")),
-        "getfileinfomap" => {
-            let info = |version: i64, hash: &str| list([version.into(), list([hash.into()])]);
-            let old = ("surfstore-bench/0".into(), info(1 << 30, "old"));
-            let new = ("surfstore-bench/1".into(), info(last.load(SeqCst), "0"));
-            let count = if last.load(SeqCst) == 0 { 1 } else { 2 };
-            Act::Answer(Value::Struct([old, new].into_iter().take(count).collect()))
-        }
-        _ => {
-            last.fetch_add(1, SeqCst);
-            stage::TRUE
-        }
+    let old = acknowledging(|_, version| {
+        let info = |version: i64, hash: &str| list([version.into(), list([hash.into()])]);
+        let old = ("surfstore-bench/0".into(), info(1 << 30, "old"));
+        let new = ("surfstore-bench/1".into(), info(version, "0"));
+        let count = if version == 0 { 1 } else { 2 };
+        Act::Answer(Value::Struct([old, new].into_iter().take(count).collect()))
     });
     let (config, _folder) = set(&old);
     let ended = bench_of(&config, "table");
