@@ -5,7 +5,8 @@
 //! - `values` parses and prints the values of calls as people type them.
 //! - `who` reports conflicts between the servers: histories, which servers count, which ones elections wait for, and
 //!   which ones keep nothing on disk.
-//! - `completions` writes scripts for shells, and `man` writes manual pages, both from `arguments`.
+//! - `completions` writes scripts for shells, and the candidates that they ask for; `man` writes manual pages. Both work
+//!   from `arguments`.
 //! - `ports` knows which ports the system may give to outgoing connections.
 //! - The other modules are the commands.
 //!
@@ -51,6 +52,10 @@ const CONFIG_VARIABLE: &str = "SURFSTORE_CONFIG";
 
 /// Executes a command line, which includes the program's name.
 pub fn run(command_line: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let command_line: Vec<_> = command_line.into_iter().collect();
+    if completions::answer(&command_line) {
+        return ExitCode::SUCCESS;
+    }
     let screen = Screen::new();
     let ended = match Arguments::read(command_line) {
         Ok(arguments) => obey(&arguments, &screen),

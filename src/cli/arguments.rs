@@ -480,8 +480,8 @@ pub(super) enum Which {
     All,
 }
 
-/// Parses a server id or a word, and tells shells what they may complete. Names of stored files are not completed: only
-/// clap_complete's unstable engine can call the servers for that, and its scripts fit a single version of it.
+/// Parses a server id or a word. The possible values, which only `completions` reads, are the words: it adds the ids of
+/// the configuration.
 #[derive(Clone, Copy, Debug)]
 struct Ids {
     words: &'static [&'static str],
@@ -523,8 +523,7 @@ impl TypedValueParser for Ids {
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        const IDS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
-        Some(Box::new(self.words.iter().chain(&IDS).map(|value| PossibleValue::new(*value))))
+        Some(Box::new(self.words.iter().map(|word| PossibleValue::new(*word))))
     }
 }
 

@@ -10,6 +10,7 @@ mod relays;
 mod strangers;
 
 mod bench;
+mod completions;
 mod doctor;
 mod documented;
 mod endings;

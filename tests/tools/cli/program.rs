@@ -47,8 +47,13 @@ pub(crate) struct Ended {
 /// The program, without the environment variables that it reads.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_surfstore"));
-    for variable in ["SURFSTORE_CONFIG", "SURFSTORE_LOG", "SURFSTORE_DATA_DIR", "SOURCE_DATE_EPOCH"]
-    {
+    for variable in [
+        "SURFSTORE_CONFIG",
+        "SURFSTORE_COMPLETE",
+        "SURFSTORE_LOG",
+        "SURFSTORE_DATA_DIR",
+        "SOURCE_DATE_EPOCH",
+    ] {
         command.env_remove(variable);
     }
     command.stdin(Stdio::null());

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use super::program::{CALLS, program, run};
 
@@ -167,109 +166,6 @@ fn a_configuration_that_is_not_there_or_faulty_is_told_in_one_line_with_exit_cod
     for (path, what) in broken {
         run(program().arg("doctor").arg(path)).assert_refused(what);
         run(program().args(["cluster", "-f"]).arg(path)).assert_refused(what);
-    }
-}
-
-/// The long options that the help of a command shows.
-fn options(help: &str) -> Vec<&str> {
-    let words = help.split(|c: char| !(c.is_ascii_lowercase() || c == '-'));
-    words.filter(|word| word.starts_with("--") && 2 < word.len()).collect()
-}
-
-#[test]
-fn completions_know_every_command_and_option_that_help_shows_and_no_others() {
-    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let script = run(program().args(["completions", shell])).shown();
-        for command in COMMANDS {
-            assert!(script.contains(command), "{shell}: {command}");
-            let help = run(program().args([command, "--help"])).shown();
-            let options = options(help.split("Examples:").next().unwrap());
-            assert!(options.contains(&"--config"), "{help}");
-            for option in options {
-                // In fish a long option is written without its dashes.
-                let bare = option.trim_start_matches('-');
-                let is_there = script.contains(option) || script.contains(&format!(" -l {bare} "));
-                assert!(is_there, "{shell}: {command} {option}");
-            }
-        }
-        assert!(!script.contains("`cluster` starts these"), "{shell}: it is not for people");
-        for hidden in ["--json", "-l json"] {
-            assert!(!script.contains(hidden), "{shell}: {hidden} is hidden");
-        }
-    }
-}
-
-/// What the script says of a command: from its beginning to the next end.
-fn said_of<'a>(script: &'a str, begin: &str, end: &str) -> &'a str {
-    let (_, rest) =
-        script.split_once(begin).unwrap_or_else(|| panic!("{begin} is not in {script}"));
-    rest.split_once(end).unwrap_or_else(|| panic!("no {end} after {begin}")).0
-}
-
-/// The other shells are asked themselves: bash below, zsh and fish by `tests/interop/run`.
-#[test]
-fn elvish_and_powershell_know_the_values_of_arguments() {
-    let elvish = run(program().args(["completions", "elvish"])).shown();
-    let powershell = run(program().args(["completions", "powershell"])).shown();
-    for (command, known, unknown) in [
-        ("crash", &["leader", "all", "0", "9"][..], "10"),
-        ("restore", &["all", "0", "9"], "leader"),
-        ("completions", &["bash", "zsh", "fish", "elvish", "powershell"], "cobol"),
-        ("man", &["status", "surfstore-server", "chaos-monkey"], "server"),
-        ("help", &["status", "crash"], "server"),
-    ] {
-        let in_elvish = said_of(&elvish, &format!("&'surfstore;{command}'= {{"), "}");
-        let in_powershell = said_of(&powershell, &format!("'surfstore;{command}' {{"), "break");
-        let knows = |value: &&str| {
-            let candidate = format!("new('{value}', '{value}'");
-            let knows = in_elvish.contains(&format!("cand {value} "));
-            assert_eq!(in_powershell.contains(&candidate), knows, "{command} {value}");
-            knows
-        };
-        assert!(known.iter().all(knows), "{command}: {in_elvish}");
-        assert!(!knows(&unknown), "{command}: {in_elvish}");
-    }
-    for (shell, script) in [("elvish", elvish), ("powershell", powershell)] {
-        for far in ["surfstore;help;crash;leader", "surfstore;crash;help"] {
-            assert!(!script.contains(far), "{shell}: no command takes {far}");
-        }
-    }
-}
-
-#[test]
-fn bash_completes_with_what_is_written_for_it() {
-    const COMPLETE: &str = "\
-eval \"$SCRIPT\"
-complete -p surfstore >&2 || exit 1
-COMP_WORDS=(surfstore \"$@\"); COMP_CWORD=$#
-_surfstore surfstore \"${!#}\" \"${COMP_WORDS[COMP_CWORD-1]}\"
-echo \"${COMPREPLY[*]}\"";
-    const LOCK_PREFIX: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.l");
-    const LOCK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock");
-    let script = run(program().args(["completions", "bash"])).shown();
-    for (typed, completed) in [
-        (&["stat"][..], "status"),
-        (&["status", "--wa"], "--watch"),
-        (&["status", "--output", ""], "table json"),
-        (&["cluster", "--first"], "--first-port"),
-        (&["server"], ""),
-        (&["crash", "l"], "leader"),
-        (&["restore", "a"], "all"),
-        (&["restore", "l"], ""),
-        (&["man", "surfstore-"], "surfstore-server"),
-        (&["call", "--at", "9"], "9"),
-        (&["ls", "--config", LOCK_PREFIX], LOCK),
-    ] {
-        let bash = Command::new("bash")
-            .args(["--norc", "-c", COMPLETE, "bash"])
-            .args(typed)
-            .env("SCRIPT", &script)
-            .output();
-        let Ok(bash) = bash else {
-            return support::wait::loud_note("completions for bash, which this machine lacks");
-        };
-        assert!(bash.status.success(), "{bash:?}");
-        assert_eq!(String::from_utf8(bash.stdout).unwrap().trim(), completed, "{typed:?}");
     }
 }
 
