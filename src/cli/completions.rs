@@ -4,8 +4,10 @@
 //! knows which argument the last word belongs to, and completes commands, options, fixed values and paths. `known` adds
 //! what only a configuration or its servers know. `words` reads words as shells do, and quotes candidates.
 //!
-//! The script for bash is not the library's: bash divides words at colons and equals signs, and inserts candidates as
-//! they are, so its script passes the line itself and gets quoted candidates.
+//! Two scripts are not the library's. They pass the line itself, and get quoted candidates:
+//!
+//! - bash divides words at colons and equals signs, and inserts candidates as they are.
+//! - The library's script for PowerShell executes the line to divide it into words, with all its side effects.
 
 mod known;
 mod words;
@@ -54,6 +56,24 @@ else
 fi
 ";
 
+/// Passes the line up to the cursor. The shell keeps the spaces at the end to itself.
+const POWERSHELL_SCRIPT: &str = "\
+Register-ArgumentCompleter -Native -CommandName surfstore -ScriptBlock {
+    param($wordToComplete, $commandAst, $cursorPosition)
+    $length = $cursorPosition - $commandAst.Extent.StartOffset
+    $line = $commandAst.Extent.Text.PadRight($length).Substring(0, $length)
+    $before = $env:VARIABLE
+    $env:VARIABLE = 'powershell'
+    $candidates = @(& surfstore -- $line)
+    $env:VARIABLE = $before
+    foreach ($candidate in $candidates) {
+        $value, $help = $candidate -split \"`t\", 2
+        if (-not $help) { $help = $value }
+        [System.Management.Automation.CompletionResult]::new($value, $value, 'ParameterValue', $help)
+    }
+}
+";
+
 /// A file in `fpath` is the body of a function, so that the first Tab only runs the library's script. This completes
 /// then, too.
 const ZSH_FIRST_TAB: &str = "
@@ -64,8 +84,10 @@ fi
 
 /// The script of a shell.
 pub(super) fn script(shell: Shell) -> String {
-    if shell == Shell::Bash {
-        return BASH_SCRIPT.replace("VARIABLE", VARIABLE);
+    match shell {
+        Shell::Bash => return BASH_SCRIPT.replace("VARIABLE", VARIABLE),
+        Shell::PowerShell => return POWERSHELL_SCRIPT.replace("VARIABLE", VARIABLE),
+        _ => {}
     }
     let mut script = Vec::new();
     if let Some(library) = Shells::builtins().completer(&shell.to_string()) {
@@ -102,13 +124,19 @@ impl Line {
     fn read(shell: Shell, passed: &[OsString]) -> Option<Line> {
         if shell == Shell::Bash {
             let [line, replaced] = passed else { return None };
-            let mut typed = words::split(line.to_str()?);
+            let mut typed = words::split(line.to_str()?, Rules::Posix);
             let words = typed.iter().map(|word| word.value.clone().into()).collect();
             return Some(Line {
                 shell,
                 words,
                 typed: Some((typed.pop()?, replaced.to_str()?.to_owned())),
             });
+        }
+        if shell == Shell::PowerShell {
+            let [line] = passed else { return None };
+            let words = words::split(line.to_str()?, Rules::PowerShell);
+            let words = words.into_iter().map(|word| word.value.into()).collect();
+            return Some(Line { shell, words, typed: None });
         }
         let mut words = passed.to_vec();
         if shell == Shell::Zsh {

@@ -7,6 +7,8 @@ pub(super) enum Rules {
     Posix,
     /// In fish, a backslash escapes quotes and backslashes between single quotes, too.
     Fish,
+    /// In PowerShell, a grave accent escapes, and a quote in quotes is doubled.
+    PowerShell,
 }
 
 /// The quote that is open.
@@ -34,17 +36,17 @@ pub(super) struct Word {
     is_dollar: bool,
 }
 
-/// The words of a line in bash. The last one, which may be empty, ends where the line ends.
-pub(super) fn split(line: &str) -> Vec<Word> {
+/// The words of a line. The last one, which may be empty, ends where the line ends.
+pub(super) fn split(line: &str, rules: Rules) -> Vec<Word> {
     let mut words = Vec::new();
-    let mut word = Word::new(Rules::Posix);
+    let mut word = Word::new(rules);
     for character in line.chars() {
         let is_between =
             character.is_ascii_whitespace() && word.quote == Quote::None && !word.is_escaped;
         if !is_between {
             word.push(character);
         } else if !word.raw.is_empty() {
-            words.push(std::mem::replace(&mut word, Word::new(Rules::Posix)));
+            words.push(std::mem::replace(&mut word, Word::new(rules)));
         }
     }
     words.push(word);
@@ -66,10 +68,12 @@ impl Word {
 
     /// Adds the next character.
     fn push(&mut self, character: char) {
+        let before = self.raw.chars().next_back();
         self.raw.push(character);
         let was_dollar = std::mem::take(&mut self.is_dollar);
         if std::mem::take(&mut self.is_escaped) {
             let is_escape = match self.quote {
+                _ if self.rules == Rules::PowerShell => true,
                 Quote::None => true,
                 Quote::Single => matches!(character, '\'' | '\\'),
                 Quote::Double | Quote::Dollar => matches!(character, '"' | '\\' | '$' | '`'),
@@ -79,6 +83,9 @@ impl Word {
             }
             self.value.push(character);
             return;
+        }
+        if self.rules == Rules::PowerShell {
+            return self.push_for_powershell(before, character);
         }
         match (self.quote, character) {
             (Quote::Single, '\\') if self.rules == Rules::Fish => self.is_escaped = true,
@@ -93,6 +100,21 @@ impl Word {
                 self.is_dollar = self.quote == Quote::None && character == '$';
                 self.value.push(character);
             }
+        }
+    }
+
+    fn push_for_powershell(&mut self, before: Option<char>, character: char) {
+        match (self.quote, character) {
+            (Quote::None | Quote::Double, '`') => self.is_escaped = true,
+            (Quote::None, '\'' | '"') => {
+                self.quote = if character == '"' { Quote::Double } else { Quote::Single };
+                // The one before it has closed the quotes, so both are one within them.
+                if before == Some(character) {
+                    self.value.push(character);
+                }
+            }
+            (Quote::Single, '\'') | (Quote::Double, '"') => self.quote = Quote::None,
+            (_, _) => self.value.push(character),
         }
     }
 
@@ -176,9 +198,24 @@ mod tests {
         {
             assert_eq!(Word::read(raw, Rules::Fish).value, value, "{raw}");
         }
-        let line = "surfstore  get -f 'my conf' a\\ b\"c d\" ";
-        let values: Vec<_> = split(line).into_iter().map(|word| word.value).collect();
-        assert_eq!(values, ["surfstore", "get", "-f", "my conf", "a bc d", ""]);
+        for (raw, value) in [
+            ("'it''s", "it's"),
+            ("'''a'", "'a"),
+            ("\"a`\"b\"\"c\"", "a\"b\"c"),
+            ("my` file", "my file"),
+            (r"C:\a\", r"C:\a\"),
+            ("'a`b'", "a`b"),
+            ("$(x)", "$(x)"),
+        ] {
+            assert_eq!(Word::read(raw, Rules::PowerShell).value, value, "{raw}");
+        }
+        for (line, rules) in [
+            ("surfstore  get -f 'my conf' a\\ b\"c d\" ", Rules::Posix),
+            ("surfstore  get -f 'my conf' a` b\"c d\" ", Rules::PowerShell),
+        ] {
+            let values: Vec<_> = split(line, rules).into_iter().map(|word| word.value).collect();
+            assert_eq!(values, ["surfstore", "get", "-f", "my conf", "a bc d", ""]);
+        }
     }
 
     #[test]

@@ -158,7 +158,8 @@ fn names_of_stored_files_and_next_versions_are_completed() {
         let mut asked = asked(shell, passed);
         candidates(asked.env("SURFSTORE_CONFIG", &config).env("_CLAP_COMPLETE_INDEX", "2"))
     };
-    assert_eq!(other("powershell", &get), ["alpha.txt", "'it''s mine'", "über"]);
+    assert_eq!(other("powershell", &["surfstore get "]), ["alpha.txt", "'it''s mine'", "über"]);
+    assert_eq!(other("powershell", &["surfstore get 'it''"]), ["'it''s mine'"]);
     assert_eq!(other("elvish", &get), names);
     assert_eq!(other("zsh", &get[..2]), names);
     let escaped = ["alpha.txt", r"it\'s\ mine", "say\\ \\\"x\\\"", "über"];
@@ -235,6 +236,8 @@ fn only_a_script_gets_candidates() {
         for said in ["SURFSTORE_COMPLETE", "surfstore -- "] {
             assert!(script.contains(said), "{shell}: {script}");
         }
+        // What is typed is not executed before Enter.
+        assert!(!script.contains("Invoke-Expression"), "{script}");
     }
 }
 
