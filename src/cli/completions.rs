@@ -7,7 +7,7 @@
 //! Two scripts are not the library's. They pass the line itself, and get quoted candidates:
 //!
 //! - bash divides words at colons and equals signs, and inserts candidates as they are.
-//! - The library's script for PowerShell executes the line to divide it into words, with all its side effects.
+//! - The library's script for PowerShell evaluates the line to divide it into words, although nobody has pressed Enter.
 
 mod known;
 mod words;
