@@ -301,9 +301,15 @@ impl Bench<'_> {
     fn undo(&mut self, is_sound: bool) -> Result<(), CommandError> {
         let restored = match self.failovers.crashed {
             None => Ok(()),
-            Some(id) => wait(restore(&mut self.crew.client(), id)).map_err(|error| {
-                error.at(&format!("server {id} may still be crashed; run `surfstore restore {id}`"))
-            }),
+            Some(id) => {
+                let told =
+                    format!("server {id} may still be crashed; run `surfstore restore {id}`");
+                match wait(restore(&mut self.crew.client(), id)) {
+                    // It may execute the two calls in any order.
+                    Ok(()) if self.failovers.is_crash_open => Err(CommandError::error(told)),
+                    restored => restored.map_err(|error| error.at(&told)),
+                }
+            }
         };
         let deleted = self.delete(is_sound);
         restored.and(deleted)

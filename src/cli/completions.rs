@@ -60,12 +60,17 @@ fi
 const POWERSHELL_SCRIPT: &str = "\
 Register-ArgumentCompleter -Native -CommandName surfstore -ScriptBlock {
     param($wordToComplete, $commandAst, $cursorPosition)
-    $length = $cursorPosition - $commandAst.Extent.StartOffset
-    $line = $commandAst.Extent.Text.PadRight($length).Substring(0, $length)
+    $extent = $commandAst.Extent
+    $begin = $commandAst.CommandElements[0].Extent.StartOffset
+    $length = $cursorPosition - $begin
+    $line = $extent.Text.Substring($begin - $extent.StartOffset).PadRight($length).Substring(0, $length)
     $before = $env:VARIABLE
-    $env:VARIABLE = 'powershell'
-    $candidates = @(& surfstore -- $line)
-    $env:VARIABLE = $before
+    try {
+        $env:VARIABLE = 'powershell'
+        $candidates = @(& surfstore -- $line)
+    } finally {
+        $env:VARIABLE = $before
+    }
     foreach ($candidate in $candidates) {
         $value, $help = $candidate -split \"`t\", 2
         if (-not $help) { $help = $value }
@@ -74,11 +79,19 @@ Register-ArgumentCompleter -Native -CommandName surfstore -ScriptBlock {
 }
 ";
 
-/// A file in `fpath` is the body of a function, so that the first Tab only runs the library's script. This completes
-/// then, too.
-const ZSH_FIRST_TAB: &str = "
+/// The library's candidates would have a quoted tilde, so zsh completes such paths itself. A file in `fpath` is the body
+/// of a function, so that the first Tab only runs the script: its last lines complete then, too.
+const ZSH_SCRIPT: &str = "
+_surfstore_or_home() {
+    if [[ ${words[CURRENT]} == \\~* ]]; then
+        _files
+    else
+        _clap_dynamic_completer_surfstore \"$@\"
+    fi
+}
+compdef _surfstore_or_home surfstore
 if [[ ${funcstack[1]} == _surfstore ]]; then
-    _clap_dynamic_completer_surfstore \"$@\"
+    _surfstore_or_home \"$@\"
 fi
 ";
 
@@ -95,7 +108,7 @@ pub(super) fn script(shell: Shell) -> String {
         let _ = library.write_registration(VARIABLE, PROGRAM, PROGRAM, PROGRAM, &mut script);
     }
     let script = String::from_utf8_lossy(&script).trim().to_owned();
-    if shell == Shell::Zsh { script + ZSH_FIRST_TAB } else { script }
+    if shell == Shell::Zsh { script + ZSH_SCRIPT } else { script }
 }
 
 /// Whether a script asks for candidates. If it does, they are written to stdout, and nothing is written to stderr.

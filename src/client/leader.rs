@@ -19,9 +19,9 @@ const PAUSE: Duration = Duration::from_millis(3);
 /// The longest pause, without its random part: a fraction of an election time.
 const PAUSE_MAX: Duration = Duration::from_millis(25);
 
-/// The first attempt at a server of several takes at most this fraction of the operation's time, so that one server that
-/// has stopped does not use it up. The second attempt at the same server has twice as much, and both together leave a
-/// quarter for the others: until a follower notices that its leader has stopped, it still names that leader.
+/// The first attempt at a server of several takes at most this fraction of the operation's time, so that one server
+/// that has stopped does not use it up. The second attempt at the same server has twice as much, and both together leave
+/// a quarter for the others: until a follower notices that its leader has stopped, it still names that leader.
 const ATTEMPTS: u32 = 4;
 
 /// The search of one operation for a leader that executes it.
@@ -40,9 +40,8 @@ pub(super) struct Search {
     busy: Option<Fault>,
     /// How long to go on while every server refuses the connection.
     refusals: Duration,
-    /// The number of refusals in a row, and when the first of them came.
-    refused: usize,
-    refused_since: Instant,
+    /// Since when every server has refused the connection.
+    refused_since: Option<Instant>,
 }
 
 /// When to ask a server, and for how long.
@@ -52,22 +51,24 @@ struct Turn {
     attempt: Duration,
     /// Until then, other servers are asked before this one, unless one of them names it as the leader.
     rests_until: Instant,
+    /// Whether it refused the last connection.
+    refuses: bool,
 }
 
 impl Search {
     /// A search among so many servers.
     pub(super) fn new(limits: Limits, servers: usize) -> Search {
         let attempt = first_attempt(limits, servers);
+        let turn = Turn { attempt, rests_until: Instant::now(), refuses: false };
         Search {
             until: after(limits.deadline),
-            turns: vec![Turn { attempt, rests_until: Instant::now() }; servers],
+            turns: vec![turn; servers],
             tried: 0,
             pause: PAUSE,
             trouble: String::new(),
             busy: None,
             refusals: limits.refusals,
-            refused: 0,
-            refused_since: Instant::now(),
+            refused_since: None,
         }
     }
 
@@ -77,15 +78,23 @@ impl Search {
         self.until.min(after(attempt))
     }
 
-    /// Records an attempt that failed. The server rests for as long as the attempt took. If that was all of its time, the
-    /// next one has more, because a large map may need it.
-    fn count_failure(&mut self, server: usize, began: Instant, until: Instant) {
-        let Some(turn) = self.turns.get_mut(server) else { return };
+    /// Records an attempt that failed. The server rests for as long as the attempt took. If the answer did not come in
+    /// time, the next attempt has more, because a large map may need it.
+    fn count_failure(
+        &mut self,
+        server: usize,
+        began: Instant,
+        until: Instant,
+        error: &AttemptError,
+    ) {
         let now = Instant::now();
-        turn.rests_until = now + now.saturating_duration_since(began);
-        if until <= now {
-            turn.attempt = turn.attempt.saturating_mul(2);
+        if let Some(turn) = self.turns.get_mut(server) {
+            turn.rests_until = now + now.saturating_duration_since(began);
+            if until <= now && matches!(error, AttemptError::Lost(_)) {
+                turn.attempt = turn.attempt.saturating_mul(2);
+            }
         }
+        self.note_refusal(server, matches!(error, AttemptError::Refused(_)));
     }
 
     /// The first of these servers that does not rest, or the one that rests for the shortest time.
@@ -94,22 +103,27 @@ impl Search {
         servers.min_by_key(|id| self.turns.get(*id).map(|turn| turn.rests_until.max(now)))
     }
 
-    /// Records that this many more servers have refused the connection, or, with 0, that one has not. An attempt that
-    /// the deadline cuts short says nothing.
-    fn count_refusals(&mut self, count: usize) {
-        if count == 0 && self.until <= Instant::now() {
+    /// Records whether a server has refused the connection. An attempt that the deadline cuts short says nothing.
+    fn note_refusal(&mut self, server: usize, refuses: bool) {
+        let now = Instant::now();
+        if !refuses && self.until <= now {
             return;
         }
-        if self.refused == 0 {
-            self.refused_since = Instant::now();
+        if let Some(turn) = self.turns.get_mut(server) {
+            turn.refuses = refuses;
         }
-        self.refused = if count == 0 { 0 } else { self.refused.saturating_add(count) };
+        let all_refuse = self.turns.iter().all(|turn| turn.refuses);
+        self.refused_since = all_refuse.then(|| self.refused_since.unwrap_or(now));
     }
 
-    /// The error, if all of this many servers refuse the connection and have done so for long enough.
-    fn check_refusals(&self, servers: usize) -> Result<(), Error> {
-        let is_over = self.refusals <= self.refused_since.elapsed() || self.until <= Instant::now();
-        if is_over && servers <= self.refused { Err(Error::NoServer(servers)) } else { Ok(()) }
+    /// The error, if all servers refuse the connection and have done so for long enough.
+    fn check_refusals(&self) -> Result<(), Error> {
+        let is_over =
+            |since: Instant| self.refusals <= since.elapsed() || self.until <= Instant::now();
+        match self.refused_since.is_some_and(is_over) {
+            true => Err(Error::NoServer(self.turns.len())),
+            false => Ok(()),
+        }
     }
 
     /// Records the last failure. A connection that failed for lack of time does not replace an earlier one.
@@ -182,9 +196,8 @@ impl Client {
             self.failed_attempts = self.failed_attempts.saturating_add(1);
             let address = server.address().clone();
             search.note(&address, &error);
-            search.count_failure(self.guess, began, until);
-            search.count_refusals(usize::from(matches!(error, AttemptError::Refused(_))));
-            search.check_refusals(self.servers.len())?;
+            search.count_failure(self.guess, began, until, &error);
+            search.check_refusals()?;
             match error {
                 AttemptError::Lost(_) => return Ok(self.leave(search, Sought::Lost).await),
                 AttemptError::Refused(_) | AttemptError::Unsent(_) | AttemptError::NotServed(_) => {
@@ -204,7 +217,7 @@ impl Client {
                 },
             }
         }
-        search.check_refusals(self.servers.len().max(1))?;
+        search.check_refusals()?;
         Err(match &search.busy {
             Some(fault) => Error::Fault(fault.clone()),
             None => Error::NoLeader(search.trouble.clone()),
@@ -262,10 +275,10 @@ impl Client {
         loop {
             let until = search.until.min(after(attempt));
             let statuses = self.at_each(async |server| server.status_before(until).await).await;
-            let refused = statuses.iter().filter(|status| matches!(status, Err(Error::Refused(_))));
-            let refused = refused.count();
-            search.count_refusals(if refused == statuses.len() { refused } else { 0 });
-            search.check_refusals(statuses.len().max(1))?;
+            for (id, status) in statuses.iter().enumerate() {
+                search.note_refusal(id, matches!(status, Err(Error::Refused(_))));
+            }
+            search.check_refusals()?;
             let is_over = search.until <= Instant::now();
             if until <= Instant::now() {
                 attempt = attempt.saturating_mul(2);

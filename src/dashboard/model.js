@@ -1,7 +1,7 @@
 // Pure: the answers of GET /view and the page's clock go in, the state to show comes out.
 // Times are the page's milliseconds; `at` is a server's.
 
-// The ring and the events are shown this much later: then every server has told its part.
+// The ring and the events are shown this much later: then all have told their part.
 export const REPLAY_LATE = 1200;
 
 // How long a message is drawn. What a vote's message causes waits for its arrival, at most SLOW_MAX.
@@ -184,7 +184,8 @@ export class Model {
       const { time, id, view, event } = item;
       // What was before the first answer is only listed.
       const isSlow = this.servers[id].shown && now - REPLAY_LATE - time < SLOW_MAX;
-      if (isSlow && (waiting.has(id) || now < this.arrival[id] || this.lacksCause(item))) {
+      const isHeld = event?.kind !== "crashed" && now < this.arrival[id];
+      if (isSlow && (waiting.has(id) || isHeld || this.lacksCause(item))) {
         waiting.add(id);
         continue;
       }
@@ -204,8 +205,7 @@ export class Model {
     return events;
   }
 
-  // Whether the event is the arrival of a vote's message whose sending is still queued. Clocks are too coarse to order
-  // the two.
+  // Whether a vote's message arrives whose sending is still queued: clocks are too coarse to order the two.
   lacksCause({ time, event }) {
     const { id, kind, ballot, peer } = event ?? {};
     const sent = { granted: ballot, refused: ballot, grantedBy: "granted", refusedBy: "refused" }[kind];
@@ -338,7 +338,7 @@ export class Model {
       const { state } = this.statusOf(server, now);
       const view = server.view;
       const shown = view && (isStill || !server.shown) ? still(view, now) : server.shown;
-      // That a server is silent cannot be replayed: it is known now.
+      // A silence is not replayed: it is known now.
       const role = ROLES.has(state) && shown ? shown.role : state;
       const isLive = ROLES.has(role);
       const timer = isLive && !isStill && shown?.timer;
@@ -455,7 +455,7 @@ function gridOf(servers, leader) {
   return { first, last, rows };
 }
 
-// A cell in words. A name that runs from right to left turns nothing else around.
+// A cell in words. A name that runs from right to left turns nothing around.
 export function cellText(id, { index, entry, isCommitted, match, next }) {
   const what = entry?.kind === "update" ? `\u2068${entry.name}\u2069 version ${entry.version}` : entry?.kind;
   const about = entry
@@ -481,7 +481,7 @@ function filesOf(servers) {
       const isUnknown = !view || (!file && shown[id].size < view.files.count && last <= name);
       return {
         text: file ? String(file.version) + (file.deleted ? " deleted" : "") : isUnknown ? "?" : "–",
-        // Others are asked at other moments.
+        // Others are asked at other times.
         isBehind: (lag || isOld || state === "crashed") && !isUnknown && (file?.version ?? 0) < newest,
       };
     });

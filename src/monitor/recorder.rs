@@ -118,7 +118,8 @@ pub(super) struct Recorder {
 }
 
 impl Record {
-    fn is_append(&self) -> bool {
+    /// Whether it is an append, which may be missing without a word.
+    pub(super) fn is_append(&self) -> bool {
         matches!(self.what, Recorded::Append { .. })
     }
 }

@@ -68,7 +68,6 @@ impl Monitor {
         let mut left = VIEW_BYTES_MAX.saturating_sub(text.len() + FRAME_BYTES);
         let records = self.recorder.after(since).map(|record| self.event(record).to_string());
         let records: Vec<_> = records.collect();
-        let records_count = records.len();
         let reserved = records.iter().map(|record| record.len() + 1).sum::<usize>().min(left / 2);
         let list_bytes_max = (left - reserved) / 2;
         let mut log = fitted(list_bytes_max, |chars| entries(sight.server, chars));
@@ -79,7 +78,8 @@ impl Monitor {
         // What both lists leave is for the events as well.
         let mut events = as_fit(left, records.into_iter());
         events.reverse();
-        let dropped = events.len() < records_count || self.recorder.has_forgotten(since);
+        let mut cut = self.recorder.after(since).skip(events.len());
+        let dropped = cut.any(|record| !record.is_append()) || self.recorder.has_forgotten(since);
         text += &format!(
             ",\"log\":[{}],\"files\":{{\"count\":{},\"shown\":[{}]}},\"events\":[{}]{}}}\n",
             log.join(","),

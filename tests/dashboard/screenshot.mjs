@@ -17,7 +17,7 @@ try {
   // Until then, the replay shows the first election.
   await eventually(() => page.locator("#nodes .leader").count(), 10, "the ring shows the leader");
   await page.getByRole("button", { name: "Crash the leader", exact: true }).click();
-  const questions = page.locator("#ring:has(.node.candidate) .message.ask");
+  const questions = page.locator("#ring:has(.node.candidate):has(.node.crashed) .message.ask");
   await eventually(async () => 3 <= (await questions.count()), 10, "a candidate asks for votes");
   // The questions move away from their candidate.
   await page.waitForTimeout(150);

@@ -17,6 +17,9 @@ const LOOKS: Duration = Duration::from_millis(20);
 /// A look waits this fraction of the timeout for a server, so that there are several even if one has stopped.
 const LOOKS_MIN: u32 = 8;
 
+/// But it waits at least this long, because a busy server needs time to answer.
+const ATTEMPT_MIN: Duration = Duration::from_millis(200);
+
 /// After a look at all servers, those that did not answer are left out for this many times as long as it took.
 const REST: u32 = 4;
 
@@ -36,6 +39,8 @@ pub(super) struct Failover {
 pub(super) struct Failovers {
     /// The server that was crashed and not restored.
     pub(super) crashed: Option<usize>,
+    /// Whether its `crash()` got no answer, so that it may still come.
+    pub(super) is_crash_open: bool,
     pub(super) measured: Vec<Failover>,
 }
 
@@ -67,7 +72,7 @@ pub(super) struct Watch<'a> {
 impl<'a> Watch<'a> {
     pub(super) fn new(crew: &'a Crew<'a>, silent: &'a [Address], limits: Limits) -> Watch<'a> {
         let patience = limits.deadline;
-        let attempt = limits.attempt.min(patience / LOOKS_MIN);
+        let attempt = limits.attempt.min(ATTEMPT_MIN.max(patience / LOOKS_MIN));
         Watch {
             crew,
             client: crew.client_with(Limits { attempt, ..limits }),
@@ -78,8 +83,8 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// The status of every server that answers. A server that has stopped is waited for at a few looks only, so that the
-    /// others are seen as often as without it.
+    /// The status of every server that answers. A server that has stopped is waited for at a few looks only, so that
+    /// the others are seen as often as without it.
     fn look(&mut self) -> Result<Statuses, CommandError> {
         let began = Instant::now();
         if self.all_at <= began {
@@ -161,6 +166,7 @@ pub(super) fn fail(
     if let Some(server) = client.servers().get_mut(leader) {
         // A crash that was interrupted could come after the restore.
         let crashed = wait(server.crash());
+        failovers.is_crash_open = crashed.is_err();
         crew.interruption().check()?;
         crashed?;
     }

@@ -79,6 +79,10 @@ impl Known {
         let next = || {
             let matches = self.matches()?;
             let name = matches.subcommand_matches("update")?.get_one::<String>("file")?.clone();
+            // The shell would expand it first.
+            if name.contains(['$', '`']) {
+                return None;
+            }
             let (leader, _) = self.leader()?;
             let mut client = Client::new(slice::from_ref(&leader), ANSWER);
             let server = client.servers().first_mut()?;

@@ -34,6 +34,10 @@ pub(super) struct Word {
     is_escaped: bool,
     /// Whether the last character is a dollar sign without quotes.
     is_dollar: bool,
+    /// Whether the last character has closed quotes.
+    was_closed: bool,
+    /// Whether the shell expands what is typed, so that it is not known what the word becomes.
+    is_expanded: bool,
 }
 
 /// The words of a line. The last one, which may be empty, ends where the line ends.
@@ -56,7 +60,16 @@ pub(super) fn split(line: &str, rules: Rules) -> Vec<Word> {
 impl Word {
     fn new(rules: Rules) -> Word {
         let (raw, value) = (String::new(), String::new());
-        Word { raw, value, rules, quote: Quote::None, is_escaped: false, is_dollar: false }
+        Word {
+            raw,
+            value,
+            rules,
+            quote: Quote::None,
+            is_escaped: false,
+            is_dollar: false,
+            was_closed: false,
+            is_expanded: false,
+        }
     }
 
     /// A word as it is typed.
@@ -68,9 +81,9 @@ impl Word {
 
     /// Adds the next character.
     fn push(&mut self, character: char) {
-        let before = self.raw.chars().next_back();
         self.raw.push(character);
         let was_dollar = std::mem::take(&mut self.is_dollar);
+        let was_closed = std::mem::take(&mut self.was_closed);
         if std::mem::take(&mut self.is_escaped) {
             let is_escape = match self.quote {
                 _ if self.rules == Rules::PowerShell => true,
@@ -85,8 +98,13 @@ impl Word {
             return;
         }
         if self.rules == Rules::PowerShell {
-            return self.push_for_powershell(before, character);
+            return self.push_for_powershell(was_closed, character);
         }
+        self.is_expanded |= match self.quote {
+            Quote::None => "$`*?[{".contains(character),
+            Quote::Double => "$`".contains(character),
+            Quote::Single | Quote::Dollar => false,
+        };
         match (self.quote, character) {
             (Quote::Single, '\\') if self.rules == Rules::Fish => self.is_escaped = true,
             (Quote::None | Quote::Double | Quote::Dollar, '\\') => self.is_escaped = true,
@@ -103,23 +121,32 @@ impl Word {
         }
     }
 
-    fn push_for_powershell(&mut self, before: Option<char>, character: char) {
+    fn push_for_powershell(&mut self, was_closed: bool, character: char) {
         match (self.quote, character) {
             (Quote::None | Quote::Double, '`') => self.is_escaped = true,
             (Quote::None, '\'' | '"') => {
                 self.quote = if character == '"' { Quote::Double } else { Quote::Single };
-                // The one before it has closed the quotes, so both are one within them.
-                if before == Some(character) {
+                // The same quote twice is one within them.
+                let last = self.raw.chars().rev().nth(1);
+                if was_closed && last == Some(character) {
                     self.value.push(character);
                 }
             }
-            (Quote::Single, '\'') | (Quote::Double, '"') => self.quote = Quote::None,
+            (Quote::Single, '\'') | (Quote::Double, '"') => {
+                self.quote = Quote::None;
+                self.was_closed = true;
+            }
             (_, _) => self.value.push(character),
         }
     }
 
     /// What replaces the end of this word in bash, so that its value becomes this one. What is typed already stays.
     pub(super) fn completed(&self, value: &str, replaced: &str) -> Option<String> {
+        // A typed tilde stays only in paths.
+        let is_home = self.raw.starts_with('~');
+        if self.is_expanded || is_home && !value.starts_with("~/") {
+            return None;
+        }
         let rest = value.strip_prefix(&self.value)?;
         let kept = self.raw.strip_suffix(replaced)?.len();
         // The candidate has its own backslashes.
@@ -155,12 +182,14 @@ fn is_plain_in_bash(character: char) -> bool {
 }
 
 /// The value as PowerShell reads it. When its versions before 7.3 call a program, they lose double quotes, and take a
-/// backslash at the end for an escape.
+/// backslash at the end for an escape. It does not expand a tilde in quotes, but completes such paths itself.
 pub(super) fn quoted_for_powershell(value: &str) -> Option<String> {
-    if value.contains('"') || value.ends_with('\\') {
+    if value.contains('"') || value.ends_with('\\') || value.starts_with("~/") {
         return None;
     }
-    if value.chars().all(|c| c.is_alphanumeric() || "_-./:=+\\".contains(c)) {
+    // Without quotes, it would divide an option of one dash at a dot.
+    let is_option = value.starts_with('-') && value.contains(['.', ':']);
+    if !is_option && value.chars().all(|c| c.is_alphanumeric() || "_-./:=+\\".contains(c)) {
         return Some(value.to_owned());
     }
     let mut quoted = String::from("'");
@@ -203,6 +232,7 @@ mod tests {
             ("'''a'", "'a"),
             ("\"a`\"b\"\"c\"", "a\"b\"c"),
             ("my` file", "my file"),
+            ("a`''b'", "a'b"),
             (r"C:\a\", r"C:\a\"),
             ("'a`b'", "a`b"),
             ("$(x)", "$(x)"),
@@ -227,6 +257,14 @@ mod tests {
             ("\"my f", "my f", "my file", Some("my file")),
             ("'it", "it", "it's", Some(r"it'\''s")),
             ("\"a", "a", "a$\"b", Some(r#"a\$\"b"#)),
+            // The shell expands what is typed.
+            ("cost$", "cost$", "cost$HOME", None),
+            ("\"cost$", "cost$", "cost$HOME", None),
+            (r"cost\$", r"cost\$", "cost$HOME", Some(r"cost\$HOME")),
+            ("'cost$", "cost$", "cost$HOME", Some("cost$HOME")),
+            ("a*", "a*", "a*b", None),
+            ("~ro", "~ro", "~root", None),
+            (r"\~ro", r"\~ro", "~root", Some(r"\~root")),
             ("\"a", "a", "a\"", Some(r#"a\"""#)),
             ("'a", "a", "a'", Some(r"a'\'''")),
             ("\"a", "a", "a!b", None),
@@ -254,6 +292,9 @@ mod tests {
             ("it's", Some("'it''s'")),
             ("it\u{2019}s", Some("'it\u{2019}\u{2019}s'")),
             ("$(x)", Some("'$(x)'")),
+            ("~/a", None),
+            ("~a", Some("'~a'")),
+            ("-a.txt", Some("'-a.txt'")),
             ("été", Some("été")),
             ("a\"b", None),
             ("a\\", None),

@@ -176,11 +176,15 @@ fn without_any_server_an_update_has_no_effect_when_time_is_up() {
 
 #[test]
 fn a_search_ends_early_only_if_every_server_refuses_the_connection_for_long_enough() {
-    let silent = Stage::new(|_, _| Act::Status(404));
+    let other = Stage::new(|_, _| Act::Status(404));
+    let silent = Stage::new(|_, _| Act::Silence);
     let limits = Limits { refusals: soon().deadline / 10, ..soon() };
-    for (addresses, refused) in
-        [(vec![dead(), dead()], Some(2)), (vec![dead(), silent.address.clone(), dead()], None)]
-    {
+    for (addresses, refused) in [
+        (vec![dead(), dead()], Some(2)),
+        (vec![dead(), other.address.clone(), dead()], None),
+        // While it rests, the others refuse again and again.
+        (vec![silent.address.clone(), dead(), dead()], None),
+    ] {
         let mut client = Client::new(&addresses, limits);
         let asks: [fn(&mut Client) -> Error; 3] = [
             |client| client.leader().unwrap_err(),
