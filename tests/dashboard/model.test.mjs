@@ -288,6 +288,18 @@ test("a grant is told after what asked for it, although the clocks say otherwise
   assert.deepEqual(steps, [["vote"], ["granted"], ["grantedBy"]]);
 });
 
+test("a crash is told at once, also if its server has just been asked for its vote", () => {
+  const model = settled();
+  model.advance(12_000);
+  const ask = { seq: 1, at: 20_000 + clockOf(1), kind: "preVote", to: [0, 2], term: 1 };
+  // By the clocks, it came a moment later than what it has caused.
+  const crash = { seq: 1, at: 20_001 + clockOf(0), kind: "crashed", term: 1 };
+  answer(model, 20_100, view(1, 20_100, { events: [ask] }));
+  answer(model, 20_100, view(0, 20_100, { role: "crashed", events: [crash] }));
+  assert.deepEqual(kinds(model.advance(20_050 + REPLAY_LATE)), ["preVote", "crashed"]);
+  assert.equal(model.ring(20_050 + REPLAY_LATE, false)[0].state, "crashed");
+});
+
 test("heartbeats and entries hold nothing up", () => {
   const model = settled();
   model.advance(12_000);
