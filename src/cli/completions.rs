@@ -37,69 +37,16 @@ const PROGRAM: &str = "surfstore";
 /// The variable in which the library's script for zsh passes the place of the word to complete.
 const ZSH_PLACE: &str = "_CLAP_COMPLETE_INDEX";
 
-/// Passes the line up to the cursor, and the end of its last word that readline replaces with a candidate.
-const BASH_SCRIPT: &str = "\
-_surfstore() {
-    local candidate
-    COMPREPLY=()
-    while IFS= read -r candidate; do
-        COMPREPLY+=(\"$candidate\")
-    done < <(VARIABLE=bash surfstore -- \"${COMP_LINE:0:COMP_POINT}\" \"$2\" 2> /dev/null)
-    if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *[/=] ]]; then
-        compopt -o nospace 2> /dev/null
-    fi
-}
-if [[ ${BASH_VERSINFO[0]} -gt 4 || ${BASH_VERSINFO[0]} -eq 4 && ${BASH_VERSINFO[1]} -ge 4 ]]; then
-    complete -o bashdefault -o nosort -F _surfstore surfstore
-else
-    complete -o bashdefault -F _surfstore surfstore
-fi
-";
-
-/// Passes the line up to the cursor. The shell keeps the spaces at the end to itself.
-const POWERSHELL_SCRIPT: &str = "\
-Register-ArgumentCompleter -Native -CommandName surfstore -ScriptBlock {
-    param($wordToComplete, $commandAst, $cursorPosition)
-    $extent = $commandAst.Extent
-    $begin = $commandAst.CommandElements[0].Extent.StartOffset
-    $length = $cursorPosition - $begin
-    $line = $extent.Text.Substring($begin - $extent.StartOffset).PadRight($length).Substring(0, $length)
-    $before = $env:VARIABLE
-    try {
-        $env:VARIABLE = 'powershell'
-        $candidates = @(& surfstore -- $line)
-    } finally {
-        $env:VARIABLE = $before
-    }
-    foreach ($candidate in $candidates) {
-        $value, $help = $candidate -split \"`t\", 2
-        if (-not $help) { $help = $value }
-        [System.Management.Automation.CompletionResult]::new($value, $value, 'ParameterValue', $help)
-    }
-}
-";
-
-/// The library's candidates would have a quoted tilde, so zsh completes such paths itself. A file in `fpath` is the body
-/// of a function, so that the first Tab only runs the script: its last lines complete then, too.
-const ZSH_SCRIPT: &str = "
-_surfstore_or_home() {
-    if [[ ${words[CURRENT]} == \\~* ]]; then
-        _files
-    else
-        _clap_dynamic_completer_surfstore \"$@\"
-    fi
-}
-compdef _surfstore_or_home surfstore
-if [[ ${funcstack[1]} == _surfstore ]]; then
-    _surfstore_or_home \"$@\"
-fi
-";
+/// The scripts that are not the library's, and what is added to its script for zsh.
+const BASH_SCRIPT: &str = include_str!("completions/surfstore.bash");
+const POWERSHELL_SCRIPT: &str = include_str!("completions/surfstore.ps1");
+const ZSH_ADDITION: &str = include_str!("completions/surfstore.zsh");
 
 /// The script of a shell.
 pub(super) fn script(shell: Shell) -> String {
     match shell {
-        Shell::Bash => return BASH_SCRIPT.replace("VARIABLE", VARIABLE),
-        Shell::PowerShell => return POWERSHELL_SCRIPT.replace("VARIABLE", VARIABLE),
+        Shell::Bash => return BASH_SCRIPT.to_owned(),
+        Shell::PowerShell => return POWERSHELL_SCRIPT.to_owned(),
         _ => {}
     }
     let mut script = Vec::new();
@@ -108,7 +55,7 @@ pub(super) fn script(shell: Shell) -> String {
         let _ = library.write_registration(VARIABLE, PROGRAM, PROGRAM, PROGRAM, &mut script);
     }
     let script = String::from_utf8_lossy(&script).trim().to_owned();
-    if shell == Shell::Zsh { script + ZSH_SCRIPT } else { script }
+    if shell == Shell::Zsh { script + "\n\n" + ZSH_ADDITION } else { script }
 }
 
 /// Whether a script asks for candidates. If it does, they are written to stdout, and nothing is written to stderr.
