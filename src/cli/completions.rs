@@ -38,9 +38,9 @@ const PROGRAM: &str = "surfstore";
 const ZSH_PLACE: &str = "_CLAP_COMPLETE_INDEX";
 
 /// The scripts that are not the library's, and what is added to its script for zsh.
-const BASH_SCRIPT: &str = include_str!("completions/surfstore.bash");
-const POWERSHELL_SCRIPT: &str = include_str!("completions/surfstore.ps1");
-const ZSH_ADDITION: &str = include_str!("completions/surfstore.zsh");
+const BASH_SCRIPT: &str = include_str!("completions/script.bash");
+const POWERSHELL_SCRIPT: &str = include_str!("completions/script.ps1");
+const ZSH_ADDITION: &str = include_str!("completions/script.zsh");
 
 /// The script of a shell.
 pub(super) fn script(shell: Shell) -> String {
