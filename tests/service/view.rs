@@ -79,11 +79,32 @@ fn events_are_numbered_without_gaps_timed_and_told_once() {
     assert_eq!(second["milliseconds"].as_u64(), first["milliseconds"].as_u64().map(|t| t + 1_000));
 }
 
+/// Crashes and restores the server, which are two events, so many times.
+fn crash_and_restore(cluster: &mut Cluster, id: u8, times: usize) {
+    for _ in 0..times {
+        cluster.send(id, &Ask::Crash.document());
+        cluster.send(id, &Ask::Restore.document());
+    }
+}
+
+/// Heartbeats never end, so they must not displace what happened before.
+#[test]
+fn after_minutes_of_heartbeats_the_election_is_still_there_and_nothing_is_said_to_be_dropped() {
+    let (mut cluster, leader) = Cluster::led(3, WAITING_MAX);
+    cluster.pass(Duration::from_secs(120));
+    let late = view(&cluster, leader, 0);
+    assert!(late.get("dropped").is_none(), "{late}");
+    let kinds = kinds(&late);
+    assert!(kinds.contains(&"leader"), "{kinds:?}");
+    let heartbeats = events(&late).iter().filter(|event| event["kind"] == "heartbeat").count();
+    assert!((1..=64).contains(&heartbeats), "{heartbeats}");
+}
+
 /// A page that was away for long learns that it has missed events, and the number of those that are kept is bounded.
 #[test]
 fn the_oldest_events_are_forgotten_and_the_view_says_so() {
     let (mut cluster, leader) = Cluster::led(3, WAITING_MAX);
-    cluster.pass(Duration::from_secs(120));
+    crash_and_restore(&mut cluster, leader, 200);
     let late = view(&cluster, leader, 1);
     assert_eq!(late["dropped"], true);
     assert!(events(&late).len() <= 256, "{}", events(&late).len());
@@ -337,7 +358,7 @@ fn long_names_take_no_more_than_half_of_the_view_from_events() {
         cluster.send(leader, &update(&format!("{file:03}{}", "x".repeat(300)), 1));
     }
     let seen = events(&view(&cluster, leader, 0)).last().unwrap()["seq"].as_u64().unwrap();
-    cluster.pass(Duration::from_secs(60));
+    crash_and_restore(&mut cluster, leader, 100);
     let late = view(&cluster, leader, seen);
     let bytes = late["events"].to_string().len();
     let (log, files) = (late["log"].to_string().len(), late["files"].to_string().len());
