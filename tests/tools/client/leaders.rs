@@ -160,7 +160,9 @@ fn servers_that_name_each_other_are_not_asked_without_a_pause() {
     let addresses = [dead(), dead()];
     let stages = addresses.clone().map(|_| refusing(2, "not the leader".to_owned()));
     let outcome = client(&[&stages[0].address, &stages[1].address]).update(&update("a", 1));
-    assert!(matches!(outcome, Err(Error::NoLeader(_))), "{outcome:?}");
+    // It is open if the deadline cuts the last attempt short.
+    let is_open = matches!(outcome, Ok(Outcome::Unknown { .. }));
+    assert!(is_open || matches!(outcome, Err(Error::NoLeader(_))), "{outcome:?}");
     assert!(stages[0].heard("updatefile") <= 30, "{}", stages[0].heard("updatefile"));
 }
 
@@ -186,18 +188,19 @@ fn a_search_ends_early_only_if_every_server_refuses_the_connection_for_long_enou
         (vec![silent.address.clone(), dead(), dead()], None),
     ] {
         let mut client = Client::new(&addresses, limits);
-        let asks: [fn(&mut Client) -> Error; 3] = [
-            |client| client.leader().unwrap_err(),
-            |client| client.files().unwrap_err(),
-            |client| client.update(&update("a", 1)).unwrap_err(),
+        let asks: [fn(&mut Client) -> Option<Error>; 3] = [
+            |client| client.leader().err(),
+            |client| client.files().err(),
+            // After a server that did not answer, the outcome is unknown, which is no error.
+            |client| client.update(&update("a", 1)).err(),
         ];
         for ask in asks {
             let start = Instant::now();
             let error = ask(&mut client);
             let took = start.elapsed();
             match refused {
-                Some(count) => assert_eq!(error, Error::NoServer(count)),
-                None => assert!(matches!(error, Error::NoLeader(_)), "{error:?}"),
+                Some(count) => assert_eq!(error, Some(Error::NoServer(count))),
+                None => assert!(matches!(error, None | Some(Error::NoLeader(_))), "{error:?}"),
             }
             assert!(limits.refusals <= took, "{took:?}");
             assert_eq!(took < limits.deadline, refused.is_some(), "{took:?}");
